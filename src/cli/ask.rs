@@ -1,0 +1,72 @@
+//! `sokutou ask`: one question, one answer; the reasons after it, when asked for.
+
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+
+use super::reply::{Reply, in_words, rationale_in_words};
+use super::{AskArgs, Error, Exit, open_bundle, open_engine, print, print_json};
+use crate::domain::Decision;
+use crate::engine::{AskError, QUESTION_BYTES_MAX};
+use crate::pipeline;
+use crate::policy::Policy;
+
+pub fn run(args: &AskArgs) -> Result<Exit, Error> {
+    let question = match &args.question {
+        Some(question) => utf8(question.clone().into_encoded_bytes())?,
+        None => from_stdin()?,
+    };
+    let (folder, bundle) = open_bundle(&args.bundle)?;
+    let mut engine = open_engine(&folder, &bundle)?;
+    let policy = policy(args, Policy::of(bundle.task()));
+    let answered = pipeline::answer(&mut engine, &policy, args.think.into(), &question)?;
+    let exit = match answered.verdict.decision {
+        Decision::Answered => Exit::Success,
+        Decision::Escalated(_) => Exit::Person,
+    };
+    if args.json {
+        let reply = Reply::new(None, &answered, &bundle);
+        let reply = if args.explain { reply.with(answered.explain()?) } else { reply };
+        print_json(&reply)?;
+    } else {
+        print(&in_words(&answered, &bundle))?; // the answer does not wait for its reasons
+        if args.explain {
+            let language = answered.language;
+            print(&rationale_in_words(&answered.explain()?, language))?;
+        }
+    }
+    Ok(exit)
+}
+
+/// The bundle's policy, or the one threshold that the user wants.
+pub fn policy(args: &AskArgs, policy: Policy) -> Policy {
+    match args.threshold {
+        Some(threshold) => policy.with_threshold(threshold),
+        None => policy,
+    }
+}
+
+fn from_stdin() -> Result<String, Error> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        // Nobody should wait for a program that waits for them.
+        let _ = writeln!(io::stderr(), "Type the question, then Ctrl-D. 質問を入力し、Ctrl-D を押してください。");
+    }
+    let mut bytes = Vec::new();
+    stdin
+        .lock()
+        .take(QUESTION_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| Error::Read { path: "standard input".into(), source })?;
+    if bytes.len() > QUESTION_BYTES_MAX {
+        return Err(AskError::TooLarge.into());
+    }
+    utf8(bytes)
+}
+
+fn utf8(bytes: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::Input(format!(
+            "the question is not UTF-8: byte {at} cannot be read. Convert it, e.g. with iconv -f CP932 -t UTF-8"
+        ))
+    })
+}

@@ -1,0 +1,135 @@
+//! `sokutou doctor`: is this box fit? Each check says OK, WARN or FAIL, and what to do.
+
+use serde::Serialize;
+
+use super::bundle::golden_failures;
+use super::{BundleArg, Error, Exit, chain, open_bundle, open_engine, print, print_json};
+use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE};
+use crate::engine::{Kernels, Library};
+
+/// The version whose wheels the build pins, and which was tested.
+const TESTED_LIBRARY: &str = "1.32.0";
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum State {
+    Ok,
+    Warn,
+    Fail,
+}
+
+#[derive(Serialize)]
+struct Check {
+    check: &'static str,
+    state: State,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl Check {
+    fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, state: State::Ok, found: found.into(), hint: None }
+    }
+
+    fn warn(check: &'static str, found: impl Into<String>, hint: &str) -> Self {
+        Self { check, state: State::Warn, found: found.into(), hint: Some(hint.to_owned()) }
+    }
+
+    fn fail(check: &'static str, found: impl Into<String>, hint: &str) -> Self {
+        Self { check, state: State::Fail, found: found.into(), hint: Some(hint.to_owned()) }
+    }
+}
+
+pub fn run(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
+    let mut checks = library();
+    checks.push(cpu());
+    checks.extend(bundle(arg));
+    let failed = checks.iter().any(|check| check.state == State::Fail);
+    if json {
+        print_json(&checks)?;
+    } else {
+        for Check { check, state, found, hint } in &checks {
+            let state = match state {
+                State::Ok => "OK  ",
+                State::Warn => "WARN",
+                State::Fail => "FAIL",
+            };
+            print(&format!("{state}  {check}: {found}"))?;
+            if let Some(hint) = hint {
+                print(&format!("      hint: {hint}"))?;
+            }
+        }
+    }
+    Ok(if failed { Exit::Check } else { Exit::Success })
+}
+
+fn library() -> Vec<Check> {
+    let library = match Library::load() {
+        Ok(library) => library,
+        Err(error) => {
+            let hint = format!("build once with network, or set {LIBRARY_VARIABLE}");
+            return vec![Check::fail("runtime library", chain(&error), &hint)];
+        }
+    };
+    let version = library.version().unwrap_or_else(|| "of unknown version".to_owned());
+    let found = format!("ONNX Runtime {version}, {}", library.path().display());
+    let first = if version == TESTED_LIBRARY {
+        Check::ok("runtime library", found)
+    } else {
+        Check::warn(
+            "runtime library",
+            found,
+            &format!("tested with {TESTED_LIBRARY} only: run `sokutou bundle verify`"),
+        )
+    };
+    let telemetry = match std::env::var(TELEMETRY_VARIABLE).as_deref() {
+        Ok("1") => Check::ok(
+            "telemetry",
+            format!("off ({TELEMETRY_VARIABLE}=1 before loading, and in the environment's options)"),
+        ),
+        _ => Check::fail("telemetry", "not switched off", "this is a fault of the program: please report it"),
+    };
+    vec![first, telemetry]
+}
+
+fn cpu() -> Check {
+    let arch = std::env::consts::ARCH;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let say = |kernels: &str| format!("{arch}, {cores} cores, {kernels}");
+    match Kernels::of_this_cpu() {
+        Kernels::X86Vnni => Check::ok("cpu", say("VNNI: exact int8 kernels")),
+        Kernels::X86Saturating => {
+            Check::ok("cpu", say("no VNNI: precise int8 kernels asked for, against silent saturation"))
+        }
+        Kernels::ArmDotProduct => Check::ok("cpu", say("asimddp: int8 dot-product kernels")),
+        Kernels::ArmPlain => Check::ok("cpu", say("no asimddp: plain NEON int8 kernels")),
+        Kernels::Other => Check::warn("cpu", say("unknown kernels"), "this kind of CPU was never tested"),
+    }
+}
+
+fn bundle(arg: &BundleArg) -> Vec<Check> {
+    let (folder, bundle) = match open_bundle(arg) {
+        Ok(opened) => opened,
+        Err(error) => {
+            return vec![Check::fail(
+                "bundle",
+                chain(&error),
+                "install the student again, or name another with --bundle",
+            )];
+        }
+    };
+    let opened = Check::ok("bundle", format!("{}, {} bytes, {}", bundle.student(), bundle.bytes(), folder.display()));
+    let golden = match open_engine(&folder, &bundle).and_then(|mut engine| Ok(golden_failures(&mut engine, &bundle)?)) {
+        Ok(failures) if failures.is_empty() => {
+            Check::ok("golden questions", format!("{} of {} as promised", bundle.golden.len(), bundle.golden.len()))
+        }
+        Ok(failures) => Check::fail(
+            "golden questions",
+            failures.join("; "),
+            "this box computes otherwise than the workshop: do not use it, and report the CPU above",
+        ),
+        Err(error) => Check::fail("golden questions", chain(&error), "see the checks above"),
+    };
+    vec![opened, golden]
+}

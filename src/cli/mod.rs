@@ -1,0 +1,294 @@
+//! The commands: arguments in, words and exit codes out. Nothing else in the project prints. Measures and judges nothing.
+
+mod ask;
+mod batch;
+mod bundle;
+mod doctor;
+mod reply;
+
+use std::error::Error as StdError;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use thiserror::Error;
+
+use crate::DEFAULT_BUNDLE;
+use crate::bundle::{self as student, Bundle};
+use crate::domain::Confidence;
+use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
+use crate::pipeline::Think;
+
+/// The environment variable that names the bundle, where `--bundle` does not.
+const BUNDLE_VARIABLE: &str = "SOKUTOU_BUNDLE";
+/// Folder of the student beside an installed executable.
+const BUNDLE_BESIDE: &str = "student";
+
+/// How a command ended; the table in README explains each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Answered, or done.
+    Success,
+    /// Reading or writing failed.
+    Io,
+    /// Wrong arguments; clap's own code.
+    Usage,
+    /// The question, or a line of a batch, cannot be read.
+    Input,
+    /// The bundle is missing, corrupted or does not fit.
+    Bundle,
+    /// ONNX Runtime is missing or does not fit.
+    Library,
+    /// The student failed while answering.
+    Student,
+    /// A check of `doctor` or a golden question failed.
+    Check,
+    /// A person is asked.
+    Person,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Io => 1,
+            Exit::Usage => 2,
+            Exit::Input => 3,
+            Exit::Bundle => 4,
+            Exit::Library => 5,
+            Exit::Student => 6,
+            Exit::Check => 7,
+            Exit::Person => 10,
+        })
+    }
+}
+
+/// Why a command stopped.
+#[derive(Debug, Error)]
+enum Error {
+    #[error("{0}")]
+    Input(String),
+    #[error("failed to read {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("failed to write the answers")]
+    Write(#[source] io::Error),
+    #[error("the student bundle in {folder} cannot be used")]
+    Bundle {
+        folder: PathBuf,
+        #[source]
+        source: student::Error,
+    },
+    #[error("no student bundle here: looked at {0}. Name one with --bundle DIR or {BUNDLE_VARIABLE}")]
+    NoBundle(String),
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error("the student bundle in {folder} cannot be loaded")]
+    Open {
+        folder: PathBuf,
+        #[source]
+        source: OpenError,
+    },
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+impl Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Read { .. } | Self::Write(_) => Exit::Io,
+            Self::Input(_) => Exit::Input,
+            Self::Bundle { .. } | Self::NoBundle(_) | Self::Open { .. } => Exit::Bundle,
+            Self::Library(_) => Exit::Library,
+            Self::Ask(AskError::Empty | AskError::TooLarge | AskError::TooLong { .. }) => Exit::Input,
+            Self::Ask(_) => Exit::Student,
+        }
+    }
+}
+
+/// sokutou 即答: ask a small student at the machine; it answers at once, and says how sure it is.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 110,
+    after_help = "Exit codes and the language of questions: see README.md.\n\
+    Log lines: RUST_LOG=info. The runtime library: ORT_DYLIB_PATH=/path/to/libonnxruntime.so."
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask a question; without one, read it from standard input. 質問する
+    Ask(AskArgs),
+    /// Look at a student bundle. 生徒バンドルを調べる
+    Bundle {
+        #[command(subcommand)]
+        command: BundleCommand,
+    },
+    /// Check the box: runtime library, CPU, telemetry, bundle. 機器を診断する
+    Doctor {
+        #[command(flatten)]
+        bundle: BundleArg,
+        /// One JSON object instead of words.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct BundleArg {
+    /// Folder of the student bundle [default: $SOKUTOU_BUNDLE, `student` beside the executable, the shipped one].
+    #[arg(long, value_name = "DIR")]
+    bundle: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct AskArgs {
+    /// The question, in English, Japanese or the terse style of machines.
+    #[arg(conflicts_with = "batch")]
+    question: Option<OsString>,
+    /// Also write the reasons, and whether they lead to the answer. 理由も示す
+    #[arg(long)]
+    explain: bool,
+    /// When to think first: when unsure, never, or always.
+    #[arg(long, value_enum, default_value = "auto")]
+    think: ThinkArg,
+    /// Confidence (0 to 1) below which an answer does not stand; replaces the bundle's own, and with them its promise on errors.
+    #[arg(long, value_name = "P", value_parser = confidence)]
+    threshold: Option<Confidence>,
+    #[command(flatten)]
+    bundle: BundleArg,
+    /// JSON instead of words.
+    #[arg(long)]
+    json: bool,
+    /// Answer every line {"id", "question"} of a file (`-`: standard input) with one JSON line, in order.
+    #[arg(long, value_name = "FILE.jsonl")]
+    batch: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ThinkArg {
+    Auto,
+    Never,
+    Always,
+}
+
+impl From<ThinkArg> for Think {
+    fn from(arg: ThinkArg) -> Self {
+        match arg {
+            ThinkArg::Auto => Self::Auto,
+            ThinkArg::Never => Self::Never,
+            ThinkArg::Always => Self::Always,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum BundleCommand {
+    /// Say what a bundle is and promises.
+    Info {
+        #[command(flatten)]
+        bundle: BundleArg,
+        /// One JSON object instead of words.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check digests, load the student and ask it its golden questions.
+    Verify {
+        #[command(flatten)]
+        bundle: BundleArg,
+        /// One JSON object instead of words.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Parses the process's arguments, runs, prints the chain of an error once.
+pub fn main() -> Exit {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(help) => {
+            let _ = help.print(); // a closed terminal wants no help
+            return if help.use_stderr() { Exit::Usage } else { Exit::Success };
+        }
+    };
+    let done = match args.command {
+        Command::Ask(args) if args.batch.is_some() => batch::run(&args),
+        Command::Ask(args) => ask::run(&args),
+        Command::Bundle { command: BundleCommand::Info { bundle, json } } => bundle::info(&bundle, json),
+        Command::Bundle { command: BundleCommand::Verify { bundle, json } } => bundle::verify(&bundle, json),
+        Command::Doctor { bundle, json } => doctor::run(&bundle, json),
+    };
+    match done {
+        Ok(exit) => exit,
+        // A reader that went away (`| head`) is no failure of ours.
+        Err(Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {}", chain(&error));
+            error.exit()
+        }
+    }
+}
+
+/// The bundle that the arguments name, verified.
+fn open_bundle(arg: &BundleArg) -> Result<(PathBuf, Bundle), Error> {
+    let named = arg.bundle.clone().or_else(|| std::env::var_os(BUNDLE_VARIABLE).map(PathBuf::from));
+    let folder = match named {
+        Some(folder) => folder,
+        None => default_bundle()?,
+    };
+    match Bundle::open(&folder) {
+        Ok(bundle) => Ok((folder, bundle)),
+        Err(source) => Err(Error::Bundle { folder, source }),
+    }
+}
+
+fn default_bundle() -> Result<PathBuf, Error> {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(BUNDLE_BESIDE)));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(DEFAULT_BUNDLE);
+    let places: Vec<PathBuf> = beside.into_iter().chain([shipped]).collect();
+    let looked = || places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
+    places.iter().find(|place| place.is_dir()).cloned().ok_or_else(|| Error::NoBundle(looked()))
+}
+
+/// The student of a bundle, loaded.
+fn open_engine(folder: &Path, bundle: &Bundle) -> Result<Engine<OrtModel>, Error> {
+    let library = Library::load()?;
+    Engine::open(&library, bundle).map_err(|source| Error::Open { folder: folder.to_owned(), source })
+}
+
+/// An error and its causes, in one line; a cause that its effect already tells is not told twice.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn confidence(text: &str) -> Result<Confidence, String> {
+    text.parse().ok().and_then(Confidence::new).ok_or_else(|| format!("expected a number from 0 to 1, got {text}"))
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Error::Write)
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), Error> {
+    print(&serde_json::to_string(value).expect("our own records have string keys and finite numbers"))
+}

@@ -1,0 +1,187 @@
+//! The words every room speaks: question, answer, confidence, verdict, rationale. No I/O, no serde, no clock.
+
+use std::fmt;
+
+/// A token of the student's vocabulary.
+pub type TokenId = u32;
+
+/// Index of a choice in the task's closed answer set.
+pub type ChoiceIndex = usize;
+
+/// The language of a question; labels and rationales follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// English, and everything that is not Japanese: the terse style of machines too.
+    En,
+    /// Japanese.
+    Ja,
+}
+
+impl Language {
+    /// Japanese if the text holds one kana or kanji.
+    pub fn of(text: &str) -> Self {
+        let japanese = |c: char| matches!(c, '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ff66}'..='\u{ff9d}');
+        if text.chars().any(japanese) { Self::Ja } else { Self::En }
+    }
+}
+
+/// A text in both languages of the floor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bilingual {
+    /// English.
+    pub en: String,
+    /// Japanese.
+    pub ja: String,
+}
+
+impl Bilingual {
+    /// The text in `language`.
+    pub fn in_language(&self, language: Language) -> &str {
+        match language {
+            Language::En => &self.en,
+            Language::Ja => &self.ja,
+        }
+    }
+}
+
+/// A probability that an answer is right, 0 to 1; having one means it was checked.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Confidence(f64);
+
+impl Confidence {
+    /// `None` outside 0..=1 and for NaN.
+    pub fn new(probability: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&probability).then_some(Self(probability))
+    }
+
+    /// The probability.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Confidence {
+    /// In percent, with one decimal and never rounded up to certainty: `99.9 %`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} %", (self.0 * 1000.0).floor() / 10.0)
+    }
+}
+
+/// A confidence as a person says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Band {
+    /// Act on it.
+    High,
+    /// Look before acting.
+    Medium,
+    /// A guess.
+    Low,
+}
+
+/// How the answer came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// At once, in one forward pass.
+    AnswerFirst,
+    /// After writing a rationale.
+    ThinkFirst,
+}
+
+/// What the policy makes of an outcome.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Decision {
+    /// The answer stands.
+    Answered,
+    /// A person must look, for this reason.
+    Escalated(Reason),
+}
+
+/// Why a person is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The student says that the question is none it can judge: incomplete, impossible, of another kind.
+    OutOfScope,
+    /// The confidence stayed below what was promised.
+    Unsure,
+    /// Thinking came to no end: its rationale was too long or its arithmetic malformed.
+    ThinkingFailed,
+}
+
+/// The policy's word on one question.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// The likeliest choice; only a guess when escalated.
+    pub choice: ChoiceIndex,
+    /// How likely it is right.
+    pub confidence: Confidence,
+    /// The confidence in words.
+    pub band: Band,
+    /// Whether it stands.
+    pub decision: Decision,
+    /// How it came about.
+    pub mode: Mode,
+}
+
+/// Log-probabilities of the choices, in the order of the answer set; not normalised over it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores(pub Vec<f64>);
+
+/// The reasons the student wrote down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rationale {
+    /// Its tokens, without the control token that ends it.
+    pub tokens: Vec<TokenId>,
+    /// As a person reads it, calculator marks opened: `308.6-298.1=10.5`.
+    pub text: String,
+    /// How it ended.
+    pub end: RationaleEnd,
+}
+
+/// How a rationale ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RationaleEnd {
+    /// The student ended it.
+    Complete,
+    /// The limit on its length cut it.
+    TooLong,
+    /// The calculator could not evaluate an expression.
+    Malformed,
+}
+
+/// Does a rationale lead to the answer it was given for? Justification consistency; never called faithfulness.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Agreement {
+    /// The answer that the rationale alone leads to equals the answer given.
+    pub agrees: bool,
+    /// Probability of the answer given, after reading the rationale.
+    pub strength: Confidence,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn language_is_japanese_from_one_character_on() {
+        for (text, expected) in [
+            ("type=M air=298.1", Language::En),
+            ("Ｔｙｐｅ Ｍ", Language::En), // full-width Latin is still Latin
+            ("", Language::En),
+            ("type=M 判定は?", Language::Ja),
+            ("トルク", Language::Ja),
+            ("ﾄﾙｸ", Language::Ja), // half-width kana
+        ] {
+            assert_eq!(Language::of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn confidence_is_a_probability_and_never_rounds_up_to_certainty() {
+        for wrong in [-0.01, 1.01, f64::NAN, f64::INFINITY] {
+            assert_eq!(Confidence::new(wrong), None);
+        }
+        let nearly = Confidence::new(0.99996).unwrap();
+        assert_eq!(nearly.to_string(), "99.9 %");
+        assert_eq!(Confidence::new(1.0).unwrap().to_string(), "100.0 %");
+    }
+}

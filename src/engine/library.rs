@@ -1,0 +1,127 @@
+//! Finds and loads ONNX Runtime, once a process, with its telemetry off before it can say a word.
+//!
+//! Looked for in this order: `ORT_DYLIB_PATH`, beside the executable, where the build unpacked it. Never searches further,
+//! never downloads.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::{env, fs, io};
+
+use thiserror::Error;
+
+/// The environment variable by which a user brings their own library.
+pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
+/// The library's own full opt-out; since 1.29 the Linux wheels report home unless it is set before they load.
+pub const TELEMETRY_VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
+/// The library beside an installed executable.
+const BESIDE: &str = "libonnxruntime.so.1.32.0";
+
+/// The loaded runtime library; one environment for the whole process.
+#[derive(Clone)]
+pub struct Library {
+    pub(super) environment: ort::environment::Environment,
+    path: PathBuf,
+}
+
+/// The library is not there or does not fit.
+#[derive(Debug, Error)]
+pub enum LibraryError {
+    /// Not found.
+    #[error(
+        "ONNX Runtime is not here: looked at {looked}. Build once with network (python3 and pip fetch it), \
+         or set {LIBRARY_VARIABLE} to a libonnxruntime.so of version 1.23 or newer"
+    )]
+    Missing {
+        /// Where.
+        looked: String,
+    },
+    /// Found, but cannot be loaded: wrong architecture, too old, no ONNX Runtime at all.
+    #[error(
+        "{path} cannot be used as ONNX Runtime: {why}. Set {LIBRARY_VARIABLE} to a libonnxruntime.so of version 1.23 or newer for {}",
+        env::consts::ARCH
+    )]
+    Unfit {
+        /// Which.
+        path: PathBuf,
+        /// In the loader's words.
+        why: String,
+    },
+    /// It loaded, but gave no environment.
+    #[error("failed to start ONNX Runtime")]
+    Start(#[from] ort::Error),
+}
+
+/// One environment a process, so one library; kept for whoever asks second.
+static LOADED: Mutex<Option<Library>> = Mutex::new(None);
+
+impl Library {
+    /// Finds the library and loads it; later calls return the same one.
+    pub fn load() -> Result<Self, LibraryError> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(library) = loaded.as_ref() {
+            return Ok(library.clone());
+        }
+        let path = find()?;
+        disable_telemetry();
+        let environment = ort::init_from(&path)
+            .map_err(|error| LibraryError::Unfit { path: path.clone(), why: error.to_string() })?
+            .with_name("sokutou")
+            .with_telemetry(false)
+            .with_logger(std::sync::Arc::new(
+                |level, _, _, _, message| log::log!(target: "onnxruntime", severity(level), "{message}"),
+            ))
+            .build()?;
+        Ok(loaded.insert(Self { environment, path }).clone())
+    }
+
+    /// Where it was loaded from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its version, `None` if it does not say. Read from the symbol version that every build carries (`VERS_1.32.0`): the
+    /// wheel's own build information names no release.
+    pub fn version(&self) -> Option<String> {
+        const SYMBOL_VERSION: &[u8] = b"VERS_";
+        let bytes = fs::read(&self.path).ok()?;
+        let at = bytes.windows(SYMBOL_VERSION.len()).position(|window| window == SYMBOL_VERSION)?;
+        let version = bytes[at + SYMBOL_VERSION.len()..].iter().map(|&byte| char::from(byte));
+        Some(version.take_while(|c| c.is_ascii_digit() || *c == '.').collect())
+    }
+}
+
+fn find() -> Result<PathBuf, LibraryError> {
+    if let Some(path) = env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()) {
+        let path = std::path::absolute(&path).unwrap_or_else(|_| path.into());
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(LibraryError::Missing { looked: format!("{} ({LIBRARY_VARIABLE})", path.display()) })
+        };
+    }
+    let beside = env::current_exe()
+        .and_then(|exe| exe.parent().map(|folder| folder.join(BESIDE)).ok_or(io::ErrorKind::NotFound.into()));
+    let built_with = PathBuf::from(env!("SOKUTOU_BUILT_WITH_LIBRARY"));
+    let places: Vec<PathBuf> = beside.into_iter().chain([built_with]).collect();
+    let looked = || places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
+    places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| LibraryError::Missing { looked: looked() })
+}
+
+/// Sets the opt-out in this process's environment: the library reads it while it is being loaded.
+#[allow(unsafe_code)] // the library offers no other full opt-out: its API call comes after its first event
+fn disable_telemetry() {
+    if env::var_os(TELEMETRY_VARIABLE).is_none_or(|value| value != "1") {
+        // SAFETY: called once, under the lock of `LOADED`, before the library and its threads exist; this crate starts no
+        // thread before it loads the library, and reads the environment from Rust only, which holds Rust's own lock.
+        unsafe { env::set_var(TELEMETRY_VARIABLE, "1") };
+    }
+}
+
+fn severity(level: ort::logging::LogLevel) -> log::Level {
+    match level {
+        ort::logging::LogLevel::Verbose => log::Level::Trace,
+        ort::logging::LogLevel::Info => log::Level::Debug,
+        ort::logging::LogLevel::Warning => log::Level::Warn,
+        ort::logging::LogLevel::Error | ort::logging::LogLevel::Fatal => log::Level::Error,
+    }
+}

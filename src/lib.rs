@@ -1,0 +1,50 @@
+//! **sokutou** (即答): an answer-first runtime for shop-floor gateways.
+//!
+//! A small student, distilled from a teacher's (answer, rationale) pairs, answers in one forward pass with a confidence
+//! one can trust; explains only when asked; thinks first when it is unsure; hands over to a person when it still is.
+//!
+//! # The way of a question
+//!
+//! ```text
+//! question --> engine --Scores--> policy --Verdict--> reply
+//!                ^  |                |
+//!                |  +--- think  <----+ not sure enough
+//!                +------ explain       only when asked
+//! ```
+//!
+//! `pipeline` walks it; every command walks `pipeline`.
+//!
+//! # The rooms, in the order of the data
+//!
+//! | room | what it is | may name |
+//! |---|---|---|
+//! | [`domain`] | the words every room speaks | nothing |
+//! | [`bundle`] | a student's folder, verified | domain |
+//! | [`policy`] | scores to verdict, pure | domain, the bundle's manifest |
+//! | [`engine`] | runs the student: read, score, think, explain | domain, bundle, policy's arithmetic |
+//! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
+//! | [`cli`] | the commands | all |
+//!
+//! # What never happens
+//!
+//! The engine decides nothing; the policy measures nothing. Only `engine/library.rs` and `engine/session.rs` name `ort`,
+//! only `engine/tokenizer.rs` names `tokenizers`. Nothing but `cli` prints. The library neither panics on input nor exits.
+//! Nothing here opens a socket; ONNX Runtime's own telemetry is switched off before the library is loaded.
+//!
+//! A closed answer set, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds chosen on
+//! held-out rows are what makes the confidence mean something; the workshop in `models/` makes all three.
+
+pub mod domain;
+
+pub mod bundle;
+
+pub mod policy;
+
+pub mod engine;
+
+pub mod pipeline;
+
+pub mod cli;
+
+/// Folder of the student that ships, in the repository.
+pub const DEFAULT_BUNDLE: &str = "models/bundles/machine-failure-0.1.0";

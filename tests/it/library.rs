@@ -1,0 +1,96 @@
+//! The runtime library: missing, of another kind, of another architecture, too old; and the real one, silent.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::support::{NO_FAILURE_EN, failing, sokutou};
+
+fn refused(library: &Path) -> String {
+    let (exit, said) = failing(sokutou().args(["ask", "hello"]).env("ORT_DYLIB_PATH", library));
+    assert_eq!(exit, 5, "{said}");
+    assert!(said.contains("ORT_DYLIB_PATH"), "the way out: {said}");
+    said
+}
+
+#[test]
+fn a_missing_library_is_a_sentence_with_the_way_out() {
+    let said = refused(Path::new("/nowhere/libonnxruntime.so"));
+    assert!(said.contains("ONNX Runtime is not here: looked at /nowhere/libonnxruntime.so"), "{said}");
+}
+
+#[test]
+fn what_is_no_library_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("libonnxruntime.so");
+    fs::write(&path, "not a library").unwrap();
+    assert!(refused(&path).contains("cannot be used as ONNX Runtime"));
+    // An ELF file for another machine: s390x, which is neither of ours.
+    let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
+    elf.resize(16, 0);
+    elf.extend([3, 0, 22, 0, 1, 0, 0, 0]);
+    elf.resize(4096, 0);
+    fs::write(&path, elf).unwrap();
+    assert!(refused(&path).contains("cannot be used as ONNX Runtime"));
+}
+
+#[test]
+fn a_library_that_is_too_old_is_refused_with_both_versions() {
+    let folder = TempDir::new().unwrap();
+    let (source, path) = (folder.path().join("old.c"), folder.path().join("libonnxruntime.so"));
+    let code = r#"
+        static const char *version(void) { return "1.15.0"; }
+        static const void *api(unsigned v) { (void)v; return 0; }
+        struct base { const void *(*api)(unsigned); const char *(*version)(void); };
+        static const struct base it = { api, version };
+        const struct base *OrtGetApiBase(void) { return &it; }
+    "#;
+    fs::write(&source, code).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&path).arg(&source).status().unwrap();
+    assert!(built.success());
+    let said = refused(&path);
+    assert!(said.contains("'1.23.x'") && said.contains("'1.15.0'"), "{said}");
+}
+
+#[test]
+fn doctor_names_library_cpu_telemetry_and_student() {
+    let output = sokutou().args(["doctor", "--json"]).output().unwrap();
+    let checks: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = checks.as_array().unwrap();
+    let names: Vec<_> = checks.iter().map(|check| check["check"].as_str().unwrap()).collect();
+    assert_eq!(names, ["runtime library", "telemetry", "cpu", "bundle", "golden questions"]);
+    for check in checks {
+        assert!(check["state"] == "OK" || check["check"] == "runtime library", "{check}");
+    }
+    let output = sokutou().arg("doctor").env("ORT_DYLIB_PATH", "/nowhere/x.so").output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("FAIL  runtime library") && said.contains("hint: build once with network"), "{said}");
+}
+
+/// The whole process, while it answers: not one socket. ONNX Runtime's telemetry would open some.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_socket_is_ever_opened() {
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("sokutou"))
+        .args(["ask", "--batch", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut questions = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..3 {
+        writeln!(questions, "{}", serde_json::json!({ "question": NO_FAILURE_EN })).unwrap();
+        answers.next().unwrap().unwrap();
+        let files = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+        for file in files.filter_map(|file| fs::read_link(file.unwrap().path()).ok()) {
+            assert!(!file.to_string_lossy().starts_with("socket:"), "an open socket: {}", file.display());
+        }
+    }
+    drop(questions);
+    assert!(child.wait().unwrap().success());
+}

@@ -1,0 +1,91 @@
+//! What the tests share: the binary, the shipped student, a copy of it to break.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+pub const NO_FAILURE_EN: &str =
+    "Type M, air 298.1 K, process 308.6 K, speed 1551 rpm, torque 42.8 Nm, tool wear 0 min. Which failure, if any?";
+pub const NO_FAILURE_JA: &str =
+    "M型、空気温度 298.1 K、工程温度 308.6 K、回転数 1551 rpm、トルク 42.8 Nm、工具摩耗 0 分。どの故障か？";
+
+/// The binary, away from any bundle or library that the machine's user may have named.
+pub fn sokutou() -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sokutou"));
+    command.env_remove("SOKUTOU_BUNDLE").env_remove("RUST_LOG");
+    command
+}
+
+/// Runs `sokutou ask --json` and returns its exit code and record.
+pub fn ask(question: &str, more: &[&str]) -> (i32, Value) {
+    let output = sokutou().args(["ask", "--json", question]).args(more).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let record = serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{question}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code().unwrap(), record)
+}
+
+/// Runs a command that must fail, without a panic, and returns its exit code and what it says.
+pub fn failing(command: &mut Command) -> (i32, String) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(output.stdout.is_empty(), "an error writes no answer");
+    (output.status.code().unwrap(), said)
+}
+
+pub fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE)
+}
+
+/// A copy of the shipped student that a test may break.
+pub struct Copy {
+    folder: TempDir,
+}
+
+impl Copy {
+    pub fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        for entry in fs::read_dir(shipped()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+        Self { folder }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn edit(&self, file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+        let path = self.path().join(file);
+        fs::write(&path, change(fs::read(&path).unwrap())).unwrap();
+    }
+
+    pub fn edit_manifest(&self, change: impl FnOnce(&mut Value)) {
+        self.edit("manifest.json", |text| {
+            let mut manifest: Value = serde_json::from_slice(&text).unwrap();
+            change(&mut manifest);
+            serde_json::to_vec(&manifest).unwrap()
+        });
+    }
+
+    /// Changes a file and signs the change into the manifest, as a careless packer would.
+    pub fn repack(&self, file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+        self.edit(file, change);
+        let bytes = fs::read(self.path().join(file)).unwrap();
+        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.edit_manifest(|manifest| {
+            manifest["files"][file] = serde_json::json!({ "bytes": bytes.len(), "sha256": digest });
+        });
+    }
+
+    /// Asks this student something and returns exit code and complaint.
+    pub fn refused(&self) -> (i32, String) {
+        failing(sokutou().args(["ask", "hello", "--bundle"]).arg(self.path()))
+    }
+}
