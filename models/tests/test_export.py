@@ -1,0 +1,69 @@
+"""The graph is the student, token by token and rewound; a gate that must not pass does not."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from workshop import export
+from workshop.decode import Decoder
+from workshop.pairs import TASK
+
+SMALL = dataclasses.replace(TASK, sizes=dataclasses.replace(TASK.sizes, gate=8))
+
+
+@pytest.fixture(scope="module")
+def full(student, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "fp32.onnx"
+    onnx.save(export.graph(student, int8_embedding=False), path)
+    return path
+
+
+@torch.no_grad()
+def test_chunks_and_rewinding_change_nothing(student, full):
+    tokens = torch.randint(5, student.g.vocabulary, (40,), generator=torch.Generator().manual_seed(2)).tolist()
+    expected = student(torch.tensor([tokens]))[0].numpy()
+    decoder = Decoder(full)
+    for at, run in ((0, tokens[:17]), (17, tokens[17:18]), (18, tokens[18:40]), (17, tokens[17:30]), (5, tokens[5:40])):
+        np.testing.assert_allclose(decoder.feed(run, at), expected[at + len(run) - 1], atol=1e-4)
+
+
+def test_a_run_beyond_the_cache_is_refused(student, full):
+    with pytest.raises(ValueError, match=f"at most {student.g.max_len}"):
+        Decoder(full).feed([5] * 2, student.g.max_len - 1)
+
+
+def test_the_contract_of_the_graph(student, tmp_path, encoder, monkeypatch):
+    monkeypatch.setattr(export, "SAME_ANSWER_MIN", 0)  # random weights answer at random
+    path = tmp_path / "model.onnx"
+    export.export(student, encoder, SMALL, path)
+    graph, g = onnx.load(path).graph, student.g
+    shapes = {v.name: [d.dim_value or d.dim_param for d in v.type.tensor_type.shape.dim] for v in [*graph.input, *graph.output]}
+    cache = [1, g.kv_heads, g.max_len, g.head_dim]
+    caches = {f"{when}.{i}.{part}": cache
+              for when in ("past_key_values", "present") for i in range(g.layers) for part in ("key", "value")}
+    assert shapes == {"input_ids": [1, "S"], "position_ids": [1, "S"], "seqlens_k": [1], "total_sequence_length": [],
+                      "logits": [1, g.vocabulary], **caches}
+
+
+def test_a_graph_that_is_not_the_student_is_refused(student, encoder, tmp_path, monkeypatch):
+    right = export.graph
+
+    def wrong(student, int8_embedding):
+        model = right(student, int8_embedding)
+        for node in model.graph.node:
+            if node.op_type == "GroupQueryAttention":
+                next(a for a in node.attribute if a.name == "rotary_interleaved").i = 1
+        return model
+
+    monkeypatch.setattr(export, "graph", wrong)
+    with pytest.raises(export.ExportError, match="differs from PyTorch"):
+        export.export(student, encoder, SMALL, tmp_path / "model.onnx")
+
+
+def test_int8_that_answers_otherwise_is_refused(student, encoder, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "SAME_ANSWER_MIN", 1.01)
+    with pytest.raises(export.ExportError, match="int8 gives the first answer of fp32"):
+        export.export(student, encoder, SMALL, tmp_path / "model.onnx")

@@ -1,0 +1,114 @@
+"""Each rule at, under and over its limit; rows that hang on rounding; the checker of rationales; the real table's reader."""
+
+import dataclasses
+import random
+from collections import Counter
+
+import pytest
+
+from workshop import ai4i, sampling
+from workshop.machine_failure import Answer, Reading, boundary, modes, near_limit
+from workshop.pairs import IN_SCOPE, TASK, from_reading, in_scope, person
+from workshop.phrasing import EN_MAIN, JA_MAIN, PLAIN
+
+FINE = Reading("M", air_dk=2981, process_dk=3086, speed_rpm=1551, torque_dnm=428, wear_min=0)
+
+
+@pytest.mark.parametrize(("changed", "fired"), [
+    ({}, set()),
+    ({"process_dk": 3066, "speed_rpm": 1379}, {Answer.HEAT}),  # 8.5 K
+    ({"process_dk": 3067, "speed_rpm": 1379}, set()),  # 8.6 K is not below 8.6 K
+    ({"process_dk": 3066, "speed_rpm": 1380}, set()),
+    ({"torque_dnm": 215, "speed_rpm": 1550}, {Answer.POWER}),  # 3489.8 W
+    ({"torque_dnm": 216, "speed_rpm": 1550}, set()),  # 3506.0 W
+    ({"torque_dnm": 554, "speed_rpm": 1551}, set()),  # 8998.1 W
+    ({"torque_dnm": 555, "speed_rpm": 1551}, {Answer.POWER}),  # 9014.4 W
+    ({"grade": "L", "torque_dnm": 550, "wear_min": 200}, set()),  # exactly 11000 min Nm
+    ({"grade": "L", "torque_dnm": 551, "wear_min": 200}, {Answer.STRAIN}),
+    ({"grade": "M", "torque_dnm": 500, "wear_min": 240}, set()),
+    ({"grade": "M", "torque_dnm": 501, "wear_min": 240}, {Answer.STRAIN}),
+    ({"grade": "H", "torque_dnm": 520, "wear_min": 250}, set()),
+    ({"grade": "H", "torque_dnm": 521, "wear_min": 250}, {Answer.STRAIN}),
+    ({"process_dk": 3066, "speed_rpm": 1379, "torque_dnm": 700}, {Answer.HEAT, Answer.POWER}),
+])
+def test_rules(changed, fired):
+    assert modes(dataclasses.replace(FINE, **changed)) == fired
+
+
+def test_boundary_rows_are_those_that_hang_on_rounding():
+    assert boundary(dataclasses.replace(FINE, process_dk=3067, speed_rpm=1379))
+    assert not boundary(dataclasses.replace(FINE, process_dk=3067, speed_rpm=1380))
+    assert not boundary(dataclasses.replace(FINE, process_dk=3066, speed_rpm=1379))
+    hair = next(r for torque in range(30, 800) for speed in range(1150, 2950)
+                if abs((r := dataclasses.replace(FINE, torque_dnm=torque, speed_rpm=speed)).power_w - 9000) < 0.1)
+    assert boundary(hair)
+
+
+def test_near_limit():
+    assert not near_limit(FINE)
+    assert near_limit(dataclasses.replace(FINE, torque_dnm=554))  # power
+    assert near_limit(dataclasses.replace(FINE, wear_min=275))  # 11770 of 12000 min Nm
+    assert near_limit(dataclasses.replace(FINE, process_dk=3069, speed_rpm=1399))
+    assert not near_limit(dataclasses.replace(FINE, process_dk=3070, speed_rpm=1399))
+
+
+def test_drawn_readings_are_of_their_class_and_never_on_a_boundary():
+    rng = random.Random(7)
+    for answer in IN_SCOPE:
+        for _ in range(200):
+            reading = sampling.draw(rng, answer)
+            assert modes(reading) == {answer} - {Answer.NONE} and not boundary(reading)
+
+
+def test_classes_are_balanced():
+    stream = TASK.stream("balance")
+    counts = Counter(next(stream).answer for _ in range(3000))
+    assert set(counts) == set(TASK.texts)
+    assert max(counts.values()) < 1.3 * min(counts.values())
+
+
+def test_a_stream_is_made_by_its_seed():
+    one, same, other = (TASK.stream(seed) for seed in ("a", "a", "b"))
+    drawn = [next(one) for _ in range(50)]
+    assert drawn == [next(same) for _ in range(50)]
+    assert drawn != [next(other) for _ in range(50)]
+
+
+@pytest.mark.parametrize("form", [EN_MAIN, JA_MAIN], ids=lambda form: form.name)
+@pytest.mark.parametrize(("old", "new"), [
+    ("308.6-298.1=10.5", "308.6-298.1=10.4"),  # a wrong result
+    ("308.6-298.1=10.5", "308.6-298.2=10.4"),  # a reading that the question does not give
+    ("308.6-298.1=10.5", "308.6-=10.5"),  # no expression at all
+    ("8.6 K", "8.5 K"), ("1551 rpm", "1515 rpm"), ("1380", "1390"), ("3500", "3600"), ("12000", "11000"),
+    ("not below 8.6", "below 8.6"), ("8.6 K 以上", "8.6 K 未満"), ("not above", "above"), ("以下、正常", "超、過負荷"),
+    ("heat is fine", "heat failure"), ("放熱は正常", "放熱不良"), ("within", "below"), (" 内、", " 超、"),
+])
+def test_a_planted_fault_is_found(form, old, new):
+    pair = from_reading(PLAIN, FINE, Answer.NONE, form)
+    if old in pair.rationale:
+        assert TASK.faults(pair, pair.rationale.replace(old, new, 1))
+
+
+def test_the_teacher_has_no_faults_and_the_other_language_is_one():
+    rng = random.Random(3)
+    for _ in range(400):
+        for pair in (in_scope(rng, rng.choice(IN_SCOPE)), person(rng)):
+            assert TASK.faults(pair, pair.rationale) == []
+    one, other = (from_reading(PLAIN, FINE, Answer.NONE, form) for form in (EN_MAIN, JA_MAIN))
+    assert TASK.faults(one, other.rationale) and TASK.faults(other, one.rationale)
+
+
+def test_the_table_gives_only_rows_that_one_rule_decides(tmp_path):
+    table = tmp_path / "rows.csv"
+    head = ("UDI,Product ID,Type,Air temperature [K],Process temperature [K],Rotational speed [rpm],Torque [Nm],Tool wear [min],"
+            "Machine_failure,TWF,HDF,PWF,OSF,RNF\n")
+    table.write_text(head + "".join(f"1,M1,M,{row}\n" for row in (
+        "298.1,308.6,1551,42.8,0,0,0,0,0,0,0",  # kept: no failure
+        "298.1,306.6,1370,42.8,0,1,0,1,0,0,0",  # kept: heat
+        "298.1,306.6,1370,70.0,0,1,0,1,1,0,0",  # two modes
+        "298.1,308.6,1551,42.8,0,1,1,0,0,0,0",  # tool wear
+        "298.1,308.6,1551,42.8,0,0,0,0,0,0,1",  # random
+        "298.1,308.6,1551,42.8,0,1,0,0,0,0,0",  # failed for no mode
+        "300.8,309.4,1370,42.8,0,1,0,1,0,0,0",  # 8.6 K to a hair
+    )))
+    assert ai4i.read(table) == [(FINE, Answer.NONE), (dataclasses.replace(FINE, process_dk=3066, speed_rpm=1370), Answer.HEAT)]

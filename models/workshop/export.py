@@ -1,0 +1,167 @@
+"""Student checkpoint to `model.onnx`, by graph contract v1: a decoder of batch 1 whose cache is written in place.
+
+The graph is built node by node from ONNX Runtime's fused operators, quantized to int8, and passes two gates on the optimised
+graph before it may ship. Trains nothing and chooses no threshold.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+from .decode import Decoder, session
+from .sequences import Encoder
+from .student import Student
+from .task import Task
+
+OPSET, MICROSOFT_OPSET, IR_VERSION = 20, 1, 10
+EMBEDDING_BLOCK = 32  # values of the int8 embedding that share a scale
+FP32_DIFFERENCE_MAX = 1e-3
+SAME_ANSWER_MIN = 0.99
+GATE_PROMPTS = 6  # for the fp32 gate, each in one run and token by token
+
+
+class ExportError(RuntimeError):
+    """A gate did not pass, or the graph is not what the contract says."""
+
+
+def export(student: Student, encoder: Encoder, task: Task, path: Path) -> dict:
+    """Writes the int8 graph of `student` to `path`; returns what the gates measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        full = Path(folder) / "fp32.onnx"
+        before = Path(folder) / "before.onnx"
+        onnx.save(graph(student, int8_embedding=False), full)
+        onnx.save(graph(student, int8_embedding=True), before)
+        quantize_dynamic(before, path, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8,
+                         extra_options={"DefaultTensorType": TensorProto.FLOAT})  # shapes are not inferred past fused operators
+        _check_int8(path, Path(folder) / "optimised.onnx", student.g.layers)
+        pairs = list(itertools.islice(task.stream(f"export-{task.plan.seed}"), task.sizes.gate))
+        prompts = [encoder.first(pair).tokens[:-1] for pair in pairs]
+        difference = _difference(student, full, prompts[:GATE_PROMPTS])
+        if difference > FP32_DIFFERENCE_MAX:
+            raise ExportError(f"fp32 graph differs from PyTorch by {difference:.2e}, expected at most {FP32_DIFFERENCE_MAX:.0e}")
+        same = _same_answers(full, path, prompts, [encoder.text(text)[0] for text in task.texts])
+    if same < SAME_ANSWER_MIN:
+        raise ExportError(f"int8 gives the first answer of fp32 on {same:.1%} of {len(prompts)} pairs, "
+                          f"expected {SAME_ANSWER_MIN:.0%}")
+    return {"fp32_difference": difference, "int8_same_answer": same, "pairs": len(prompts), "bytes": path.stat().st_size}
+
+
+def graph(student: Student, int8_embedding: bool) -> onnx.ModelProto:
+    """The decoder as one ONNX graph with fp32 matrices."""
+    g = student.g
+    weights: list[onnx.TensorProto] = []
+    nodes: list[onnx.NodeProto] = []
+
+    def weight(name: str, value: np.ndarray | torch.Tensor) -> str:
+        array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
+        weights.append(numpy_helper.from_array(np.array(array, order="C"), name))
+        return name
+
+    def node(kind: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes) -> None:
+        nodes.append(helper.make_node(kind, inputs, outputs, name=outputs[0] or kind, domain=domain, **attributes))
+
+    def norm(name: str, x: str, skip: str | None, gain: torch.Tensor) -> tuple[str, str]:
+        """Adds `skip` to `x` and normalises; returns the normalised state and the sum, which is the residual stream."""
+        gain_name = weight(f"{name}.gain", gain)
+        if skip is None:
+            node("SimplifiedLayerNormalization", [x, gain_name], [name], axis=-1, epsilon=g.norm_eps)
+            return name, x
+        node("SkipSimplifiedLayerNormalization", [x, skip, gain_name], [name, "", "", f"{name}.sum"], "com.microsoft",
+             epsilon=g.norm_eps)
+        return name, f"{name}.sum"
+
+    embedding = student.embedding.weight
+    if int8_embedding:
+        values, scales = _blocks(embedding.detach().numpy())
+        node("GatherBlockQuantized", [weight("embedding", values), "input_ids", weight("embedding.scales", scales)], ["embedded"],
+             "com.microsoft", gather_axis=0, quantize_axis=1, block_size=EMBEDDING_BLOCK, bits=8)
+    else:
+        node("Gather", [weight("embedding", embedding), "input_ids"], ["embedded"], axis=0)
+
+    cos, sin = weight("cos", student.cos), weight("sin", student.sin)
+    stream, update = "embedded", None  # the residual stream, and what is still to be added to it
+    for i, block in enumerate(student.blocks):
+        x, stream = norm(f"attention_norm.{i}", stream, update, block.attention_norm.weight)
+        node("MatMul", [x, weight(f"qkv.{i}.weight", block.attention.qkv.weight.T)], [f"qkv.{i}"])
+        past, present = ([f"{when}.{i}.{part}" for part in ("key", "value")] for when in ("past_key_values", "present"))
+        node("GroupQueryAttention",
+             [f"qkv.{i}", "", "", *past, "seqlens_k", "total_sequence_length", cos, sin, "position_ids"],
+             [f"attention.{i}", *present], "com.microsoft", num_heads=g.heads, kv_num_heads=g.kv_heads, do_rotary=1,
+             rotary_interleaved=0)
+        node("MatMul", [f"attention.{i}", weight(f"out.{i}.weight", block.attention.out.weight.T)], [f"out.{i}"])
+        x, stream = norm(f"mlp_norm.{i}", stream, f"out.{i}", block.mlp_norm.weight)
+        node("MatMul", [x, weight(f"gate_up.{i}.weight", block.gate_up.weight.T)], [f"gate_up.{i}"])
+        node("Split", [f"gate_up.{i}"], [f"gate.{i}", f"up.{i}"], axis=-1, num_outputs=2)
+        node("QuickGelu", [f"gate.{i}"], [f"silu.{i}"], "com.microsoft", alpha=1.0)  # x * sigmoid(x), fused
+        node("Mul", [f"silu.{i}", f"up.{i}"], [f"gated.{i}"])
+        node("MatMul", [f"gated.{i}", weight(f"down.{i}.weight", block.down.weight.T)], [f"down.{i}"])
+        update = f"down.{i}"
+    x, _ = norm("norm", stream, update, student.norm.weight)
+    # The head is the dearest matrix, and only the last token's row of it is ever wanted.
+    node("Gather", [x, weight("last", np.array(-1, np.int64))], ["last_state"], axis=1)
+    node("MatMul", ["last_state", weight("head.weight", embedding.T)], ["logits"])
+
+    cache = [1, g.kv_heads, g.max_len, g.head_dim]
+    caches = [f"{i}.{part}" for i in range(g.layers) for part in ("key", "value")]
+    tensor = helper.make_tensor_value_info
+    inputs = [
+        tensor("input_ids", TensorProto.INT64, [1, "S"]), tensor("position_ids", TensorProto.INT64, [1, "S"]),
+        tensor("seqlens_k", TensorProto.INT32, [1]), tensor("total_sequence_length", TensorProto.INT32, []),
+        *(tensor(f"past_key_values.{name}", TensorProto.FLOAT, cache) for name in caches),
+    ]
+    outputs = [tensor("logits", TensorProto.FLOAT, [1, g.vocabulary]),
+               *(tensor(f"present.{name}", TensorProto.FLOAT, cache) for name in caches)]
+    return helper.make_model(
+        helper.make_graph(nodes, "student", inputs, outputs, weights), ir_version=IR_VERSION, producer_name="sokutou workshop",
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", MICROSOFT_OPSET)],
+    )
+
+
+def _blocks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows cut into blocks, each symmetric int8 around 128 with its own scale: (rows, width) u8, (rows, width / block) f32."""
+    rows, width = values.shape
+    if width % EMBEDDING_BLOCK:
+        raise ExportError(f"width must be a multiple of {EMBEDDING_BLOCK}, got {width}")
+    blocks = values.reshape(rows, -1, EMBEDDING_BLOCK)
+    scales = np.maximum(np.abs(blocks).max(-1) / 127, 1e-12).astype(np.float32)
+    return (np.round(blocks / scales[..., None]) + 128).astype(np.uint8).reshape(rows, width), scales
+
+
+def _check_int8(path: Path, optimised: Path, layers: int) -> None:
+    """The matrices must be int8 in the file, and fused to one operator each in the graph that ONNX Runtime makes of it."""
+    floats = [t.name for t in onnx.load(path).graph.initializer if t.data_type == TensorProto.FLOAT and len(t.dims) == 2
+              and t.name.endswith("weight")]
+    if floats:
+        raise ExportError(f"still float in the int8 file: {', '.join(floats)}")
+    session(path, optimised_to=optimised)
+    fused = sum(node.op_type == "DynamicQuantizeMatMul" for node in onnx.load(optimised).graph.node)
+    expected = 4 * layers + 1
+    if fused != expected:
+        raise ExportError(f"expected {expected} DynamicQuantizeMatMul in the optimised graph, got {fused}")
+
+
+@torch.no_grad()
+def _difference(student: Student, full: Path, prompts: list[list[int]]) -> float:
+    """Largest difference of a logit from PyTorch's, in one run and token by token."""
+    decoder = Decoder(full)
+    largest = 0.0
+    for prompt in prompts:
+        expected = student(torch.tensor([prompt]))[0].numpy()  # (seq, vocabulary)
+        largest = max(largest, np.abs(decoder.feed(prompt, 0) - expected[-1]).max())
+        for at, token in enumerate(prompt):
+            largest = max(largest, np.abs(decoder.feed([token], at) - expected[at]).max())
+    return float(largest)
+
+
+def _same_answers(full: Path, int8: Path, prompts: list[list[int]], choices: list[int]) -> float:
+    one, other = Decoder(full), Decoder(int8)
+    same = [one.feed(prompt, 0)[choices].argmax() == other.feed(prompt, 0)[choices].argmax() for prompt in prompts]
+    return float(np.mean(same))

@@ -1,0 +1,199 @@
+"""The rule teacher of the task `machine-failure`: readings in, answer and exact rationale out.
+
+The rules are the documented ones of the AI4I 2020 data set (Matzka 2020, CC BY 4.0): heat dissipation, power and
+overstrain. Everything made here is *generated* from those rules and must be called so wherever it is shown.
+
+This module never samples and never words a question: `sampling` draws readings, `phrasing` words them.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from .calculator import mark
+
+TASK_ID = "machine-failure"
+
+# 2*pi/60 to five decimals: rpm to rad/s. The error is 2e-6, so a row within 0.1 W of a limit is refused by `boundary`.
+RAD_PER_S_PER_RPM = "0.10472"
+RAD_PER_S_PER_RPM_E5 = 10_472
+
+HEAT_GAP_MIN_DK = 86  # tenths of a kelvin; process minus air
+HEAT_SPEED_MIN_RPM = 1380
+POWER_MIN_W, POWER_MAX_W = 3500, 9000
+STRAIN_MAX_MIN_NM = {"L": 11_000, "M": 12_000, "H": 13_000}
+
+
+class Answer(enum.Enum):
+    """The closed answer set; the value is the text the student writes."""
+
+    NONE = "OK"
+    HEAT = "HDF"
+    POWER = "PWF"
+    STRAIN = "OSF"
+    PERSON = "ASK"  # out of scope: incomplete, impossible, or another kind of question
+
+
+FAILURES = (Answer.HEAT, Answer.POWER, Answer.STRAIN)
+
+# code, text, label in English, label in Japanese, does this choice call a person?
+CHOICES = (
+    (0, Answer.NONE, "no failure", "故障なし", False),
+    (1, Answer.HEAT, "heat dissipation failure", "放熱不良", False),
+    (2, Answer.POWER, "power failure", "電力異常", False),
+    (3, Answer.STRAIN, "overstrain failure", "過負荷故障", False),
+    (9, Answer.PERSON, "outside what this student knows", "判定対象外", True),
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One set of readings, in integers so that no rule is decided by binary floating point."""
+
+    grade: str  # L, M or H
+    air_dk: int  # tenths of a kelvin
+    process_dk: int  # tenths of a kelvin
+    speed_rpm: int
+    torque_dnm: int  # tenths of a newton metre
+    wear_min: int
+
+    @property
+    def gap_dk(self) -> int:
+        return self.process_dk - self.air_dk
+
+    @property
+    def power_w(self) -> float:
+        return self.torque_dnm * self.speed_rpm * RAD_PER_S_PER_RPM_E5 / 1e6
+
+    @property
+    def strain(self) -> float:
+        """Tool wear times torque, min Nm."""
+        return self.wear_min * self.torque_dnm / 10
+
+
+def modes(r: Reading) -> set[Answer]:
+    """Which of the three rules fire; more than one can."""
+    fired = set()
+    if r.gap_dk < HEAT_GAP_MIN_DK and r.speed_rpm < HEAT_SPEED_MIN_RPM:
+        fired.add(Answer.HEAT)
+    if not POWER_MIN_W <= r.power_w <= POWER_MAX_W:
+        fired.add(Answer.POWER)
+    if r.strain > STRAIN_MAX_MIN_NM[r.grade]:
+        fired.add(Answer.STRAIN)
+    return fired
+
+
+def boundary(r: Reading) -> bool:
+    """True for a row whose truth hangs on rounding: exactly 8.6 K below 1380 rpm, or within 0.1 W of a power limit."""
+    heat = r.gap_dk == HEAT_GAP_MIN_DK and r.speed_rpm < HEAT_SPEED_MIN_RPM
+    return heat or min(abs(r.power_w - POWER_MIN_W), abs(r.power_w - POWER_MAX_W)) < 0.1
+
+
+def near_limit(r: Reading, share: float = 0.05) -> bool:
+    """Within `share` of a power limit or of the grade's overstrain limit, or at 8.4 to 8.8 K under 1400 rpm."""
+    limits = (POWER_MIN_W, POWER_MAX_W)
+    if any(abs(r.power_w - limit) <= share * limit for limit in limits):
+        return True
+    limit = STRAIN_MAX_MIN_NM[r.grade]
+    if abs(r.strain - limit) <= share * limit:
+        return True
+    return 84 <= r.gap_dk <= 88 and r.speed_rpm < 1400
+
+
+@dataclass(frozen=True)
+class Written:
+    """The readings as the question wrote them, so that the rationale quotes what the asker sees; `?` where it gives none."""
+
+    grade: str
+    air: str
+    process: str
+    speed: str
+    torque: str
+    wear: str
+
+
+def recital(w: Written, lang: str) -> str:
+    """What the student read, in one fixed order: the first sentence of every rationale about readings. The operator sees at
+    a glance whether it read right, and the arithmetic after it quotes from here, however the question was worded."""
+    if lang == "ja":
+        return f"読み取り {w.grade}型、空気 {w.air}、工程 {w.process}、回転数 {w.speed}、トルク {w.torque}、摩耗 {w.wear}。"
+    return f"Read type {w.grade}, air {w.air}, process {w.process}, speed {w.speed}, torque {w.torque}, wear {w.wear}."
+
+
+def rationale(r: Reading, w: Written, lang: str) -> str:
+    """The recital, then each quantity computed with a calculator mark, its limit and the comparison."""
+    gap = mark(f"{w.process}-{w.air}")
+    power = mark(f"{w.torque}*{w.speed}*{RAD_PER_S_PER_RPM}")
+    strain = mark(f"{w.wear}*{w.torque}")
+    strain_max = STRAIN_MAX_MIN_NM[r.grade]
+    gap_low, slow = r.gap_dk < HEAT_GAP_MIN_DK, r.speed_rpm < HEAT_SPEED_MIN_RPM
+    over = r.strain > strain_max
+    if lang == "ja":
+        low = "未満" if gap_low else "以上"
+        slow_ja = "未満" if slow else "以上"
+        heat = "放熱不良" if gap_low and slow else "放熱は正常"
+        power_ja = (
+            f"{POWER_MIN_W} W 未満、電力異常" if r.power_w < POWER_MIN_W
+            else f"{POWER_MAX_W} W 超、電力異常" if r.power_w > POWER_MAX_W
+            else f"{POWER_MIN_W}~{POWER_MAX_W} W 内、正常"
+        )
+        over_ja = "超、過負荷" if over else "以下、正常"
+        return recital(w, lang) + (
+            f"温度差 {gap} K は 8.6 K {low}、回転数 {w.speed} rpm は {HEAT_SPEED_MIN_RPM} rpm {slow_ja}、{heat}。"
+            f"動力 {power} W は {power_ja}。"
+            f"摩耗×トルク {strain} min Nm は{r.grade}型の限界 {strain_max} {over_ja}。"
+        )
+    low = "below" if gap_low else "not below"
+    slow_en = "below" if slow else "not below"
+    heat = "heat failure" if gap_low and slow else "heat is fine"
+    power_en = (
+        f"below {POWER_MIN_W} W, power failure" if r.power_w < POWER_MIN_W
+        else f"above {POWER_MAX_W} W, power failure" if r.power_w > POWER_MAX_W
+        else f"within {POWER_MIN_W} to {POWER_MAX_W} W, fine"
+    )
+    over_en = "above" if over else "not above"
+    strain_en = "overstrain" if over else "fine"
+    return recital(w, lang) + " " + (
+        f"Temperature gap {gap} K is {low} 8.6 K, speed {w.speed} rpm is {slow_en} {HEAT_SPEED_MIN_RPM} rpm, {heat}. "
+        f"Power {power} W is {power_en}. "
+        f"Wear times torque {strain} min Nm is {over_en} the type {r.grade} limit {strain_max}, {strain_en}."
+    )
+
+
+# What makes a question impossible: far outside what such a machine can show. Between the sampled range
+# (`sampling.RANGES`) and these bounds the student is neither trained nor tested.
+IMPOSSIBLE = {  # field: (impossible at or below, impossible at or above), in the units of `Reading`
+    "air_dk": (2500, 3500),
+    "process_dk": (2500, 3700),
+    "speed_rpm": (500, 5000),
+    "torque_dnm": (0, 1500),
+    "wear_min": (-1, 600),
+}
+
+FIELD_NAMES = {
+    "grade": ("type", "型"),
+    "air_dk": ("air temperature", "空気温度"),
+    "process_dk": ("process temperature", "工程温度"),
+    "speed_rpm": ("speed", "回転数"),
+    "torque_dnm": ("torque", "トルク"),
+    "wear_min": ("tool wear", "工具摩耗"),
+}
+
+
+def missing(w: Written, fields: list[str], lang: str) -> str:
+    """Why a person is asked: readings that the question does not give."""
+    names = [FIELD_NAMES[f][lang == "ja"] for f in fields]
+    said = recital(w, lang)
+    return f"{said}{'と'.join(names)}が分からない。" if lang == "ja" else f"{said} Not given: {', '.join(names)}."
+
+
+def impossible(w: Written, field: str, written: str, lang: str) -> str:
+    """Why a person is asked: a reading that cannot be."""
+    name, said = FIELD_NAMES[field][lang == "ja"], recital(w, lang)
+    return f"{said}{name} {written} はあり得ない。" if lang == "ja" else f"{said} Not possible: {name} {written}."
+
+
+def other_kind(lang: str) -> str:
+    """Why a person is asked: the question is not about these readings at all."""
+    return "この機械の故障判定の質問ではない。" if lang == "ja" else "This is not a question about these readings."

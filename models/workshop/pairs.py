@@ -1,0 +1,126 @@
+"""Teacher pairs of the task `machine-failure`: question, answer, rationale. An endless stream, made from a seed.
+
+All of it is generated from the rules; no row of a real table is read here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import ai4i, out_of_scope, phrasing, rationale_check
+from .machine_failure import CHOICES, TASK_ID, Answer, Reading, modes, near_limit, rationale
+from .phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, PLAIN, Form
+from .sampling import NEAR_SHARE, draw
+from .task import Choice, Pair, Task
+
+PERSON_SHARE = 0.22  # of the questions belong to a person
+IN_SCOPE = tuple(a for a in Answer if a is not Answer.PERSON)
+
+
+def in_scope(rng: random.Random, answer: Answer, form: Form | None = None, near: float = NEAR_SHARE) -> Pair:
+    return from_reading(rng, draw(rng, answer, near), answer, form or phrasing.pick(rng))
+
+
+def from_reading(rng: random.Random, reading: Reading, answer: Answer, form: Form) -> Pair:
+    parts, written = phrasing.write(rng, form, reading)
+    why = rationale(reading, written, form.lang)
+    return Pair(phrasing.ask(rng, form, parts), answer.value, why, form.lang, form.name, reading)
+
+
+OUT_OF_SCOPE: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
+    "incomplete": out_of_scope.incomplete,
+    "impossible": out_of_scope.impossible_reading,
+    "other": out_of_scope.other,
+}
+_OUT_WEIGHTS = (0.4, 0.35, 0.25)
+
+
+def person(rng: random.Random, kind: str | None = None) -> Pair:
+    kind = kind or rng.choices(list(OUT_OF_SCOPE), _OUT_WEIGHTS)[0]
+    question, lang, why = OUT_OF_SCOPE[kind](rng)
+    return Pair(question, Answer.PERSON.value, why, lang, kind)
+
+
+def stream(seed: int | str) -> Iterator[Pair]:
+    """Training pairs without end: answers balanced, `PERSON_SHARE` of them out of scope."""
+    rng = random.Random(seed)
+    while True:
+        yield person(rng) if rng.random() < PERSON_SHARE else in_scope(rng, rng.choice(IN_SCOPE))
+
+
+FIRST_PAGE = Reading("M", air_dk=2981, process_dk=3086, speed_rpm=1551, torque_dnm=428, wear_min=0)  # README's own question
+
+
+def golden(seed: int | str) -> list[Iterator[Pair]]:
+    """One endless stream for each golden question: every answer in English, Japanese and terse, and every way out of scope."""
+    rng = random.Random(seed)
+    terse = next(form for form in FORMS if form.name == "terse-equals")
+    forms = [(answer, form) for form in (EN_MAIN, JA_MAIN, terse) for answer in IN_SCOPE]
+
+    def out(kind: str, lang: str) -> Iterator[Pair]:
+        return (pair for pair in _endless(lambda: person(rng, kind)) if pair.lang == lang)
+
+    return [
+        *(iter([from_reading(PLAIN, FIRST_PAGE, Answer.NONE, form)]) for form in (EN_MAIN, JA_MAIN)),
+        *(_endless(lambda answer=answer, form=form: in_scope(rng, answer, form)) for answer, form in forms),
+        *(out(kind, lang) for kind in OUT_OF_SCOPE for lang in ("en", "ja")),
+    ]
+
+
+def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
+    """Fresh pairs as in training, then by a wording never trained on, then each way out of scope."""
+    rng = random.Random(seed)
+    held_out = [in_scope(rng, rng.choice(IN_SCOPE), rng.choice(HELD_OUT)) for _ in range(count)]
+    out = {f"generated, {kind}": [person(rng, kind) for _ in range(count // 3)] for kind in OUT_OF_SCOPE}
+    in_forms = [in_scope(rng, rng.choice(IN_SCOPE)) for _ in range(count)]
+    return {"generated, in scope": in_forms, "generated, held-out wording": held_out, **out}
+
+
+def rows(path: Path) -> dict[str, list[Pair]]:
+    """The rows of a real table in the two main forms."""
+    read = ai4i.read(path)
+    return {f"AI4I rows, {form.name}": [from_reading(PLAIN, reading, answer, form) for reading, answer in read]
+            for form in (EN_MAIN, JA_MAIN)}
+
+
+def near(pair: Pair) -> bool:
+    return isinstance(pair.reading, Reading) and near_limit(pair.reading)
+
+
+def rules(pair: Pair) -> str:
+    """What the rules say to a pair's reading, whoever answered it."""
+    if not isinstance(pair.reading, Reading):
+        return Answer.PERSON.value
+    return next(iter(modes(pair.reading)), Answer.NONE).value
+
+
+def _endless(make: Callable[[], Pair]) -> Iterator[Pair]:
+    while True:
+        yield make()
+
+
+_HERE = Path(__file__).parent
+
+TASK = Task(
+    id=TASK_ID,
+    version="0.1.0",
+    serial=1,
+    title={"en": "Machine failure", "ja": "機械の故障判定"},
+    teacher="the documented rules of the AI4I 2020 data set (heat dissipation, power, overstrain), written as a program",
+    licence="MIT OR Apache-2.0; the rules are from AI4I 2020 (Matzka 2020), CC BY 4.0",
+    card=(_HERE / "cards" / "machine-failure.md"),
+    choices=tuple(Choice(code, answer.value, {"en": en, "ja": ja}, person) for code, answer, en, ja, person in CHOICES),
+    stream=stream,
+    golden=golden,
+    tests=tests,
+    near=near,
+    rules=rules,
+    rows=rows,
+    faults=rationale_check.faults,
+    sources=tuple(_HERE / f"{name}.py" for name in (
+        "calculator", "machine_failure", "sampling", "phrasing", "out_of_scope", "pairs")),
+    question_tokens_max=120,
+    rationale_tokens_max=190,
+)

@@ -1,0 +1,89 @@
+"""Turns a teacher pair into what the student reads and what it is graded on. Knows the two orders, nothing of the task.
+
+    first   x <|answer|> y                        the immediate answer, rationale left out
+    why     x <|answer|> y <|why|> r <|end|>      answer first, rationale after it
+    read    x <|think|> and the first sentence of r   what the student reads in the question, and nothing more
+    think   x <|think|> r <|answer|> y <|end|>    rationale first
+
+Loss of one sequence, by segment means so that a long rationale cannot drown a short answer (DESIGN: L = a CE(y) + (1-a) CE(r)).
+The `<|answer|>` that ends a rationale is part of r's loss, else thinking would never end. In `think` the digits that the
+calculator writes carry no loss: at run time they are determined. In `why` they do, since guessing a product's size from the
+question is just what the first answer needs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from .task import Pair
+from .vocabulary import ANSWER, END, THINK, WHY
+
+ANSWER_WEIGHT = 0.5  # a
+
+
+@dataclass(frozen=True)
+class Sequence:
+    tokens: list[int]
+    weights: list[float]  # weights[i] is the loss weight of predicting tokens[i]; they sum to a, or to 1
+
+
+class Encoder:
+    """Encodes pairs with one tokenizer."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        tokenizer.encode_special_tokens = True
+        self.tokenizer = tokenizer
+        self.control = {t: tokenizer.token_to_id(t) for t in (ANSWER, WHY, THINK, END)}
+        self.open, self.equals, self.close = (tokenizer.token_to_id(mark) for mark in ("<<", "=", ">>"))
+
+    def text(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def prompt(self, pair: Pair, then: str) -> list[int]:
+        return [*self.text(pair.question), self.control[then]]
+
+    def first(self, pair: Pair) -> Sequence:
+        x, y = self.prompt(pair, ANSWER), self.text(pair.answer)
+        return Sequence(x + y, [0.0] * len(x) + _mean(ANSWER_WEIGHT, [True] * len(y)))
+
+    def why(self, pair: Pair) -> Sequence:
+        head = self.first(pair)
+        r = [*self.text(pair.rationale), self.control[END]]
+        return Sequence(
+            [*head.tokens, self.control[WHY], *r],
+            [*head.weights, 0.0, *_mean(1 - ANSWER_WEIGHT, [True] * len(r))],
+        )
+
+    def read(self, pair: Pair) -> Sequence:
+        """Short and dense: the fastest way to learn to copy, which every number of a rationale rests on."""
+        x, r = self.prompt(pair, THINK), self.text(first_sentence(pair.rationale))
+        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, [True] * len(r)))
+
+    def think(self, pair: Pair) -> Sequence:
+        x, r = self.prompt(pair, THINK), [*self.text(pair.rationale), self.control[ANSWER]]
+        y = [*self.text(pair.answer), self.control[END]]
+        return Sequence(
+            x + r + y,
+            [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)) + _mean(ANSWER_WEIGHT, [True] * len(y)),
+        )
+
+    def _undetermined(self, r: list[int]) -> list[bool]:
+        """False for a calculator's result and the mark that closes it."""
+        mask, inside = [], False
+        for token in r:
+            mask.append(not inside)
+            inside = token == self.equals or (inside and token != self.close)
+        return mask
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop that ends a sentence; a decimal point does not."""
+    return re.split(r"(?<=\.)\s|(?<=。)", text, maxsplit=1)[0]
+
+
+def _mean(weight: float, mask: list[bool]) -> list[float]:
+    share = weight / sum(mask)
+    return [share if graded else 0.0 for graded in mask]

@@ -1,0 +1,100 @@
+"""The task `toy`: which of two numbers is larger. Small enough to distil within a minute, so that a test walks the whole way.
+
+Never shipped. It uses every part of the recipe: both orders, the calculator, two languages, a question that belongs to a person.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from .calculator import mark
+from .task import Choice, Pair, Plan, Sizes, Task
+
+NUMBER_MAX = 99
+PERSON_SHARE = 0.2
+QUESTIONS = {"en": ("Which is larger, {a} or {b}?", "{a} against {b}"), "ja": ("{a} と {b}、大きいのは？", "{a} 対 {b}")}
+_REASONS = {
+    "en": {"A": "Read {a} and {b}. {m} is above 0.", "B": "Read {a} and {b}. {m} is not above 0.", "ASK": "A number is missing."},
+    "ja": {"A": "{a} と {b}。{m} は 0 より上。", "B": "{a} と {b}。{m} は 0 以下。", "ASK": "数が足りない。"},
+}
+
+
+def pair(rng: random.Random, answer: str, lang: str) -> Pair:
+    template = rng.choice(QUESTIONS[lang])
+    if answer == "ASK":
+        question = template.format(a=rng.randint(0, NUMBER_MAX), b="?") if rng.random() < 0.5 else template.format(a="?", b="?")
+        return Pair(question, answer, _REASONS[lang][answer], lang, "missing")
+    low, high = sorted(rng.sample(range(NUMBER_MAX + 1), 2))
+    a, b = (high, low) if answer == "A" else (low, high)
+    return Pair(template.format(a=a, b=b), answer, _REASONS[lang][answer].format(a=a, b=b, m=mark(f"{a}-{b}")), lang, "numbers",
+                (a, b))
+
+
+def stream(seed: int | str) -> Iterator[Pair]:
+    rng = random.Random(seed)
+    while True:
+        answer = "ASK" if rng.random() < PERSON_SHARE else rng.choice("AB")
+        yield pair(rng, answer, rng.choice(("en", "ja")))
+
+
+def golden(seed: int | str) -> list[Iterator[Pair]]:
+    rng = random.Random(seed)
+    return [_endless(lambda answer=answer, lang=lang: pair(rng, answer, lang))
+            for answer in ("A", "B", "ASK") for lang in QUESTIONS]
+
+
+def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
+    rng = random.Random(seed)
+    return {"numbers": [pair(rng, rng.choice("AB"), rng.choice(("en", "ja"))) for _ in range(count)],
+            "missing": [pair(rng, "ASK", rng.choice(("en", "ja"))) for _ in range(count // 3)]}
+
+
+def near(asked: Pair) -> bool:
+    return asked.reading is not None and abs(asked.reading[0] - asked.reading[1]) <= 3
+
+
+def rules(asked: Pair) -> str:
+    return "ASK" if asked.reading is None else "A" if asked.reading[0] > asked.reading[1] else "B"
+
+
+def faults(asked: Pair, rationale: str) -> list[str]:
+    return [] if rationale == asked.rationale else [f"expected `{asked.rationale}`"]
+
+
+def _endless(make: Callable[[], Pair]) -> Iterator[Pair]:
+    while True:
+        yield make()
+
+
+_HERE = Path(__file__).parent
+
+TASK = Task(
+    id="toy",
+    version="0.0.1",
+    serial=1,
+    title={"en": "Larger number", "ja": "大きい数"},
+    teacher="subtraction",
+    licence="MIT OR Apache-2.0",
+    card=_HERE / "cards" / "toy.md",
+    choices=(
+        Choice(0, "A", {"en": "the first", "ja": "前の数"}, False),
+        Choice(1, "B", {"en": "the second", "ja": "後の数"}, False),
+        Choice(9, "ASK", {"en": "not two numbers", "ja": "判定対象外"}, True),
+    ),
+    stream=stream,
+    golden=golden,
+    tests=tests,
+    near=near,
+    rules=rules,
+    faults=faults,
+    sources=(_HERE / "calculator.py", _HERE / "toy.py"),
+    question_tokens_max=40,
+    rationale_tokens_max=40,
+    shipped=False,
+    plan=Plan(steps=400, layers=2, width=64, hidden=128, warmup_steps=20, checkpoint_every=50, first_shapes=((20, 128),),
+              whole_shapes=((48, 64),), read_shapes=((32, 128),), read_steps_max=100, dev_pairs=200, vocabulary_pairs=500,
+              compiled=False),
+    sizes=Sizes(gate=300, calibration=3000, calibration_max=6000, unsure=300, test=300, explained=60),
+)

@@ -1,0 +1,200 @@
+"""Distils the student: many first answers, fewer whole sequences, one optimiser step from both. Resumes where it stopped.
+
+Never looks at a real row, a calibration pair or a test pair; progress is watched on generated dev pairs of their own seed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from tqdm import tqdm
+
+from . import vocabulary
+from .sequences import Encoder, Sequence
+from .student import Geometry, Student
+from .task import Pair, Plan, Task
+
+
+def run(task: Task, plan: Plan, folder: Path) -> Path:
+    """Trains by `plan` inside `folder`; returns the path of the final checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = _tokenizer(task, plan, folder)
+    encoder = Encoder(tokenizer)
+    torch.manual_seed(plan.seed)
+    geometry = Geometry(tokenizer.get_vocab_size(), width=plan.width, layers=plan.layers, hidden=plan.hidden,
+                        heads=plan.width // Geometry.head_dim, kv_heads=plan.width // Geometry.head_dim // 2)
+    student = Student(geometry)
+    optimisers = _optimisers(student, plan)
+    state_path = folder / "checkpoint.pt"
+    start, reading = 0, True
+    if state_path.exists():
+        state = torch.load(state_path, weights_only=True)
+        student.load_state_dict(state["student"])
+        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        start, reading = state["step"], state["reading"]
+    if plan.compiled:  # block by block: one block's code serves them all, so compiling takes seconds
+        for block in student.blocks:
+            block.compile(dynamic=False)
+    dev = list(itertools.islice(task.stream(f"dev-{plan.seed}"), plan.dev_pairs))
+    seconds = json.loads((folder / "time.json").read_text())["seconds"] if start else 0.0
+    bar = tqdm(total=plan.steps, initial=start, unit="step", desc="distil", mininterval=5)
+    since = time.monotonic()
+    for step in range(start, plan.steps):
+        rate = _rate(step, plan)
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group["base_lr"] * rate
+        loss = 0.0
+        reading = reading and step < plan.read_steps_max
+        for kind in _batches(encoder, task, plan, step, reading):  # each kind counts alike, however many its rows
+            rows = sum(len(batch.tokens) for batch in kind)
+            for batch in kind:
+                part = _loss(student, batch) / rows
+                part.backward()
+                loss += part.item()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        bar.update()
+        bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        done = step + 1
+        if done % plan.checkpoint_every == 0 or done == plan.steps:
+            read = read_accuracy(student, encoder, dev)
+            reading = reading and read < plan.read_goal
+            point = {"step": done, "loss": loss, "dev_read": read, "dev_first_answer": accuracy(student, encoder, task, dev)}
+            bar.write(json.dumps(point))
+            with (folder / "curve.jsonl").open("a") as curve:
+                curve.write(json.dumps(point) + "\n")
+            saved = {"student": student.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "step": done,
+                     "reading": reading, "geometry": geometry.asdict()}
+            torch.save(saved, state_path.with_suffix(".new"))
+            state_path.with_suffix(".new").replace(state_path)
+            spent = {"seconds": seconds + time.monotonic() - since, "threads": torch.get_num_threads()}
+            (folder / "time.json").write_text(json.dumps(spent))
+    bar.close()
+    return state_path
+
+
+def load(path: Path) -> Student:
+    """The student of a checkpoint, ready to evaluate."""
+    state = torch.load(path, weights_only=True)
+    student = Student(Geometry(**state["geometry"]))
+    student.load_state_dict(state["student"])
+    return student.eval()
+
+
+@torch.no_grad()
+def accuracy(student: Student, encoder: Encoder, task: Task, pairs: list[Pair]) -> float:
+    """Share of right first answers, by the likeliest token of the answer set."""
+    choices = torch.tensor([encoder.text(text)[0] for text in task.texts])
+    prompts = sorted(((encoder.first(p).tokens[:-1], task.index(p.answer)) for p in pairs), key=lambda p: len(p[0]))
+    right = 0
+    for at in range(0, len(prompts), 100):
+        chunk = prompts[at : at + 100]
+        tokens, last = _pad([p for p, _ in chunk]), torch.tensor([len(p) - 1 for p, _ in chunk])
+        with torch.compiler.set_stance("force_eager"):
+            states = student.hidden(tokens)[torch.arange(len(chunk)), last]
+        best = student.logits(states)[:, choices].argmax(-1)
+        right += (best == torch.tensor([y for _, y in chunk])).sum().item()
+    return right / len(pairs)
+
+
+@torch.no_grad()
+def read_accuracy(student: Student, encoder: Encoder, pairs: list[Pair]) -> float:
+    """Share of right tokens when the readings are repeated, each token after the right ones before it."""
+    right = graded = 0
+    for at in range(0, len(pairs), 100):
+        sequences = [encoder.read(pair) for pair in pairs[at : at + 100]]
+        tokens = _pad([s.tokens for s in sequences])
+        weights = _pad([[weight > 0 for weight in s.weights] for s in sequences])
+        row, place = weights.nonzero(as_tuple=True)
+        with torch.compiler.set_stance("force_eager"):
+            best = student.logits(student.hidden(tokens)[row, place - 1]).argmax(-1)
+        right += (best == tokens[row, place]).sum().item()
+        graded += len(row)
+    return right / graded
+
+
+def _tokenizer(task: Task, plan: Plan, folder: Path) -> Tokenizer:
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        pairs = itertools.islice(task.stream(f"vocabulary-{plan.seed}"), plan.vocabulary_pairs)
+        texts = (text for p in pairs for text in (p.question, p.rationale))
+        vocabulary.train(texts, task.texts).save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
+def _optimisers(student: Student, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms."""
+    matrices = [p for p in student.blocks.parameters() if p.ndim == 2]
+    rest = [p for p in student.parameters() if not any(p is m for m in matrices)]
+    muon = torch.optim.Muon(matrices, lr=plan.muon_lr, weight_decay=plan.weight_decay, momentum=0.95)
+    adam = torch.optim.AdamW(rest, lr=plan.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
+    for optimiser in (muon, adam):
+        for group in optimiser.param_groups:
+            group["base_lr"] = group["lr"]
+    return [muon, adam]
+
+
+def _rate(step: int, plan: Plan) -> float:
+    """Warm up, hold, then fall linearly to zero."""
+    return min(1.0, (step + 1) / plan.warmup_steps, (plan.steps - step) / (plan.decay_share * plan.steps))
+
+
+@dataclass(frozen=True)
+class Batch:
+    tokens: Tensor  # (rows, length)
+    weights: Tensor  # (rows, length), of predicting the token at the same place
+
+
+def _batches(encoder: Encoder, task: Task, plan: Plan, step: int, reading: bool) -> list[list[Batch]]:
+    """The batches of one step by kind: readings alone at the beginning, then first answers and whole sequences in both orders."""
+    seed = f"{plan.seed}-{step}"
+    pairs, rng = task.stream(seed), random.Random(f"{seed}-order")
+    if reading:
+        return [_deal((encoder.read(p) for p in pairs), plan.read_shapes)]
+    firsts = (encoder.first(p) for p in pairs)
+    wholes = (encoder.why(p) if rng.random() < 0.5 else encoder.think(p) for p in pairs)
+    return [_deal(firsts, plan.first_shapes), _deal(wholes, plan.whole_shapes)]
+
+
+def _deal(sequences: Iterator[Sequence], shapes: tuple[tuple[int, int], ...]) -> list[Batch]:
+    """Draws as many sequences as the shapes have rows and deals them out by length. One that fits nowhere (one in
+    thousands) is left out, and its row stays empty."""
+    drawn = sorted(itertools.islice(sequences, sum(rows for _, rows in shapes)), key=lambda s: -len(s.tokens))
+    batches = []
+    for length, rows in shapes:
+        fitting = [s for s in drawn[:rows] if len(s.tokens) <= length]
+        drawn = drawn[rows:]
+        fitting += [Sequence([0], [0.0])] * (rows - len(fitting))
+        weights = torch.tensor([s.weights + [0.0] * (length - len(s.weights)) for s in fitting])
+        batches.append(Batch(_pad([s.tokens for s in fitting], length), weights))
+    return batches
+
+
+def _pad(rows: list[list[int]], length: int | None = None) -> Tensor:
+    length = length or max(map(len, rows))
+    return torch.tensor([row + [0] * (length - len(row)) for row in rows])
+
+
+def _loss(student: Student, batch: Batch) -> Tensor:
+    """Sum over the sequences of their weighted cross entropy; logits only where something is graded."""
+    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+        states = student.hidden(batch.tokens)
+        row, place = (batch.weights > 0).nonzero(as_tuple=True)
+        logits = student.logits(states[row, place - 1]).float()
+    losses = F.cross_entropy(logits, batch.tokens[row, place], reduction="none")
+    return (losses * batch.weights[row, place]).sum()
