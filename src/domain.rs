@@ -126,6 +126,35 @@ pub struct Verdict {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores(pub Vec<f64>);
 
+/// Probabilities of the choices, in the order of the answer set; they sum to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posterior(Vec<f64>);
+
+impl Posterior {
+    /// Normalised exponentials of `scores`. A score that is no number counts as impossible; if all are, all are equal.
+    pub fn softmax(scores: impl Iterator<Item = f64>) -> Self {
+        let scores: Vec<f64> =
+            scores.map(|score| if score.is_nan() { f64::NEG_INFINITY } else { score.min(f64::MAX) }).collect();
+        let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if most == f64::NEG_INFINITY {
+            return Self(vec![1.0 / scores.len() as f64; scores.len()]);
+        }
+        let weights: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
+        let sum: f64 = weights.iter().sum();
+        Self(weights.iter().map(|weight| weight / sum).collect())
+    }
+
+    /// The likeliest choice; the first one of equals.
+    pub fn likeliest(&self) -> ChoiceIndex {
+        (1..self.0.len()).fold(0, |best, at| if self.0[at] > self.0[best] { at } else { best })
+    }
+
+    /// The probability of one choice.
+    pub fn of(&self, choice: ChoiceIndex) -> Confidence {
+        Confidence(self.0[choice].clamp(0.0, 1.0))
+    }
+}
+
 /// The reasons the student wrote down.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rationale {
@@ -173,6 +202,17 @@ mod tests {
         ] {
             assert_eq!(Language::of(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn softmax_survives_every_number() {
+        for values in [[f64::NAN, 0.0], [f64::NEG_INFINITY, -1.0], [f64::INFINITY, 0.0], [1e308, -1e308], [f64::NAN; 2]]
+        {
+            let posterior = Posterior::softmax(values.into_iter());
+            let sum = posterior.of(0).value() + posterior.of(1).value();
+            assert!((sum - 1.0).abs() < 1e-9, "{values:?} gives {posterior:?}");
+        }
+        assert_eq!(Posterior::softmax([1.0, 3.0, 3.0].into_iter()).likeliest(), 1);
     }
 
     #[test]

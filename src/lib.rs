@@ -21,7 +21,7 @@
 //! | [`domain`] | the words every room speaks | nothing |
 //! | [`bundle`] | a student's folder, verified | domain |
 //! | [`policy`] | scores to verdict, pure | domain, the bundle's manifest |
-//! | [`engine`] | runs the student: read, score, think, explain | domain, bundle, policy's arithmetic |
+//! | [`engine`] | runs the student: read, score, think, explain | domain, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
 //! | [`cli`] | the commands | all |
 //!

@@ -5,7 +5,7 @@
 //! lower the joint confidence by themselves. Thresholds are data of the bundle, chosen there by Learn-then-Test.
 
 use crate::bundle::manifest::Task;
-use crate::domain::{Band, ChoiceIndex, Confidence, Decision, Mode, Reason, Scores, Verdict};
+use crate::domain::{Band, Confidence, Decision, Mode, Posterior, Reason, Scores, Verdict};
 
 /// Thresholds and weights of one task.
 #[derive(Clone, Debug)]
@@ -46,14 +46,15 @@ impl Policy {
 
     /// The verdict on the first answer alone; below the threshold it escalates, unless the caller thinks first.
     pub fn first(&self, first: &Scores) -> Verdict {
-        let posterior = softmax(first.0.iter().map(|score| score / self.temperature));
+        let posterior = Posterior::softmax(first.0.iter().map(|score| score / self.temperature));
         self.judge(&posterior, self.first_threshold, Mode::AnswerFirst)
     }
 
     /// The verdict on the first answer and the one after thinking, together.
     pub fn joint(&self, first: &Scores, thought: &Scores) -> Verdict {
         let (a, b) = self.joint_weights;
-        let posterior = softmax(first.0.iter().zip(&thought.0).map(|(first, thought)| a * first + b * thought));
+        let posterior =
+            Posterior::softmax(first.0.iter().zip(&thought.0).map(|(first, thought)| a * first + b * thought));
         self.judge(&posterior, self.think_threshold, Mode::ThinkFirst)
     }
 
@@ -62,10 +63,10 @@ impl Policy {
         Verdict { decision: Decision::Escalated(Reason::ThinkingFailed), mode: Mode::ThinkFirst, ..self.first(first) }
     }
 
-    fn judge(&self, posterior: &[f64], threshold: f64, mode: Mode) -> Verdict {
-        let choice = likeliest(posterior);
-        let confidence = Confidence::new(posterior[choice]).expect("a softmax over finite scores is a probability");
-        let decision = if posterior[choice] < threshold {
+    fn judge(&self, posterior: &Posterior, threshold: f64, mode: Mode) -> Verdict {
+        let choice = posterior.likeliest();
+        let confidence = posterior.of(choice);
+        let decision = if confidence.value() < threshold {
             Decision::Escalated(Reason::Unsure)
         } else if self.person[choice] {
             Decision::Escalated(Reason::OutOfScope)
@@ -83,24 +84,6 @@ impl Policy {
             _ => Band::Low,
         }
     }
-}
-
-/// Index of the largest value; the first one of equals.
-pub fn likeliest(values: &[f64]) -> ChoiceIndex {
-    (1..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best })
-}
-
-/// Normalised exponentials of `scores`. A score that is not finite counts as impossible; if all are, all are equal.
-pub fn softmax(scores: impl Iterator<Item = f64>) -> Vec<f64> {
-    let scores: Vec<f64> =
-        scores.map(|score| if score.is_nan() { f64::NEG_INFINITY } else { score.min(f64::MAX) }).collect();
-    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if most == f64::NEG_INFINITY {
-        return vec![1.0 / scores.len() as f64; scores.len()];
-    }
-    let weights: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
-    let sum: f64 = weights.iter().sum();
-    weights.iter().map(|weight| weight / sum).collect()
 }
 
 #[cfg(test)]
@@ -158,15 +141,5 @@ mod tests {
         let forced = policy().with_threshold(Confidence::new(0.0).unwrap());
         assert_eq!(forced.first(&scores([0.0, -0.1, -20.0])).decision, Decision::Answered);
         assert_eq!(forced.first(&scores([-3.0, -3.0, 0.0])).decision, Decision::Escalated(Reason::OutOfScope));
-    }
-
-    #[test]
-    fn softmax_survives_every_number() {
-        for values in
-            [[f64::NAN, 0.0], [f64::NEG_INFINITY, -1.0], [f64::INFINITY, 0.0], [1e308, -1e308], [f64::NAN, f64::NAN]]
-        {
-            let posterior = softmax(values.into_iter());
-            assert!((posterior.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{values:?} gives {posterior:?}");
-        }
     }
 }

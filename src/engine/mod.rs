@@ -23,8 +23,7 @@ use thiserror::Error;
 
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{Control, Manifest};
-use crate::domain::{Agreement, ChoiceIndex, Confidence, Rationale, Scores, TokenId};
-use crate::policy::softmax;
+use crate::domain::{Agreement, ChoiceIndex, Posterior, Rationale, RationaleEnd, Scores, TokenId};
 
 pub use decode::{Decoding, Ending, Step};
 pub use library::{Library, LibraryError};
@@ -175,7 +174,7 @@ impl<M: Model> Asked<'_, M> {
         self.engine.model.feed(&[think])?;
         let rationale = self.write(answer)?;
         let scores = match rationale.end {
-            crate::domain::RationaleEnd::Complete => {
+            RationaleEnd::Complete => {
                 self.engine.model.feed(&[answer])?;
                 Some(self.engine.choices.score(&mut self.engine.model)?)
             }
@@ -218,7 +217,6 @@ impl<M: Model> Asked<'_, M> {
 
 /// Agreement of scores read after a rationale with the answer given.
 pub fn agreement(after: &Scores, choice: ChoiceIndex) -> Agreement {
-    let posterior = softmax(after.0.iter().copied());
-    let strength = Confidence::new(posterior[choice]).expect("a softmax over finite scores is a probability");
-    Agreement { agrees: crate::policy::likeliest(&posterior) == choice, strength }
+    let posterior = Posterior::softmax(after.0.iter().copied());
+    Agreement { agrees: posterior.likeliest() == choice, strength: posterior.of(choice) }
 }

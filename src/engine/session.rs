@@ -60,7 +60,7 @@ impl OrtModel {
 impl Model for OrtModel {
     fn feed(&mut self, tokens: &[TokenId]) -> Result<&[f32], ModelError> {
         let total = self.len + tokens.len();
-        if total > self.capacity || tokens.is_empty() {
+        if total > self.capacity {
             return Err(ModelError::Full { capacity: self.capacity, wanted: total });
         }
         let as_i32 = |len: usize| i32::try_from(len).expect("the cache is far shorter than 2^31");

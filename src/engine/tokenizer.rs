@@ -37,6 +37,10 @@ impl Tokenizer {
                 found: found.to_string(),
             });
         }
+        if let Some(beyond) = inner.get_vocab(true).values().find(|&&id| id as usize >= expected) {
+            let found = format!("token {beyond}");
+            return Err(TokenizerError::Vocabulary { expected: format!("tokens below {expected}"), found });
+        }
         let (control, calculator) = (&manifest.control, &manifest.calculator);
         for (token, id) in [
             ("<|answer|>", control.answer),

@@ -100,6 +100,17 @@ fn parts_that_do_not_fit_each_other_are_refused_though_their_digests_fit() {
     assert!(said.contains("expected a tokenizer with 1536 tokens, as the graph has, found 1537"), "{said}");
 
     let copy = Copy::new();
+    copy.repack("tokenizer.json", |bytes| {
+        let mut tokenizer: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let last = tokenizer["model"]["vocab"].as_object_mut().unwrap().values_mut().find(|id| **id == json!(1535));
+        *last.unwrap() = json!(99_999);
+        serde_json::to_vec(&tokenizer).unwrap()
+    });
+    let (exit, said) = copy.refused();
+    assert_eq!(exit, 4);
+    assert!(said.contains("tokenizer.json does not fit"), "{said}");
+
+    let copy = Copy::new();
     copy.edit_manifest(|manifest| manifest["control"]["why"] = manifest["control"]["end"].clone());
     let (_, said) = copy.refused();
     assert!(said.contains("<|why|> as token"), "{said}");

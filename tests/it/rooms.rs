@@ -8,7 +8,7 @@ const MAY_NAME: [(&str, &[&str]); 5] = [
     ("domain", &[]),
     ("bundle", &["domain", "bundle"]),
     ("policy", &["domain", "bundle::manifest"]),
-    ("engine", &["domain", "bundle", "policy::softmax", "policy::likeliest"]),
+    ("engine", &["domain", "bundle"]),
     ("pipeline", &["domain", "engine", "policy"]),
 ];
 
