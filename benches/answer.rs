@@ -61,9 +61,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("think / answer", &ratio),
         ("cold start to answer, ms", &cold),
     ] {
-        println!("{what:<26} p50 {:8.2}   p95 {:8.2}   n {}", quantile(samples, 0.5), quantile(samples, 0.95), samples.len());
+        println!(
+            "{what:<26} p50 {:8.2}   p95 {:8.2}   n {}",
+            quantile(samples, 0.5),
+            quantile(samples, 0.95),
+            samples.len()
+        );
     }
-    println!("tokens written when thinking: {:.1} a question; peak RSS {peak_rss_kib} KiB", tokens as f64 / QUESTIONS as f64);
+    println!(
+        "tokens written when thinking: {:.1} a question; peak RSS {peak_rss_kib} KiB",
+        tokens as f64 / QUESTIONS as f64
+    );
 
     if let Some(folder) = save {
         fs::create_dir_all(&folder)?;
