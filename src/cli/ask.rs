@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
 use super::reply::{Reply, in_words, rationale_in_words};
 use super::{AskArgs, Error, Exit, open_bundle, open_engine, print, print_json};
+use crate::bundle::Bundle;
 use crate::domain::Decision;
 use crate::engine::{AskError, QUESTION_BYTES_MAX};
 use crate::pipeline;
@@ -16,16 +17,14 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     };
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let mut engine = open_engine(&folder, &bundle)?;
-    let policy = policy(args, Policy::of(bundle.task()));
+    let policy = policy(args, &bundle);
     let answered = pipeline::answer(&mut engine, &policy, args.think.into(), &question)?;
     let exit = match answered.verdict.decision {
         Decision::Answered => Exit::Success,
         Decision::Escalated(_) => Exit::Person,
     };
     if args.json {
-        let reply = Reply::new(None, &answered, &bundle);
-        let reply = if args.explain { reply.with(answered.explain()?) } else { reply };
-        print_json(&reply)?;
+        print_json(&Reply::new(None, answered, &bundle, args.explain)?)?;
     } else {
         print(&in_words(&answered, &bundle))?; // the answer does not wait for its reasons
         if args.explain {
@@ -37,7 +36,8 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
 }
 
 /// The bundle's policy, or the one threshold that the user wants.
-pub fn policy(args: &AskArgs, policy: Policy) -> Policy {
+pub fn policy(args: &AskArgs, bundle: &Bundle) -> Policy {
+    let policy = Policy::of(bundle.task());
     match args.threshold {
         Some(threshold) => policy.with_threshold(threshold),
         None => policy,

@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::ask::policy;
 use super::reply::Reply;
 use super::{AskArgs, Error, Exit, chain, open_bundle, open_engine, print_json};
-use crate::engine::{AskError, QUESTION_BYTES_MAX};
+use crate::engine::QUESTION_BYTES_MAX;
 use crate::pipeline;
-use crate::policy::Policy;
 
 /// A line holds a question in JSON, where each of its bytes may stand as a \u escape of six, and an id.
 const LINE_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
@@ -40,7 +39,7 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let (mut lines, bytes) = open(path)?;
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let mut engine = open_engine(&folder, &bundle)?;
-    let policy = policy(args, Policy::of(bundle.task()));
+    let policy = policy(args, &bundle);
     let bar = progress(bytes);
     let mut exit = Exit::Success;
     let mut buffer = Vec::new();
@@ -61,13 +60,9 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
                 continue;
             }
         };
-        let reply = answered.and_then(|answered| {
-            let reply = Reply::new(id.clone(), &answered, &bundle);
-            Ok(if args.explain { reply.with(answered.explain()?) } else { reply })
-        });
-        match reply {
+        match answered.and_then(|answered| Reply::new(id.clone(), answered, &bundle, args.explain)) {
             Ok(reply) => bar.suspend(|| print_json(&reply))?,
-            Err(error @ (AskError::Empty | AskError::TooLarge | AskError::TooLong { .. })) => {
+            Err(error) if error.refuses_the_question() => {
                 exit = Exit::Input;
                 bar.suspend(|| print_json(&Refusal { id, line, error: chain(&error) }))?;
             }

@@ -105,7 +105,7 @@ impl Error {
             Self::Input(_) => Exit::Input,
             Self::Bundle { .. } | Self::NoBundle(_) | Self::Open { .. } => Exit::Bundle,
             Self::Library(_) => Exit::Library,
-            Self::Ask(AskError::Empty | AskError::TooLarge | AskError::TooLong { .. }) => Exit::Input,
+            Self::Ask(error) if error.refuses_the_question() => Exit::Input,
             Self::Ask(_) => Exit::Student,
         }
     }

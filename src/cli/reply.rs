@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::bundle::manifest::Choice;
 use crate::bundle::{Bundle, CODE_ASK_A_PERSON};
 use crate::domain::{Band, Decision, Language, Mode, Reason};
+use crate::engine::{AskError, Model};
 use crate::pipeline::{Answered, Explained};
 
 /// One answer, as a machine reads it. Field by field in README.
@@ -49,8 +50,18 @@ struct AgreementRecord {
 }
 
 impl Reply {
-    /// The record of an answer, before any rationale.
-    pub fn new<M>(id: Option<serde_json::Value>, answered: &Answered<'_, M>, bundle: &Bundle) -> Self {
+    /// The record of an answer; with its rationale if `explain`.
+    pub fn new<M: Model>(
+        id: Option<serde_json::Value>,
+        answered: Answered<'_, M>,
+        bundle: &Bundle,
+        explain: bool,
+    ) -> Result<Self, AskError> {
+        let reply = Self::unexplained(id, &answered, bundle);
+        Ok(if explain { reply.with(answered.explain()?) } else { reply })
+    }
+
+    fn unexplained<M>(id: Option<serde_json::Value>, answered: &Answered<'_, M>, bundle: &Bundle) -> Self {
         let verdict = &answered.verdict;
         let choice = &bundle.task().choices[verdict.choice];
         let label = label(choice, answered.language);
@@ -94,9 +105,7 @@ impl Reply {
         }
     }
 
-    /// The same record with its rationale.
-    #[must_use]
-    pub fn with(self, explained: Explained) -> Self {
+    fn with(self, explained: Explained) -> Self {
         Self {
             agreement: explained
                 .agreement

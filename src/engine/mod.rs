@@ -88,6 +88,13 @@ pub enum AskError {
     Model(#[from] ModelError),
 }
 
+impl AskError {
+    /// True when the asker can mend it by asking otherwise; false when the student failed.
+    pub fn refuses_the_question(&self) -> bool {
+        matches!(self, Self::Empty | Self::TooLarge | Self::TooLong { .. })
+    }
+}
+
 /// What thinking brought.
 pub struct Thought {
     /// What the student wrote.
