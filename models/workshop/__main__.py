@@ -1,20 +1,37 @@
-"""The workshop's command line: `distil` walks all steps, and each step is a command of its own. Decides nothing itself."""
+"""The workshop's command line: `distil` walks all steps, and each step is a command of its own; beside them, teacher pairs are
+generated and checked. Decides nothing itself.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import sys
 from pathlib import Path
 
-from . import steps
+from tqdm import tqdm
+
+from . import steps, symbolic, teacher_pairs
 from .tasks import TASKS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+OVERLAPS_SHOWN = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except FileNotFoundError as err:
+        hint = "; has the step before it run?" if args.command in steps.STEPS else ""
+        print(f"error: {err.filename} is missing{hint}", file=sys.stderr)
+    except (OSError, RuntimeError, ValueError) as err:
+        print(f"error: {err}", file=sys.stderr)
+    return 1
+
+
+def _step(args: argparse.Namespace) -> int:
     task = TASKS[args.task]
     if args.steps:
         task = dataclasses.replace(task, plan=dataclasses.replace(task.plan, steps=args.steps))
@@ -22,32 +39,65 @@ def main(arguments: list[str] | None = None) -> int:
     out, reference = args.out or folder, folder / "reference_logits.json"
     if task.shipped and not args.out:
         out, reference = REPOSITORY / "models" / "bundles", REPOSITORY / "tests" / "data" / "reference_logits.json"
-    work = steps.Work(task, folder, out, reference, args.table, tuple(args.other))
-    try:
-        steps.STEPS[args.step][0](work)
-    except FileNotFoundError as err:
-        print(f"error: {err.filename} is missing; has the step before it run?", file=sys.stderr)
-        return 1
-    except (OSError, RuntimeError, ValueError) as err:
-        print(f"error: {err}", file=sys.stderr)
-        return 1
+    steps.STEPS[args.command][0](steps.Work(task, folder, out, reference, args.table, tuple(args.other)))
     return 0
 
 
+def _generate(args: argparse.Namespace) -> int:
+    pairs = itertools.islice(symbolic.pairs(args.task, args.seed), args.count)
+    count = teacher_pairs.write(args.out, tqdm(pairs, args.task, args.count, unit="pair", mininterval=1))
+    print(f"wrote {count} generated pairs to {args.out}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    read = teacher_pairs.read(*args.files)
+    print(teacher_pairs.summary(read))
+    found = teacher_pairs.overlaps(read.pairs, teacher_pairs.read(*args.against).pairs) if args.against else []
+    for train, test in found[:OVERLAPS_SHOWN]:
+        print(f"error: {train} asks what test question {test} asks", file=sys.stderr)
+    if len(found) > OVERLAPS_SHOWN:
+        print(f"error: and {len(found) - OVERLAPS_SHOWN} more", file=sys.stderr)
+    return 1 if found else 0
+
+
 def _parser() -> argparse.ArgumentParser:
-    listed = "\n".join(f"  {name:10} {said}" for name, (_, said) in steps.STEPS.items())
-    parser = argparse.ArgumentParser(prog="workshop", description="Distils, measures and packs a student.",
-                                     epilog=f"steps:\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("step", choices=steps.STEPS, metavar="STEP", help="one of the steps below")
-    parser.add_argument("--task", choices=TASKS, default="machine-failure", help="which student (default: %(default)s)")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/TASK in the repository)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: models/bundles)")
-    parser.add_argument("--steps", type=int, metavar="N", help="training steps, the same at every resume (default: the plan's)")
-    parser.add_argument("--table", "--ai4i", type=Path, metavar="CSV",
-                        help="the task's real rows, to measure on: AI4I 2020's table")
-    parser.add_argument("--other", action="append", default=[], metavar="PATH[:FIELD]",
-                        help="JSON lines with questions of another kind, to measure on; repeatable (default field: question)")
+    parser = argparse.ArgumentParser(prog="models/run", description="Distils, measures and packs a student.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    of_steps = argparse.ArgumentParser(add_help=False)
+    of_steps.add_argument("--task", choices=TASKS, default="machine-failure", help="which student (default: %(default)s)")
+    of_steps.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/TASK in the repository)")
+    of_steps.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: models/bundles)")
+    of_steps.add_argument("--steps", type=int, metavar="N", help="training steps, the same at every resume (default: the plan's)")
+    of_steps.add_argument("--table", "--ai4i", type=Path, metavar="CSV",
+                          help="the task's real rows, to measure on: AI4I 2020's table")
+    of_steps.add_argument("--other", action="append", default=[], metavar="PATH[:FIELD]",
+                          help="JSON lines with questions of another kind, to measure on; repeatable (default field: question)")
+    for name, (_, said) in steps.STEPS.items():
+        commands.add_parser(name, help=said, description=said, parents=[of_steps]).set_defaults(run=_step)
+
+    generate = commands.add_parser("generate", help="write teacher pairs of a symbolic task, generated with exact rationales",
+                                   description="Writes generated teacher pairs, languages and difficulties drawn alike.")
+    generate.add_argument("task", choices=symbolic.GENERATORS, metavar="TASK", help="one of %(choices)s")
+    generate.add_argument("--count", type=_positive, default=1000, metavar="N", help="pairs (default: %(default)s)")
+    generate.add_argument("--seed", default="1", help="the same seed, the same pairs (default: %(default)s)")
+    generate.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="where to")
+    generate.set_defaults(run=_generate)
+
+    check = commands.add_parser("check", help="check files of teacher pairs, and that they hold no test question",
+                                description=teacher_pairs.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    check.add_argument("files", type=Path, nargs="+", metavar="FILE.jsonl", help="teacher pairs")
+    check.add_argument("--against", type=Path, action="append", default=[], metavar="FILE.jsonl",
+                       help="test questions, none of which may be among the pairs; repeatable")
+    check.set_defaults(run=_check)
     return parser
+
+
+def _positive(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
 
 
 if __name__ == "__main__":
