@@ -19,9 +19,10 @@
 //! | room | what it is | may name |
 //! |---|---|---|
 //! | [`domain`] | the words every room speaks | nothing |
+//! | [`installed`] | where library and student stand | nothing |
 //! | [`bundle`] | a student's folder, verified | domain |
 //! | [`policy`] | scores to verdict, pure | domain, the bundle's manifest |
-//! | [`engine`] | runs the student: read, score, think, explain | domain, bundle |
+//! | [`engine`] | runs the student: read, score, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
 //! | [`cli`] | the commands | all |
 //!
@@ -35,6 +36,8 @@
 //! held-out rows are what makes the confidence mean something; the workshop in `models/` makes all three.
 
 pub mod domain;
+
+pub mod installed;
 
 pub mod bundle;
 

@@ -19,6 +19,7 @@ use crate::DEFAULT_BUNDLE;
 use crate::bundle::{self as student, Bundle};
 use crate::domain::Confidence;
 use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
+use crate::installed;
 use crate::pipeline::Think;
 
 /// The environment variable that names the bundle, where `--bundle` does not.
@@ -244,20 +245,15 @@ fn open_bundle(arg: &BundleArg) -> Result<(PathBuf, Bundle), Error> {
     let named = arg.bundle.clone().or_else(|| std::env::var_os(BUNDLE_VARIABLE).map(PathBuf::from));
     let folder = match named {
         Some(folder) => folder,
-        None => default_bundle()?,
+        None => {
+            let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(DEFAULT_BUNDLE);
+            installed::find(BUNDLE_BESIDE, shipped, Path::is_dir).map_err(Error::NoBundle)?
+        }
     };
     match Bundle::open(&folder) {
         Ok(bundle) => Ok((folder, bundle)),
         Err(source) => Err(Error::Bundle { folder, source }),
     }
-}
-
-fn default_bundle() -> Result<PathBuf, Error> {
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(BUNDLE_BESIDE)));
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(DEFAULT_BUNDLE);
-    let places: Vec<PathBuf> = beside.into_iter().chain([shipped]).collect();
-    let looked = || places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
-    places.iter().find(|place| place.is_dir()).cloned().ok_or_else(|| Error::NoBundle(looked()))
 }
 
 /// The student of a bundle, loaded.

@@ -5,9 +5,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::{env, fs, io};
+use std::{env, fs};
 
 use thiserror::Error;
+
+use crate::installed;
 
 /// The environment variable by which a user brings their own library.
 pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
@@ -99,12 +101,8 @@ fn find() -> Result<PathBuf, LibraryError> {
             Err(LibraryError::Missing { looked: format!("{} ({LIBRARY_VARIABLE})", path.display()) })
         };
     }
-    let beside = env::current_exe()
-        .and_then(|exe| exe.parent().map(|folder| folder.join(BESIDE)).ok_or(io::ErrorKind::NotFound.into()));
-    let built_with = PathBuf::from(env!("SOKUTOU_BUILT_WITH_LIBRARY"));
-    let places: Vec<PathBuf> = beside.into_iter().chain([built_with]).collect();
-    let looked = || places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
-    places.iter().find(|place| place.is_file()).cloned().ok_or_else(|| LibraryError::Missing { looked: looked() })
+    let built = PathBuf::from(env!("SOKUTOU_BUILT_WITH_LIBRARY"));
+    installed::find(BESIDE, built, Path::is_file).map_err(|looked| LibraryError::Missing { looked })
 }
 
 /// Sets the opt-out in this process's environment: the library reads it while it is being loaded.
