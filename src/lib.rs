@@ -50,4 +50,4 @@ pub mod pipeline;
 pub mod cli;
 
 /// Folder of the student that ships, in the repository.
-pub const DEFAULT_BUNDLE: &str = "models/bundles/machine-failure-0.1.0";
+pub const DEFAULT_BUNDLE: &str = "models/bundles/machine-failure-0.2.0";

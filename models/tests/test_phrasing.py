@@ -11,10 +11,12 @@ from workshop.pairs import FIRST_PAGE, IN_SCOPE, from_reading
 ALL = phrasing.FORMS + phrasing.HELD_OUT
 
 
-@pytest.mark.parametrize("form", ALL, ids=lambda form: form.name)
+@pytest.mark.parametrize("form", [*ALL, None], ids=lambda form: form.name if form else "composed")
 def test_every_written_value_appears(form):
-    rng = random.Random(form.name)
+    rng = random.Random(str(form))
+    fixed = form
     for _ in range(200):
+        form = fixed or phrasing.compose(rng)
         reading = sampling.draw(rng, rng.choice(IN_SCOPE))
         parts, written = phrasing.write(rng, form, reading)
         question = phrasing.ask(rng, form, parts)
@@ -33,6 +35,15 @@ def test_forms_enough_and_told_apart():
     for lang in ("en", "ja"):
         assert sum(form.lang == lang for form in phrasing.FORMS) >= 8
     assert len({form.name for form in ALL}) == len({form.parts + (form.separator, form.question) for form in ALL}) == len(ALL)
+
+
+def test_composed_forms_differ_and_leave_no_empty_unit():
+    rng = random.Random(4)
+    forms = [phrasing.compose(rng) for _ in range(300)]
+    assert len({form.parts + (form.separator, form.question) for form in forms}) > 290
+    for form in forms:
+        parts, _ = phrasing.write(rng, form, FIRST_PAGE)
+        assert not any(empty in part for part in parts.values() for empty in ("[]", "()", "{"))
 
 
 def test_the_first_page_asks_as_readme_does():

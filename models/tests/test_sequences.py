@@ -6,7 +6,7 @@ import pytest
 
 from workshop.pairs import TASK
 from workshop.sequences import ANSWER_WEIGHT
-from workshop.vocabulary import CONTROL
+from workshop.vocabulary import ANSWER, CONTROL
 
 PAIRS = list(itertools.islice(TASK.stream("test-sequences"), 60))
 
@@ -23,6 +23,15 @@ def test_a_question_carries_no_loss(encoder):
         question = len(encoder.text(pair.question)) + 1
         for sequence in (encoder.first(pair), encoder.why(pair), encoder.think(pair)):
             assert not any(sequence.weights[:question])
+
+
+def test_margins_are_predicted_where_the_first_answer_is_and_never_when_thinking(encoder):
+    for pair in PAIRS:
+        for sequence in (encoder.first(pair), encoder.why(pair)):
+            assert sequence.tokens[sequence.asked] == encoder.control[ANSWER]
+            assert sequence.tokens[: sequence.asked] == encoder.text(pair.question)
+            assert sequence.margins == pair.margins and bool(pair.margins) == bool(pair.reading)
+        assert not encoder.read(pair).margins and not encoder.think(pair).margins
 
 
 def test_reading_stops_after_the_first_sentence(encoder):

@@ -22,10 +22,13 @@ from .task import Pair, Sizes
 RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the promise, of each way to answer
 # A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second and is
 # right more often. At the promised risk itself hardly anything would be left to think about.
-FIRST_RISK = 0.015
+FIRST_RISK = 0.005
 FIT = 3  # every third pair fits
-# A walk starts at the threshold that this share of the pairs, and this many, reach: higher up, one unlucky pair would end it.
-START_SHARE, START_PAIRS, STEP_SHARE = 0.2, 150, 0.01
+# A walk starts at the threshold that this share of the pairs, and this many, reach: higher up, a few unlucky pairs would end it.
+# The surest errors are impossible readings that the student did not notice, and they stand at the top of every walk.
+START_SHARE, START_PAIRS, STEP_SHARE = 0.5, 150, 0.01
+# Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove nothing more.
+STREAM = "calibration-b"
 NEVER = 1.0  # a threshold that no posterior reaches in practice: the promise could not be proved anywhere
 
 
@@ -64,7 +67,7 @@ def calibrate(answerer: Answerer, sizes: Sizes) -> Fitted:
     """Draws the calibration pairs, and more until enough of them are below the first threshold or the cap is reached."""
     task = answerer.task
     person = np.array([choice.person for choice in task.choices])
-    stream = task.stream(f"calibration-{task.plan.seed}")
+    stream = task.stream(f"{STREAM}-{task.plan.seed}")
 
     drawn = list(_scored(answerer, itertools.islice(stream, sizes.calibration)))
     scores = np.array([scores for _, scores in drawn])  # (pairs, choices)

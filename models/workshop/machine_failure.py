@@ -9,15 +9,16 @@ This module never samples and never words a question: `sampling` draws readings,
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 
-from .calculator import mark
+from .calculator import evaluate, mark
 
 TASK_ID = "machine-failure"
 
 # 2*pi/60 to five decimals: rpm to rad/s. The error is 2e-6, so a row within 0.1 W of a limit is refused by `boundary`.
-RAD_PER_S_PER_RPM = "0.10472"
 RAD_PER_S_PER_RPM_E5 = 10_472
+RAD_PER_S_PER_RPM = f"{RAD_PER_S_PER_RPM_E5 / 1e5}"  # as a rationale writes it
 
 HEAT_GAP_MIN_DK = 86  # tenths of a kelvin; process minus air
 HEAT_SPEED_MIN_RPM = 1380
@@ -90,6 +91,22 @@ def boundary(r: Reading) -> bool:
     return heat or min(abs(r.power_w - POWER_MIN_W), abs(r.power_w - POWER_MAX_W)) < 0.1
 
 
+# A margin is squashed twice: coarsely, to say how far off a limit is, and finely, to tell the two sides of it apart.
+MARGIN_SCALES = (0.3, 0.05)  # shares of the limit
+
+
+def margins(r: Reading) -> tuple[float, ...]:
+    """How far each quantity lies from its limit, in shares of the limit, each squashed by `MARGIN_SCALES` to -1..1.
+
+    What the rationale says in words, said as numbers: the student learns to predict them beside its first answer.
+    """
+    shares = (
+        r.gap_dk / HEAT_GAP_MIN_DK - 1, r.speed_rpm / HEAT_SPEED_MIN_RPM - 1, r.power_w / POWER_MIN_W - 1,
+        r.power_w / POWER_MAX_W - 1, r.strain / STRAIN_MAX_MIN_NM[r.grade] - 1,
+    )
+    return tuple(math.tanh(share / scale) for share in shares for scale in MARGIN_SCALES)
+
+
 def near_limit(r: Reading, share: float = 0.05) -> bool:
     """Within `share` of a power limit or of the grade's overstrain limit, or at 8.4 to 8.8 K under 1400 rpm."""
     limits = (POWER_MIN_W, POWER_MAX_W)
@@ -122,43 +139,43 @@ def recital(w: Written, lang: str) -> str:
 
 
 def rationale(r: Reading, w: Written, lang: str) -> str:
-    """The recital, then each quantity computed with a calculator mark, its limit and the comparison."""
-    gap = mark(f"{w.process}-{w.air}")
-    power = mark(f"{w.torque}*{w.speed}*{RAD_PER_S_PER_RPM}")
-    strain = mark(f"{w.wear}*{w.torque}")
+    """The recital, then each quantity computed with a calculator mark, its limit, and what is left when the limit is taken
+    away: a comparison is the sign of a difference, so that the calculator does it and the student need only read the sign."""
+    gap, gap_left = _against(f"{w.process}-{w.air}", HEAT_GAP_MIN_DK / 10)
+    speed_left = mark(f"{w.speed}-{HEAT_SPEED_MIN_RPM}")
+    power_limit = POWER_MIN_W if r.power_w < (POWER_MIN_W + POWER_MAX_W) / 2 else POWER_MAX_W  # the nearer one decides
+    power, power_left = _against(f"{w.torque}*{w.speed}*{RAD_PER_S_PER_RPM}", power_limit)
     strain_max = STRAIN_MAX_MIN_NM[r.grade]
+    strain, strain_left = _against(f"{w.wear}*{w.torque}", strain_max)
     gap_low, slow = r.gap_dk < HEAT_GAP_MIN_DK, r.speed_rpm < HEAT_SPEED_MIN_RPM
+    weak, strong = r.power_w < POWER_MIN_W, r.power_w > POWER_MAX_W
     over = r.strain > strain_max
     if lang == "ja":
-        low = "未満" if gap_low else "以上"
-        slow_ja = "未満" if slow else "以上"
+        low, slow_ja = ("未満" if true else "以上" for true in (gap_low, slow))
         heat = "放熱不良" if gap_low and slow else "放熱は正常"
-        power_ja = (
-            f"{POWER_MIN_W} W 未満、電力異常" if r.power_w < POWER_MIN_W
-            else f"{POWER_MAX_W} W 超、電力異常" if r.power_w > POWER_MAX_W
-            else f"{POWER_MIN_W}~{POWER_MAX_W} W 内、正常"
-        )
+        side = ("未満" if weak else "以上") if power_limit == POWER_MIN_W else "超" if strong else "以下"
+        power_word = "電力異常" if weak or strong else "正常"
         over_ja = "超、過負荷" if over else "以下、正常"
         return recital(w, lang) + (
-            f"温度差 {gap} K は 8.6 K {low}、回転数 {w.speed} rpm は {HEAT_SPEED_MIN_RPM} rpm {slow_ja}、{heat}。"
-            f"動力 {power} W は {power_ja}。"
-            f"摩耗×トルク {strain} min Nm は{r.grade}型の限界 {strain_max} {over_ja}。"
+            f"温度差 {gap} K、基準との差 {gap_left}、{low}。回転数の基準との差 {speed_left} rpm、{slow_ja}。{heat}。"
+            f"動力 {power} W、限界との差 {power_left}、{side}、{power_word}。"
+            f"摩耗×トルク {strain} min Nm、{w.grade}型の限界との差 {strain_left}、{over_ja}。"
         )
-    low = "below" if gap_low else "not below"
-    slow_en = "below" if slow else "not below"
+    low, slow_en = ("below" if true else "not below" for true in (gap_low, slow))
     heat = "heat failure" if gap_low and slow else "heat is fine"
-    power_en = (
-        f"below {POWER_MIN_W} W, power failure" if r.power_w < POWER_MIN_W
-        else f"above {POWER_MAX_W} W, power failure" if r.power_w > POWER_MAX_W
-        else f"within {POWER_MIN_W} to {POWER_MAX_W} W, fine"
-    )
-    over_en = "above" if over else "not above"
-    strain_en = "overstrain" if over else "fine"
+    side = ("below" if weak else "not below") if power_limit == POWER_MIN_W else "above" if strong else "not above"
+    power_word = "power failure" if weak or strong else "fine"
+    over_en = "above, overstrain" if over else "not above, fine"
     return recital(w, lang) + " " + (
-        f"Temperature gap {gap} K is {low} 8.6 K, speed {w.speed} rpm is {slow_en} {HEAT_SPEED_MIN_RPM} rpm, {heat}. "
-        f"Power {power} W is {power_en}. "
-        f"Wear times torque {strain} min Nm is {over_en} the type {r.grade} limit {strain_max}, {strain_en}."
+        f"Temperature gap {gap} K, less the limit {gap_left}, {low}; speed less the limit {speed_left} rpm, {slow_en}; {heat}. "
+        f"Power {power} W, less the limit {power_left}, {side}, {power_word}. "
+        f"Wear times torque {strain} min Nm, less the type {w.grade} limit {strain_left}, {over_en}."
     )
+
+
+def _against(expression: str, limit: object) -> tuple[str, str]:
+    """The marks of a quantity and of what is left of it without its limit."""
+    return mark(expression), mark(f"{evaluate(expression)}-{limit}")
 
 
 # What makes a question impossible: far outside what such a machine can show. Between the sampled range

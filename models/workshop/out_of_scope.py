@@ -41,7 +41,7 @@ def incomplete(rng: random.Random) -> tuple[str, str, str]:
 
 def impossible_reading(rng: random.Random) -> tuple[str, str, str]:
     """One reading far outside what such a machine can show. Returns question, language, rationale."""
-    if rng.random() < 0.25:
+    if rng.random() < 0.35:
         return _impossible_gap(rng)
     form = phrasing.pick(rng)
     field = rng.choice(FIELDS)
@@ -66,7 +66,7 @@ def _impossible_gap(rng: random.Random) -> tuple[str, str, str]:
     """Two temperatures that cannot stand together: process below air, far above it, or one in K and the other in °C."""
     form = phrasing.pick(rng)
     reading = _any_reading(rng)
-    if rng.random() < 0.3:
+    if rng.random() < 0.5:
         mixed = rng.choice(("air_dk", "process_dk"))
         reading = dataclasses.replace(reading, **{mixed: getattr(reading, mixed) - phrasing.CELSIUS_OFFSET_DK})
         form = dataclasses.replace(form, celsius=False)

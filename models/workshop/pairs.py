@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import ai4i, out_of_scope, phrasing, rationale_check
-from .machine_failure import CHOICES, TASK_ID, Answer, Reading, modes, near_limit, rationale
+from .machine_failure import CHOICES, TASK_ID, Answer, Reading, margins, modes, near_limit, rationale
 from .phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, PLAIN, Form
 from .sampling import NEAR_SHARE, draw
 from .task import Choice, Pair, Task
@@ -26,7 +26,7 @@ def in_scope(rng: random.Random, answer: Answer, form: Form | None = None, near:
 def from_reading(rng: random.Random, reading: Reading, answer: Answer, form: Form) -> Pair:
     parts, written = phrasing.write(rng, form, reading)
     why = rationale(reading, written, form.lang)
-    return Pair(phrasing.ask(rng, form, parts), answer.value, why, form.lang, form.name, reading)
+    return Pair(phrasing.ask(rng, form, parts), answer.value, why, form.lang, form.name, reading, margins(reading))
 
 
 OUT_OF_SCOPE: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
@@ -34,7 +34,7 @@ OUT_OF_SCOPE: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
     "impossible": out_of_scope.impossible_reading,
     "other": out_of_scope.other,
 }
-_OUT_WEIGHTS = (0.4, 0.35, 0.25)
+_OUT_WEIGHTS = (0.4, 0.45, 0.15)
 
 
 def person(rng: random.Random, kind: str | None = None) -> Pair:
@@ -105,8 +105,8 @@ _HERE = Path(__file__).parent
 
 TASK = Task(
     id=TASK_ID,
-    version="0.1.0",
-    serial=1,
+    version="0.2.0",
+    serial=2,
     title={"en": "Machine failure", "ja": "機械の故障判定"},
     teacher="the documented rules of the AI4I 2020 data set (heat dissipation, power, overstrain), written as a program",
     licence="MIT OR Apache-2.0; the rules are from AI4I 2020 (Matzka 2020), CC BY 4.0",
@@ -122,5 +122,5 @@ TASK = Task(
     sources=tuple(_HERE / f"{name}.py" for name in (
         "calculator", "machine_failure", "sampling", "phrasing", "out_of_scope", "pairs")),
     question_tokens_max=120,
-    rationale_tokens_max=190,
+    rationale_tokens_max=256,
 )

@@ -1,6 +1,6 @@
 """Words a reading as a question: English, Japanese and the terse style of machines, with unit and order variation.
 
-A form is data. To add a phrasing, add a `Form`; nothing else changes. Decides no answer and draws no reading.
+A form is data: to add a phrasing, add a `Form`, or a part to those that `compose` draws from; nothing else changes. Decides no answer and draws no reading.
 """
 
 from __future__ import annotations
@@ -112,12 +112,60 @@ class _Plain(random.Random):
 
 PLAIN = _Plain()
 
+# Parts of which endless further forms are put together, so that the student learns to read labels and not templates.
+_LABELS = {
+    "en": (
+        ("type", "quality", "product type", "variant", "class"),
+        ("air", "air temp", "air temperature", "ambient", "ambient temperature", "room temperature"),
+        ("process", "process temp", "process temperature", "proc temp", "working temperature"),
+        ("speed", "rotational speed", "spindle speed", "rpm", "rotation"),
+        ("torque", "spindle torque", "load torque", "trq"),
+        ("wear", "tool wear", "tool time", "tool used", "tool age"),
+    ),
+    "ja": (
+        ("型", "タイプ", "品種", "種別", "グレード"),
+        ("空気温度", "気温", "周囲温度", "室温", "空気"),
+        ("工程温度", "プロセス温度", "加工温度", "工程"),
+        ("回転数", "回転速度", "主軸回転数", "回転"),
+        ("トルク", "主軸トルク", "負荷トルク", "軸トルク"),
+        ("工具摩耗", "摩耗", "工具使用時間", "摩耗時間", "刃具摩耗"),
+    ),
+}
+_JOINS = {
+    "en": (" {v} {u}", " {v} {u}", ": {v} {u}", "={v}", " = {v} {u}", " is {v} {u}", " [{u}] {v}", " ({u}): {v}", " {v}"),
+    "ja": (" {v} {u}", "{v}{u}", ":{v}{u}", "は{v}{u}", "={v}{u}", "[{u}] {v}", "({u}):{v}", " {v}"),
+}
+_SEPARATORS = {"en": (", ", "; ", " / ", "\n", " ", " | ", " and "), "ja": ("、", "、", ", ", " / ", "\n", " ", "・")}
+_QUESTIONS = {
+    "en": ("{readings}", "{readings}?", "{readings}. What is wrong?", "Check {readings}.", "Is this ok? {readings}",
+           "{readings} -> failure?", "Readings: {readings}. Diagnosis?", "Machine: {readings}. Is it failing?",
+           "What happens at {readings}?", "{readings}. Any problem?", "{readings}. Which failure?"),
+    "ja": ("{readings}", "{readings}。故障は？", "{readings}。異常ありますか？", "次の測定値を診断して。{readings}", "{readings}です。正常ですか？",
+           "測定値は{readings}。何が起きる？", "{readings}で故障しますか？", "{readings}。どの故障？", "判定: {readings}"),
+}
+
+
+def compose(rng: random.Random) -> Form:
+    """A form put together from parts: one way to join, separate and ask, and any label for each reading."""
+    lang = rng.choice(("en", "ja"))
+    join = rng.choice(_JOINS[lang])
+    bare = join.replace(" [{u}]", "").replace("[{u}]", "").replace(" ({u})", "").replace("({u})", "").replace(" {u}", "")
+    case = rng.choice((str, str, str.capitalize, str.upper))
+    labels = [case(rng.choice(options)) for options in _LABELS[lang]]
+    parts = tuple(label + (bare if field == "grade" else join) for field, label in zip(FIELDS, labels, strict=True))
+    return Form(f"{lang}-composed", lang, parts, rng.choice(_SEPARATORS[lang]), rng.choice(_QUESTIONS[lang]), shuffle=True,
+                units=_JA_UNITS if lang == "ja" else {})
+
+
 CARELESS_SHARE = 0.1  # of the questions write the grade in lower case, or glue value and unit together
-MAIN_SHARE = 0.25  # of the training questions use one of the two main forms
+MAIN_SHARE, COMPOSED_SHARE = 0.3, 0.3  # of the training questions use one of the two main forms, or one put together
 
 
 def pick(rng: random.Random) -> Form:
-    return rng.choice((EN_MAIN, JA_MAIN)) if rng.random() < MAIN_SHARE else rng.choice(FORMS)
+    kind = rng.random()
+    if kind < MAIN_SHARE:
+        return rng.choice((EN_MAIN, JA_MAIN))
+    return compose(rng) if kind < MAIN_SHARE + COMPOSED_SHARE else rng.choice(FORMS)
 
 
 def write(rng: random.Random, form: Form, r: Reading) -> tuple[dict[str, str], Written]:

@@ -15,23 +15,26 @@ from .sequences import first_sentence
 from .task import Pair
 
 _MARK = r"<<(?P<{0}>[^=<>]+)=(?P<{0}_result>[^=<>]+)>>"
+_MARKS = {name: _MARK.format(name) for name in ("gap", "gap_left", "speed_left", "power", "power_left", "strain", "strain_left")}
 _CLAUSES = {
     "en": re.compile(
-        rf"Temperature gap {_MARK.format('gap')} K is (?P<gap_side>below|not below) (?P<gap_limit>\S+) K, "
-        r"speed (?P<speed>\S+) rpm is (?P<speed_side>below|not below) (?P<speed_limit>\S+) rpm, "
-        r"(?P<heat>heat failure|heat is fine)\. "
-        rf"Power {_MARK.format('power')} W is (?P<power_side>below|above|within) (?P<power_limits>\d+|\d+ to \d+) W, "
+        r"Temperature gap {gap} K, less the limit {gap_left}, (?P<gap_side>below|not below); "
+        r"speed less the limit {speed_left} rpm, (?P<speed_side>below|not below); (?P<heat>heat failure|heat is fine)\. "
+        r"Power {power} W, less the limit {power_left}, (?P<power_side>below|not below|above|not above), "
         r"(?P<power_word>power failure|fine)\. "
-        rf"Wear times torque {_MARK.format('strain')} min Nm is (?P<strain_side>above|not above) the type (?P<grade>\S+) limit "
-        r"(?P<strain_limit>\d+), (?P<strain_word>overstrain|fine)\."
+        r"Wear times torque {strain} min Nm, less the type (?P<grade>\S+) limit {strain_left}, (?P<strain_side>above|not above), "
+        r"(?P<strain_word>overstrain|fine)\.".format(**_MARKS)
     ),
     "ja": re.compile(
-        rf"温度差 {_MARK.format('gap')} K は (?P<gap_limit>\S+) K (?P<gap_side>未満|以上)、"
-        r"回転数 (?P<speed>\S+) rpm は (?P<speed_limit>\S+) rpm (?P<speed_side>未満|以上)、(?P<heat>放熱不良|放熱は正常)。"
-        rf"動力 {_MARK.format('power')} W は (?P<power_limits>\d+|\d+~\d+) W (?P<power_side>未満|超|内)、(?P<power_word>電力異常|正常)。"
-        rf"摩耗×トルク {_MARK.format('strain')} min Nm は(?P<grade>\S+?)型の限界 (?P<strain_limit>\d+) "
-        r"(?P<strain_side>超|以下)、(?P<strain_word>過負荷|正常)。"
+        r"温度差 {gap} K、基準との差 {gap_left}、(?P<gap_side>未満|以上)。"
+        r"回転数の基準との差 {speed_left} rpm、(?P<speed_side>未満|以上)。(?P<heat>放熱不良|放熱は正常)。"
+        r"動力 {power} W、限界との差 {power_left}、(?P<power_side>未満|以上|超|以下)、(?P<power_word>電力異常|正常)。"
+        r"摩耗×トルク {strain} min Nm、(?P<grade>\S+?)型の限界との差 {strain_left}、(?P<strain_side>超|以下)、"
+        r"(?P<strain_word>過負荷|正常)。".format(**_MARKS)
     ),
+}
+_POWER_SIDES = {  # which limit a side speaks of
+    POWER_MIN_W: {"below", "not below", "未満", "以上"}, POWER_MAX_W: {"above", "not above", "超", "以下"},
 }
 _BELOW, _ABOVE, _FAILS = {"below", "未満"}, {"above", "超"}, {"heat failure", "放熱不良", "power failure", "電力異常", "overstrain", "過負荷"}
 
@@ -50,21 +53,21 @@ def faults(pair: Pair, rationale: str) -> list[str]:
     quoted = _CLAUSES[pair.lang].fullmatch(pair.rationale.removeprefix(recital).lstrip())
     assert quoted, "the teacher's rationale must read as one"
     found = []
-    for mark in ("gap", "power", "strain"):
+    for mark in ("gap", "speed_left", "power", "strain"):
         if said[mark] != quoted[mark]:
             found.append(f"{mark} computed as {said[mark]}, expected {quoted[mark]}")
+    for mark in _MARKS:
         if said[f"{mark}_result"] != _evaluated(said[mark]):
             found.append(f"{said[mark]} is not {said[f'{mark}_result']}")
     r, fired = pair.reading, modes(pair.reading)
+    power, power_limit = said["power_left"].rsplit("-", 1)
     low, high = r.power_w < POWER_MIN_W, r.power_w > POWER_MAX_W
-    limits = [str(POWER_MIN_W)] if low else [str(POWER_MAX_W)] if high else [str(POWER_MIN_W), str(POWER_MAX_W)]
     expected = {
-        "speed": (said["speed"], str(r.speed_rpm)),
         "grade": (said["grade"], r.grade),
-        "gap limit": (said["gap_limit"], f"{HEAT_GAP_MIN_DK / 10}"),
-        "speed limit": (said["speed_limit"], str(HEAT_SPEED_MIN_RPM)),
-        "power limits": (re.findall(r"\d+", said["power_limits"]), limits),
-        "strain limit": (said["strain_limit"], str(STRAIN_MAX_MIN_NM[r.grade])),
+        "gap less its limit": (said["gap_left"], f"{said['gap_result']}-{HEAT_GAP_MIN_DK / 10}"),
+        "power less a limit": (power, said["power_result"]),
+        "power's limit": (power_limit, next(str(limit) for limit, sides in _POWER_SIDES.items() if said["power_side"] in sides)),
+        "strain less its limit": (said["strain_left"], f"{said['strain_result']}-{STRAIN_MAX_MIN_NM[r.grade]}"),
         "gap below its limit": (said["gap_side"] in _BELOW, r.gap_dk < HEAT_GAP_MIN_DK),
         "speed below its limit": (said["speed_side"] in _BELOW, r.speed_rpm < HEAT_SPEED_MIN_RPM),
         "power below its limit": (said["power_side"] in _BELOW, low),

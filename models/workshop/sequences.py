@@ -28,6 +28,8 @@ ANSWER_WEIGHT = 0.5  # a
 class Sequence:
     tokens: list[int]
     weights: list[float]  # weights[i] is the loss weight of predicting tokens[i]; they sum to a, or to 1
+    asked: int = 0  # place of the `<|answer|>` behind the question, where margins are predicted; means nothing without them
+    margins: tuple[float, ...] = ()
 
 
 class Encoder:
@@ -47,14 +49,14 @@ class Encoder:
 
     def first(self, pair: Pair) -> Sequence:
         x, y = self.prompt(pair, ANSWER), self.text(pair.answer)
-        return Sequence(x + y, [0.0] * len(x) + _mean(ANSWER_WEIGHT, [True] * len(y)))
+        return Sequence(x + y, [0.0] * len(x) + _mean(ANSWER_WEIGHT, [True] * len(y)), len(x) - 1, pair.margins)
 
     def why(self, pair: Pair) -> Sequence:
         head = self.first(pair)
         r = [*self.text(pair.rationale), self.control[END]]
         return Sequence(
             [*head.tokens, self.control[WHY], *r],
-            [*head.weights, 0.0, *_mean(1 - ANSWER_WEIGHT, [True] * len(r))],
+            [*head.weights, 0.0, *_mean(1 - ANSWER_WEIGHT, [True] * len(r))], head.asked, head.margins,
         )
 
     def read(self, pair: Pair) -> Sequence:

@@ -22,7 +22,7 @@ class Geometry:
     kv_heads: int = 3
     head_dim: int = 32
     hidden: int = 512
-    max_len: int = 320  # tokens of question, rationale and answer together
+    max_len: int = 384  # tokens of question, rationale and answer together
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-5
 

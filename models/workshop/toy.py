@@ -29,7 +29,7 @@ def pair(rng: random.Random, answer: str, lang: str) -> Pair:
     low, high = sorted(rng.sample(range(NUMBER_MAX + 1), 2))
     a, b = (high, low) if answer == "A" else (low, high)
     return Pair(template.format(a=a, b=b), answer, _REASONS[lang][answer].format(a=a, b=b, m=mark(f"{a}-{b}")), lang, "numbers",
-                (a, b))
+                (a, b), ((a - b) / NUMBER_MAX,))
 
 
 def stream(seed: int | str) -> Iterator[Pair]:
@@ -94,7 +94,7 @@ TASK = Task(
     rationale_tokens_max=40,
     shipped=False,
     plan=Plan(steps=400, layers=2, width=64, hidden=128, warmup_steps=20, checkpoint_every=50, first_shapes=((20, 128),),
-              whole_shapes=((48, 64),), read_shapes=((32, 128),), read_steps_max=100, dev_pairs=200, vocabulary_pairs=500,
+              whole_shapes=((48, 64),), read_shapes=((32, 128),), reread_shapes=((32, 32),), read_steps_max=100, dev_pairs=200, vocabulary_pairs=500,
               compiled=False),
     sizes=Sizes(gate=300, calibration=3000, calibration_max=6000, unsure=300, test=300, explained=60),
 )

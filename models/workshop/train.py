@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
@@ -24,6 +24,8 @@ from . import vocabulary
 from .sequences import Encoder, Sequence
 from .student import Geometry, Student
 from .task import Pair, Plan, Task
+
+MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
 
 
 def run(task: Task, plan: Plan, folder: Path) -> Path:
@@ -35,19 +37,21 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
     geometry = Geometry(tokenizer.get_vocab_size(), width=plan.width, layers=plan.layers, hidden=plan.hidden,
                         heads=plan.width // Geometry.head_dim, kv_heads=plan.width // Geometry.head_dim // 2)
     student = Student(geometry)
-    optimisers = _optimisers(student, plan)
+    dev = list(itertools.islice(task.stream(f"dev-{plan.seed}"), plan.dev_pairs))
+    margin_head = nn.Linear(geometry.width, max(len(pair.margins) for pair in dev))  # for training alone
+    optimisers = _optimisers(student, margin_head, plan)
     state_path = folder / "checkpoint.pt"
     start, reading = 0, True
     if state_path.exists():
         state = torch.load(state_path, weights_only=True)
         student.load_state_dict(state["student"])
+        margin_head.load_state_dict(state["margin_head"])
         for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         start, reading = state["step"], state["reading"]
     if plan.compiled:  # block by block: one block's code serves them all, so compiling takes seconds
         for block in student.blocks:
             block.compile(dynamic=False)
-    dev = list(itertools.islice(task.stream(f"dev-{plan.seed}"), plan.dev_pairs))
     seconds = json.loads((folder / "time.json").read_text())["seconds"] if start else 0.0
     bar = tqdm(total=plan.steps, initial=start, unit="step", desc="distil", mininterval=5)
     since = time.monotonic()
@@ -61,7 +65,7 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
         for kind in _batches(encoder, task, plan, step, reading):  # each kind counts alike, however many its rows
             rows = sum(len(batch.tokens) for batch in kind)
             for batch in kind:
-                part = _loss(student, batch) / rows
+                part = _loss(student, margin_head, batch) / rows
                 part.backward()
                 loss += part.item()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
@@ -78,8 +82,9 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
             bar.write(json.dumps(point))
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(point) + "\n")
-            saved = {"student": student.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "step": done,
-                     "reading": reading, "geometry": geometry.asdict()}
+            saved = {"student": student.state_dict(), "margin_head": margin_head.state_dict(),
+                     "optimisers": [o.state_dict() for o in optimisers], "step": done, "reading": reading,
+                     "geometry": geometry.asdict()}
             torch.save(saved, state_path.with_suffix(".new"))
             state_path.with_suffix(".new").replace(state_path)
             spent = {"seconds": seconds + time.monotonic() - since, "threads": torch.get_num_threads()}
@@ -137,10 +142,10 @@ def _tokenizer(task: Task, plan: Plan, folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(path))
 
 
-def _optimisers(student: Student, plan: Plan) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms."""
+def _optimisers(student: Student, margin_head: nn.Linear, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for the embedding, the norms and the margin head."""
     matrices = [p for p in student.blocks.parameters() if p.ndim == 2]
-    rest = [p for p in student.parameters() if not any(p is m for m in matrices)]
+    rest = [p for p in student.parameters() if not any(p is m for m in matrices)] + list(margin_head.parameters())
     muon = torch.optim.Muon(matrices, lr=plan.muon_lr, weight_decay=plan.weight_decay, momentum=0.95)
     adam = torch.optim.AdamW(rest, lr=plan.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
     for optimiser in (muon, adam):
@@ -158,17 +163,22 @@ def _rate(step: int, plan: Plan) -> float:
 class Batch:
     tokens: Tensor  # (rows, length)
     weights: Tensor  # (rows, length), of predicting the token at the same place
+    told: Tensor  # (told,) rows that have margins
+    asked: Tensor  # (told,) the place in each of them where its margins are predicted
+    margins: Tensor  # (told, margins)
 
 
 def _batches(encoder: Encoder, task: Task, plan: Plan, step: int, reading: bool) -> list[list[Batch]]:
-    """The batches of one step by kind: readings alone at the beginning, then first answers and whole sequences in both orders."""
+    """The batches of one step by kind: readings alone at the beginning, then first answers, whole sequences in both orders, and
+    some readings still, since one digit copied wrongly spoils a whole rationale and weighs next to nothing in its mean."""
     seed = f"{plan.seed}-{step}"
     pairs, rng = task.stream(seed), random.Random(f"{seed}-order")
+    reads = (encoder.read(p) for p in pairs)
     if reading:
-        return [_deal((encoder.read(p) for p in pairs), plan.read_shapes)]
+        return [_deal(reads, plan.read_shapes)]
     firsts = (encoder.first(p) for p in pairs)
     wholes = (encoder.why(p) if rng.random() < 0.5 else encoder.think(p) for p in pairs)
-    return [_deal(firsts, plan.first_shapes), _deal(wholes, plan.whole_shapes)]
+    return [_deal(firsts, plan.first_shapes), _deal(wholes, plan.whole_shapes), _deal(reads, plan.reread_shapes)]
 
 
 def _deal(sequences: Iterator[Sequence], shapes: tuple[tuple[int, int], ...]) -> list[Batch]:
@@ -181,7 +191,10 @@ def _deal(sequences: Iterator[Sequence], shapes: tuple[tuple[int, int], ...]) ->
         drawn = drawn[rows:]
         fitting += [Sequence([0], [0.0])] * (rows - len(fitting))
         weights = torch.tensor([s.weights + [0.0] * (length - len(s.weights)) for s in fitting])
-        batches.append(Batch(_pad([s.tokens for s in fitting], length), weights))
+        told = [row for row, s in enumerate(fitting) if s.margins]
+        batches.append(Batch(_pad([s.tokens for s in fitting], length), weights, torch.tensor(told),
+                             torch.tensor([fitting[row].asked for row in told]),
+                             torch.tensor([fitting[row].margins for row in told])))
     return batches
 
 
@@ -190,11 +203,15 @@ def _pad(rows: list[list[int]], length: int | None = None) -> Tensor:
     return torch.tensor([row + [0] * (length - len(row)) for row in rows])
 
 
-def _loss(student: Student, batch: Batch) -> Tensor:
-    """Sum over the sequences of their weighted cross entropy; logits only where something is graded."""
+def _loss(student: Student, margin_head: nn.Linear, batch: Batch) -> Tensor:
+    """Sum over the sequences of their weighted cross entropy, and of the squared error of the margins predicted."""
     with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         states = student.hidden(batch.tokens)
         row, place = (batch.weights > 0).nonzero(as_tuple=True)
-        logits = student.logits(states[row, place - 1]).float()
+        logits = student.logits(states[row, place - 1]).float()  # only where something is graded
     losses = F.cross_entropy(logits, batch.tokens[row, place], reduction="none")
-    return (losses * batch.weights[row, place]).sum()
+    loss = (losses * batch.weights[row, place]).sum()
+    if len(batch.told):
+        predicted = margin_head(states[batch.told, batch.asked].float())
+        loss = loss + MARGIN_WEIGHT * (predicted - batch.margins).square().mean(-1).sum()
+    return loss

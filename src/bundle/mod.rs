@@ -119,7 +119,7 @@ impl Bundle {
         &self.manifest.tasks[0] // `check` saw exactly one
     }
 
-    /// Name and version, as answers are signed: `machine-failure 0.1.0`.
+    /// Name and version, as answers are signed: `machine-failure 0.2.0`.
     pub fn student(&self) -> String {
         format!("{} {}", self.manifest.name, self.manifest.version)
     }

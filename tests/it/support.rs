@@ -42,6 +42,13 @@ pub fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE)
 }
 
+/// The shipped student's name and version, by the name of its folder: `machine-failure 0.2.0`.
+pub fn student() -> String {
+    let folder = shipped();
+    let (name, version) = folder.file_name().unwrap().to_str().unwrap().rsplit_once('-').unwrap();
+    format!("{name} {version}")
+}
+
 /// A copy of the shipped student that a test may break.
 pub struct Copy {
     folder: TempDir,
