@@ -1,4 +1,5 @@
-"""Distils the student: many first answers, fewer whole sequences, one optimiser step from both. Resumes where it stopped.
+"""Distils the student: many first answers, fewer whole sequences, some readings, one optimiser step from all. Resumes where it
+stopped.
 
 Never looks at a real row, a calibration pair or a test pair; progress is watched on generated dev pairs of their own seed.
 """
