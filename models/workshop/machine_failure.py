@@ -151,7 +151,7 @@ def rationale(r: Reading, w: Written, lang: str) -> str:
     weak, strong = r.power_w < POWER_MIN_W, r.power_w > POWER_MAX_W
     over = r.strain > strain_max
     if lang == "ja":
-        low, slow_ja = ("未満" if true else "以上" for true in (gap_low, slow))
+        low, slow_ja = ("未満" if below else "以上" for below in (gap_low, slow))
         heat = "放熱不良" if gap_low and slow else "放熱は正常"
         side = ("未満" if weak else "以上") if power_limit == POWER_MIN_W else "超" if strong else "以下"
         power_word = "電力異常" if weak or strong else "正常"
@@ -161,7 +161,7 @@ def rationale(r: Reading, w: Written, lang: str) -> str:
             f"動力 {power} W、限界との差 {power_left}、{side}、{power_word}。"
             f"摩耗×トルク {strain} min Nm、{w.grade}型の限界との差 {strain_left}、{over_ja}。"
         )
-    low, slow_en = ("below" if true else "not below" for true in (gap_low, slow))
+    low, slow_en = ("below" if below else "not below" for below in (gap_low, slow))
     heat = "heat failure" if gap_low and slow else "heat is fine"
     side = ("below" if weak else "not below") if power_limit == POWER_MIN_W else "above" if strong else "not above"
     power_word = "power failure" if weak or strong else "fine"

@@ -1,11 +1,13 @@
 """Words a reading as a question: English, Japanese and the terse style of machines, with unit and order variation.
 
-A form is data: to add a phrasing, add a `Form`, or a part to those that `compose` draws from; nothing else changes. Decides no answer and draws no reading.
+A form is data: to add a phrasing, add a `Form`, or a part to those that `compose` draws from; nothing else changes. Decides no
+answer and draws no reading.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field
 
 from .machine_failure import Reading, Written
@@ -149,7 +151,7 @@ def compose(rng: random.Random) -> Form:
     """A form put together from parts: one way to join, separate and ask, and any label for each reading."""
     lang = rng.choice(("en", "ja"))
     join = rng.choice(_JOINS[lang])
-    bare = join.replace(" [{u}]", "").replace("[{u}]", "").replace(" ({u})", "").replace("({u})", "").replace(" {u}", "")
+    bare = re.sub(r" ?[\[(]?\{u\}[\])]?", "", join)  # a grade has no unit
     case = rng.choice((str, str, str.capitalize, str.upper))
     labels = [case(rng.choice(options)) for options in _LABELS[lang]]
     parts = tuple(label + (bare if field == "grade" else join) for field, label in zip(FIELDS, labels, strict=True))

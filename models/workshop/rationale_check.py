@@ -60,7 +60,7 @@ def faults(pair: Pair, rationale: str) -> list[str]:
         if said[f"{mark}_result"] != _evaluated(said[mark]):
             found.append(f"{said[mark]} is not {said[f'{mark}_result']}")
     r, fired = pair.reading, modes(pair.reading)
-    power, power_limit = said["power_left"].rsplit("-", 1)
+    power, _, power_limit = said["power_left"].rpartition("-")
     low, high = r.power_w < POWER_MIN_W, r.power_w > POWER_MAX_W
     expected = {
         "grade": (said["grade"], r.grade),

@@ -98,8 +98,7 @@ def shuffled_objects(rng: random.Random, lang: str, difficulty: int) -> Said:
     names, objects = rng.sample(_NAMES[lang], _PEOPLE), rng.sample(_OBJECTS[lang], _PEOPLE)
     choices = rng.sample(objects, _PEOPLE)
     held = dict(zip(names, objects, strict=True))
-    start = dict(held)
-    swaps, steps = [], []
+    swaps, steps = [], [dict(held)]
     for _ in range(difficulty):
         a, b = rng.sample(names, 2)
         held[a], held[b] = held[b], held[a]
@@ -108,16 +107,15 @@ def shuffled_objects(rng: random.Random, lang: str, difficulty: int) -> Said:
     asked = rng.choice(names)
     answer = string.ascii_uppercase[choices.index(held[asked])]
     if lang == "ja":
-        holds = "、".join(f"{name}さんは{thing}" for name, thing in start.items())
+        holds = ["、".join(f"{name}さんは{thing}" for name, thing in step.items()) for step in steps]
         told = "".join(f"{a}さんと{b}さんが交換する。" for a, b in swaps)
-        kept = "".join(f"{'、'.join(f'{name}さんは{thing}' for name, thing in step.items())}。" for step in steps)
-        return Said(f"はじめに{holds}を持つ。{told}最後に{asked}さんが持つのは？", answer, f"{holds}。{kept}{asked}さんは{held[asked]}。", tuple(choices))
-    holds = ", ".join(f"{name} has the {thing}" for name, thing in start.items())
+        return Said(f"はじめに{holds[0]}を持つ。{told}最後に{asked}さんが持つのは？", answer,
+                    f"{'。'.join(holds)}。{asked}さんは{held[asked]}。", tuple(choices))
+    holds = ", ".join(f"{name} has the {thing}" for name, thing in steps[0].items())
     told = " ".join(f"{a} and {b} swap." for a, b in swaps)
     kept = " ".join(f"{', '.join(f'{name} {thing}' for name, thing in step.items())}." for step in steps)
     return Said(f"{holds}. {told} At the end {asked} has which?", answer,
-                f"{', '.join(f'{name} {thing}' for name, thing in start.items())}. {kept} {asked} has the {held[asked]}.",
-                tuple(choices))
+                f"{kept} {asked} has the {held[asked]}.", tuple(choices))
 
 
 _FIRST_DAY, _DAYS = datetime.date(1970, 1, 1), 25_000
@@ -138,10 +136,10 @@ def dates(rng: random.Random, lang: str, difficulty: int) -> Said:
     choices = [written(day) for day in rng.sample([*rng.sample(near, _DATE_CHOICES - 1), days[-1]], _DATE_CHOICES)]
     answer = string.ascii_uppercase[choices.index(written(days[-1]))]
     if lang == "ja":
-        meant = "の".join([f"{written(start)}", *(_SHIFTS[shift][1] for shift in shifts)])
+        meant = "の".join([written(start), *(_SHIFTS[shift][1] for shift in shifts)])
         steps = "".join(f"その{_SHIFTS[shift][1]}は{written(day)}。" for shift, day in zip(shifts, days[1:], strict=True))
         return Said(f"{meant}は何月何日か？", answer, f"{written(start)}から。{steps}", tuple(choices))
-    meant = " ".join([*(f"{_SHIFTS[shift][0]}" for shift in reversed(shifts)), written(start)])
+    meant = " ".join([*(_SHIFTS[shift][0] for shift in reversed(shifts)), written(start)])
     steps = " ".join(f"{_SHIFTS[shift][0].capitalize()}: {written(day)}." for shift, day in zip(shifts, days[1:], strict=True))
     return Said(f"Which date (MM/DD/YYYY) is {meant}?", answer, f"From {written(start)}. {steps}", tuple(choices))
 
