@@ -5,10 +5,10 @@ import itertools
 import pytest
 import torch
 
-from workshop import vocabulary
-from workshop.pairs import TASK
-from workshop.sequences import Encoder
-from workshop.student import Geometry, Student
+from workshop.distil import vocabulary
+from workshop.teachers.machine_failure.task import TASK
+from workshop.distil.sequences import Encoder
+from workshop.distil.student import Geometry, Student
 
 
 @pytest.fixture(scope="session")

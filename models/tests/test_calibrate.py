@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workshop.calibrate import NEVER, error_bound, interval, minimum, walk
+from workshop.ship.calibrate import NEVER, error_bound, interval, minimum, walk
 
 NOBODY = np.array([False, False])
 

@@ -7,9 +7,9 @@ import onnx
 import pytest
 import torch
 
-from workshop import export
-from workshop.decode import Decoder
-from workshop.pairs import TASK
+from workshop.ship import export
+from workshop.ship.decode import Decoder
+from workshop.teachers.machine_failure.task import TASK
 
 SMALL = dataclasses.replace(TASK, sizes=dataclasses.replace(TASK.sizes, gate=8))
 

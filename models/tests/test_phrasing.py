@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from workshop import out_of_scope, phrasing, sampling
-from workshop.machine_failure import Answer
-from workshop.pairs import FIRST_PAGE, IN_SCOPE, from_reading
+from workshop.teachers.machine_failure import out_of_scope, phrasing, sampling
+from workshop.teachers.machine_failure.rules import Answer
+from workshop.teachers.machine_failure.task import FIRST_PAGE, IN_SCOPE, from_reading
 
 ALL = phrasing.FORMS + phrasing.HELD_OUT
 

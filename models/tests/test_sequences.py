@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from workshop.pairs import TASK
-from workshop.sequences import ANSWER_WEIGHT
-from workshop.vocabulary import ANSWER, CONTROL
+from workshop.teachers.machine_failure.task import TASK
+from workshop.distil.sequences import ANSWER_WEIGHT
+from workshop.distil.vocabulary import ANSWER, CONTROL
 
 PAIRS = list(itertools.islice(TASK.stream("test-sequences"), 60))
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from workshop import symbolic
+from workshop.teachers import symbolic
 
 COUNT = 400
 

@@ -7,9 +7,10 @@ import json
 import pytest
 from tokenizers import Tokenizer
 
-from workshop import __main__, bundle, calibrate, evaluate, steps
-from workshop.decode import Answerer, ThinkingFailed, decide
-from workshop.task import Pair
+from workshop import __main__, steps
+from workshop.ship import bundle, calibrate, evaluate
+from workshop.ship.decode import Answerer, ThinkingFailed, decide
+from workshop.pair import Pair
 from workshop.tasks import TASKS
 
 TASK = TASKS["toy"]
@@ -98,7 +99,7 @@ def test_reference_logits_are_of_this_model(work):
 
 def test_a_golden_question_must_come_out_as_taught(packed):
     _, answerer, calibration = packed
-    lying = dataclasses.replace(TASK, golden=lambda seed: [iter([Pair("Which is larger, 90 or 10?", "B", "", "en", "lie")])])
+    lying = dataclasses.replace(TASK, golden=lambda seed: [iter([Pair(task="toy", question="Which is larger, 90 or 10?", answer="B")])])
     liar = Answerer.__new__(Answerer)
     liar.__dict__ = {**answerer.__dict__, "task": lying}
     with pytest.raises(bundle.PackError, match="golden question 1"):

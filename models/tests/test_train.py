@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from workshop import train
-from workshop.sequences import Sequence
-from workshop.student import Geometry, Student
+from workshop.distil import train
+from workshop.distil.sequences import Sequence
+from workshop.distil.student import Geometry, Student
 
 GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=16)
 

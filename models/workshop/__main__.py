@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from . import steps, symbolic, teacher_pairs
+from . import pair_files, steps
 from .tasks import TASKS
+from .teachers import symbolic
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OVERLAPS_SHOWN = 10
@@ -45,15 +46,15 @@ def _step(args: argparse.Namespace) -> int:
 
 def _generate(args: argparse.Namespace) -> int:
     pairs = itertools.islice(symbolic.pairs(args.task, args.seed), args.count)
-    count = teacher_pairs.write(args.out, tqdm(pairs, args.task, args.count, unit="pair", mininterval=1))
+    count = pair_files.write(args.out, tqdm(pairs, args.task, args.count, unit="pair", mininterval=1))
     print(f"wrote {count} generated pairs to {args.out}")
     return 0
 
 
 def _check(args: argparse.Namespace) -> int:
-    read = teacher_pairs.read(*args.files)
-    print(teacher_pairs.summary(read))
-    found = teacher_pairs.overlaps(read.pairs, teacher_pairs.read(*args.against).pairs) if args.against else []
+    read = pair_files.read(*args.files)
+    print(pair_files.summary(read))
+    found = pair_files.overlaps(read.pairs, pair_files.read(*args.against).pairs) if args.against else []
     for train, test in found[:OVERLAPS_SHOWN]:
         print(f"error: {train} asks what test question {test} asks", file=sys.stderr)
     if len(found) > OVERLAPS_SHOWN:
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.set_defaults(run=_generate)
 
     check = commands.add_parser("check", help="check files of teacher pairs, and that they hold no test question",
-                                description=teacher_pairs.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+                                description=pair_files.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     check.add_argument("files", type=Path, nargs="+", metavar="FILE.jsonl", help="teacher pairs")
     check.add_argument("--against", type=Path, action="append", default=[], metavar="FILE.jsonl",
                        help="test questions, none of which may be among the pairs; repeatable")

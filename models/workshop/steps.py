@@ -17,9 +17,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from . import bundle, calibrate, evaluate, export, reference, train
-from .decode import Answerer
-from .sequences import Encoder
+from .distil import train
+from .distil.sequences import Encoder
+from .ship import bundle, calibrate, evaluate, export, reference
+from .ship.decode import Answerer
 from .task import Task
 
 

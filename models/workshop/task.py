@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .student import Geometry
+from .distil.student import Geometry
+from .pair import Pair
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,6 @@ class Choice:
     text: str
     label: dict[str, str]  # by language
     person: bool  # does this choice call a person?
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A question, and what the teacher says to it."""
-
-    question: str
-    answer: str  # the text of a choice
-    rationale: str
-    lang: str  # "en" or "ja"
-    kind: str  # form of the question, or why it is out of scope
-    reading: object | None = None  # what the rules saw; None when out of scope
-    margins: tuple[float, ...] = ()  # the teacher's distances to its limits, -1..1, as many for every pair; () when out of scope
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import pairs, toy
 from .task import Task
+from .teachers import toy
+from .teachers.machine_failure import task as machine_failure
 
-TASKS: dict[str, Task] = {task.id: task for task in (pairs.TASK, toy.TASK)}
+TASKS: dict[str, Task] = {task.id: task for task in (machine_failure.TASK, toy.TASK)}

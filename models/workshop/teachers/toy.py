@@ -9,8 +9,10 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .calculator import mark
-from .task import Choice, Pair, Plan, Sizes, Task
+from .. import calculator
+from ..calculator import mark
+from ..pair import Pair
+from ..task import Choice, Plan, Sizes, Task
 
 NUMBER_MAX = 99
 PERSON_SHARE = 0.2
@@ -25,11 +27,12 @@ def pair(rng: random.Random, answer: str, lang: str) -> Pair:
     template = rng.choice(QUESTIONS[lang])
     if answer == "ASK":
         question = template.format(a=rng.randint(0, NUMBER_MAX), b="?") if rng.random() < 0.5 else template.format(a="?", b="?")
-        return Pair(question, answer, _REASONS[lang][answer], lang, "missing")
+        return Pair(task="toy", question=question, answer=answer, rationale=_REASONS[lang][answer], lang=lang, kind="missing")
     low, high = sorted(rng.sample(range(NUMBER_MAX + 1), 2))
     a, b = (high, low) if answer == "A" else (low, high)
-    return Pair(template.format(a=a, b=b), answer, _REASONS[lang][answer].format(a=a, b=b, m=mark(f"{a}-{b}")), lang, "numbers",
-                (a, b), ((a - b) / NUMBER_MAX,))
+    why = _REASONS[lang][answer].format(a=a, b=b, m=mark(f"{a}-{b}"))
+    return Pair(task="toy", question=template.format(a=a, b=b), answer=answer, rationale=why, lang=lang, kind="numbers",
+                reading=(a, b), margins=((a - b) / NUMBER_MAX,))
 
 
 def stream(seed: int | str) -> Iterator[Pair]:
@@ -77,7 +80,7 @@ TASK = Task(
     title={"en": "Larger number", "ja": "大きい数"},
     teacher="subtraction",
     licence="MIT OR Apache-2.0",
-    card=_HERE / "cards" / "toy.md",
+    card=_HERE / "toy.md",
     choices=(
         Choice(0, "A", {"en": "the first", "ja": "前の数"}, False),
         Choice(1, "B", {"en": "the second", "ja": "後の数"}, False),
@@ -89,7 +92,7 @@ TASK = Task(
     near=near,
     rules=rules,
     faults=faults,
-    sources=(_HERE / "calculator.py", _HERE / "toy.py"),
+    sources=(Path(calculator.__file__), _HERE / "toy.py"),
     question_tokens_max=40,
     rationale_tokens_max=40,
     shipped=False,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from ..distil.sequences import Encoder
+from ..distil.vocabulary import ANSWER, THINK
+from ..task import Task
 from .decode import Decoder
-from .sequences import Encoder
-from .task import Task
-from .vocabulary import ANSWER, THINK
 
 DECIMALS = 5
 SINGLE_TOKENS = 2  # fed one by one after the prompt

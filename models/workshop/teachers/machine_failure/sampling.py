@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 
-from .machine_failure import (
+from .rules import (
     FAILURES, HEAT_GAP_MIN_DK, HEAT_SPEED_MIN_RPM, POWER_MAX_W, POWER_MIN_W, RAD_PER_S_PER_RPM_E5, STRAIN_MAX_MIN_NM,
     Answer, Reading, boundary, modes,
 )

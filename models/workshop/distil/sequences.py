@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from .task import Pair
+from ..pair import Pair
 from .vocabulary import ANSWER, END, THINK, WHY
 
 ANSWER_WEIGHT = 0.5  # a
@@ -45,7 +45,7 @@ class Encoder:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def prompt(self, pair: Pair, then: str) -> list[int]:
-        return [*self.text(pair.question), self.control[then]]
+        return [*self.text(pair.prompt), self.control[then]]
 
     def first(self, pair: Pair) -> Sequence:
         x, y = self.prompt(pair, ANSWER), self.text(pair.answer)

@@ -24,7 +24,8 @@ from tqdm import tqdm
 from . import vocabulary
 from .sequences import Encoder, Sequence
 from .student import Geometry, Student
-from .task import Pair, Plan, Task
+from ..pair import Pair
+from ..task import Plan, Task
 
 MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
 

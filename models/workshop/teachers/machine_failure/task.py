@@ -9,12 +9,15 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ... import calculator
 from . import ai4i, out_of_scope, phrasing, rationale_check
-from .machine_failure import CHOICES, TASK_ID, Answer, Reading, margins, modes, near_limit, rationale
+from .rules import CHOICES, TASK_ID, Answer, Reading, margins, modes, near_limit, rationale
 from .phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, PLAIN, Form
 from .sampling import NEAR_SHARE, draw
-from .task import Choice, Pair, Task
+from ...pair import Pair
+from ...task import Choice, Task
 
+TEACHER = "rules of AI4I 2020"
 PERSON_SHARE = 0.22  # of the questions belong to a person
 IN_SCOPE = tuple(a for a in Answer if a is not Answer.PERSON)
 
@@ -26,7 +29,8 @@ def in_scope(rng: random.Random, answer: Answer, form: Form | None = None, near:
 def from_reading(rng: random.Random, reading: Reading, answer: Answer, form: Form) -> Pair:
     parts, written = phrasing.write(rng, form, reading)
     why = rationale(reading, written, form.lang)
-    return Pair(phrasing.ask(rng, form, parts), answer.value, why, form.lang, form.name, reading, margins(reading))
+    return Pair(task=TASK_ID, question=phrasing.ask(rng, form, parts), answer=answer.value, rationale=why, teacher=TEACHER,
+                lang=form.lang, kind=form.name, reading=reading, margins=margins(reading))
 
 
 OUT_OF_SCOPE: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
@@ -40,7 +44,7 @@ _OUT_WEIGHTS = (0.4, 0.45, 0.15)
 def person(rng: random.Random, kind: str | None = None) -> Pair:
     kind = kind or rng.choices(list(OUT_OF_SCOPE), _OUT_WEIGHTS)[0]
     question, lang, why = OUT_OF_SCOPE[kind](rng)
-    return Pair(question, Answer.PERSON.value, why, lang, kind)
+    return Pair(task=TASK_ID, question=question, answer=Answer.PERSON.value, rationale=why, teacher=TEACHER, lang=lang, kind=kind)
 
 
 def stream(seed: int | str) -> Iterator[Pair]:
@@ -110,7 +114,7 @@ TASK = Task(
     title={"en": "Machine failure", "ja": "機械の故障判定"},
     teacher="the documented rules of the AI4I 2020 data set (heat dissipation, power, overstrain), written as a program",
     licence="MIT OR Apache-2.0; the rules are from AI4I 2020 (Matzka 2020), CC BY 4.0",
-    card=(_HERE / "cards" / "machine-failure.md"),
+    card=_HERE / "card.md",
     choices=tuple(Choice(code, answer.value, {"en": en, "ja": ja}, person) for code, answer, en, ja, person in CHOICES),
     stream=stream,
     golden=golden,
@@ -119,8 +123,7 @@ TASK = Task(
     rules=rules,
     rows=rows,
     faults=rationale_check.faults,
-    sources=tuple(_HERE / f"{name}.py" for name in (
-        "calculator", "machine_failure", "sampling", "phrasing", "out_of_scope", "pairs")),
+    sources=(Path(calculator.__file__), *(_HERE / f"{name}.py" for name in ("rules", "sampling", "phrasing", "out_of_scope", "task"))),
     question_tokens_max=120,
     rationale_tokens_max=256,
 )

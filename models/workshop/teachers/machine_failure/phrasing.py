@@ -10,7 +10,7 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from .machine_failure import Reading, Written
+from .rules import Reading, Written
 
 FIELDS = ("grade", "air", "process", "speed", "torque", "wear")
 CELSIUS_OFFSET_DK = 2731  # 273.1, so that a temperature in °C keeps one decimal; both temperatures shift alike

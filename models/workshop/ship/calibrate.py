@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
+from ..pair import Pair
+from ..task import Sizes
 from .decode import Answerer, Calibration, ThinkingFailed, log_softmax
-from .task import Pair, Sizes
 
 RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the promise, of each way to answer
 # A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second and is

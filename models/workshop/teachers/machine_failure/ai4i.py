@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from .machine_failure import FAILURES, Answer, Reading, boundary
+from .rules import FAILURES, Answer, Reading, boundary
 
 _MODES = ("TWF", "HDF", "PWF", "OSF", "RNF")
 

@@ -14,10 +14,9 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .teacher_pairs import TeacherPair
+from ..pair import LANGUAGES, Pair
 
 TEACHER = "generated"
-LANGUAGES = ("en", "ja")
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,15 @@ class Generator:
     difficulties: range
 
 
-def pairs(task: str, seed: int | str) -> Iterator[TeacherPair]:
+def pairs(task: str, seed: int | str) -> Iterator[Pair]:
     """Pairs of a task without end, languages and difficulties drawn alike."""
     generator = GENERATORS[task]
     rng = random.Random(f"{task}-{seed}")
     for number in itertools.count():
         lang, difficulty = rng.choice(LANGUAGES), rng.choice(generator.difficulties)
         said = generator.draw(rng, lang, difficulty)
-        yield TeacherPair(f"{task}-{seed}-{lang}-{number:06}-1", task, said.question, said.answer, said.choices, said.rationale,
-                          TEACHER, difficulty=difficulty)
+        yield Pair(id=f"{task}-{seed}-{lang}-{number:06}-1", task=task, question=said.question, choices=said.choices, answer=said.answer,
+                   rationale=said.rationale, teacher=TEACHER, difficulty=difficulty, lang=lang)
 
 
 _NAMES = {

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 
-from . import calculator
-from .machine_failure import (
+from ... import calculator
+from ...pair import Pair
+from ...distil.sequences import first_sentence
+from .rules import (
     HEAT_GAP_MIN_DK, HEAT_SPEED_MIN_RPM, POWER_MAX_W, POWER_MIN_W, STRAIN_MAX_MIN_NM, Answer, Reading, modes,
 )
-from .sequences import first_sentence
-from .task import Pair
 
 _MARK = r"<<(?P<{0}>[^=<>]+)=(?P<{0}_result>[^=<>]+)>>"
 _MARKS = {name: _MARK.format(name) for name in ("gap", "gap_left", "speed_left", "power", "power_left", "strain", "strain_left")}

@@ -16,10 +16,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from ..distil.sequences import Encoder
+from ..distil.student import Student
+from ..task import Task
 from .decode import Decoder, session
-from .sequences import Encoder
-from .student import Student
-from .task import Task
 
 OPSET, MICROSOFT_OPSET, IR_VERSION = 20, 1, 10
 EMBEDDING_BLOCK = 32  # values of the int8 embedding that share a scale

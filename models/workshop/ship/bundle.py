@@ -13,13 +13,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import calculator
+from .. import calculator
+from ..pair import Pair
+from ..task import Task
 from .calibrate import calibration
 from .decode import Answerer, Calibration, Outcome, decide
-from .sequences import Encoder
-from .student import Geometry
-from .task import Pair, Task
-from .vocabulary import ANSWER, END, THINK, WHY
+from ..distil.sequences import Encoder
+from ..distil.student import Geometry
+from ..distil.vocabulary import ANSWER, END, THINK, WHY
 
 FORMAT = 1
 MINIMUM_RUNTIME = "0.1.0"

@@ -5,13 +5,15 @@ their questions a test set holds too. Judges no reasoning, and changes no text.
 
     id          names the pair; all before the last hyphen names the question, which may have several rationales
     task        which task the question is of
-    question    as the student will read it
+    question    as a person asks it, without the choices
+    choices     optional: texts of the choices, A first, where every question brings its own
     answer      what is right: a letter where there are choices
-    choices     optional: texts of the choices, A first
     rationale   optional: the teacher's reasons
     teacher     optional: who said so
     weight      optional: how much the pair counts in training, above 0; 1 where it is left out
     difficulty  optional: steps that reasoning takes, from 1, where a program can tell
+    lang        optional: "en" or "ja", the language of question and rationale; "en" where it is left out
+    kind        optional: which wording of the question, or why it belongs to a person
 """
 
 from __future__ import annotations
@@ -24,35 +26,17 @@ import string
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+from .pair import LANGUAGES, Pair
 
 LINE_BYTES_MAX = 1 << 20  # the longest teacher pair known to us has 6 kB; a longer line is no pair but a broken file
 ERRORS_MAX = 20  # bad lines named before reading stops: enough to see a pattern
 CHOICES_MAX = len(string.ascii_uppercase)
 
 
-@dataclass(frozen=True)
-class TeacherPair:
-    """One line; the fields are the module's."""
-
-    id: str
-    task: str
-    question: str
-    answer: str
-    choices: tuple[str, ...] | None = None
-    rationale: str | None = None
-    teacher: str | None = None
-    weight: float = 1.0
-    difficulty: int | None = None
-
-    @property
-    def asked(self) -> str:
-        """Names the question: pairs that share it give several rationales to one question."""
-        return self.id.rpartition("-")[0] or self.id
-
-
-KEYS = tuple(field.name for field in fields(TeacherPair))
+KEYS = tuple(field.name for field in fields(Pair) if field.metadata.get("file", True))
 
 
 class PairsError(ValueError):
@@ -63,7 +47,7 @@ class PairsError(ValueError):
 class Pairs:
     """What files hold, each read whole."""
 
-    pairs: list[TeacherPair]
+    pairs: list[Pair]
     ignored: Counter[str]  # keys that the format does not know, and on how many lines they stand
 
 
@@ -93,14 +77,14 @@ def read(*paths: Path) -> Pairs:
     return Pairs(pairs, ignored)
 
 
-def write(path: Path, pairs: Iterable[TeacherPair]) -> int:
+def write(path: Path, pairs: Iterable[Pair]) -> int:
     """Writes a file anew, whole or not at all, and its folder if need be; returns how many pairs it holds."""
     count = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
     with new.open("w", encoding="utf-8") as file:
         for count, pair in enumerate(pairs, 1):
-            said = {key: value for key, value in asdict(pair).items() if value is not None}
+            said = {key: value for key in KEYS if (value := getattr(pair, key)) is not None}
             file.write(json.dumps(said, ensure_ascii=False) + "\n")
     new.replace(path)
     return count
@@ -108,7 +92,7 @@ def write(path: Path, pairs: Iterable[TeacherPair]) -> int:
 
 def summary(read: Pairs) -> str:
     """What the files hold, task by task, as a table for people."""
-    by_task: dict[str, list[TeacherPair]] = defaultdict(list)
+    by_task: dict[str, list[Pair]] = defaultdict(list)
     for pair in read.pairs:
         by_task[pair.task].append(pair)
     lines = ["task                          pairs  questions  rationales  characters  commonest answer  teachers"]
@@ -123,7 +107,7 @@ def summary(read: Pairs) -> str:
     return "\n".join(lines)
 
 
-def overlaps(train: Iterable[TeacherPair], test: Iterable[TeacherPair]) -> list[tuple[str, str]]:
+def overlaps(train: Iterable[Pair], test: Iterable[Pair]) -> list[tuple[str, str]]:
     """Ids of training pairs whose question is a test question of any task, each with the test question's id. Two questions are
     the same if their letters and digits are, whatever case, width, spaces and signs they are written in."""
     tests = {_bare(pair.question): pair.id for pair in test}
@@ -147,7 +131,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _pair(line: bytes) -> tuple[TeacherPair, list[str]]:
+def _pair(line: bytes) -> tuple[Pair, list[str]]:
     """The pair of a line, and the keys that it has beside the format's. Raises `ValueError` that says what is wrong."""
     if len(line) > LINE_BYTES_MAX:
         raise ValueError(f"expected a line of at most {LINE_BYTES_MAX} bytes")
@@ -167,17 +151,19 @@ def _pair(line: bytes) -> tuple[TeacherPair, list[str]]:
     for key in ("id", "task", "question", "answer"):
         if key not in said:
             raise ValueError(f"expected the key {key!r}, it is missing")
-    for key in ("id", "task", "question", "answer", "rationale", "teacher"):
+    for key in ("id", "task", "question", "answer", "rationale", "teacher", "kind"):
         if key in said and not (isinstance(said[key], str) and said[key].strip()):
             raise ValueError(f"expected {key!r} to be a text that is not empty, got {said[key]!r:.60}")
     if "choices" in said:
         said["choices"] = _choices(said["choices"], said["answer"])
+    if said.get("lang", "en") not in LANGUAGES:
+        raise ValueError(f"expected 'lang' to be one of {', '.join(LANGUAGES)}, got {said['lang']!r:.60}")
     weight, difficulty = said.get("weight", 1.0), said.get("difficulty", 1)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not (math.isfinite(weight) and weight > 0):
         raise ValueError(f"expected 'weight' to be a number above 0, got {weight!r:.60}")
     if isinstance(difficulty, bool) or not isinstance(difficulty, int) or difficulty < 1:
         raise ValueError(f"expected 'difficulty' to be a whole number from 1, got {difficulty!r:.60}")
-    return TeacherPair(**said), [key for key in value if key not in KEYS]
+    return Pair(**said), [key for key in value if key not in KEYS]
 
 
 def _choices(choices: object, answer: str) -> tuple[str, ...]:

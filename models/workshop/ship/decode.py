@@ -20,10 +20,10 @@ import numpy as np
 import onnxruntime as ort
 from tokenizers import Tokenizer
 
-from . import calculator
-from .sequences import Encoder
-from .task import Task
-from .vocabulary import ANSWER, END, THINK, WHY
+from .. import calculator
+from ..distil.sequences import Encoder
+from ..distil.vocabulary import ANSWER, END, THINK, WHY
+from ..task import Task
 
 
 def session(path: Path, threads: int = 1, optimised_to: Path | None = None) -> ort.InferenceSession:

@@ -12,7 +12,7 @@ import enum
 import math
 from dataclasses import dataclass
 
-from .calculator import evaluate, mark
+from ...calculator import evaluate, mark
 
 TASK_ID = "machine-failure"
 

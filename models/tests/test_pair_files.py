@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from workshop import __main__, symbolic, teacher_pairs
-from workshop.teacher_pairs import TeacherPair
+from workshop import __main__, pair_files
+from workshop.pair import Pair
+from workshop.teachers import symbolic
 
 GOOD = {"id": "a-1", "task": "t", "question": "1 + 1?", "answer": "2"}
 
@@ -20,16 +21,16 @@ def written(folder, *lines):
 def test_what_is_written_is_read_again(tmp_path):
     pairs = [pair for task in symbolic.GENERATORS for pair in itertools.islice(symbolic.pairs(task, 1), 50)]
     path = tmp_path / "new folder" / "pairs.jsonl"
-    assert teacher_pairs.write(path, pairs) == len(pairs)
-    assert teacher_pairs.read(path).pairs == pairs
+    assert pair_files.write(path, pairs) == len(pairs)
+    assert pair_files.read(path).pairs == pairs
     assert not list(path.parent.glob("*.new"))
 
 
 def test_optional_keys_may_be_missing_or_null_and_unknown_ones_are_counted(tmp_path):
-    read = teacher_pairs.read(written(tmp_path, {**GOOD, "choices": None, "weight": None, "source": "x"}, b"  ", {**GOOD, "id": "a-2"}))
-    assert read.pairs == [TeacherPair("a-1", "t", "1 + 1?", "2"), TeacherPair("a-2", "t", "1 + 1?", "2")]
+    read = pair_files.read(written(tmp_path, {**GOOD, "choices": None, "weight": None, "source": "x"}, b"  ", {**GOOD, "id": "a-2"}))
+    assert read.pairs == [Pair(id=f"a-{n}", task="t", question="1 + 1?", answer="2") for n in (1, 2)]
     assert read.ignored == {"source": 1}
-    assert "ignored keys: source (1 lines)" in teacher_pairs.summary(read)
+    assert "ignored keys: source (1 lines)" in pair_files.summary(read)
     assert {pair.asked for pair in read.pairs} == {"a"}
 
 
@@ -53,31 +54,33 @@ def test_optional_keys_may_be_missing_or_null_and_unknown_ones_are_counted(tmp_p
     (b'{"id": "a-1", "task": "t", "question": "q", "answer": "a", "weight": NaN}', "expected 'weight' to be a number above 0"),
     ({**GOOD, "difficulty": 0}, "expected 'difficulty' to be a whole number from 1"),
     ({**GOOD, "difficulty": 1.5}, "expected 'difficulty' to be a whole number from 1"),
+    ({**GOOD, "lang": "de"}, "expected 'lang' to be one of en, ja, got 'de'"),
+    ({**GOOD, "kind": ""}, "expected 'kind' to be a text"),
     (GOOD, "id 'a-1' stands at"),
-    (b'{"id": "' + b"x" * teacher_pairs.LINE_BYTES_MAX + b'"}', "expected a line of at most"),
+    (b'{"id": "' + b"x" * pair_files.LINE_BYTES_MAX + b'"}', "expected a line of at most"),
 ])
 def test_a_bad_line_is_named(tmp_path, line, says):
-    with pytest.raises(teacher_pairs.PairsError) as refused:
-        teacher_pairs.read(written(tmp_path, GOOD, b"", line))
+    with pytest.raises(pair_files.PairsError) as refused:
+        pair_files.read(written(tmp_path, GOOD, b"", line))
     assert str(refused.value).startswith(f"{tmp_path / 'pairs.jsonl'}:3: ")
     assert says in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_every_bad_line_is_named_until_there_are_too_many(tmp_path):
-    with pytest.raises(teacher_pairs.PairsError) as refused:
-        teacher_pairs.read(written(tmp_path, b"x", GOOD, b"y" * (teacher_pairs.LINE_BYTES_MAX + 9), b"z"))
+    with pytest.raises(pair_files.PairsError) as refused:
+        pair_files.read(written(tmp_path, b"x", GOOD, b"y" * (pair_files.LINE_BYTES_MAX + 9), b"z"))
     assert [line.split(":")[1] for line in str(refused.value).splitlines()] == ["1", "3", "4"]
-    with pytest.raises(teacher_pairs.PairsError, match="reading stopped after 20 bad lines"):
-        teacher_pairs.read(written(tmp_path, *[b"x"] * 500))
-    with pytest.raises(teacher_pairs.PairsError, match="the file has none"):
-        teacher_pairs.read(written(tmp_path, b" "))
+    with pytest.raises(pair_files.PairsError, match="reading stopped after 20 bad lines"):
+        pair_files.read(written(tmp_path, *[b"x"] * 500))
+    with pytest.raises(pair_files.PairsError, match="the file has none"):
+        pair_files.read(written(tmp_path, b" "))
 
 
 def test_a_test_question_among_the_pairs_is_found_however_it_is_written():
-    tests = [TeacherPair("test-1", "other", "Type M, air 298.1 K?", "a")]
-    train = [TeacherPair(f"train-{at}", "t", question, "a") for at, question in enumerate((
+    tests = [Pair(id="test-1", task="other", question="Type M, air 298.1 K?", answer="a")]
+    train = [Pair(id=f"train-{at}", task="t", question=question, answer="a") for at, question in enumerate((
         "type m air 298.1 k", "Ｔｙｐｅ  Ｍ,\nair ２９８.１ K", "Type M, air 298.2 K?", "Type M, air 298.1 K? And process?"))]
-    assert teacher_pairs.overlaps(train, tests) == [("train-0", "test-1"), ("train-1", "test-1")]
+    assert pair_files.overlaps(train, tests) == [("train-0", "test-1"), ("train-1", "test-1")]
 
 
 def test_the_commands(tmp_path, capsys):

@@ -9,7 +9,7 @@ import dataclasses
 import random
 
 from . import phrasing
-from .machine_failure import IMPOSSIBLE, Answer, Reading, impossible, missing, other_kind
+from .rules import IMPOSSIBLE, Answer, Reading, impossible, missing, other_kind
 from .phrasing import FIELDS
 from .sampling import draw
 

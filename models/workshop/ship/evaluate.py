@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..pair import Pair
+from ..task import Task
 from .calibrate import CONFIDENCE_LEVEL, error_bound, interval
 from .decode import Answerer, Calibration, Outcome, ThinkingFailed, decide
-from .task import Pair, Task
 
 OTHER_SAMPLE = 300  # questions of each file of other kinds
 DRAWS = 4000

@@ -1,0 +1,42 @@
+"""A pair: a question, and what a teacher says to it. The one unit of the workshop, whoever the teacher is and wherever it came from.
+
+Holds data, judges nothing. `pair_files` reads and writes it as a line of JSON.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, field
+
+LANGUAGES = ("en", "ja")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    # What the fields say to a teacher of any kind stands in `pair_files`.
+    id: str = ""  # "" until the pair is put into a file
+    task: str
+    question: str
+    choices: tuple[str, ...] | None = None
+    answer: str
+    rationale: str | None = None
+    teacher: str | None = None
+    weight: float = 1.0
+    difficulty: int | None = None
+    lang: str = "en"
+    kind: str | None = None
+    # Known only to a teacher that is a program; no file holds them.
+    reading: object | None = field(default=None, metadata={"file": False})  # what the rules saw
+    margins: tuple[float, ...] = field(default=(), metadata={"file": False})  # distances to the limits, -1..1
+
+    @property
+    def asked(self) -> str:
+        """Names the question: pairs that share it give several rationales to one question."""
+        return self.id.rpartition("-")[0] or self.id
+
+    @property
+    def prompt(self) -> str:
+        """The question as the student reads it, its choices below it, one a line."""
+        if self.choices is None:
+            return self.question
+        return "\n".join([self.question, *(f"{letter}: {text}" for letter, text in zip(string.ascii_uppercase, self.choices))])
