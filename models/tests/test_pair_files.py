@@ -7,7 +7,7 @@ import pytest
 
 from workshop import __main__, pair_files
 from workshop.pair import Pair
-from workshop.teachers import symbolic
+from workshop.teachers.symbolic import GENERATORS
 
 GOOD = {"id": "a-1", "task": "t", "question": "1 + 1?", "answer": "2"}
 
@@ -19,7 +19,7 @@ def written(folder, *lines):
 
 
 def test_what_is_written_is_read_again(tmp_path):
-    pairs = [pair for task in symbolic.GENERATORS for pair in itertools.islice(symbolic.pairs(task, 1), 50)]
+    pairs = [pair for task in GENERATORS for pair in itertools.islice(GENERATORS[task].pairs(task, 1), 50)]
     path = tmp_path / "new folder" / "pairs.jsonl"
     assert pair_files.write(path, pairs) == len(pairs)
     assert pair_files.read(path).pairs == pairs

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from . import pair_files, steps
 from .tasks import TASKS
-from .teachers import symbolic
+from .teachers.catalogue import GENERATORS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OVERLAPS_SHOWN = 10
@@ -45,7 +45,7 @@ def _step(args: argparse.Namespace) -> int:
 
 
 def _generate(args: argparse.Namespace) -> int:
-    pairs = itertools.islice(symbolic.pairs(args.task, args.seed), args.count)
+    pairs = itertools.islice(GENERATORS[args.task].pairs(args.task, args.seed), args.count)
     count = pair_files.write(args.out, tqdm(pairs, args.task, args.count, unit="pair", mininterval=1))
     print(f"wrote {count} generated pairs to {args.out}")
     return 0
@@ -77,9 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, (_, said) in steps.STEPS.items():
         commands.add_parser(name, help=said, description=said, parents=[of_steps]).set_defaults(run=_step)
 
-    generate = commands.add_parser("generate", help="write teacher pairs of a symbolic task, generated with exact rationales",
+    generate = commands.add_parser("generate", help="write teacher pairs of a task that a program can teach",
                                    description="Writes generated teacher pairs, languages and difficulties drawn alike.")
-    generate.add_argument("task", choices=symbolic.GENERATORS, metavar="TASK", help="one of %(choices)s")
+    generate.add_argument("task", choices=GENERATORS, metavar="TASK", help="one of %(choices)s")
     generate.add_argument("--count", type=_positive, default=1000, metavar="N", help="pairs (default: %(default)s)")
     generate.add_argument("--seed", default="1", help="the same seed, the same pairs (default: %(default)s)")
     generate.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="where to")

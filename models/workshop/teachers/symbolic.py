@@ -2,7 +2,7 @@
 
 The tasks are those of the chain-of-thought papers (Wei et al. 2022, BIG-bench), in wording of our own, English and Japanese.
 Difficulty is the number of steps that the reasoning takes, so that a student's answers can be judged by it. Everything
-made here is *generated*, and says so as its teacher. Reads no file of anybody's questions.
+made here is *generated*, and says so. Reads no file of anybody's questions.
 """
 
 from __future__ import annotations
@@ -11,42 +11,8 @@ import datetime
 import itertools
 import random
 import string
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from ..pair import LANGUAGES, Pair
-
-TEACHER = "generated"
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a generator makes of one draw."""
-
-    question: str
-    answer: str
-    rationale: str
-    choices: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Generator:
-    """A task that a program can teach."""
-
-    draw: Callable[[random.Random, str, int], Said]  # by language and difficulty
-    difficulties: range
-
-
-def pairs(task: str, seed: int | str) -> Iterator[Pair]:
-    """Pairs of a task without end, languages and difficulties drawn alike."""
-    generator = GENERATORS[task]
-    rng = random.Random(f"{task}-{seed}")
-    for number in itertools.count():
-        lang, difficulty = rng.choice(LANGUAGES), rng.choice(generator.difficulties)
-        said = generator.draw(rng, lang, difficulty)
-        yield Pair(id=f"{task}-{seed}-{lang}-{number:06}-1", task=task, question=said.question, choices=said.choices, answer=said.answer,
-                   rationale=said.rationale, teacher=TEACHER, difficulty=difficulty, lang=lang)
-
+from .generator import Generator, Said
 
 _NAMES = {
     "en": ("Aaron", "Beth", "Carla", "Dmitri", "Elsa", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kofi", "Lucia", "Mehmet", "Nora",

@@ -1,0 +1,8 @@
+"""The list of teachers that are programs, by task. To add one: a module with its `Generator`, and a line here. Holds nothing else."""
+
+from __future__ import annotations
+
+from . import symbolic
+from .generator import Generator
+
+GENERATORS: dict[str, Generator] = {**symbolic.GENERATORS}
