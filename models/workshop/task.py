@@ -1,7 +1,7 @@
 """What a task is to the workshop: its choices, its teacher's pairs and its bounds. Training, export, calibration, packing and
 evaluation know a task only through this.
 
-Holds no task of its own: `machine-failure` stands in `pairs`, the small `toy` of the tests in `toy`, their list in `tasks`.
+Holds no task of its own: each stands with its teacher in `teachers`, their list in `tasks`.
 """
 
 from __future__ import annotations
