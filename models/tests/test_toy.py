@@ -34,6 +34,7 @@ def packed(work):
 def test_the_bundle_is_what_its_manifest_says(work, packed):
     manifest, answerer, _ = packed
     assert {path.name for path in work.bundle.iterdir()} == {"manifest.json", *manifest["files"]}
+    assert all((work.folder / f"{name}.svg").read_text().startswith("<?xml") for name in ("loss", "reliability", "risk"))
     for name, said in manifest["files"].items():
         content = (work.bundle / name).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (said["bytes"], said["sha256"])
@@ -71,7 +72,7 @@ def test_the_calculator_writes_the_numbers_of_a_thought(packed):
 def test_a_malformed_expression_ends_the_thought(packed):
     _, answerer, _ = packed
     with pytest.raises(ThinkingFailed):
-        answerer._result(answerer.encoder.text("61--"))
+        answerer.writer._result(answerer.encoder.text("61--"))
 
 
 def test_a_question_that_cannot_be_asked(packed):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import json
 import sys
 from pathlib import Path
 
@@ -62,6 +63,30 @@ def _check(args: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
+def _study(args: argparse.Namespace) -> int:
+    from .study import config, data, trial  # they load what the other commands need not wait for
+
+    plan = config.read(args.config)
+    pairs = data.gather(plan, args.data)
+    print(json.dumps(pairs.said, ensure_ascii=False, indent=2))
+    folder = args.out or REPOSITORY / "target" / "workshop" / "studies" / plan.name
+    for seed, arm in itertools.product(args.seed or plan.seeds, args.arm or plan.arms):
+        trial.run(plan, pairs, arm, seed, folder / f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}")
+    return 0
+
+
+def _table(args: argparse.Namespace) -> int:
+    from .study import table
+
+    rows = table.collect(args.folder)
+    if not rows:
+        raise ValueError(f"{args.folder} holds no finished trial")
+    (args.folder / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    (args.folder / "table.md").write_text(table.markdown(rows), encoding="utf-8")
+    print(table.markdown(rows))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="models/run", description="Distils, measures and packs a student.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -91,6 +116,19 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--against", type=Path, action="append", default=[], metavar="FILE.jsonl",
                        help="test questions, none of which may be among the pairs; repeatable")
     check.set_defaults(run=_check)
+
+    study = commands.add_parser("study", help="compare ways to teach: the same pairs, the same budget",
+                                description="Trains and asks every arm and seed of a study; goes on where it was stopped.")
+    study.add_argument("config", type=Path, metavar="STUDY.toml", help="what to compare; see models/studies")
+    study.add_argument("--data", type=Path, default=Path(), metavar="DIR", help="the folder that the study's files stand in")
+    study.add_argument("--arm", action="append", metavar="ARM", help="only this arm; repeatable")
+    study.add_argument("--seed", action="append", type=int, metavar="N", help="only this seed; repeatable")
+    study.add_argument("--out", type=Path, metavar="DIR", help="where the trials go (default: target/workshop/studies/STUDY)")
+    study.set_defaults(run=_study)
+
+    table = commands.add_parser("table", help="collect the trials of a study", description="Writes table.md and table.json.")
+    table.add_argument("folder", type=Path, metavar="DIR", help="what `study` wrote")
+    table.set_defaults(run=_table)
     return parser
 
 

@@ -4,6 +4,7 @@
     export     -> model.onnx, export.json
     calibrate  -> calibration.json
     evaluate   -> evaluation.json, evaluation.md
+    plots      -> loss.svg, reliability.svg, risk.svg
     pack       -> <out>/<task>-<version>/
     reference  -> reference_logits.json, for the runtime's tests
 """
@@ -19,7 +20,7 @@ from tokenizers import Tokenizer
 
 from .distil import train
 from .distil.sequences import Encoder
-from .ship import bundle, calibrate, evaluate, export, reference
+from .ship import bundle, calibrate, evaluate, export, plots, reference
 from .ship.decode import Answerer
 from .task import Task
 
@@ -91,6 +92,11 @@ def evaluate_step(work: Work) -> None:
     print(table)
 
 
+def plots_step(work: Work) -> None:
+    for path in plots.draw(work.folder):
+        print(f"drew {path}")
+
+
 def pack_step(work: Work) -> None:
     fitted = work.load("calibration.json")
     student = train.load(work.checkpoint)
@@ -105,7 +111,7 @@ def reference_step(work: Work) -> None:
 
 
 def distil(work: Work) -> None:
-    for step in (train_step, export_step, calibrate_step, evaluate_step, pack_step, reference_step):
+    for step in (train_step, export_step, calibrate_step, evaluate_step, plots_step, pack_step, reference_step):
         step(work)
 
 
@@ -115,6 +121,7 @@ STEPS: dict[str, tuple[Callable[[Work], None], str]] = {
     "export": (export_step, "write the int8 graph, and check it against PyTorch"),
     "calibrate": (calibrate_step, "fit temperature, weights and thresholds on the int8 graph"),
     "evaluate": (evaluate_step, "measure on test pairs and, if given, on real rows and other questions"),
+    "plots": (plots_step, "draw loss, reliability, and risk against coverage, of what has been measured so far"),
     "pack": (pack_step, "write the bundle folder"),
     "reference": (reference_step, "write the logits that the runtime's tests compare with"),
 }

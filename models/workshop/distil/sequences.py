@@ -4,6 +4,7 @@
     why     x <|answer|> y <|why|> r <|end|>      answer first, rationale after it
     read    x <|think|> and the first sentence of r   what the student reads in the question, and nothing more
     think   x <|think|> r <|answer|> y <|end|>    rationale first
+    reason  x <|think|> r <|end|>                 rationale alone, for Distilling Step-by-Step's second task (Hsieh et al. 2023)
 
 Loss of one sequence, by segment means so that a long rationale cannot drown a short answer (DESIGN: L = a CE(y) + (1-a) CE(r)).
 The `<|answer|>` that ends a rationale is part of r's loss, else thinking would never end. In `think` the digits that the
@@ -28,14 +29,17 @@ ANSWER_WEIGHT = 0.5  # a
 class Sequence:
     tokens: list[int]
     weights: list[float]  # weights[i] is the loss weight of predicting tokens[i]; they sum to a, or to 1
-    asked: int = 0  # place of the `<|answer|>` behind the question, where margins are predicted; means nothing without them
+    asked: int = 0  # place of the `<|answer|>`, where margins are predicted
+    answered: int = 0  # place behind the answer; `asked` where there is none
     margins: tuple[float, ...] = ()
 
 
 class Encoder:
-    """Encodes pairs with one tokenizer."""
+    """Encodes pairs with one tokenizer. Where answers are free text, `open_answers`, the student must also learn where an answer
+    ends: before `<|why|>`."""
 
-    def __init__(self, tokenizer: Tokenizer):
+    def __init__(self, tokenizer: Tokenizer, open_answers: bool = False):
+        self.open_answers = open_answers
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
         self.control = {t: tokenizer.token_to_id(t) for t in (ANSWER, WHY, THINK, END)}
@@ -49,14 +53,17 @@ class Encoder:
 
     def first(self, pair: Pair) -> Sequence:
         x, y = self.prompt(pair, ANSWER), self.text(pair.answer)
-        return Sequence(x + y, [0.0] * len(x) + _mean(ANSWER_WEIGHT, [True] * len(y)), len(x) - 1, pair.margins)
+        if self.open_answers:
+            y.append(self.control[WHY])
+        return Sequence(x + y, [0.0] * len(x) + _mean(ANSWER_WEIGHT, [True] * len(y)), len(x) - 1, len(x + y), pair.margins)
 
     def why(self, pair: Pair) -> Sequence:
         head = self.first(pair)
         r = [*self.text(pair.rationale), self.control[END]]
+        why = [] if self.open_answers else [self.control[WHY]]
         return Sequence(
-            [*head.tokens, self.control[WHY], *r],
-            [*head.weights, 0.0, *_mean(1 - ANSWER_WEIGHT, [True] * len(r))], head.asked, head.margins,
+            [*head.tokens, *why, *r], [*head.weights, *[0.0] * len(why), *_mean(1 - ANSWER_WEIGHT, [True] * len(r))],
+            head.asked, head.answered, head.margins,
         )
 
     def read(self, pair: Pair) -> Sequence:
@@ -70,7 +77,12 @@ class Encoder:
         return Sequence(
             x + r + y,
             [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)) + _mean(ANSWER_WEIGHT, [True] * len(y)),
+            len(x + r) - 1, len(x + r + y),
         )
+
+    def reason(self, pair: Pair) -> Sequence:
+        x, r = self.prompt(pair, THINK), [*self.text(pair.rationale), self.control[END]]
+        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)))
 
     def _undetermined(self, r: list[int]) -> list[bool]:
         """False for a calculator's result and the mark that closes it."""

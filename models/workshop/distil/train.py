@@ -41,7 +41,7 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
     student = Student(geometry)
     dev = list(itertools.islice(task.stream(f"dev-{plan.seed}"), plan.dev_pairs))
     margin_head = nn.Linear(geometry.width, max(len(pair.margins) for pair in dev))  # for training alone
-    optimisers = _optimisers(student, margin_head, plan)
+    optimisers = make_optimisers(student, margin_head, plan.muon_lr, plan.adam_lr, plan.weight_decay)
     state_path = folder / "checkpoint.pt"
     start, reading = 0, True
     if state_path.exists():
@@ -58,10 +58,10 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
     bar = tqdm(total=plan.steps, initial=start, unit="step", desc="distil", mininterval=5)
     since = time.monotonic()
     for step in range(start, plan.steps):
-        rate = _rate(step, plan)
+        share = rate(step, plan.steps, plan.warmup_steps, plan.decay_share)
         for optimiser in optimisers:
             for group in optimiser.param_groups:
-                group["lr"] = group["base_lr"] * rate
+                group["lr"] = group["base_lr"] * share
         loss = 0.0
         reading = reading and step < plan.read_steps_max
         for kind in _batches(encoder, task, plan, step, reading):  # each kind counts alike, however many its rows
@@ -111,7 +111,7 @@ def accuracy(student: Student, encoder: Encoder, task: Task, pairs: list[Pair]) 
     right = 0
     for at in range(0, len(prompts), 100):
         chunk = prompts[at : at + 100]
-        tokens, last = _pad([p for p, _ in chunk]), torch.tensor([len(p) - 1 for p, _ in chunk])
+        tokens, last = pad([p for p, _ in chunk]), torch.tensor([len(p) - 1 for p, _ in chunk])
         with torch.compiler.set_stance("force_eager"):
             states = student.hidden(tokens)[torch.arange(len(chunk)), last]
         best = student.logits(states)[:, choices].argmax(-1)
@@ -125,8 +125,8 @@ def read_accuracy(student: Student, encoder: Encoder, pairs: list[Pair]) -> floa
     right = graded = 0
     for at in range(0, len(pairs), 100):
         sequences = [encoder.read(pair) for pair in pairs[at : at + 100]]
-        tokens = _pad([s.tokens for s in sequences])
-        weights = _pad([[weight > 0 for weight in s.weights] for s in sequences])
+        tokens = pad([s.tokens for s in sequences])
+        weights = pad([[weight > 0 for weight in s.weights] for s in sequences])
         row, place = weights.nonzero(as_tuple=True)
         with torch.compiler.set_stance("force_eager"):
             best = student.logits(student.hidden(tokens)[row, place - 1]).argmax(-1)
@@ -144,21 +144,22 @@ def _tokenizer(task: Task, plan: Plan, folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(path))
 
 
-def _optimisers(student: Student, margin_head: nn.Linear, plan: Plan) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks, AdamW for the embedding, the norms and the margin head."""
+def make_optimisers(student: Student, head: nn.Module | None, muon_lr: float, adam_lr: float,
+                    weight_decay: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for the embedding, the norms and the `head` beside the student."""
     matrices = [p for p in student.blocks.parameters() if p.ndim == 2]
-    rest = [p for p in student.parameters() if not any(p is m for m in matrices)] + list(margin_head.parameters())
-    muon = torch.optim.Muon(matrices, lr=plan.muon_lr, weight_decay=plan.weight_decay, momentum=0.95)
-    adam = torch.optim.AdamW(rest, lr=plan.adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
+    rest = [p for p in student.parameters() if not any(p is m for m in matrices)] + (list(head.parameters()) if head else [])
+    muon = torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay, momentum=0.95)
+    adam = torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
     for optimiser in (muon, adam):
         for group in optimiser.param_groups:
             group["base_lr"] = group["lr"]
     return [muon, adam]
 
 
-def _rate(step: int, plan: Plan) -> float:
+def rate(step: int, steps: int, warmup_steps: int, decay_share: float) -> float:
     """Warm up, hold, then fall linearly to zero."""
-    return min(1.0, (step + 1) / plan.warmup_steps, (plan.steps - step) / (plan.decay_share * plan.steps))
+    return min(1.0, (step + 1) / warmup_steps, (steps - step) / (decay_share * steps))
 
 
 @dataclass(frozen=True)
@@ -194,13 +195,13 @@ def _deal(sequences: Iterator[Sequence], shapes: tuple[tuple[int, int], ...]) ->
         fitting += [Sequence([0], [0.0])] * (rows - len(fitting))
         weights = torch.tensor([s.weights + [0.0] * (length - len(s.weights)) for s in fitting])
         told = [row for row, s in enumerate(fitting) if s.margins]
-        batches.append(Batch(_pad([s.tokens for s in fitting], length), weights, torch.tensor(told),
+        batches.append(Batch(pad([s.tokens for s in fitting], length), weights, torch.tensor(told),
                              torch.tensor([fitting[row].asked for row in told]),
                              torch.tensor([fitting[row].margins for row in told])))
     return batches
 
 
-def _pad(rows: list[list[int]], length: int | None = None) -> Tensor:
+def pad(rows: list[list[int]], length: int | None = None) -> Tensor:
     length = length or max(map(len, rows))
     return torch.tensor([row + [0] * (length - len(row)) for row in rows])
 

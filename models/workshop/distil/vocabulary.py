@@ -14,7 +14,7 @@ PAD, ANSWER, WHY, THINK, END = CONTROL = ("<|pad|>", "<|answer|>", "<|why|>", "<
 VOCABULARY_SIZE = 1536  # multiple of 32; beyond it only rare pieces of the generated text are gained
 
 
-def train(texts: Iterable[str], words: Iterable[str]) -> Tokenizer:
+def train(texts: Iterable[str], words: Iterable[str], size: int = VOCABULARY_SIZE) -> Tokenizer:
     """`words` (the answers) are repeated so that each becomes one token."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=False))
     tokenizer.normalizer = normalizers.NFKC()
@@ -26,7 +26,7 @@ def train(texts: Iterable[str], words: Iterable[str]) -> Tokenizer:
     ])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY_SIZE, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False,
+        vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False,
         special_tokens=[AddedToken(token, special=True, normalized=False) for token in CONTROL], min_frequency=3,
         max_token_length=24,
     )

@@ -82,12 +82,52 @@ class Explanation:
     strength: float  # probability of the explained choice after the rationale
 
 
+class Writer:
+    """Decodes greedily, with the calculator."""
+
+    def __init__(self, decoder: Decoder, encoder: Encoder, tokens_max: int):
+        self.decoder, self.encoder, self.tokens_max = decoder, encoder, tokens_max
+
+    def write(self, tokens: list[int], at: int, stop: int) -> list[int]:
+        """Feeds `tokens` at place `at`, then decodes greedily until `stop`; returns what stands between."""
+        logits = self.decoder.feed(tokens, at)
+        at += len(tokens)
+        written: list[int] = []
+        mark: int | None = None  # where the open calculator mark's expression starts in `written`
+        while len(written) < self.tokens_max:
+            token = int(logits.argmax())
+            if token == stop:
+                return written
+            run = [token]
+            if token == self.encoder.equals and mark is not None:
+                run += self._result(written[mark:])
+                mark = None
+            elif token == self.encoder.close:
+                mark = None
+            written += run
+            if token == self.encoder.open:
+                mark = len(written)
+            if len(written) > self.tokens_max:
+                break
+            logits = self.decoder.feed(run, at)
+            at += len(run)
+        raise ThinkingFailed("the rationale does not end in time")
+
+    def _result(self, expression: list[int]) -> list[int]:
+        try:
+            result = calculator.evaluate(self.encoder.tokenizer.decode(expression, skip_special_tokens=False))
+        except calculator.CalculatorError as err:
+            raise ThinkingFailed(str(err)) from err
+        return [*self.encoder.text(result), self.encoder.close]
+
+
 class Answerer:
     """One student asked one question at a time; `ask` first, then think or explain about the same question."""
 
     def __init__(self, model: Path, tokenizer: Tokenizer, task: Task, threads: int = 1):
         self.decoder = Decoder(model, threads)
         self.encoder = Encoder(tokenizer)
+        self.writer = Writer(self.decoder, self.encoder, task.rationale_tokens_max)
         self.task = task
         self.choices = [self.encoder.text(text) for text in task.texts]
         self.first_tokens = [tokens[0] for tokens in self.choices]
@@ -105,49 +145,17 @@ class Answerer:
     def think(self) -> Thought:
         """Writes a rationale after the question and scores the choices after it."""
         at = len(self.question)
-        rationale = self._write([self.encoder.control[THINK]], at, self.encoder.control[ANSWER])
+        rationale = self.writer.write([self.encoder.control[THINK]], at, self.encoder.control[ANSWER])
         answer = self.encoder.control[ANSWER]
         return Thought(self._scores(self.decoder.feed([answer], at + 1 + len(rationale))), rationale)
 
     def explain(self, choice: int) -> Explanation:
         """The rationale for an answer already given, and whether it leads back to that answer."""
         control, at = self.encoder.control, len(self.question)
-        rationale = self._write([control[ANSWER], *self.choices[choice], control[WHY]], at, control[END])
+        rationale = self.writer.write([control[ANSWER], *self.choices[choice], control[WHY]], at, control[END])
         scores = self._scores(self.decoder.feed([control[THINK], *rationale, control[ANSWER]], at))
         text = self.encoder.tokenizer.decode(rationale, skip_special_tokens=False)
         return Explanation(text, len(rationale), int(scores.argmax()), float(softmax(scores)[choice]))
-
-    def _write(self, tokens: list[int], at: int, stop: int) -> list[int]:
-        """Feeds `tokens` at place `at`, then decodes greedily until `stop`; returns what stands between."""
-        logits = self.decoder.feed(tokens, at)
-        at += len(tokens)
-        written: list[int] = []
-        mark: int | None = None  # where the open calculator mark's expression starts in `written`
-        while len(written) < self.task.rationale_tokens_max:
-            token = int(logits.argmax())
-            if token == stop:
-                return written
-            run = [token]
-            if token == self.encoder.equals and mark is not None:
-                run += self._result(written[mark:])
-                mark = None
-            elif token == self.encoder.close:
-                mark = None
-            written += run
-            if token == self.encoder.open:
-                mark = len(written)
-            if len(written) > self.task.rationale_tokens_max:
-                break
-            logits = self.decoder.feed(run, at)
-            at += len(run)
-        raise ThinkingFailed("the rationale does not end in time")
-
-    def _result(self, expression: list[int]) -> list[int]:
-        try:
-            result = calculator.evaluate(self.encoder.tokenizer.decode(expression, skip_special_tokens=False))
-        except calculator.CalculatorError as err:
-            raise ThinkingFailed(str(err)) from err
-        return [*self.encoder.text(result), self.encoder.close]
 
     def _scores(self, logits: np.ndarray) -> np.ndarray:
         return log_softmax(logits.astype(np.float64))[self.first_tokens]

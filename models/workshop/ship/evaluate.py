@@ -19,12 +19,14 @@ from tqdm import tqdm
 
 from ..pair import Pair
 from ..task import Task
+from . import measures
 from .calibrate import CONFIDENCE_LEVEL, error_bound, interval
 from .decode import Answerer, Calibration, Outcome, ThinkingFailed, decide
 
 OTHER_SAMPLE = 300  # questions of each file of other kinds
 DRAWS = 4000
-ECE_BINS = 15
+COVERAGES = (0.5, 0.8, 1.0)
+CURVE_POINTS = 50  # of risk against coverage, as many as a plot shows
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 
@@ -128,6 +130,8 @@ def rationales(answerer: Answerer, rows: list[Row]) -> dict:
         "in the question's language": share(lambda row, said: bool(_JAPANESE.search(said.text)) == (row.pair.lang == "ja")),
         "agrees, answer right": share(agrees, lambda row, said: row.right),
         "agrees, answer wrong": share(agrees, lambda row, said: not row.right),
+        "strength of agreement, AUROC of a right answer": measures.auroc(
+            np.array([said.strength for _, said in explained]), np.array([row.right for row, _ in explained])),
         "tokens, mean": float(np.mean([said.tokens for _, said in explained])) if explained else None,
         "faults": [fault for row, said in explained for fault in task.faults(row.pair, said.text)][:10],
     }
@@ -179,11 +183,19 @@ def _accuracy(truths: np.ndarray, chosen: np.ndarray) -> dict:
 
 
 def _calibration(posterior: np.ndarray, truths: np.ndarray) -> dict:
-    """Expected calibration error in equal-width bins of the confidence, and the Brier score over all choices."""
+    """How far the confidence can be trusted, and how well it sorts: what `plots` draws, and the Brier score over all choices."""
     confidence, right = posterior.max(-1), posterior.argmax(-1) == truths
-    bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
-    gaps = [abs(confidence[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)]
-    return {"ece": float(sum(gaps)), "brier": float(((posterior - np.eye(posterior.shape[1])[truths]) ** 2).sum(-1).mean())}
+    n = len(right)
+    ends = np.unique(np.linspace(1, n, min(n, CURVE_POINTS)).astype(int))
+    risks = measures.risks(confidence, right)
+    return {
+        "ece": measures.ece(confidence, right),
+        "brier": float(((posterior - np.eye(posterior.shape[1])[truths]) ** 2).sum(-1).mean()),
+        "aurc": measures.aurc(confidence, right),
+        "accuracy at coverage": {f"{c:.0%}": measures.accuracy_at(confidence, right, c) for c in COVERAGES},
+        "reliability": measures.reliability(confidence, right),
+        "risk at coverage": [[float(end / n), float(risks[end - 1])] for end in ends],
+    }
 
 
 def _rate(count: int, n: int) -> dict:

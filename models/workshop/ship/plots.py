@@ -1,0 +1,89 @@
+"""Draws a run as SVG from the files that its steps left: the loss, the reliability of the confidence, risk against coverage.
+
+Measures nothing, and needs no student.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")  # draws into files; a screen is not looked for
+
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+CALIBRATION = "calibration of the first answer"
+matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "figure.figsize": (6, 4),
+                            "axes.spines.top": False, "axes.spines.right": False})
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draws what the folder holds; returns the pictures. Raises `FileNotFoundError` where nothing was trained there."""
+    drawn = [_save(folder / "loss.svg", _loss, _points(folder / "curve.jsonl"))]
+    evaluation = folder / "evaluation.json"
+    if evaluation.exists():
+        suites = json.loads(evaluation.read_text(encoding="utf-8"))["suites"]
+        fits = {name: suite[CALIBRATION] for name, suite in suites.items() if "risk at coverage" in suite.get(CALIBRATION, {})}
+        if not fits:
+            raise ValueError(f"{evaluation} was measured by an older workshop: run `evaluate` again")
+        drawn += [_save(folder / "reliability.svg", _reliability, fits), _save(folder / "risk.svg", _risk, fits)]
+    return drawn
+
+
+def _points(curve: Path) -> list[dict]:
+    """Of the run as it went last: a resumed run may have measured a step twice."""
+    points = (json.loads(line) for line in curve.read_text(encoding="utf-8").splitlines())
+    return list({point["step"]: point for point in points}.values())
+
+
+def _loss(axes: Axes, points: list[dict]) -> None:
+    steps = [point["step"] for point in points]
+    axes.plot(steps, [point["loss"] for point in points], color="tab:gray", label="loss")
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    shares = axes.twinx()
+    for key, said, colour in (("dev_first_answer", "dev, first answer right", "tab:blue"),
+                              ("dev_read", "dev, repeated tokens right", "tab:green")):
+        shares.plot(steps, [point[key] for point in points], color=colour, label=said)
+    shares.set(ylim=(0, 1.02))
+    shares.yaxis.set_major_formatter(PercentFormatter(1))
+    shares.grid(False)
+
+
+def _reliability(axes: Axes, fits: dict[str, dict]) -> None:
+    axes.plot((0, 1), (0, 1), color="black", linewidth=0.8, linestyle="--")
+    for name, fit in fits.items():
+        bins = fit["reliability"]
+        total = sum(b["n"] for b in bins)
+        axes.scatter([b["confidence"] for b in bins], [b["right"] for b in bins], [6 + 300 * b["n"] / total for b in bins],
+                     alpha=0.6, label=f"{name}, ECE {fit['ece']:.3f}")
+    axes.set(xlabel="confidence of the first answer; a dot's area is its share of the answers", ylabel="share right",
+             xlim=(0, 1.03), ylim=(0, 1.03))
+
+
+def _risk(axes: Axes, fits: dict[str, dict]) -> None:
+    for name, fit in fits.items():
+        coverages, risks = zip(*fit["risk at coverage"], strict=True)
+        axes.plot(coverages, risks, label=f"{name}, AURC {fit['aurc']:.4f}")
+    axes.set(xlabel="coverage: share of questions answered, the surest first", ylabel="errors among them", xlim=(0, 1.02))
+    axes.set_ylim(bottom=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+
+
+def _save(path: Path, paint: Callable[[Axes, Any], None], what: Any) -> Path:
+    figure, axes = pyplot.subplots(layout="constrained")
+    paint(axes, what)
+    keys = [key for own in figure.axes for key in own.get_legend_handles_labels()[0]]
+    legend = figure.legend(handles=keys, loc="outside lower center", ncols=2, fontsize=7, frameon=False)
+    for handle in legend.legend_handles:
+        if hasattr(handle, "set_sizes"):
+            handle.set_sizes([30])
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+    return path

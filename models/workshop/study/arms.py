@@ -1,0 +1,87 @@
+"""The ways to teach that are compared, and what one step of each is graded on.
+
+Knows sequences and losses; nothing of tasks, files or budgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..distil.sequences import ANSWER_WEIGHT, Encoder, Sequence
+from ..distil.student import Student
+from ..distil.train import pad
+from ..pair import Pair
+
+# An amplified answer counts at least and at most so much: one garbled rationale must not rule a step, and none be lost.
+AMPLIFIED = (0.25, 4.0)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How pairs are taught, and how the student is asked afterwards."""
+
+    teaches: tuple[Callable[[Encoder, Pair], Sequence], ...]  # each pair's sequences, in turn
+    asked: tuple[str, ...]  # "first", "think"
+    focal: float = 0.0  # gamma of the focal loss on the answer (Lin et al. 2017); 0 is cross entropy
+    amplified: bool = False  # does an answer count more where its rationale is predicted badly?
+
+
+ARMS = {
+    "answer-only": Arm((Encoder.first,), ("first",)),
+    "think-first": Arm((Encoder.think,), ("think",)),
+    "answer-first": Arm((Encoder.why,), ("first",)),
+    "step-by-step": Arm((Encoder.first, Encoder.reason), ("first",)),
+    "answer-first, amplified": Arm((Encoder.why,), ("first",), amplified=True),
+    "answer-only, focal": Arm((Encoder.first,), ("first",), focal=2.0),
+    "both orders": Arm((Encoder.why, Encoder.think), ("first", "think")),
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    tokens: Tensor  # (rows, length)
+    weights: Tensor  # (rows, length), of predicting the token at the same place
+    answers: Tensor  # (rows, length), is the token at the place part of the answer?
+    counts: Tensor  # (rows,), how much each pair counts
+
+
+def batch(rows: list[tuple[Sequence, float]]) -> Batch:
+    """Sequences, each with its pair's weight."""
+    sequences = [sequence for sequence, _ in rows]
+    length = max(len(s.tokens) for s in sequences)
+    places = torch.arange(length)
+    return Batch(
+        pad([s.tokens for s in sequences]),
+        torch.tensor([s.weights + [0.0] * (length - len(s.weights)) for s in sequences]),
+        torch.stack([(places > s.asked) & (places < s.answered) for s in sequences]),
+        torch.tensor([weight for _, weight in rows]),
+    )
+
+
+def loss(student: Student, b: Batch, arm: Arm) -> Tensor:
+    """Sum over the batch's sequences."""
+    states = student.hidden(b.tokens)
+    row, place = (b.weights > 0).nonzero(as_tuple=True)
+    logits = student.logits(states[row, place - 1]).float()  # only where something is graded
+    losses = F.cross_entropy(logits, b.tokens[row, place], reduction="none")
+    answer = b.answers[row, place]
+    if arm.focal:
+        losses = torch.where(answer, losses * (1 - torch.exp(-losses)) ** arm.focal, losses)
+    graded = losses * b.weights[row, place]
+    nothing = torch.zeros(len(b.tokens))
+    answers = nothing.index_add(0, row[answer], graded[answer])
+    rationales = nothing.index_add(0, row[~answer], graded[~answer])
+    if arm.amplified:
+        answers = answers * amplification(rationales.detach() / (1 - ANSWER_WEIGHT))
+    return (b.counts * (answers + rationales)).sum()
+
+
+def amplification(rationales: Tensor) -> Tensor:
+    """(rows,) mean losses of the rationales to what each answer counts: its rationale's loss against the batch's mean. Batches are
+    cut by length, so that a row is mostly compared with rows of its own task."""
+    return (rationales / rationales.mean().clamp_min(1e-6)).clamp(*AMPLIFIED)

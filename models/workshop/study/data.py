@@ -1,0 +1,78 @@
+"""The pairs of a study: read or generated, cleared of test questions, and a dev split carved from what is left.
+
+Changes no pair and trains nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import pair_files
+from ..pair import Pair
+from ..teachers.catalogue import GENERATORS
+from .config import Config
+
+DEV_SHARE = 10  # every tenth question, by its digest: all rationales of a question fall on one side
+DEV_MAX = 150  # of each task: enough to set a threshold by
+
+
+@dataclass(frozen=True)
+class Data:
+    train: list[Pair]
+    suites: dict[str, list[Pair]]  # what is asked: "dev", then the tests
+    answers: dict[str, tuple[str, ...]]  # closed answer sets, by task
+    said: dict  # counts and digests, for the run's record
+
+
+def gather(config: Config, root: Path) -> Data:
+    """Raises `PairsError` for bad lines and `ValueError` where a task has no gold answers or no rationales."""
+    train: list[Pair] = []
+    suites: dict[str, list[Pair]] = {"dev": [], "test": [], "generated test": []}
+    for name, task in config.tasks.items():
+        own = [_of(name, pair) for path in task.train for pair in pair_files.read(root / path).pairs]
+        if task.generate:
+            own += itertools.islice(GENERATORS[name].pairs(name, f"study-{config.name}"), task.generate)
+        if bare := sum(pair.rationale is None for pair in own):
+            raise ValueError(f"task {name!r}: {bare} of {len(own)} training pairs have no rationale, which every arm but one needs")
+        train += own
+        suites["test"] += (_of(name, pair) for path in task.test for pair in pair_files.read(root / path).pairs)
+        if task.generate_test:
+            suites["generated test"] += itertools.islice(
+                GENERATORS[name].pairs(name, f"study-{config.name}-test"), task.generate_test)
+    tests = suites["test"] + suites["generated test"]
+    leaked = {pair for pair, _ in pair_files.overlaps(train, tests)}
+    kept = [pair for pair in train if pair.id not in leaked]
+    dev = [pair for pair in kept if _in_dev(pair)]
+    seen: Counter[str] = Counter()
+    asked = set()
+    for pair in dev:  # a question is asked once, however many rationales it has
+        if pair.asked not in asked and seen[pair.task] < DEV_MAX:
+            asked.add(pair.asked)
+            seen[pair.task] += 1
+            suites["dev"].append(pair)
+    train = [pair for pair in kept if not _in_dev(pair)]
+    said = {"train": _digest(train), "left out, asked in a test": len(leaked),
+            **{name: _digest(pairs) for name, pairs in suites.items()}}
+    return Data(train, {name: pairs for name, pairs in suites.items() if pairs},
+                {name: task.answers for name, task in config.tasks.items() if task.answers}, said)
+
+
+def _of(task: str, pair: Pair) -> Pair:
+    """A file may name its task otherwise."""
+    return dataclasses.replace(pair, task=task)
+
+
+def _in_dev(pair: Pair) -> bool:
+    return int(hashlib.sha256(pair.asked.encode()).hexdigest(), 16) % DEV_SHARE == 0
+
+
+def _digest(pairs: Iterable[Pair]) -> dict:
+    pairs = list(pairs)
+    text = "\n".join(f"{p.id}\t{p.prompt}\t{p.answer}\t{p.rationale}" for p in pairs)
+    return {"pairs": len(pairs), "by task": Counter(p.task for p in pairs), "sha256": hashlib.sha256(text.encode()).hexdigest()}
