@@ -112,15 +112,15 @@ def read_questions(path: Path, rules: dict[str, Asset]) -> list[Question]:
         if not (isinstance(correct, list) and len(correct) == len(options) and all(isinstance(one, bool) for one in correct)
                 and sum(correct) == 1):
             raise RuleBaseError(f"{place}: expected 'correct' to be one true among {len(options)}, got {_shown(correct)}")
-        names = [row.mode for row in rules[asset].rows] if _KINDS[kind] in OF_SENSORS else rules[asset].sensors
-        known = {row.mode for row in rules[asset].rows} | set(rules[asset].sensors)
-        if unknown := [option for option in options if option not in known]:
-            raise RuleBaseError(f"{place}: {unknown[0]!r} is no mode or sensor of {asset!r}")
-        # Names hold each other ("oil leakage", "leakage"), and an asset's may hold a sensor's: the longest that stands outside it.
+        names = {"failure mode": [row.mode for row in rules[asset].rows], "sensor": rules[asset].sensors}
+        named, chosen = names if _KINDS[kind] in OF_SENSORS else reversed(names)
+        if unknown := [option for option in options if option not in names[chosen]]:
+            raise RuleBaseError(f"{place}: {unknown[0]!r} is no {chosen} of {asset!r}")
+        # Names hold each other ("oil leakage", "leakage"), and an asset's may hold one: the longest that stands outside it.
         bare = text.replace(asset, "")
-        asked = max((name for name in names if name in bare), key=len, default=None)
+        asked = max((name for name in names[named] if name in bare), key=len, default=None)
         if asked is None:
-            raise RuleBaseError(f"{place}: the question names nothing of {asset!r} that its kind asks for")
+            raise RuleBaseError(f"{place}: the question names no {named} of {asset!r}")
         questions.append(Question(str(entry.get("id", number)), asset, _KINDS[kind], text, tuple(options), correct.index(True), asked))
     if not questions:
         raise RuleBaseError(f"{path}: expected one question a line, the file has none")

@@ -83,7 +83,7 @@ TABLES = {
         Table("・{mode}: {sensors}", "、", "\n", "対象 {asset}\n{rows}\n"),
     ),
     "": (
-        Table("{mode}:{sensors}", ",", ";", "{asset} {rows};"),
+        Table("{mode}:{sensors}", ",", ";", "{asset}; {rows};"),
         Table("{mode}={sensors}", "+", " | ", "{asset} | {rows} |"),
         Table("[{mode}] {sensors}", ",", " ", "{asset} {rows}\n"),
         Table('"{mode}":"{sensors}"', ",", ",", '"{asset}":{{{rows}}}'),

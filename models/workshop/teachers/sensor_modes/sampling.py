@@ -16,7 +16,7 @@ ROWS = range(2, 6)  # of a question about modes; as many choices has one about s
 SENSORS_MAX = 8
 ROW_SENSORS_MAX = 4
 BESIDE = (2, 2, 3)  # rows of a question about sensors, that of the mode asked for among them
-NAMED_MAX = 18  # sensors a question names in its rows and as responded or quiet, all told: what keeps it short
+NAMED_MAX = 26  # names in a question, see `named`: what keeps it and its rationale within 200 tokens
 NEAR_SHARE = 0.6  # of the rows after the first are another row with one sensor changed
 UNREPORTED_SHARE = 0.3  # of the observations leave a sensor out
 NO_ROWS_SHARE = 0.15  # of the observations that no one mode fits stand without rows
@@ -65,10 +65,10 @@ def ask(rng: random.Random, kind: Kind, rows: tuple[Row, ...], sensors: Sequence
         case = of_sensors(rng, kind, rows, sensors, choices, told)
     elif kind in OF_MODES:
         case = of_modes(rng, kind, rows, sensors, told)
+    elif kind is Kind.OTHER:
+        case = other(rng, rows, sensors)
     else:
         case = signature(rng, rows, sensors, told)
-        if case and kind is Kind.OTHER:
-            case = other(rng, case)
     return case if case and named(case) <= NAMED_MAX else None
 
 
@@ -78,7 +78,8 @@ def _told(rng: random.Random, choices: int) -> bool:
 
 
 def named(case: Case) -> int:
-    return sum(len(row.sensors) for row in case.rows) + len(case.responded) + len(case.quiet)
+    """Names that the question writes, those of choices twice: most stand in its rows too."""
+    return sum(len(row.sensors) for row in case.rows) + len(case.responded) + len(case.quiet) + 2 * len(case.choices)
 
 
 def matrix(rng: random.Random, modes: Sequence[str], sensors: Sequence[str], row_max: int) -> tuple[Row, ...]:
@@ -144,10 +145,13 @@ def of_sensors(
     return Case(kind, rows, _shuffled(rng, [*rng.sample(fit, count), *rng.sample(unfit, choices - count)]), asked=row.mode)
 
 
-def other(rng: random.Random, case: Case) -> Case:
-    """Something asked of a mode that no row says, beside rows and, at times, what responded."""
-    seen = dataclasses.replace(case, kind=Kind.OTHER, asked=rng.choice(case.choices))
-    return seen if rng.random() < 0.5 else dataclasses.replace(seen, responded=(), quiet=())
+def other(rng: random.Random, rows: tuple[Row, ...], sensors: Sequence[str]) -> Case | None:
+    """Something asked of a mode that no row says. At times what responded stands there too, and would fit one."""
+    case = signature(rng, rows, sensors, told=True)
+    if case is None:
+        return None
+    case = dataclasses.replace(case, kind=Kind.OTHER, asked=rng.choice(case.choices))
+    return case if rng.random() < 0.5 else dataclasses.replace(case, responded=(), quiet=())
 
 
 def _shuffled(rng: random.Random, names: Sequence[str]) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def _tag(rng: random.Random, lang: str) -> str:
 
 
 def _loop(rng: random.Random, lang: str) -> str:
-    return f"{''.join(rng.choices(string.ascii_uppercase, k=rng.randint(1, 2)))}-{rng.randint(1, 399)}"
+    return f"{''.join(rng.choices(string.ascii_uppercase, k=rng.randint(1, 2)))}-{rng.randint(1, rng.choice((9, 99, 399)))}"
 
 
 def _syllables(rng: random.Random, lang: str) -> str:
@@ -105,7 +105,7 @@ HELD_OUT = Words(_SENSORS_HELD_OUT, _MODES_HELD_OUT, _ASSETS_HELD_OUT, (_dotted,
 
 ALL_MADE_UP, SOME_MADE_UP = 0.2, 0.3  # of the questions; in the latter each name is made up or not by the toss of a coin
 _TYPES = {"sensor": ("sensor {}", "センサ{}"), "mode": ("fault {}", "故障{}"), "asset": ("unit {}", "設備{}")}
-TYPED_SHARE = 0.25  # of the questions that have made-up names write what they are: "sensor K7"
+TYPED_SHARE, TYPED_MODES_MAX = 0.3, 3  # of the short questions that have made-up names write what they are: "sensor K7"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def name(rng: random.Random, words: Words, lang: str, sensors: int, modes: int) 
     style = rng.random()
     share = 1.0 if style < ALL_MADE_UP else 0.5 if style < ALL_MADE_UP + SOME_MADE_UP else 0.0
     ways = rng.sample(words.made_up, 2)
-    typed, ja = rng.random() < TYPED_SHARE, lang == "ja"
+    typed, ja = modes <= TYPED_MODES_MAX and rng.random() < TYPED_SHARE, lang == "ja"
     taken: set[str] = set()
 
     def draw(what: str, table: tuple[Name, ...], count: int) -> list[str]:
