@@ -17,12 +17,12 @@ from workshop import pair_files
 from workshop.distil.sequences import first_sentence
 from workshop.pair import LANGUAGES, Pair
 from workshop.teachers.catalogue import GENERATORS
-from workshop.teachers.sensor_modes import failuresensoriq, pairs, phrasing, rationale_check, words
+from workshop.teachers.sensor_modes import failuresensoriq, pairs, phrasing, rationale_check, sampling, words
 from workshop.teachers.sensor_modes.rules import CANNOT_TELL, TASK_ID, Case, Kind, Row, answer, fits, fitting, rationale
 
 COUNT = 1200
-SIGNS = (",", ";", ":", ". ", "=", " and ", " - ", " | ", " -> ", "+", "・", "、", "。", "は", "と", "なら", "(", ")", "[", "]", '"', ">", "~",
-         "{", "}", "\n")  # they separate names in some form, and stand in none
+SIGNS = (",", ";", ":", ". ", "=", " and ", " - ", " | ", " -> ", "+", "・", "、", "。", "は", "と", "なら", "(", ")", "[", "]", '"',
+         ">", "~", "{", "}", "\n")  # they separate names in some form, and stand in none
 SEAL, UNBALANCE = Row("seal wear", ("vibration", "flow")), Row("unbalance", ("vibration", "speed"))
 
 
@@ -38,8 +38,8 @@ def unusual():
 
 def of_case(case, lang="en"):
     said = pairs.said(random.Random(1), case, phrasing.FORMS[lang][0], lang, "pump")
-    return Pair(task=TASK_ID, question=said.question, choices=said.choices, answer=said.answer, rationale=said.rationale, lang=lang,
-                kind=said.kind)
+    return Pair(task=TASK_ID, question=said.question, choices=said.choices, answer=said.answer, rationale=said.rationale,
+                lang=lang, kind=said.kind)
 
 
 @pytest.mark.parametrize(("responded", "quiet", "fit"), [
@@ -76,14 +76,15 @@ def test_answers(change, letter, fit):
 
 def test_rationales_as_they_stand():
     case = Case(Kind.SIGNATURE, (SEAL, UNBALANCE), ("unbalance", "seal wear"), ("vibration", "speed"), ("flow",))
-    assert rationale(case, "en") == ("Responded: vibration, speed; quiet: flow. seal wear: vibration, flow; speed not in row, no. "
-                                     "unbalance: vibration, speed; fits. So unbalance, A.")
+    assert rationale(case, "en") == (
+        "Responded: vibration, speed; quiet: flow. seal wear: vibration, flow; speed not in row, no. "
+        "unbalance: vibration, speed; fits. So unbalance, A.")
     several = Case(Kind.SIGNATURE, (Row("漏れ", ("流量", "圧力")), Row("詰まり", ("流量",)), Row("過熱", ("流量", "温度"))),
                    ("詰まり", "過熱", "漏れ"), ("流量",), ("温度",))
     assert rationale(several, "ja") == ("反応: 流量; 無反応: 温度。漏れ: 流量、圧力; 該当。詰まり: 流量; 該当。過熱: 流量、温度; 温度は無反応、非該当。"
                                         "該当: 漏れ、詰まり。よって判別できない、D。")
     sensor = Case(Kind.NOT_SENSOR, (SEAL, UNBALANCE), ("flow", "speed"), asked="seal wear")
-    assert rationale(sensor, "en") == ("Not of seal wear: vibration, flow. flow: in row, no. speed: not in row, fits. So speed, B.")
+    assert rationale(sensor, "en") == "Not of seal wear: vibration, flow. flow: in row, no. speed: not in row, fits. So speed, B."
 
 
 # The text read back by the templates that words were put into, and answered by sets: nothing of the teacher's rules.
@@ -99,7 +100,8 @@ def parts(pair):
     name, lang = pair.kind.split("/")[0], pair.lang
     if name.endswith("composed"):
         return [[*pool[lang], *pool[""]] for pool in (phrasing.TABLES, phrasing.SEEN, phrasing.ASKS)]
-    form = next(form for pool in (phrasing.FORMS, phrasing.HELD_OUT) for forms in pool.values() for form in forms if form.name == name)
+    forms = itertools.chain(*phrasing.FORMS.values(), *phrasing.HELD_OUT.values())
+    form = next(form for form in forms if form.name == name)
     return [form.table], [form.seen], [form.ask]
 
 
@@ -111,8 +113,10 @@ def cuts(text):
 def asked(question, asks):
     """Readings of a question: what is asked, of what, and the rest."""
     for ask in asks:
-        for kind, templates in [(Kind.SIGNATURE, [ask.signature]), (Kind.SENSOR, [ask.sensor]), (Kind.NOT_SENSOR, [ask.not_sensor]),
-                                (Kind.MODE, [ask.mode]), (Kind.NOT_MODE, [ask.not_mode]), (Kind.OTHER, ask.other)]:
+        for kind, templates in [
+            (Kind.SIGNATURE, [ask.signature]), (Kind.SENSOR, [ask.sensor]), (Kind.NOT_SENSOR, [ask.not_sensor]),
+            (Kind.MODE, [ask.mode]), (Kind.NOT_MODE, [ask.not_mode]), (Kind.OTHER, ask.other),
+        ]:
             for template, cut, first in itertools.product(templates, cuts(question), (True, False)):
                 head, tail = question[:cut].strip(), question[cut:].strip()
                 said, rest = (head, tail) if first else (tail, head)
@@ -236,17 +240,22 @@ def test_no_letter_is_a_way_to_guess():
 
 
 def test_the_right_row_stands_anywhere_and_often_beside_a_near_miss():
-    some = [pair for pair in drawn("spread", 8000) if pair.kind.endswith("/signature") and pair.difficulty == 4]
-    places, orders, near = Counter(), 0, 0
-    for pair in some:
-        order = [match[1] for match in re.finditer(r"(?:^|[.。] ?)([^.。]+?): [^.。;]+; (?!quiet|無反応)", pair.rationale)]
-        if pair.answer == "E" or len(order) != 4:
-            continue
-        places[order.index(pair.choices[string.ascii_uppercase.index(pair.answer)])] += 1
-        orders += order == list(pair.choices[:-1])
+    rng, places, alike, near, none = random.Random(5), Counter(), 0, 0, 0
+    for _ in range(1500):
+        case = sampling.draw(rng, Kind.SIGNATURE, ["a", "b", "c", "d"], list("stuvwxyz"), 4)
+        fit = fitting(case)
+        none += not fit and bool(case.rows)
+        if len(fit) == 1:
+            order = [row.mode for row in case.rows]
+            places[order.index(fit[0])] += 1
+            alike += order == list(case.choices)
+            right = set(case.rows[order.index(fit[0])].sensors)
+            near += any(len(right ^ set(row.sensors)) == 1 for row in case.rows)
     total = places.total()
-    assert total > 500 and all(abs(places[place] / total - 1 / 4) < 0.06 for place in range(4))
-    assert orders / total < 0.1  # one of 24 orders
+    assert total > 1100 and all(abs(places[place] / total - 1 / 4) < 0.05 for place in range(4))
+    assert alike / total < 0.08  # one of 24 orders
+    assert near / total > 0.5  # a row one sensor apart
+    assert 70 < none < 200  # rows, and none of them fits
 
 
 def test_draws_are_made_by_their_seed_and_fit_a_file(tmp_path):
@@ -283,7 +292,8 @@ def test_the_checker_accepts_the_teacher():
 CASES = {
     "signature": Case(Kind.SIGNATURE, (SEAL, UNBALANCE, Row("leak", ("flow",))), ("leak", "unbalance", "seal wear"),
                       ("vibration", "speed"), ("flow", "noise")),
-    "several": Case(Kind.SIGNATURE, (SEAL, UNBALANCE, Row("leak", ("flow",))), ("leak", "unbalance", "seal wear"), ("vibration",)),
+    "several": Case(Kind.SIGNATURE, (SEAL, UNBALANCE, Row("leak", ("flow",))), ("leak", "unbalance", "seal wear"),
+                    ("vibration",)),
     "sensor": Case(Kind.SENSOR, (SEAL, UNBALANCE), ("noise", "flow"), asked="seal wear"),
     "mode": Case(Kind.MODE, (SEAL, UNBALANCE), ("seal wear", "unbalance"), asked="speed"),
     "no rows": Case(Kind.SIGNATURE, (), ("seal wear", "unbalance"), ("flow",)),
@@ -330,7 +340,7 @@ def test_the_checker_takes_any_sensor_that_speaks_against_a_row():
     assert rationale_check.faults(pair, pair.rationale.replace("flow; speed not in row, no", "flow; flow quiet, no")) == []
 
 
-@pytest.mark.parametrize("said", ["", "。", "So", "Responded: ", "Responded: vibration, speed; quiet: flow, noise.", "\n", "a. " * 50])
+@pytest.mark.parametrize("said", ["", "。", "So", "Responded: ", "Responded: vibration, speed; quiet: flow, noise.", "a. " * 50])
 def test_the_checker_survives_anything(said):
     for case in CASES.values():
         for lang in LANGUAGES:
@@ -384,7 +394,7 @@ def test_the_rule_base_is_read(rules):
     (1, {"mc_targets": {"noise": 2}}, "entry 1: expected 'noise' of 'mc_targets' to be 0 or 1, got 2"),
     (1, {"mc_targets": {"noise": True}}, "entry 1: expected 'noise' of 'mc_targets' to be 0 or 1, got True"),
     (1, {"mc_targets": {"noise": [1]}}, "entry 1: expected 'noise' of 'mc_targets' to be 0 or 1"),
-    (1, {"mc_targets": {"noise": 1}}, "entry 1: expected the sensors of the first entry of 'press', .'oil leakage', 'speed'. stand"),
+    (1, {"mc_targets": {"noise": 1}}, "entry 1: expected the sensors of the first entry of 'press', .'oil leakage', 'speed'. "),
     (1, {"failure_mode": "belt tear"}, "entry 1: 'belt tear' of 'press' has an entry already"),
     (5, {"sensor": ""}, "entry 5: expected 'sensor' to be a text that is not empty"),
     (5, {"mc_targets": {"rust": 1}}, "entry 5: 'noise' and 'rust' of 'press' are 1, their entry by mode says 0"),
@@ -447,7 +457,8 @@ def questions(tmp_path, rules):
 def test_questions_open_and_closed_book(rules, questions):
     assert [question.asked for question in questions] == ["oil shortage", "oil leakage", "belt tear"]
     closed, opened = failuresensoriq.closed_book(questions[1]), failuresensoriq.open_book(questions[1], rules)
-    assert closed.question == "In press, what can be excluded if oil leakage is abnormal?" and closed.choices == ("rust", "oil shortage")
+    assert closed.question == "In press, what can be excluded if oil leakage is abnormal?"
+    assert closed.choices == ("rust", "oil shortage")
     assert opened.question == ("Rows of press: rust: speed; oil shortage: noise, oil leakage. "
                                "In press, what can be excluded if oil leakage is abnormal?")
     assert opened.choices == (*closed.choices, "cannot tell") and opened.answer == closed.answer == "A"
@@ -460,7 +471,8 @@ def test_questions_open_and_closed_book(rules, questions):
 def test_floors(rules, questions):
     assert failuresensoriq.uniform_floor(questions) == 1 / 2
     assert failuresensoriq.copy_floor(questions[2:], failuresensoriq.left_out(rules, "fan")) == 1  # the press tears alike
-    assert failuresensoriq.copy_floor(questions[:1], failuresensoriq.left_out(rules, "press")) == 1 / 2  # a tie: half of all is 1 there
+    # A tie: half of the fan's modes move the speed, half of all is 1 there.
+    assert failuresensoriq.copy_floor(questions[:1], failuresensoriq.left_out(rules, "press")) == 1 / 2
     assert failuresensoriq.copy_floor(questions, rules) == 1
 
 
@@ -470,7 +482,8 @@ def test_real_rows_make_pairs_of_the_task(rules, lang, monkeypatch):
                                                 "oil shortage": "油不足"})
     made, unknown = failuresensoriq.matching(rules["press"], lang, 200, 1)
     assert unknown == (["oil leakage"] if lang == "ja" else [])
-    assert made == failuresensoriq.matching(rules["press"], lang, 200, 1)[0] != failuresensoriq.matching(rules["press"], lang, 200, 2)[0]
+    again, other = (failuresensoriq.matching(rules["press"], lang, 200, seed)[0] for seed in (1, 2))
+    assert made == again != other
     check_solved(made)
     assert not any(rationale_check.faults(pair, pair.rationale) for pair in made)
     assert {pair.kind.split("/")[1] for pair in made} >= {kind.value for kind in Kind}

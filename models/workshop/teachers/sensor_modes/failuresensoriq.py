@@ -1,6 +1,6 @@
-"""Reads FailureSensorIQ (IBM, CC BY 4.0), given by path: its rule base, which sensor responds to which failure mode of an asset, and
-its single-answer questions. Makes pairs to measure a finished student on; nothing is trained on them and none is part of this
-repository.
+"""Reads FailureSensorIQ (IBM, CC BY 4.0), given by path: its rule base, which sensor responds to which failure mode of an asset,
+and its single-answer questions. Makes pairs to measure a finished student on; nothing is trained on them and none is part of
+this repository.
 
     rules, questions = read_rules(visible.json), read_questions(visible.jsonl, rules)
     matching(rules["pump"], "en", 500, seed)     the task's own questions on an asset's real rows
@@ -107,7 +107,7 @@ def read_questions(path: Path, rules: dict[str, Asset]) -> list[Question]:
         if kind not in _KINDS:
             raise RuleBaseError(f"{place}: expected 'relevancy' to be one of {', '.join(_KINDS)}, got {kind!r:.60}")
         options, correct = entry.get("options"), entry.get("correct")
-        if not (isinstance(options, list) and len(options) >= 2 and all(isinstance(option, str) and option for option in options)):
+        if not (isinstance(options, list) and len(options) >= 2 and all(isinstance(one, str) and one for one in options)):
             raise RuleBaseError(f"{place}: expected 'options' to be 2 texts or more, got {_shown(options)}")
         if not (isinstance(correct, list) and len(correct) == len(options) and all(isinstance(one, bool) for one in correct)
                 and sum(correct) == 1):
@@ -121,7 +121,8 @@ def read_questions(path: Path, rules: dict[str, Asset]) -> list[Question]:
         asked = max((name for name in names[named] if name in bare), key=len, default=None)
         if asked is None:
             raise RuleBaseError(f"{place}: the question names no {named} of {asset!r}")
-        questions.append(Question(str(entry.get("id", number)), asset, _KINDS[kind], text, tuple(options), correct.index(True), asked))
+        id_, right = str(entry.get("id", number)), correct.index(True)
+        questions.append(Question(id_, asset, _KINDS[kind], text, tuple(options), right, asked))
     if not questions:
         raise RuleBaseError(f"{path}: expected one question a line, the file has none")
     return questions
@@ -140,14 +141,15 @@ def matching(asset: Asset, lang: str, count: int, seed: int | str) -> tuple[list
     than in the asset, and an outcome that its rows do not yield is drawn again."""
     rng = random.Random(f"{TASK_ID}-{asset.name}-{lang}-{seed}")
     asset, unknown = translated(asset) if lang == "ja" else (asset, [])
+    rows = [row for row in asset.rows if row.sensors]  # nothing shows the others
     kinds, pairs, misses = list(sampling.KINDS), [], 0
     while len(pairs) < count:
         kind, difficulty = rng.choices(kinds, list(sampling.KINDS.values()))[0], rng.choice(sampling.ROWS)
-        case = sampling.from_rows(rng, kind, asset.rows, asset.sensors, difficulty)
+        case = sampling.from_rows(rng, kind, rows, asset.sensors, difficulty)
         if case is None:
             misses += 1
             if misses > MISSES_MAX and not pairs:
-                raise RuleBaseError(f"{asset.name}: {len(asset.rows)} rows of {len(asset.sensors)} sensors yield no question")
+                raise RuleBaseError(f"{asset.name}: {len(rows)} rows of {len(asset.sensors)} sensors yield no question")
             continue
         one = said(rng, case, phrasing.FORMS[lang][0], lang, asset.name)
         pairs.append(Pair(id=f"{asset.name}-{seed}-{lang}-{len(pairs):06}-1", task=TASK_ID, question=one.question,
@@ -161,8 +163,8 @@ def translated(asset: Asset) -> tuple[Asset, list[str]]:
     unknown = [name for name in [*asset.sensors, *(row.mode for row in asset.rows)] if name not in JA]
     if asset.name not in JA:
         raise RuleBaseError(f"no Japanese is known for the asset {asset.name!r}")
-    rows = tuple(Row(JA[row.mode], tuple(JA[sensor] for sensor in row.sensors if sensor in JA)) for row in asset.rows if row.mode in JA)
-    rows = tuple(row for row in rows if row.sensors)
+    rows = tuple(Row(JA[row.mode], tuple(JA[sensor] for sensor in row.sensors if sensor in JA))
+                 for row in asset.rows if row.mode in JA)
     return Asset(JA[asset.name], tuple(JA[sensor] for sensor in asset.sensors if sensor in JA), rows), unknown
 
 
@@ -181,10 +183,10 @@ def open_book(question: Question, rules: dict[str, Asset], cannot_tell: bool = T
     rows = tuple(asset.row(mode) for mode in modes)
     case = Case(question.kind, rows, question.options, asked=question.asked)
     last = (CANNOT_TELL["en"],) if cannot_tell else ()
-    return Pair(id=f"open-{question.id}-1", task=TASK_ID, question=f"{phrasing.rows(form.table, asset.name, case)} {question.text}",
-                choices=(*question.options, *last), answer=string.ascii_uppercase[question.right],
-                rationale=rationale(case, "en"), teacher=TEACHER, difficulty=len(question.options),
-                kind=f"open book/{question.kind.value}")
+    text = f"{phrasing.rows(form.table, asset.name, case)} {question.text}"
+    return Pair(id=f"open-{question.id}-1", task=TASK_ID, question=text, choices=(*question.options, *last),
+                answer=string.ascii_uppercase[question.right], rationale=rationale(case, "en"), teacher=TEACHER,
+                difficulty=len(question.options), kind=f"open book/{question.kind.value}")
 
 
 def uniform_floor(questions: list[Question]) -> float:

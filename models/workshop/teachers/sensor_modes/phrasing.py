@@ -1,7 +1,7 @@
 """Words a case as a question: English, Japanese and the terse style of machines. Decides no answer and draws no case.
 
-A form is a way to write the rows (`Table`), one to write what responded (`Seen`), and one to ask (`Ask`). To add a phrasing, add one
-of these and a `Form` that uses it; `compose` mixes those of training freely. What is held out shares no part with them.
+A form is a way to write the rows (`Table`), one to write what responded (`Seen`), and one to ask (`Ask`). To add a phrasing, add
+one of these and a `Form` that uses it; `compose` mixes those of training freely. What is held out shares no part with them.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ ASKS = {
         Ask("Which failure mode?", "Which sensor responds to {asked}?", "Which sensor does not respond to {asked}?",
             "Which failure mode moves {asked}?", "Which failure mode does not move {asked}?", _OTHER_EN),
         Ask("What is wrong?", "Which sensor is relevant for {asked}?", "Which sensor is not relevant for {asked}?",
-            "Which mode is relevant when {asked} is abnormal?", "Which mode is not relevant when {asked} is abnormal?", _OTHER_EN),
+            "Which mode is relevant when {asked} is off?", "Which mode is not relevant when {asked} is off?", _OTHER_EN),
         Ask("Which of these is it?", "What should I watch for {asked}?", "What need I not watch for {asked}?",
             "{asked} is off: what can it be?", "{asked} is off: what can it not be?", _OTHER_EN),
         Ask("Diagnose.", "Pick the sensor that shows {asked}.", "Pick the sensor that misses {asked}.",
@@ -169,7 +169,7 @@ FORMS = {
 # Never trained on: how the student does when somebody words it another way.
 HELD_OUT = {
     "en": (
-        Form("en-held-out-visible", "en", Table("{mode} is visible in {sensors}", ", ", "; ", "Our table for {asset} says: {rows}."),
+        Form("en-held-out-visible", "en", Table("{mode} is visible in {sensors}", ", ", "; ", "Our table of {asset}: {rows}."),
              Seen("Reacting now: {responded}; calm: {quiet}.", "Reacting now: {responded}.", ", "),
              Ask("Which fault explains this?", "Which one tells me about {asked}?", "Which one tells me nothing about {asked}?",
                  "Which fault would {asked} reveal?", "Which fault would {asked} not reveal?", ("Is {asked} dangerous?",))),

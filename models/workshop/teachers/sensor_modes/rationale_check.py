@@ -1,7 +1,7 @@
 """Judges a written rationale against its question, sentence by sentence: what it copied, what it compared and what it concluded.
 
 Takes the facts from the teacher's own rationale, which copies all that counts of the question, and judges by `rules` again; what
-it cannot read is a fault too. A row that does not fit may be refused by any sensor that speaks against it. Never asks the student.
+it cannot read is a fault too. A row that does not fit may be refused by any sensor that speaks against it. Never asks a student.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def _of_sensor(case: Case, w: Wording, match: re.Match, truth: re.Match) -> list
     name = truth["sensor"]
     held = name in case.row.sensors
     expected = {"sensor": name, "held": w.held[held], "said": w.fits if name in fitting(case) else w.no}
-    return [f"{name}: {what} said as {match[what]!r:.80}, expected {value!r}" for what, value in expected.items() if match[what] != value]
+    return [f"{name}: {what} said as {match[what]!r:.80}, expected {value!r}" for what, value in expected.items()
+            if match[what] != value]
 
 
 def _of_row(case: Case, w: Wording, match: re.Match, truth: re.Match) -> list[str]:
@@ -84,7 +85,8 @@ def _case(pair: Pair, kind: Kind, w: Wording, recital: str, compared: list[re.Ma
 
     if kind in OF_SENSORS:
         read = _pattern(w.asks[kind]).fullmatch(recital)
-        return Case(kind, (Row(read["asked"], names(read["sensors"])),), tuple(c["sensor"] for c in compared), asked=read["asked"])
+        row, choices = Row(read["asked"], names(read["sensors"])), tuple(choice["sensor"] for choice in compared)
+        return Case(kind, (row,), choices, asked=row.mode)
     rows = tuple(Row(row["mode"], names(row["sensors"])) for row in compared)
     modes = tuple(row.mode for row in rows)
     if kind in OF_MODES:

@@ -123,7 +123,7 @@ def signature(rng: random.Random, rows: tuple[Row, ...], sensors: Sequence[str],
 
 
 def of_modes(rng: random.Random, kind: Kind, rows: tuple[Row, ...], sensors: Sequence[str], told: bool) -> Case | None:
-    """Which of the rows holds a sensor, or does not; the sensor is one that yields the outcome drawn, None where there is none."""
+    """Which of the rows holds a sensor, or does not, for a sensor that yields the outcome drawn; None where there is none."""
     modes = _shuffled(rng, [row.mode for row in rows])
     cases = [Case(kind, rows, modes, asked=sensor) for sensor in sensors]
     cases = [case for case in cases if (len(fitting(case)) == 1) == told]

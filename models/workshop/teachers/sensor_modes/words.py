@@ -15,7 +15,8 @@ Name = tuple[str, str]  # English, Japanese
 
 
 def _names(table: str) -> tuple[Name, ...]:
-    return tuple(tuple(part.strip() for part in entry.split("=")) for entry in table.replace("\n", "|").split("|") if entry.strip())
+    entries = (entry.split("=") for entry in table.replace("\n", "|").split("|") if entry.strip())
+    return tuple((en.strip(), ja.strip()) for en, ja in entries)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ boiler=ボイラ | cooling tower=冷却塔 | crane=クレーン | lift=リフト
 """)
 _ASSETS_HELD_OUT = _names("winch=ウインチ | kiln=キルン | loom=織機 | sawmill=製材機 | turbine=タービン | bottling line=充填ライン")
 
-_SYLLABLES = ("ba", "ce", "do", "fi", "gu", "ka", "lo", "mi", "ne", "po", "ra", "su", "te", "vo", "zu", "nar", "tol", "bex", "rim")
+_SYLLABLES = ("ba", "ce", "do", "fi", "gu", "ka", "lo", "mi", "ne", "po", "ra", "su", "te", "vo", "zu", "nar", "tol", "bex")
 _KANA = ("カ", "ロ", "ミ", "ネ", "ポ", "ラ", "ス", "テ", "ボ", "ズ", "ナ", "ト", "ベ", "リ", "ム", "フィ", "グ", "ダ", "ソ", "ン")
 
 
