@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from . import symbolic
 from .generator import Generator
+from .sensor_modes import pairs as sensor_modes
 
-GENERATORS: dict[str, Generator] = {**symbolic.GENERATORS}
+GENERATORS: dict[str, Generator] = {**symbolic.GENERATORS, "sensor-modes": sensor_modes.GENERATOR}

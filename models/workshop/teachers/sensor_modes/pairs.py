@@ -1,0 +1,48 @@
+"""Teacher pairs of the task `sensor-modes`: which failure mode fits what the sensors did, and which sensor tells of which mode.
+
+All of it is generated: names, rows and observations are drawn, and hold for no real machine. Difficulty is the number of
+comparisons, `Case.compared`: 2 to 5 rows, or choices where they are sensors. Real rows are read in `failuresensoriq`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+from ...pair import Pair
+from ..generator import Generator, Said
+from . import phrasing, sampling, words
+from .phrasing import Form
+from .rules import TASK_ID, Case, answer, rationale, texts
+
+
+def draw(rng: random.Random, lang: str, difficulty: int, form: Form | None = None, names: words.Words = words.TRAINED) -> Said:
+    kind = rng.choices(list(sampling.KINDS), list(sampling.KINDS.values()))[0]
+    drawn = words.name(rng, names, lang, sensors=sampling.SENSORS_MAX, modes=difficulty)
+    case = sampling.draw(rng, kind, drawn.modes, drawn.sensors, difficulty)
+    return said(rng, case, form or phrasing.pick(rng, lang), lang, drawn.asset)
+
+
+def said(rng: random.Random, case: Case, form: Form, lang: str, asset: str) -> Said:
+    """A case as a question with its answer. The kind says which form asks what, and where rows are missing."""
+    return Said(phrasing.write(rng, form, asset, case), answer(case), rationale(case, lang), texts(case, lang),
+                f"{form.name}/{'no rows' if case.lacks_rows else case.kind.value}")
+
+
+GENERATOR = Generator(draw, sampling.ROWS)
+
+
+def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
+    """So many fresh pairs as in training, in a wording never trained on, and of names never trained on."""
+
+    def pairs(name: str, generator: Generator) -> list[Pair]:
+        return list(itertools.islice(generator.pairs(TASK_ID, f"{name}-{seed}"), count))
+
+    def worded(rng: random.Random, lang: str, difficulty: int) -> Said:
+        return draw(rng, lang, difficulty, rng.choice([*phrasing.HELD_OUT[lang], *phrasing.HELD_OUT[""]]))
+
+    def named(rng: random.Random, lang: str, difficulty: int) -> Said:
+        return draw(rng, lang, difficulty, names=words.HELD_OUT)
+
+    drawn = {"": draw, "held-out wording": worded, "held-out names": named}
+    return {f"generated{name and ', '}{name}": pairs(name or "test", Generator(of, sampling.ROWS)) for name, of in drawn.items()}

@@ -1,0 +1,236 @@
+"""Words a case as a question: English, Japanese and the terse style of machines. Decides no answer and draws no case.
+
+A form is a way to write the rows (`Table`), one to write what responded (`Seen`), and one to ask (`Ask`). To add a phrasing, add
+one of these and a `Form` that uses it; `compose` mixes those of training freely. What is held out shares no part with them.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from .rules import Case, Kind
+
+
+@dataclass(frozen=True)
+class Table:
+    """`{mode}`, `{sensors}` make a row, `{asset}`, `{rows}` the whole."""
+
+    row: str
+    comma: str
+    between: str  # rows
+    whole: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What responded, with or without sensors that stayed quiet."""
+
+    both: str
+    alone: str
+    comma: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    signature: str
+    sensor: str  # of `{asked}`, a mode
+    not_sensor: str
+    mode: str  # of `{asked}`, a sensor
+    not_mode: str
+    other: tuple[str, ...] = ()  # what rows do not say; of `{asked}`, a mode
+
+    def of(self, kind: Kind) -> str:
+        return {Kind.SIGNATURE: self.signature, Kind.SENSOR: self.sensor, Kind.NOT_SENSOR: self.not_sensor, Kind.MODE: self.mode,
+                Kind.NOT_MODE: self.not_mode}[kind]
+
+
+@dataclass(frozen=True)
+class Form:
+    name: str
+    lang: str  # "" for a form of either language
+    table: Table
+    seen: Seen
+    ask: Ask
+    gap: str = " "
+    ask_first: bool = False
+
+
+_OTHER_EN = (
+    "How long until {asked}?", "Which part does {asked} need?", "Who repairs {asked}?", "What does {asked} cost?",
+    "At which limit is {asked} certain?", "What causes {asked}?", "When was {asked} last seen?", "How is {asked} repaired?",
+)
+_OTHER_JA = (
+    "{asked}まであと何時間か？", "{asked}に必要な部品は？", "{asked}は誰が直すか？", "{asked}の修理費は？", "{asked}と断定できる値は？", "{asked}の原因は？",
+    "前回{asked}が起きたのはいつか？", "{asked}の直し方は？",
+)
+
+TABLES = {
+    "en": (
+        Table("{mode}: {sensors}", ", ", "; ", "Rows of {asset}: {rows}."),
+        Table("{mode}: {sensors}", ", ", "\n", "{asset}\n{rows}\n"),
+        Table("{mode} shows in {sensors}", " and ", "; ", "On {asset}, {rows}."),
+        Table("{mode} ({sensors})", ", ", ", ", "Known for {asset}: {rows}."),
+        Table("{mode} -> {sensors}", ", ", "; ", "{asset}. {rows}."),
+        Table("{mode} moves {sensors}", ", ", ". ", "For {asset} we know: {rows}."),
+    ),
+    "ja": (
+        Table("{mode}: {sensors}", "、", "; ", "{asset}の表 {rows}。"),
+        Table("{mode}は{sensors}", "、", "。", "{asset}。{rows}。"),
+        Table("{mode}なら{sensors}に出る", "と", "、", "{asset}では、{rows}。"),
+        Table("{mode}({sensors})", "、", "、", "{asset}の故障モード: {rows}。"),
+        Table("{mode}→{sensors}", "・", "\n", "{asset}\n{rows}\n"),
+        Table("・{mode}: {sensors}", "、", "\n", "対象 {asset}\n{rows}\n"),
+    ),
+    "": (
+        Table("{mode}:{sensors}", ",", ";", "{asset}; {rows};"),
+        Table("{mode}={sensors}", "+", " | ", "{asset} | {rows} |"),
+        Table("[{mode}] {sensors}", ",", " ", "{asset} {rows}\n"),
+        Table('"{mode}":"{sensors}"', ",", ",", '"{asset}":{{{rows}}}'),
+        Table("{mode}>{sensors}", ", ", "\n", "{asset}\n{rows}\n"),
+    ),
+}
+SEEN = {
+    "en": (
+        Seen("Responded: {responded}. Quiet: {quiet}.", "Responded: {responded}.", ", "),
+        Seen("{responded} responded, {quiet} stayed quiet.", "{responded} responded.", " and "),
+        Seen("Abnormal: {responded}; normal: {quiet}.", "Abnormal: {responded}.", ", "),
+        Seen("Alarms on {responded}, none on {quiet}.", "Alarms on {responded}.", " and "),
+        Seen("Up: {responded}\nUnchanged: {quiet}\n", "Up: {responded}\n", ", "),
+        Seen("We see {responded} but not {quiet}.", "We see {responded}.", " and "),
+    ),
+    "ja": (
+        Seen("反応: {responded}。無反応: {quiet}。", "反応: {responded}。", "、"),
+        Seen("{responded}に反応があり、{quiet}にはない。", "{responded}に反応がある。", "と"),
+        Seen("異常: {responded} 正常: {quiet}。", "異常: {responded}。", "、"),
+        Seen("警報は{responded}、静かなのは{quiet}。", "警報は{responded}。", "・"),
+        Seen("変化あり {responded}\n変化なし {quiet}\n", "変化あり {responded}\n", "、"),
+        Seen("{responded}が動いて{quiet}は動かない。", "{responded}が動いた。", "と"),
+    ),
+    "": (
+        Seen("+{responded} -{quiet};", "+{responded};", ","),
+        Seen("ON {responded} OFF {quiet};", "ON {responded};", ","),
+        Seen("NG:{responded} OK:{quiet}\n", "NG:{responded}\n", ","),
+        Seen("1={responded};0={quiet}\n", "1={responded}\n", ","),
+        Seen("hi {responded} / lo {quiet}\n", "hi {responded}\n", "+"),
+    ),
+}
+ASKS = {
+    "en": (
+        Ask("Which failure mode?", "Which sensor responds to {asked}?", "Which sensor does not respond to {asked}?",
+            "Which failure mode moves {asked}?", "Which failure mode does not move {asked}?", _OTHER_EN),
+        Ask("What is wrong?", "Which sensor is relevant for {asked}?", "Which sensor is not relevant for {asked}?",
+            "Which mode is relevant when {asked} is off?", "Which mode is not relevant when {asked} is off?", _OTHER_EN),
+        Ask("Which of these is it?", "What should I watch for {asked}?", "What need I not watch for {asked}?",
+            "{asked} is off: what can it be?", "{asked} is off: what can it not be?", _OTHER_EN),
+        Ask("Diagnose.", "Pick the sensor that shows {asked}.", "Pick the sensor that misses {asked}.",
+            "Pick the fault that {asked} shows.", "Pick the fault that {asked} misses.", _OTHER_EN),
+        Ask("Name the failure.", "By which sensor is {asked} seen?", "By which sensor is {asked} not seen?",
+            "Which failure is seen by {asked}?", "Which failure is not seen by {asked}?", _OTHER_EN),
+    ),
+    "ja": (
+        Ask("どの故障モードか？", "{asked}に反応するセンサは？", "{asked}に反応しないセンサは？", "{asked}が反応する故障モードは？",
+            "{asked}が反応しない故障モードは？", _OTHER_JA),
+        Ask("何が起きているか？", "{asked}の検知に使うのはどれか？", "{asked}の検知に使わないのはどれか？", "{asked}が異常なら疑うのは？",
+            "{asked}が異常でも疑わないのは？", _OTHER_JA),
+        Ask("原因はどれですか？", "{asked}で見るべきものはどれですか？", "{asked}で見なくてよいものはどれですか？", "{asked}で分かる故障はどれですか？",
+            "{asked}で分からない故障はどれですか？", _OTHER_JA),
+        Ask("診断してください。", "{asked}と関係があるセンサを選ぶ。", "{asked}と関係がないセンサを選ぶ。", "{asked}と関係がある故障を選ぶ。",
+            "{asked}と関係がない故障を選ぶ。", _OTHER_JA),
+        Ask("故障名を答えて。", "{asked}が現れるのはどこか？", "{asked}が現れないのはどこか？", "{asked}に現れる故障は何か？",
+            "{asked}に現れない故障は何か？", _OTHER_JA),
+    ),
+    "": (
+        Ask("mode?", "sensor of {asked}?", "sensor not of {asked}?", "mode with {asked}?", "mode without {asked}?",
+            ("cost of {asked}?", "date of {asked}?", "cause of {asked}?")),
+        Ask("=?", "{asked} -> sensor?", "{asked} -> not sensor?", "{asked} -> mode?", "{asked} -> not mode?",
+            ("{asked} -> cost?", "{asked} -> repair?", "{asked} -> when?")),
+        Ask("FAULT?", "SENSOR IN {asked}?", "SENSOR NOT IN {asked}?", "FAULT WITH {asked}?", "FAULT WITHOUT {asked}?",
+            ("PART FOR {asked}?", "HOURS TO {asked}?", "LIMIT OF {asked}?")),
+    ),
+}
+GAPS = {"en": " ", "ja": "", "": " "}  # between rows, what responded and the question, where no line ends
+
+
+def _forms(lang: str, names: str, mixed: tuple[tuple[int, int, int], ...]) -> tuple[Form, ...]:
+    return tuple(Form(name, lang, TABLES[lang][table], SEEN[lang][seen], ASKS[lang][ask], GAPS[lang], name.endswith("ask-first"))
+                 for name, (table, seen, ask) in zip(names.split(), mixed, strict=True))
+
+
+FORMS = {
+    "en": _forms("en", "en-main en-lines en-story en-brackets en-arrows en-ask-first",
+                 ((0, 0, 0), (1, 4, 1), (2, 1, 2), (3, 2, 3), (4, 3, 4), (5, 5, 0))),
+    "ja": _forms("ja", "ja-main ja-sentences ja-story ja-brackets ja-arrows ja-ask-first",
+                 ((0, 0, 0), (1, 1, 1), (2, 5, 2), (3, 2, 3), (4, 3, 4), (5, 4, 0))),
+    "": _forms("", "terse-colons terse-equals terse-square terse-json terse-angle",
+               ((0, 0, 0), (1, 1, 2), (2, 2, 0), (3, 3, 1), (4, 4, 2))),
+}
+
+# Never trained on: how the student does when somebody words it another way.
+HELD_OUT = {
+    "en": (
+        Form("en-held-out-visible", "en", Table("{mode} is visible in {sensors}", ", ", "; ", "Our table of {asset}: {rows}."),
+             Seen("Reacting now: {responded}; calm: {quiet}.", "Reacting now: {responded}.", ", "),
+             Ask("Which fault explains this?", "Which one tells me about {asked}?", "Which one tells me nothing about {asked}?",
+                 "Which fault would {asked} reveal?", "Which fault would {asked} not reveal?", ("Is {asked} dangerous?",))),
+        Form("en-held-out-dashes", "en", Table("- {mode} | {sensors}", ", ", "\n", "Machine: {asset}\n{rows}\n"),
+             Seen("Out of range | {responded}\nIn range | {quiet}\n", "Out of range | {responded}\n", ", "),
+             Ask("Your verdict?", "A good sensor for {asked}?", "A useless sensor for {asked}?", "A fault that disturbs {asked}?",
+                 "A fault that leaves {asked} alone?", ("How often does {asked} happen?",)), gap="\n"),
+    ),
+    "ja": (
+        Form("ja-held-out-visible", "ja", Table("{mode}のとき{sensors}が変わる", "、", "。", "{asset}について。{rows}。"),
+             Seen("いま{responded}が基準外、{quiet}は基準内。", "いま{responded}が基準外。", "、"),
+             Ask("どれが当てはまりますか？", "{asked}を教えてくれるのは？", "{asked}を教えてくれないのは？", "{asked}に影響する故障は？",
+                 "{asked}に影響しない故障は？", ("{asked}は危険か？",)), gap=""),
+        Form("ja-held-out-dashes", "ja", Table("- {mode} | {sensors}", "、", "\n", "機械: {asset}\n{rows}\n"),
+             Seen("外れ | {responded}\n内 | {quiet}\n", "外れ | {responded}\n", "、"),
+             Ask("判断は？", "{asked}に効くセンサは？", "{asked}に効かないセンサは？", "{asked}を乱す故障は？", "{asked}を乱さない故障は？",
+                 ("{asked}の頻度は？",)), gap="\n"),
+    ),
+    "": (
+        Form("terse-held-out-tilde", "", Table("{mode} ~ {sensors}", " & ", "; ", "{asset}: {rows}."),
+             Seen("yes {responded}; no {quiet}.", "yes {responded}.", " & "),
+             Ask("match?", "in {asked}?", "out of {asked}?", "has {asked}?", "lacks {asked}?", ("why {asked}?",))),
+        Form("terse-held-out-braces", "", Table("{mode}{{{sensors}}}", ",", "", "{asset}:{rows}"),
+             Seen("up{{{responded}}} flat{{{quiet}}}", "up{{{responded}}}", ","),
+             Ask("id?", "s({asked})?", "not s({asked})?", "m({asked})?", "not m({asked})?", ("n({asked})?",))),
+    ),
+}
+
+COMPOSED_SHARE, TERSE_SHARE = 0.4, 0.25  # of the training questions; the rest uses the forms of their language
+
+
+def compose(rng: random.Random, lang: str) -> Form:
+    """A form put together from parts of a language and of the terse ones, so that the student learns to read rows and not
+    templates."""
+    parts = [rng.choice(pool[lang] if rng.random() > TERSE_SHARE else pool[""]) for pool in (TABLES, SEEN, ASKS)]
+    return Form(f"{lang}-composed", lang, *parts, rng.choice((" ", "\n")), rng.random() < 0.25)
+
+
+def pick(rng: random.Random, lang: str) -> Form:
+    if rng.random() < COMPOSED_SHARE:
+        return compose(rng, lang)
+    return rng.choice(FORMS["" if rng.random() < TERSE_SHARE else lang])
+
+
+def write(rng: random.Random, form: Form, asset: str, case: Case) -> str:
+    """The question. Where nothing responded in a case, none is spoken of; where it has no rows, neither is the asset."""
+    parts = [rows(form.table, asset, case), _seen(form.seen, case)]
+    ask = rng.choice(form.ask.other) if case.kind is Kind.OTHER else form.ask.of(case.kind)
+    parts.insert(0 if form.ask_first else 2, ask.format(asked=case.asked))
+    return "".join(part if part.endswith("\n") else part + form.gap for part in parts if part).strip()
+
+
+def rows(table: Table, asset: str, case: Case) -> str:
+    if not case.rows:
+        return ""
+    written = table.between.join(table.row.format(mode=row.mode, sensors=table.comma.join(row.sensors)) for row in case.rows)
+    return table.whole.format(asset=asset, rows=written)
+
+
+def _seen(seen: Seen, case: Case) -> str:
+    if not case.responded:
+        return ""
+    template = seen.both if case.quiet else seen.alone
+    return template.format(responded=seen.comma.join(case.responded), quiet=seen.comma.join(case.quiet))
