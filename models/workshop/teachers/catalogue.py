@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from . import symbolic
 from .generator import Generator
+from .process_control import generator as process_control
 
-GENERATORS: dict[str, Generator] = {**symbolic.GENERATORS}
+GENERATORS: dict[str, Generator] = {**symbolic.GENERATORS, **process_control.GENERATORS}
