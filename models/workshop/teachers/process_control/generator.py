@@ -14,7 +14,7 @@ import random
 from ..generator import Generator, Said
 from . import out_of_scope, phrasing, sampling
 from .phrasing import Chart, Form
-from .rules import READINGS_MAX, READINGS_MIN, RULES, TASK_ID, Answer, Series, margins, rationale, verdict
+from .rules import READINGS_MAX, READINGS_MIN, RULES, TASK_ID, Answer, Series, impossible, margins, rationale, verdict
 
 PERSON_SHARE = 0.2  # of the questions belong to a person
 IN_SCOPE = (Answer.NONE, *RULES)
@@ -44,10 +44,13 @@ def in_scope(rng: random.Random, answer: Answer, difficulty: int, form: Form) ->
 
 
 def from_series(rng: random.Random, series: Series, form: Form, about: Chart) -> Said:
-    """What the rules say to a series of a possible chart, asked in this form."""
+    """What the rules say to a series of at least `READINGS_MIN` readings, asked in this form."""
     written = phrasing.write(series, about.decimals)
-    return Said(phrasing.ask(rng, form, about, written), verdict(series).value, rationale(series, written, form.lang), kind=form.name,
-                reading=series, margins=margins(series))
+    question = phrasing.ask(rng, form, about, written)
+    if not series.possible:
+        return Said(question, Answer.PERSON.value, impossible(written, form.lang), kind=form.name)
+    return Said(question, verdict(series).value, rationale(series, written, form.lang), kind=form.name, reading=series,
+                margins=margins(series))
 
 
 GENERATORS = {TASK_ID: Generator(draw, DIFFICULTIES)}

@@ -4,7 +4,8 @@ nothing itself.
 A verdict is proposed by shaping readings scattered as a steady process scatters them (sigma a third of the way to a limit), and
 kept when the rules give it. Plain series stay away from every edge by chance alone; near ones are put there: a reading on a limit or
 one unit beside it, a run of 7 or one broken by a reading on the centre line, a trend of 5 or one broken by two equal readings, one
-reading of three on the two sigma line. All of it is generated.
+reading of three on the two sigma line. Some plain ones are as coarse as a gauge whose steps are wide for its chart, with many equal
+readings, or have moved as a whole, so that several rules fire. All of it is generated.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ CENTRES = ((24, 75), (110, 650))
 WAY_MIN, WAY_SHARES = 9, (0.08, 0.5)  # from the centre to a limit: least, and as a share of the centre
 VALUE_MAX = 999
 SKEW_SHARE = 0.15  # of the charts have limits that rounding left one unit apart
+COARSE_SHARE, GRAINS = 0.2, (5, 10)  # of the plain series are read to so many units
+MOVED_SHARE, MOVES = 0.3, (0.4, 2.0)  # of the plain series beyond a limit have moved as a whole, by so many ways to the limit
 TRIES_MAX = 10_000  # a verdict that cannot be drawn is a bug of the proposals, not bad luck
 
 
@@ -45,6 +48,9 @@ def _proposal(rng: random.Random, answer: Answer, count: int, near: bool) -> Ser
     shape = answer if answer in _SHAPES else rng.choice(list(_SHAPES)) if near else None
     if shape:
         _SHAPES[shape](rng, readings, centre, upper, lower, near, answer is shape)
+    if not near and rng.random() < COARSE_SHARE:
+        grain = rng.choice(GRAINS)
+        readings = [(reading + grain // 2) // grain * grain for reading in readings]
     return Series(centre, upper, lower, tuple(readings))
 
 
@@ -55,6 +61,10 @@ def _steady(rng: random.Random, centre: int, upper: int, sigmas: float = 1.0) ->
 def _limit(rng, readings, centre, upper, lower, near, fires) -> None:
     """A reading beyond a limit; near: on the first unit beyond, or on the limit or the first units within."""
     up = rng.random() < 0.5
+    if not near and rng.random() < MOVED_SHARE:
+        move = round((upper - centre) * rng.uniform(*MOVES)) * (1 if up else -1)
+        readings[:] = [reading + move for reading in readings]
+        return
     if not near:
         off = rng.randint(1, max(1, (upper - centre) // 2))
     else:
