@@ -24,6 +24,8 @@ class Said:
     rationale: str
     choices: tuple[str, ...] | None = None
     kind: str | None = None
+    reading: object | None = None
+    margins: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,4 +43,4 @@ class Generator:
             said = self.draw(rng, lang, difficulty)
             yield Pair(id=f"{task}-{seed}-{lang}-{number:06}-1", task=task, question=said.question, choices=said.choices,
                        answer=said.answer, rationale=said.rationale, teacher=TEACHER, difficulty=difficulty, lang=lang,
-                       kind=said.kind)
+                       kind=said.kind, reading=said.reading, margins=said.margins)

@@ -1,0 +1,442 @@
+"""The run rules on both sides of every edge, the questions answered again from their text alone, the checker of rationales, and the
+reader of measured series."""
+
+import dataclasses
+import itertools
+import random
+import re
+from collections import Counter
+from fractions import Fraction
+
+import pytest
+
+from workshop.pair import LANGUAGES, Pair
+from workshop.teachers.catalogue import GENERATORS
+from workshop.teachers.process_control import generator, grinding, out_of_scope, phrasing, sampling
+from workshop.teachers.process_control.generator import IN_SCOPE, PERSON_SHARE, RATIONALE_LEN_MAX, from_series
+from workshop.teachers.process_control.phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, Chart
+from workshop.teachers.process_control.rationale_check import faults
+from workshop.teachers.process_control.rules import (
+    CHOICES, MARGIN_SCALES, READINGS_MAX, READINGS_MIN, RULES, TASK_ID, Answer, Series, fired, margins, near_edge, verdict,
+)
+
+LIMIT, RUN, TREND, ZONE = RULES
+QUESTION_LEN_MAX = 205  # characters, of a question with readings; the longest has some 100 of the student's tokens
+
+
+def chart(*readings, centre=50, upper=80, lower=20):  # two sigma lines at 70 and 30
+    return Series(centre, upper, lower, readings)
+
+
+@pytest.mark.parametrize(("readings", "rules"), [
+    ((52, 48, 55, 45, 51, 49, 53, 47), ()),
+    ((52, 80, 55, 20, 51, 49, 53, 47), ()),  # on a limit is within
+    ((52, 81, 55, 45, 51, 49, 53, 47), (LIMIT,)),
+    ((52, 48, 55, 19, 51, 49, 53, 47), (LIMIT,)),
+    ((81, 48, 55, 45, 51, 49, 53, 47, 52, 48), (LIMIT,)),  # wherever it stands
+    ((52, 48, 55, 45, 51, 49, 53, 81), (LIMIT,)),
+    ((51, 52, 51, 60, 55, 51, 53, 52), (RUN,)),
+    ((49, 48, 49, 40, 45, 49, 47, 48), (RUN,)),
+    ((49, 52, 51, 60, 55, 51, 53, 52), ()),  # seven
+    ((50, 52, 51, 60, 55, 51, 53, 52), ()),  # one on the centre line is on neither side
+    ((51, 52, 51, 60, 50, 51, 53, 52), ()),
+    ((50, 50, 50, 50, 50, 50, 50, 50), ()),
+    ((49, 49, 51, 52, 51, 60, 55, 51, 53, 52), (RUN,)),  # the last eight of ten
+    ((51, 52, 51, 60, 55, 51, 53, 52, 49), ()),  # ended
+    ((55, 48, 42, 46, 49, 51, 53, 58), (TREND,)),
+    ((55, 62, 58, 53, 51, 49, 46, 42), (TREND,)),
+    ((55, 48, 47, 46, 49, 51, 53, 58), (),),  # five
+    ((55, 48, 46, 46, 49, 51, 53, 58), (),),  # equal readings break it
+    ((55, 48, 42, 46, 49, 51, 51, 58), (),),
+    ((55, 48, 42, 46, 49, 51, 53, 53), (),),
+    ((42, 46, 49, 51, 53, 58, 52, 51), (),),  # ended
+    ((55, 48, 41, 43, 46, 49, 51, 52, 58), (TREND,)),  # seven are a trend too
+    ((52, 48, 55, 45, 51, 71, 53, 71), (ZONE,)),
+    ((52, 48, 55, 45, 51, 49, 71, 71), (ZONE,)),
+    ((52, 48, 55, 45, 51, 29, 53, 29), (ZONE,)),
+    ((52, 48, 55, 45, 51, 70, 53, 71), ()),  # on a two sigma line is inside
+    ((52, 48, 55, 45, 51, 71, 53, 70), ()),
+    ((52, 48, 55, 45, 51, 29, 53, 71), ()),  # on two sides
+    ((52, 48, 55, 45, 71, 49, 53, 71), ()),  # two of four
+    ((52, 48, 55, 45, 51, 71, 71, 53), ()),  # not the latest
+    ((51, 52, 53, 54, 55, 71, 72, 81), (LIMIT, RUN, TREND, ZONE)),
+    ((51, 52, 53, 54, 55, 71, 72, 73), (RUN, TREND, ZONE)),
+    ((55, 48, 29, 51, 53, 55, 71, 72), (TREND, ZONE)),
+    ((49, 48, 29, 51, 53, 55, 71, 81), (LIMIT, TREND, ZONE)),
+])
+def test_each_rule_on_both_sides_of_its_edge_and_the_most_urgent_first(readings, rules):
+    series = chart(*readings)
+    assert fired(series) == rules
+    assert verdict(series) is (rules[0] if rules else Answer.NONE)
+
+
+def test_two_sigma_is_two_thirds_of_the_way_to_the_limit_of_its_side_and_never_rounded():
+    steady = (50, 51, 49, 50, 51)
+    assert fired(chart(*steady, 54, 50, 54, upper=55)) == (ZONE,)  # the line is at 53 1/3
+    assert fired(chart(*steady, 53, 50, 54, upper=55)) == ()
+    assert fired(chart(*steady, 46, 50, 46, upper=95, lower=45)) == (ZONE,)
+    assert fired(chart(*steady, 46, 50, 47, upper=95, lower=45)) == ()
+
+
+def test_a_person_is_asked_where_the_lines_are_impossible_or_the_readings_too_few():
+    eight = (52, 48, 55, 45, 51, 49, 53, 47)
+    for lines in ({"upper": 50}, {"lower": 50}, {"upper": 20, "lower": 80}, {"centre": 81}, {"centre": 19}):
+        assert verdict(chart(*eight, **lines)) is Answer.PERSON
+    assert verdict(chart(*eight, upper=51)) is not Answer.PERSON and verdict(chart(*eight, lower=49)) is not Answer.PERSON
+    assert verdict(chart(*eight[1:])) is Answer.PERSON and verdict(chart(*eight)) is Answer.NONE
+
+
+def test_margins_tell_which_rules_fire():
+    rng = random.Random(5)
+    for answer, near in itertools.product(IN_SCOPE, (False, True)):
+        for _ in range(60):
+            series = sampling.draw(rng, answer, rng.randint(READINGS_MIN, READINGS_MAX), near)
+            found = margins(series)
+            assert len(found) == 2 * len(RULES) * len(MARGIN_SCALES) and all(-1 <= margin <= 1 for margin in found)
+            for scale in range(len(MARGIN_SCALES)):
+                sides = found[scale :: len(MARGIN_SCALES)]
+                assert tuple(rule for at, rule in enumerate(RULES) if max(sides[2 * at : 2 * at + 2]) > 0) == fired(series)
+
+
+def test_codes_and_texts_are_a_closed_set():
+    assert [answer for _, answer, *_ in CHOICES] == list(Answer)
+    assert len({code for code, *_ in CHOICES}) == len(CHOICES) and [person for *_, person in CHOICES].count(True) == 1
+    assert all(0 <= code < 1 << 16 for code, *_ in CHOICES)
+
+
+# The questions answered again from their text alone: lines by their labels, readings by what numbers are left, rules by counting.
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_NEXT = r'"?(?: ?[:=] ?| is | at | |は|が|)(?P<value>' + _NUMBER + ")"
+_LABELS = {
+    "upper": r"(?i:upper control limit|upper limit|upper cl|\bupper|ucl|ctrl max|control limit high|high limit|\bup to|"
+             r"(?:上方管理限界|上側管理限界|上部管理限界線|管理上限|上方限界|上方)(?:ucl)?)",
+    "lower": r"(?i:lower control limit|lower limit|lower cl|\blower|lcl|ctrl min|control limit low|low limit|\bdown to|"
+             r"(?:下方管理限界|下側管理限界|下部管理限界線|管理下限|下方限界|下方)(?:lcl)?)",
+    "centre": r"(?i:cent(?:er|re) line|\bcentre|grand mean|mean line|\bmean|average|xbar|\baround|(?<![a-z])cl|"
+              r"(?:中心線|中央線|中心)(?:cl)?|平均値|平均)",
+}
+
+
+def parsed(question):
+    lines = {}
+    for line in ("upper", "lower", "centre"):
+        if found := re.search(_LABELS[line] + _NEXT, question):
+            lines[line] = Fraction(found["value"])
+            question = question[: found.start()] + "|" + question[found.end() :]
+    return lines, [Fraction(number) for number in re.findall(rf"(?<![\w.]){_NUMBER}|(?<=[^\x00-\x7f]){_NUMBER}", question)]
+
+
+def longest_to_the_end(signs):
+    return next((at for at, sign in enumerate(reversed(signs)) if sign != signs[-1]), len(signs)) if signs[-1] else 0
+
+
+def solved(question):
+    lines, readings = parsed(question)
+    if len(lines) < 3 or len(readings) < 8 or not lines["lower"] < lines["centre"] < lines["upper"]:
+        return "ASK"
+    def sign(number):
+        return (number > 0) - (number < 0)
+    zones = []
+    for reading in readings[-3:]:
+        off = reading - lines["centre"]
+        way = lines["upper"] - lines["centre"] if off > 0 else lines["centre"] - lines["lower"]
+        zones.append(sign(off) if abs(off) / way > Fraction(2, 3) else 0)
+    if any(reading > lines["upper"] or reading < lines["lower"] for reading in readings):
+        return "LIM"
+    if longest_to_the_end([sign(reading - lines["centre"]) for reading in readings]) >= 8:
+        return "RUN"
+    if longest_to_the_end([sign(after - before) for before, after in zip(readings, readings[1:])]) >= 5:
+        return "TRD"
+    return "TWO" if zones[-1] and zones.count(zones[-1]) >= 2 else "OK"
+
+
+def drawn(seed, count=1500):
+    return list(itertools.islice(GENERATORS[TASK_ID].pairs(TASK_ID, seed), count))
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return drawn("again", 3000)
+
+
+def test_the_answer_follows_from_the_question(pairs):
+    for pair in pairs:
+        if pair.kind == "unreadable":
+            readings = re.findall(r"[ :][a-z]([\d.?]+)(?=[ .。])", re.split(r"\.\s|。", pair.rationale)[0] + " ")
+            assert pair.answer == "ASK" and len(readings) >= 8 and readings.count("?") == 1
+            assert not Counter(readings) - Counter(["?", *re.findall(_NUMBER, pair.question)]), pair.question
+        else:
+            assert solved(pair.question) == pair.answer, pair.question
+
+
+@pytest.mark.parametrize("form", [*FORMS, *HELD_OUT], ids=lambda form: form.name)
+def test_every_form_asks_for_the_same(form):
+    rng = random.Random(form.name)
+    for answer in IN_SCOPE:
+        said = generator.in_scope(rng, answer, 3, form)
+        assert solved(said.question) == said.answer == answer.value, said.question
+        assert said.kind == form.name and len(said.question) <= QUESTION_LEN_MAX
+
+
+def test_held_out_forms_are_never_drawn_and_every_other_is(pairs):
+    kinds = Counter(pair.kind for pair in pairs)
+    assert not kinds.keys() & {form.name for form in HELD_OUT}
+    assert {form.name for form in FORMS} <= kinds.keys()
+    for lang in LANGUAGES:
+        assert kinds[f"{lang}-composed"] and sum(form.lang == lang for form in HELD_OUT) >= 2
+        assert sum(form.lang == lang and not form.name.startswith("terse") for form in FORMS) >= 6
+
+
+def test_answers_are_balanced_and_one_of_five_is_for_a_person(pairs):
+    answers = Counter(pair.answer for pair in pairs)
+    asked = answers.pop("ASK")
+    assert abs(asked / len(pairs) - PERSON_SHARE) < 0.03
+    assert answers.keys() == {answer.value for answer in IN_SCOPE} and max(answers.values()) < 1.3 * min(answers.values())
+    kinds = Counter(pair.kind for pair in pairs if pair.answer == "ASK")
+    assert kinds.keys() == set(out_of_scope.KINDS) and min(kinds.values()) > 0.08 * asked
+
+
+def test_difficulty_sets_how_many_readings_and_how_near_an_edge(pairs):
+    near = {}
+    for difficulty in generator.DIFFICULTIES:
+        series = [pair.reading for pair in pairs if pair.difficulty == difficulty and pair.reading]
+        counts = {len(s.readings) for s in series}
+        assert counts == ({READINGS_MIN} if difficulty == 1 else set(range(READINGS_MIN, READINGS_MAX + 1)))
+        near[difficulty] = sum(map(near_edge, series)) / len(series)
+    assert near[3] > 0.85 and near[3] > near[1] + 0.15
+
+
+def test_edges_are_drawn_on_purpose():
+    """Near misses stand among the series in control, and each rule fires by a single unit often enough to learn from."""
+    rng = random.Random(2)
+    calm = [sampling.draw(rng, Answer.NONE, 8, near=True) for _ in range(400)]
+    assert sum(s.upper in s.readings or s.lower in s.readings for s in calm) > 20
+    assert sum(longest_to_the_end([(r > s.centre) - (r < s.centre) for r in s.readings]) == 7 for s in calm) > 20
+    assert sum(longest_to_the_end([(b > a) - (b < a) for a, b in zip(s.readings, s.readings[1:])]) == 4 for s in calm) > 20
+    assert sum(0 in s.steps for s in calm) > 20 and sum(s.centre in s.run for s in calm) > 20
+    limit = [sampling.draw(rng, LIMIT, 8, near=True) for _ in range(200)]
+    assert sum(max(s.readings) == s.upper + 1 or min(s.readings) == s.lower - 1 for s in limit) > 100
+    run = [sampling.draw(rng, RUN, 8, near=True) for _ in range(200)]
+    assert sum(min(abs(r - s.centre) for r in s.run) == 1 for s in run) > 100
+    trend = [sampling.draw(rng, TREND, 8, near=True) for _ in range(200)]
+    assert sum(min(map(abs, s.steps)) == 1 for s in trend) > 100
+
+
+def test_questions_and_rationales_keep_their_length(pairs):
+    for pair in pairs:
+        assert len(pair.question) <= QUESTION_LEN_MAX, pair.question
+        assert len(pair.rationale) <= RATIONALE_LEN_MAX[pair.lang], pair.rationale
+
+
+def test_draws_are_made_by_their_seed():
+    one, same, other = drawn(1, 300), drawn(1, 300), drawn(2, 300)
+    assert one == same and one != other and len({pair.id for pair in one}) == 300
+
+
+def test_the_first_sentence_repeats_what_was_asked(pairs):
+    for pair in pairs:
+        if pair.reading is not None:
+            recital = re.split(r"(?<=\.)\s|(?<=。)", pair.rationale)[0]
+            numbers = re.findall(_NUMBER, recital)
+            lines, readings = parsed(pair.question)
+            assert [Fraction(n) for n in numbers] == [lines["centre"], lines["upper"], lines["lower"], *readings]
+            assert all(number in pair.question for number in numbers)
+
+
+# The checker.
+
+CALM = chart(52, 48, 55, 45, 51, 49, 71, 72)  # rises twice, two of three
+STEADY = chart(52, 48, 80, 45, 51, 49, 53, 71)
+RISING = chart(55, 48, 42, 46, 49, 51, 53, 58)
+ABOVE = chart(49, 49, 51, 52, 51, 60, 55, 51, 53, 52)
+OUT = chart(52, 48, 55, 19, 51, 49, 53, 47)
+
+
+def asked(series, form):
+    said = from_series(random.Random(0), series, form, Chart("T1", "µm", 1))
+    return Pair(task=TASK_ID, question=said.question, answer=said.answer, rationale=said.rationale, lang=form.lang, reading=series)
+
+
+def test_a_rationale_word_for_word():
+    assert asked(STEADY, EN_MAIN).rationale == (
+        "Read CL 5.0, UCL 8.0, LCL 2.0: a5.2 b4.8 c8.0 d4.5 e5.1 f4.9 g5.3 h7.1. Points dropped, highest less UCL <<80-80=0>>, lowest "
+        "less LCL <<45-20=25>>: within. From a, lowest less CL <<45-50=-5>>: no run. Steps back h<<71-53=18>> g<<53-49=4>> "
+        "f<<49-51=-2>>: 3 rising. Past two sigma, times 3, h<<3*71-2*80-50=3>> g<<3*53-2*80-50=-51>> f<<3*49-2*80-50=-63>>: 1 beyond. "
+        "In control.")
+    assert asked(RISING, JA_MAIN).rationale == (
+        "読み取り CL 5.0、UCL 8.0、LCL 2.0、測定値 a5.5 b4.8 c4.2 d4.6 e4.9 f5.1 g5.3 h5.8。小数点を除き、最大とUCLの差 <<58-80=-22>>、"
+        "最小とLCLの差 <<42-20=22>>、限界内。aから、最小とCLの差 <<42-50=-8>>、連なし。後ろから差 h<<58-53=5>> g<<53-51=2>> f<<51-49=2>> "
+        "e<<49-46=3>> d<<46-42=4>>、6点上昇。傾向。")
+
+
+@pytest.mark.parametrize(("series", "old", "new"), [
+    (STEADY, "a5.2", "a5.3"), (STEADY, "CL 5.0", "CL 5.1"), (STEADY, " h7.1", ""),  # read wrong
+    (STEADY, "<<80-80=0>>", "<<80-80=1>>"), (STEADY, "<<45-50=-5>>", "<<45-50=5>>"),  # miscalculated, wrong sign
+    (STEADY, "<<80-80=0>>", "<<71-80=-9>>"), (STEADY, "<<80-80=0>>", "<<80-90=-10>>"),  # not the highest, not the limit
+    (STEADY, "<<80-80=0>>", "<<80+80=160>>"), (STEADY, "<<80-80=0>>", "<<80-=0>>"),
+    (STEADY, "<<45-20=25>>", "<<48-20=28>>"), (STEADY, "<<45-20=25>>", "<<20-45=-25>>"),
+    (STEADY, "within", "beyond"), (STEADY, "限界内", "限界外"), (OUT, "beyond", "within"), (OUT, "限界外。管", "限界内。管"),
+    (ABOVE, "From c", "From a"), (ABOVE, "cから", "bから"), (ABOVE, "<<51-50=1>>", "<<49-50=-1>>"),
+    (ABOVE, "8 above", "8 below"), (ABOVE, "8 above", "7 above"), (ABOVE, "8 above", "no run"), (ABOVE, "8点上側", "連なし"),
+    (ABOVE, "lowest less CL <<51-50=1>>", "highest less CL <<60-50=10>>"),  # true, and shows nothing
+    (STEADY, "no run", "8 above"), (STEADY, "連なし", "8点下側"),
+    (STEADY, "<<53-49=4>>", "<<49-53=-4>>"), (STEADY, " f<<49-51=-2>>", ""), (STEADY, "g<<53-49=4>>", "f<<53-49=4>>"),
+    (STEADY, "3 rising", "2 rising"), (STEADY, "3 rising", "3 falling"), (STEADY, "3点上昇", "3点下降"), (STEADY, "3 rising", "level"),
+    (RISING, "6 rising", "5 rising"), (RISING, "6点上昇", "横ばい"),
+    (RISING, "h<<58-53=5>> ", ""), (RISING, " Trend.", " In control."), (RISING, "傾向。", "管理状態。"),
+    (STEADY, "<<3*71-2*80-50=3>>", "<<3*71-2*80-50=-3>>"), (STEADY, "<<3*71-2*80-50=3>>", "<<2*71-2*80-50=-68>>"),
+    (STEADY, "h<<3*71-2*80-50=3>>", "h<<3*71-2*20-50=123>>"),  # the line on the other side
+    (STEADY, " f<<3*49-2*80-50=-63>>", ""), (STEADY, "1 beyond", "2 beyond"), (STEADY, "1点外", "内側"),
+    (CALM, "2 beyond", "1 beyond"), (CALM, "2点外。3", "1点外。3"), (CALM, "Two of three beyond two sigma.", "In control."),
+    (STEADY, "In control.", "Trend."), (STEADY, "管理状態。", "片側の連。"), (OUT, "Beyond a limit.", "Run on one side."),
+    (STEADY, " In control.", ""), (STEADY, "Points dropped", "Points"),
+    (STEADY, " Past two sigma, times 3, h<<3*71-2*80-50=3>> g<<3*53-2*80-50=-51>> f<<3*49-2*80-50=-63>>: 1 beyond.", ""),
+])
+def test_a_planted_fault_is_found(series, old, new):
+    planted = [(pair, pair.rationale.replace(old, new, 1)) for pair in (asked(series, EN_MAIN), asked(series, JA_MAIN))
+               if old in pair.rationale]
+    assert planted, "no rationale holds what should be changed"
+    for pair, rationale in planted:
+        assert faults(pair, rationale)
+
+
+def test_either_extreme_shows_that_there_is_no_run():
+    pair = asked(STEADY, EN_MAIN)
+    other = pair.rationale.replace("lowest less CL <<45-50=-5>>", "highest less CL <<80-50=30>>")
+    assert other != pair.rationale and faults(pair, other) == []
+
+
+def test_a_rule_that_fired_ends_the_rationale():
+    pair = asked(OUT, EN_MAIN)
+    further = pair.rationale.replace("beyond. ", "beyond. From a, lowest less CL <<19-50=-31>>: no run. ")
+    assert further != pair.rationale and faults(pair, further)
+
+
+def test_the_teacher_has_no_faults_and_the_other_language_is_one(pairs):
+    for pair in pairs:
+        assert faults(pair, pair.rationale) == []
+    for series in (CALM, STEADY, RISING, ABOVE, OUT):
+        one, other = asked(series, EN_MAIN), asked(series, JA_MAIN)
+        assert faults(one, other.rationale) and faults(other, one.rationale)
+
+
+def test_out_of_scope_only_the_reason_counts():
+    said = out_of_scope.draw(random.Random(1), "en", near=True, kind="few")
+    pair = Pair(task=TASK_ID, question=said.question, answer=said.answer, rationale=said.rationale, kind=said.kind)
+    assert said.rationale.endswith("7 readings, 8 are needed.") and faults(pair, said.rationale) == []
+    assert faults(pair, said.rationale.replace("7", "6"))
+
+
+@pytest.mark.parametrize("kind", out_of_scope.KINDS)
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_out_of_scope_names_what_is_wrong(kind, lang):
+    rng = random.Random(kind)
+    for near in (False, True) * 40:
+        said = out_of_scope.draw(rng, lang, near, kind)
+        assert (said.answer, said.kind, said.reading, said.margins) == ("ASK", kind, None, ())
+        lines, readings = parsed(said.question)
+        if kind == "no-lines":
+            gone = re.search(r"Not given: (.+)\.$|。(\S+?)が分からない。$", said.rationale)
+            names = set(re.split(", |と", gone[1] or gone[2]))
+            assert names == {{"centre": "CL", "upper": "UCL", "lower": "LCL"}[line] for line in {"centre", "upper", "lower"} - lines.keys()}
+        elif kind == "few":
+            assert len(readings) < READINGS_MIN and (not near or len(readings) == READINGS_MIN - 1)
+        elif kind == "impossible":
+            assert len(lines) == 3 and not lines["lower"] < lines["centre"] < lines["upper"]
+        elif kind == "unreadable":
+            assert said.rationale.count("?") == 1 and len(lines) == 3
+
+
+# Measured series. The table is made up.
+
+HEAD = "Replicate,x1,x2,x3,x4,z1,z2,T1,T2,T3\n"
+
+
+def row(number, setting, t1, t2="50.00", t3="15.00"):
+    return f"{number},0.1,50,33,0.02,{1 + setting % 2},{'AB'[setting // 2 % 2]},{t1},{t2},{t3}\n"
+
+
+def table(tmp_path, rows, head=HEAD):
+    path = tmp_path / "rings.csv"
+    path.write_text(head + "".join(rows), encoding="utf-8")
+    return path
+
+
+def one_run():
+    """T1 sways by 2 about 6 in the first two settings, then lies above; T2 never moves; T3 rises by 1."""
+    return [row(number, setting, f"{5 + 2 * (number % 2) + (setting > 1) * 3}.00", t3=f"{10 + number + setting % 2}.00")
+            for setting in range(4) for number in range(1, 11)]
+
+
+def test_series_are_held_to_the_limits_of_the_setting_before(tmp_path):
+    measured = grinding.read(table(tmp_path, one_run()))
+    assert [(m.of, m.line) for m in measured] == [(of, line) for line in (12, 22, 32) for of in ("T1", "T2", "T3")]
+    first = measured[0].series  # mean 6, nine ranges of 2: 6 +- 5.32
+    assert first == Series(60, 113, 7, (70, 50) * 5) and verdict(first) is Answer.NONE
+    assert measured[3].series == Series(60, 113, 7, (100, 80) * 5) and verdict(measured[3].series) is RUN
+    assert measured[1].series == Series(500, 500, 500, (500,) * 10)  # nothing moved, so no limits
+    assert measured[2].series.readings == tuple(range(120, 220, 10)) and fired(measured[2].series) == (LIMIT, TREND, ZONE)
+    assert measured[2].series.upper == 182 and measured[2].series.lower == 128  # 15.5 +- 2.66
+
+
+def test_limits_are_rounded_half_up_and_never_below_zero():
+    assert grinding.limits([10, 11]) == (11, 13, 8)  # 10.5 +- 2.66
+    assert grinding.limits([0, 100] * 5) == (50, 316, 0)
+
+
+def test_measured_series_are_asked_in_both_main_forms(tmp_path):
+    found = grinding.pairs(table(tmp_path, one_run()))
+    assert list(found) == ["grinding series, en-main", "grinding series, ja-main"]
+    for pairs, lang in zip(found.values(), ("en", "ja")):
+        assert Counter(pair.answer for pair in pairs) == {"OK": 2, "ASK": 3, "RUN": 1, "LIM": 3} and len({p.id for p in pairs}) == 9
+        for pair in pairs:
+            assert pair.lang == lang and solved(pair.question) == pair.answer and faults(pair, pair.rationale) == []
+    assert found["grinding series, en-main"][0].question == (
+        "CL 6.0, UCL 11.3, LCL 0.7 µm. Readings 7.0, 5.0, 7.0, 5.0, 7.0, 5.0, 7.0, 5.0, 7.0, 5.0. In control?")
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda rows: rows[:-1], r"rings\.csv: expected whole runs of 40 rows, got 39 rows"),
+    (lambda rows: [], r"rings\.csv: expected whole runs of 40 rows, got 0 rows"),
+    (lambda rows: [*rows[:4], row(5, 0, "abc"), *rows[5:]], r"rings\.csv:6: expected T1 to be a number, got 'abc'"),
+    (lambda rows: [*rows[:4], row(5, 0, ""), *rows[5:]], r"rings\.csv:6: expected T1 to be a number, got ''"),
+    (lambda rows: [*rows[:4], row(5, 0, "5,5"), *rows[5:]], r"rings\.csv:6: expected 10 values"),
+    (lambda rows: [*rows[:4], row(5, 0, "5.25"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size with at most 1 decimal, got '5\.25'"),
+    (lambda rows: [*rows[:4], row(5, 0, "-5.0"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size"),
+    (lambda rows: [*rows[:4], row(5, 0, "nan"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size"),
+    (lambda rows: [*rows[:4], "5,0.1,50\n", *rows[5:]], r"rings\.csv:6: expected 10 values"),
+    (lambda rows: [*rows[:4], row(5, 1, "5.0"), *rows[5:]], r"rings\.csv:6: expected the noise setting 1 A of the readings before it"),
+    (lambda rows: [*rows[1:], rows[0]], r"rings\.csv:2: expected replicate 1, got '2'"),
+])
+def test_a_table_of_another_shape_is_refused_by_file_and_line(tmp_path, change, message):
+    with pytest.raises(grinding.TableError, match=message):
+        grinding.read(table(tmp_path, change(one_run())))
+
+
+def test_a_missing_column_is_named(tmp_path):
+    with pytest.raises(grinding.TableError, match=r"rings\.csv:1: expected the columns .*, T3 is missing"):
+        grinding.read(table(tmp_path, one_run(), HEAD.replace(",T3", "")))
+    with pytest.raises(FileNotFoundError):
+        grinding.read(tmp_path / "none.csv")
+
+
+def test_a_setting_that_repeats_the_one_before_is_refused(tmp_path):
+    rows = one_run()
+    with pytest.raises(grinding.TableError, match=r"rings\.csv:12: expected a noise setting that its run has not had, got 1 A"):
+        grinding.read(table(tmp_path, [*rows[:10], *rows[:10], *rows[20:]]))
+
+
+def test_wording_repeats_every_number(pairs):
+    """In every form, written or composed, and in the decimals of its chart."""
+    for pair in pairs:
+        if pair.reading is not None:
+            written = re.findall(_NUMBER, pair.question)
+            assert len(written) == 3 + len(pair.reading.readings), pair.question
+            assert len({len(number.partition(".")[2]) for number in written}) == 1
+
+
+def test_a_pair_file_holds_no_series(pairs):
+    assert all("reading" not in field.metadata or field.metadata["file"] is False for field in dataclasses.fields(pairs[0])
+               if field.name in ("reading", "margins"))
+    assert {pair.reading is None for pair in pairs if pair.answer == "ASK"} == {True}
