@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
                     "pairs in *.replies.jsonl, so the same command goes on where it stopped; replies that made no pair, with "
                     "the reason, in *.dropped.jsonl.")
     ask.add_argument("questions", type=Path, nargs="+", metavar="QUESTIONS.jsonl",
-                     help="teacher pairs (see check --help) whose answers may be missing; a reply must agree with one that is not")
+                     help="teacher pairs (see check --help) whose answers may be missing; replies are held to those that are not")
     ask.add_argument("--url", required=True, help="where the API begins, as http://127.0.0.1:8000/v1")
     ask.add_argument("--model", required=True, metavar="NAME", help="the teacher, as the server calls it")
     ask.add_argument("--out", type=Path, required=True, metavar="PAIRS.jsonl", help="where the pairs go")

@@ -93,7 +93,7 @@ def write(path: Path, pairs: Iterable[Pair]) -> int:
     new = path.with_name(path.name + ".new")
     with new.open("w", encoding="utf-8") as file:
         for count, pair in enumerate(pairs, 1):
-            said = {key: value for key in KEYS if (value := getattr(pair, key)) is not None}
+            said = {key: value for key in KEYS if (value := getattr(pair, key)) not in (None, "")}
             file.write(json.dumps(said, ensure_ascii=False) + "\n")
     new.replace(path)
     return count
