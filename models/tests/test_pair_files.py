@@ -34,6 +34,18 @@ def test_optional_keys_may_be_missing_or_null_and_unknown_ones_are_counted(tmp_p
     assert {pair.asked for pair in read.pairs} == {"a"}
 
 
+def test_a_question_may_lack_its_answer_but_a_pair_may_not(tmp_path):
+    questions = [Pair(id="a-1", task="t", question="?", answer=""), Pair(id="a-2", task="t", question="?", answer="", choices=("1", "2")),
+                 Pair(id="a-3", task="t", question="?", answer="2")]
+    path = tmp_path / "questions.jsonl"
+    pair_files.write(path, questions)
+    assert pair_files.read_questions(path).pairs == questions
+    with pytest.raises(pair_files.PairsError, match="jsonl:1: expected the key 'answer', it is missing"):
+        pair_files.read(path)
+    with pytest.raises(pair_files.PairsError, match="expected 'answer' to be a text that is not empty, got ' '"):
+        pair_files.read_questions(written(tmp_path, {**GOOD, "answer": " "}))
+
+
 @pytest.mark.parametrize(("line", "says"), [
     (b"not json", "expected a JSON object: Expecting value at column 1"),
     (b"[1]", "expected a JSON object, got list"),

@@ -1,5 +1,5 @@
 """The workshop's command line: `distil` walks all steps, and each step is a command of its own; beside them, teacher pairs are
-generated and checked. Decides nothing itself.
+generated, asked of a teacher and checked. Decides nothing itself.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import argparse
 import dataclasses
 import itertools
 import json
+import math
+import os
 import sys
 from pathlib import Path
 
@@ -16,9 +18,12 @@ from tqdm import tqdm
 from . import pair_files, steps
 from .tasks import TASKS
 from .teachers.catalogue import GENERATORS
+from .teachers.endpoint.client import Endpoint
+from .teachers.endpoint.teach import Budget, Sampling, teach
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OVERLAPS_SHOWN = 10
+KEY_CHARS_MAX = 8192
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {err.filename} is missing{hint}", file=sys.stderr)
     except (OSError, RuntimeError, ValueError) as err:
         print(f"error: {err}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     return 1
 
 
@@ -50,6 +58,35 @@ def _generate(args: argparse.Namespace) -> int:
     count = pair_files.write(args.out, tqdm(pairs, args.task, args.count, unit="pair", mininterval=1))
     print(f"wrote {count} generated pairs to {args.out}")
     return 0
+
+
+def _teach(args: argparse.Namespace) -> int:
+    def say(text: str) -> None:
+        tqdm.write(text, file=sys.stderr)
+
+    budget = Budget(args.price_in, args.price_out, args.budget, args.budget_tokens)
+    if budget.money is not None and not (budget.price_in or budget.price_out):
+        raise ValueError("--budget needs --price-in or --price-out, to know what a reply costs; or limit --budget-tokens")
+    if args.out in args.questions:
+        raise ValueError(f"--out would overwrite the questions in {args.out}")
+    questions = pair_files.read_questions(*args.questions).pairs
+    endpoint = Endpoint(args.url, key=_key(args), timeout_s=args.timeout_s, retries=args.retries,
+                        requests_per_minute=args.requests_per_minute, say=say)
+    sampling = Sampling(args.model, args.samples, args.temperature, args.tokens_max, args.tokens_key, args.seed)
+    if not teach(questions, args.out, endpoint, sampling, budget, parallel=args.parallel, say=say):
+        raise RuntimeError("no reply made a pair")
+    return 0
+
+
+def _key(args: argparse.Namespace) -> str | None:
+    if args.key_env is not None:
+        if args.key_env not in os.environ:
+            raise ValueError(f"--key-env: there is no environment variable {args.key_env}")
+        return os.environ[args.key_env].strip()
+    if args.key_file is not None:
+        with args.key_file.open(encoding="ascii", errors="replace") as file:
+            return file.read(KEY_CHARS_MAX).strip()
+    return None
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -110,6 +147,37 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="where to")
     generate.set_defaults(run=_generate)
 
+    ask = commands.add_parser(
+        "teach", help="ask a teacher behind an OpenAI-compatible endpoint for pairs",
+        description="Asks questions of a teacher behind an OpenAI-compatible endpoint (chat completions), several times each, "
+                    "and writes a pair for every reply that gives reasons and the right answer. What it says lies beside the "
+                    "pairs in *.replies.jsonl, so the same command goes on where it stopped; replies that made no pair, with "
+                    "the reason, in *.dropped.jsonl.")
+    ask.add_argument("questions", type=Path, nargs="+", metavar="QUESTIONS.jsonl",
+                     help="teacher pairs (see check --help) whose answers may be missing; replies are held to those that are not")
+    ask.add_argument("--url", required=True, help="where the API begins, as http://127.0.0.1:8000/v1")
+    ask.add_argument("--model", required=True, metavar="NAME", help="the teacher, as the server calls it")
+    ask.add_argument("--out", type=Path, required=True, metavar="PAIRS.jsonl", help="where the pairs go")
+    ask.add_argument("--samples", type=_positive, default=3, metavar="N", help="replies a question (default: %(default)s)")
+    ask.add_argument("--temperature", type=_amount, default=0.7, metavar="T", help="(default: %(default)s)")
+    ask.add_argument("--seed", type=int, metavar="N", help="sent with the sample's number added; left out if not given")
+    ask.add_argument("--tokens-max", type=_positive, default=256, metavar="N", help="longest reply (default: %(default)s)")
+    ask.add_argument("--tokens-key", choices=("max_tokens", "max_completion_tokens"), default="max_tokens",
+                     help="how the server calls that limit (default: %(default)s)")
+    ask.add_argument("--parallel", type=_positive, default=1, metavar="N", help="requests at a time (default: %(default)s)")
+    ask.add_argument("--requests-per-minute", type=_above_0, metavar="N", help="at most (default: no limit)")
+    ask.add_argument("--timeout-s", type=_above_0, default=60.0, metavar="S", help="for one reply (default: %(default)s)")
+    ask.add_argument("--retries", type=int, choices=range(21), default=5, metavar="N",
+                     help="tries after the first, 0 to 20 (default: %(default)s)")
+    ask.add_argument("--price-in", type=_amount, default=0.0, metavar="P", help="of a million tokens asked, in any currency")
+    ask.add_argument("--price-out", type=_amount, default=0.0, metavar="P", help="of a million tokens answered")
+    ask.add_argument("--budget", type=_amount, metavar="P", help="stop before all replies beside the pairs cost more than this")
+    ask.add_argument("--budget-tokens", type=_positive, metavar="N", help="stop before they take more tokens than this")
+    key = ask.add_mutually_exclusive_group()
+    key.add_argument("--key-env", metavar="VAR", help="environment variable that holds the key")
+    key.add_argument("--key-file", type=Path, metavar="FILE", help="file that holds the key")
+    ask.set_defaults(run=_teach)
+
     check = commands.add_parser("check", help="check files of teacher pairs, and that they hold no test question",
                                 description=pair_files.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     check.add_argument("files", type=Path, nargs="+", metavar="FILE.jsonl", help="teacher pairs")
@@ -136,6 +204,22 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
     return int(text)
+
+
+def _amount(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
+    return value
+
+
+def _above_0(text: str) -> float:
+    if not (value := _amount(text)):
+        raise argparse.ArgumentTypeError("expected a number above 0, got 0")
+    return value
 
 
 if __name__ == "__main__":

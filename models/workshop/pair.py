@@ -18,7 +18,7 @@ class Pair:
     task: str
     question: str
     choices: tuple[str, ...] | None = None
-    answer: str
+    answer: str  # "" where a question waits for a teacher
     rationale: str | None = None
     teacher: str | None = None
     weight: float = 1.0

@@ -53,6 +53,15 @@ class Pairs:
 
 def read(*paths: Path) -> Pairs:
     """Every pair of the files. Raises `PairsError` that names each bad line, up to `ERRORS_MAX` of them."""
+    return _read(paths, required=("id", "task", "question", "answer"))
+
+
+def read_questions(*paths: Path) -> Pairs:
+    """As `read`, for files that need not say the answers: where a line says none, it is ""."""
+    return _read(paths, required=("id", "task", "question"))
+
+
+def _read(paths: Iterable[Path], required: tuple[str, ...]) -> Pairs:
     pairs, ignored, errors = [], Counter(), []
     places: dict[str, str] = {}  # of each id
     for path in paths:
@@ -60,7 +69,7 @@ def read(*paths: Path) -> Pairs:
         for number, line in _lines(path):
             place = f"{path}:{number}"
             try:
-                pair, more = _pair(line)
+                pair, more = _pair(line, required)
                 if (first := places.setdefault(pair.id, place)) != place:
                     raise ValueError(f"id {pair.id!r} stands at {first} already")
             except ValueError as err:
@@ -84,7 +93,7 @@ def write(path: Path, pairs: Iterable[Pair]) -> int:
     new = path.with_name(path.name + ".new")
     with new.open("w", encoding="utf-8") as file:
         for count, pair in enumerate(pairs, 1):
-            said = {key: value for key in KEYS if (value := getattr(pair, key)) is not None}
+            said = {key: value for key in KEYS if (value := getattr(pair, key)) not in (None, "")}
             file.write(json.dumps(said, ensure_ascii=False) + "\n")
     new.replace(path)
     return count
@@ -110,12 +119,13 @@ def summary(read: Pairs) -> str:
 def overlaps(train: Iterable[Pair], test: Iterable[Pair]) -> list[tuple[str, str]]:
     """Ids of training pairs whose question is a test question of any task, each with the test question's id. Two questions are
     the same if their letters and digits are, whatever case, width, spaces and signs they are written in."""
-    tests = {_bare(pair.question): pair.id for pair in test}
-    return [(pair.id, tests[bare]) for pair in train if (bare := _bare(pair.question)) in tests]
+    tests = {bare(pair.question): pair.id for pair in test}
+    return [(pair.id, tests[asked]) for pair in train if (asked := bare(pair.question)) in tests]
 
 
-def _bare(question: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", question).casefold() if c.isalnum())
+def bare(text: str) -> str:
+    """A text's letters and digits, whatever case and width they are written in."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -131,7 +141,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _pair(line: bytes) -> tuple[Pair, list[str]]:
+def _pair(line: bytes, required: tuple[str, ...]) -> tuple[Pair, list[str]]:
     """The pair of a line, and the keys that it has beside the format's. Raises `ValueError` that says what is wrong."""
     if len(line) > LINE_BYTES_MAX:
         raise ValueError(f"expected a line of at most {LINE_BYTES_MAX} bytes")
@@ -148,14 +158,14 @@ def _pair(line: bytes) -> tuple[Pair, list[str]]:
     if any("\ud800" <= c <= "\udfff" for c in json.dumps(value, ensure_ascii=False)):
         raise ValueError("expected text, got half a surrogate pair (\\ud800 to \\udfff)")
     said = {key: value[key] for key in KEYS if value.get(key) is not None}  # null says as much as nothing
-    for key in ("id", "task", "question", "answer"):
+    for key in required:
         if key not in said:
             raise ValueError(f"expected the key {key!r}, it is missing")
     for key in ("id", "task", "question", "answer", "rationale", "teacher", "kind"):
         if key in said and not (isinstance(said[key], str) and said[key].strip()):
             raise ValueError(f"expected {key!r} to be a text that is not empty, got {said[key]!r:.60}")
     if "choices" in said:
-        said["choices"] = _choices(said["choices"], said["answer"])
+        said["choices"] = _choices(said["choices"], said.get("answer"))
     if said.get("lang", "en") not in LANGUAGES:
         raise ValueError(f"expected 'lang' to be one of {', '.join(LANGUAGES)}, got {said['lang']!r:.60}")
     weight, difficulty = said.get("weight", 1.0), said.get("difficulty", 1)
@@ -163,13 +173,13 @@ def _pair(line: bytes) -> tuple[Pair, list[str]]:
         raise ValueError(f"expected 'weight' to be a number above 0, got {weight!r:.60}")
     if isinstance(difficulty, bool) or not isinstance(difficulty, int) or difficulty < 1:
         raise ValueError(f"expected 'difficulty' to be a whole number from 1, got {difficulty!r:.60}")
-    return Pair(**said), [key for key in value if key not in KEYS]
+    return Pair(**{"answer": "", **said}), [key for key in value if key not in KEYS]
 
 
-def _choices(choices: object, answer: str) -> tuple[str, ...]:
+def _choices(choices: object, answer: str | None) -> tuple[str, ...]:
     if not (isinstance(choices, list) and 2 <= len(choices) <= CHOICES_MAX and all(isinstance(c, str) and c for c in choices)):
         raise ValueError(f"expected 'choices' to be 2 to {CHOICES_MAX} texts, got {choices!r:.60}")
     letters = string.ascii_uppercase[: len(choices)]
-    if answer not in list(letters):
+    if answer is not None and answer not in list(letters):
         raise ValueError(f"expected 'answer' to be a letter from A to {letters[-1]}, got {answer!r:.60}")
     return tuple(choices)
