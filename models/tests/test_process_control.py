@@ -306,6 +306,18 @@ def test_a_planted_fault_is_found(series, old, new):
         assert faults(pair, rationale)
 
 
+def test_a_wrong_reading_is_named():
+    pair = asked(STEADY, EN_MAIN)
+    assert faults(pair, pair.rationale.replace("a5.2", "a5.3"))[0].startswith("read 'Read CL 5.0, UCL 8.0, LCL 2.0: a5.3 ")
+
+
+def test_the_two_sigma_line_of_the_other_side_hides_nothing():
+    """Inside of the lower line is true of a reading beyond the upper one."""
+    pair = asked(CALM, EN_MAIN)
+    hidden = re.sub("times 3, .*", "times 3, h<<3*72-2*20-50=126>>: inside. In control.", pair.rationale)
+    assert faults(pair, hidden) == ["latest beyond the other two sigma line said as False, expected True"]
+
+
 def test_either_extreme_shows_that_there_is_no_run():
     pair = asked(STEADY, EN_MAIN)
     other = pair.rationale.replace("lowest less CL <<45-50=-5>>", "highest less CL <<80-50=30>>")
@@ -313,9 +325,10 @@ def test_either_extreme_shows_that_there_is_no_run():
 
 
 def test_a_rule_that_fired_ends_the_rationale():
-    pair = asked(OUT, EN_MAIN)
-    further = pair.rationale.replace("beyond. ", "beyond. From a, lowest less CL <<19-50=-31>>: no run. ")
-    assert further != pair.rationale and faults(pair, further)
+    """A less urgent verdict is wrong, though every sentence of it is true."""
+    pair = asked(chart(51, 52, 51, 60, 55, 51, 53, 82), EN_MAIN)
+    further = pair.rationale.replace("Beyond a limit.", "From a, lowest less CL <<51-50=1>>: 8 above. Run on one side.")
+    assert further != pair.rationale and faults(pair, pair.rationale) == [] != faults(pair, further)
 
 
 def test_the_teacher_has_no_faults_and_the_other_language_is_one(pairs):
