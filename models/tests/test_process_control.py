@@ -227,6 +227,14 @@ def test_edges_are_drawn_on_purpose():
     assert sum(min(map(abs, s.steps)) == 1 for s in trend) > 100
 
 
+def test_some_plain_series_are_coarse_and_some_fire_several_rules():
+    rng = random.Random(4)
+    plain = [sampling.draw(rng, answer, 8, near=False) for answer in IN_SCOPE * 80]
+    assert sum(not any(reading % 5 for reading in s.readings) for s in plain) > 0.1 * len(plain)
+    beyond = [fired(s) for s in plain if verdict(s) is LIMIT]
+    assert sum(len(rules) > 1 for rules in beyond) > 0.2 * len(beyond)
+
+
 def test_questions_and_rationales_keep_their_length(pairs):
     for pair in pairs:
         assert len(pair.question) <= QUESTION_LEN_MAX, pair.question
