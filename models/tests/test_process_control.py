@@ -1,5 +1,6 @@
-"""The run rules on both sides of every edge, the questions answered again from their text alone, the checker of rationales, and the
-reader of measured series."""
+"""The run rules on both sides of every edge, the questions answered again from their text alone, the checker of rationales, and
+the reader of measured series.
+"""
 
 import dataclasses
 import itertools
@@ -12,12 +13,12 @@ import pytest
 
 from workshop.pair import LANGUAGES, Pair
 from workshop.teachers.catalogue import GENERATORS
-from workshop.teachers.process_control import generator, grinding, out_of_scope, phrasing, sampling
+from workshop.teachers.process_control import generator, grinding, out_of_scope, sampling
 from workshop.teachers.process_control.generator import IN_SCOPE, PERSON_SHARE, RATIONALE_LEN_MAX, from_series
 from workshop.teachers.process_control.phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, Chart
 from workshop.teachers.process_control.rationale_check import faults
 from workshop.teachers.process_control.rules import (
-    CHOICES, MARGIN_SCALES, READINGS_MAX, READINGS_MIN, RULES, TASK_ID, Answer, Series, fired, margins, near_edge, verdict,
+    CHOICES, LINES, MARGIN_SCALES, READINGS_MAX, READINGS_MIN, RULES, TASK_ID, Answer, Series, fired, margins, near_edge, verdict,
 )
 
 LIMIT, RUN, TREND, ZONE = RULES
@@ -215,12 +216,23 @@ def test_edges_are_drawn_on_purpose():
     assert sum(longest_to_the_end([(r > s.centre) - (r < s.centre) for r in s.readings]) == 7 for s in calm) > 20
     assert sum(longest_to_the_end([(b > a) - (b < a) for a, b in zip(s.readings, s.readings[1:])]) == 4 for s in calm) > 20
     assert sum(0 in s.steps for s in calm) > 20 and sum(s.centre in s.run for s in calm) > 20
+    calm = [sampling.draw(rng, Answer.NONE, 10, near=True) for _ in range(400)]
+    ended = [dataclasses.replace(s, readings=s.readings[:-1]) for s in calm]
+    assert min(sum(rule in fired(s) for s in ended) for rule in RULES[1:]) > 5
     limit = [sampling.draw(rng, LIMIT, 8, near=True) for _ in range(200)]
     assert sum(max(s.readings) == s.upper + 1 or min(s.readings) == s.lower - 1 for s in limit) > 100
     run = [sampling.draw(rng, RUN, 8, near=True) for _ in range(200)]
     assert sum(min(abs(r - s.centre) for r in s.run) == 1 for s in run) > 100
     trend = [sampling.draw(rng, TREND, 8, near=True) for _ in range(200)]
     assert sum(min(map(abs, s.steps)) == 1 for s in trend) > 100
+
+
+def test_some_plain_series_are_coarse_and_some_fire_several_rules():
+    rng = random.Random(4)
+    plain = [sampling.draw(rng, answer, 8, near=False) for answer in IN_SCOPE * 80]
+    assert sum(not any(reading % 5 for reading in s.readings) for s in plain) > 0.1 * len(plain)
+    beyond = [fired(s) for s in plain if verdict(s) is LIMIT]
+    assert sum(len(rules) > 1 for rules in beyond) > 0.2 * len(beyond)
 
 
 def test_questions_and_rationales_keep_their_length(pairs):
@@ -255,15 +267,16 @@ OUT = chart(52, 48, 55, 19, 51, 49, 53, 47)
 
 def asked(series, form):
     said = from_series(random.Random(0), series, form, Chart("T1", "µm", 1))
-    return Pair(task=TASK_ID, question=said.question, answer=said.answer, rationale=said.rationale, lang=form.lang, reading=series)
+    return Pair(task=TASK_ID, question=said.question, answer=said.answer, rationale=said.rationale, lang=form.lang,
+                reading=series)
 
 
 def test_a_rationale_word_for_word():
     assert asked(STEADY, EN_MAIN).rationale == (
-        "Read CL 5.0, UCL 8.0, LCL 2.0: a5.2 b4.8 c8.0 d4.5 e5.1 f4.9 g5.3 h7.1. Points dropped, highest less UCL <<80-80=0>>, lowest "
-        "less LCL <<45-20=25>>: within. From a, lowest less CL <<45-50=-5>>: no run. Steps back h<<71-53=18>> g<<53-49=4>> "
-        "f<<49-51=-2>>: 3 rising. Past two sigma, times 3, h<<3*71-2*80-50=3>> g<<3*53-2*80-50=-51>> f<<3*49-2*80-50=-63>>: 1 beyond. "
-        "In control.")
+        "Read CL 5.0, UCL 8.0, LCL 2.0: a5.2 b4.8 c8.0 d4.5 e5.1 f4.9 g5.3 h7.1. "
+        "Points dropped, highest less UCL <<80-80=0>>, lowest less LCL <<45-20=25>>: within. "
+        "From a, lowest less CL <<45-50=-5>>: no run. Steps back h<<71-53=18>> g<<53-49=4>> f<<49-51=-2>>: 3 rising. "
+        "Past two sigma, times 3, h<<3*71-2*80-50=3>> g<<3*53-2*80-50=-51>> f<<3*49-2*80-50=-63>>: 1 beyond. In control.")
     assert asked(RISING, JA_MAIN).rationale == (
         "読み取り CL 5.0、UCL 8.0、LCL 2.0、測定値 a5.5 b4.8 c4.2 d4.6 e4.9 f5.1 g5.3 h5.8。小数点を除き、最大とUCLの差 <<58-80=-22>>、"
         "最小とLCLの差 <<42-20=22>>、限界内。aから、最小とCLの差 <<42-50=-8>>、連なし。後ろから差 h<<58-53=5>> g<<53-51=2>> f<<51-49=2>> "
@@ -301,6 +314,18 @@ def test_a_planted_fault_is_found(series, old, new):
         assert faults(pair, rationale)
 
 
+def test_a_wrong_reading_is_named():
+    pair = asked(STEADY, EN_MAIN)
+    assert faults(pair, pair.rationale.replace("a5.2", "a5.3"))[0].startswith("read 'Read CL 5.0, UCL 8.0, LCL 2.0: a5.3 ")
+
+
+def test_the_two_sigma_line_of_the_other_side_hides_nothing():
+    """Inside of the lower line is true of a reading beyond the upper one."""
+    pair = asked(CALM, EN_MAIN)
+    hidden = re.sub("times 3, .*", "times 3, h<<3*72-2*20-50=126>>: inside. In control.", pair.rationale)
+    assert faults(pair, hidden) == ["latest beyond the other two sigma line said as False, expected True"]
+
+
 def test_either_extreme_shows_that_there_is_no_run():
     pair = asked(STEADY, EN_MAIN)
     other = pair.rationale.replace("lowest less CL <<45-50=-5>>", "highest less CL <<80-50=30>>")
@@ -308,9 +333,10 @@ def test_either_extreme_shows_that_there_is_no_run():
 
 
 def test_a_rule_that_fired_ends_the_rationale():
-    pair = asked(OUT, EN_MAIN)
-    further = pair.rationale.replace("beyond. ", "beyond. From a, lowest less CL <<19-50=-31>>: no run. ")
-    assert further != pair.rationale and faults(pair, further)
+    """A less urgent verdict is wrong, though every sentence of it is true."""
+    pair = asked(chart(51, 52, 51, 60, 55, 51, 53, 82), EN_MAIN)
+    further = pair.rationale.replace("Beyond a limit.", "From a, lowest less CL <<51-50=1>>: 8 above. Run on one side.")
+    assert further != pair.rationale and faults(pair, pair.rationale) == [] != faults(pair, further)
 
 
 def test_the_teacher_has_no_faults_and_the_other_language_is_one(pairs):
@@ -339,7 +365,7 @@ def test_out_of_scope_names_what_is_wrong(kind, lang):
         if kind == "no-lines":
             gone = re.search(r"Not given: (.+)\.$|。(\S+?)が分からない。$", said.rationale)
             names = set(re.split(", |と", gone[1] or gone[2]))
-            assert names == {{"centre": "CL", "upper": "UCL", "lower": "LCL"}[line] for line in {"centre", "upper", "lower"} - lines.keys()}
+            assert names == {name for line, name in LINES.items() if line not in lines}
         elif kind == "few":
             assert len(readings) < READINGS_MIN and (not near or len(readings) == READINGS_MIN - 1)
         elif kind == "impossible":
@@ -370,8 +396,8 @@ def one_run():
 
 
 def test_series_are_held_to_the_limits_of_the_setting_before(tmp_path):
-    measured = grinding.read(table(tmp_path, one_run()))
-    assert [(m.of, m.line) for m in measured] == [(of, line) for line in (12, 22, 32) for of in ("T1", "T2", "T3")]
+    measured = grinding.read(table(tmp_path, one_run() * 2))
+    assert [(m.of, m.line) for m in measured] == [(of, line) for line in (12, 22, 32, 52, 62, 72) for of in ("T1", "T2", "T3")]
     first = measured[0].series  # mean 6, nine ranges of 2: 6 +- 5.32
     assert first == Series(60, 113, 7, (70, 50) * 5) and verdict(first) is Answer.NONE
     assert measured[3].series == Series(60, 113, 7, (100, 80) * 5) and verdict(measured[3].series) is RUN
@@ -389,7 +415,8 @@ def test_measured_series_are_asked_in_both_main_forms(tmp_path):
     found = grinding.pairs(table(tmp_path, one_run()))
     assert list(found) == ["grinding series, en-main", "grinding series, ja-main"]
     for pairs, lang in zip(found.values(), ("en", "ja")):
-        assert Counter(pair.answer for pair in pairs) == {"OK": 2, "ASK": 3, "RUN": 1, "LIM": 3} and len({p.id for p in pairs}) == 9
+        assert Counter(pair.answer for pair in pairs) == {"OK": 2, "ASK": 3, "RUN": 1, "LIM": 3}
+        assert len({pair.id for pair in pairs}) == 9
         for pair in pairs:
             assert pair.lang == lang and solved(pair.question) == pair.answer and faults(pair, pair.rationale) == []
     assert found["grinding series, en-main"][0].question == (
@@ -402,11 +429,11 @@ def test_measured_series_are_asked_in_both_main_forms(tmp_path):
     (lambda rows: [*rows[:4], row(5, 0, "abc"), *rows[5:]], r"rings\.csv:6: expected T1 to be a number, got 'abc'"),
     (lambda rows: [*rows[:4], row(5, 0, ""), *rows[5:]], r"rings\.csv:6: expected T1 to be a number, got ''"),
     (lambda rows: [*rows[:4], row(5, 0, "5,5"), *rows[5:]], r"rings\.csv:6: expected 10 values"),
-    (lambda rows: [*rows[:4], row(5, 0, "5.25"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size with at most 1 decimal, got '5\.25'"),
+    (lambda rows: [*rows[:4], row(5, 0, "5.25"), *rows[5:]], r"rings\.csv:6: expected T1 .* 1 decimal, got '5\.25'"),
     (lambda rows: [*rows[:4], row(5, 0, "-5.0"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size"),
     (lambda rows: [*rows[:4], row(5, 0, "nan"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size"),
     (lambda rows: [*rows[:4], "5,0.1,50\n", *rows[5:]], r"rings\.csv:6: expected 10 values"),
-    (lambda rows: [*rows[:4], row(5, 1, "5.0"), *rows[5:]], r"rings\.csv:6: expected the noise setting 1 A of the readings before it"),
+    (lambda rows: [*rows[:4], row(5, 1, "5.0"), *rows[5:]], r"rings\.csv:6: expected the noise setting 1 A of"),
     (lambda rows: [*rows[1:], rows[0]], r"rings\.csv:2: expected replicate 1, got '2'"),
 ])
 def test_a_table_of_another_shape_is_refused_by_file_and_line(tmp_path, change, message):

@@ -19,8 +19,8 @@ from .rules import READINGS_MAX, READINGS_MIN, RULES, TASK_ID, Answer, Series, i
 PERSON_SHARE = 0.2  # of the questions belong to a person
 IN_SCOPE = (Answer.NONE, *RULES)
 FEW, _, NEAR = DIFFICULTIES = range(1, 4)
-# Longer rationales, those of many three-digit numbers that come close to several rules, are drawn again: some 250 of the student's
-# tokens, which is what it can write.
+# Longer rationales, of many three-digit numbers that come close to several rules, are drawn again. It is some 250 of a student's
+# tokens, near what one can write.
 RATIONALE_LEN_MAX = {"en": 405, "ja": 340}  # characters
 TRIES_MAX = 100
 

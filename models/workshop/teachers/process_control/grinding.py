@@ -1,26 +1,26 @@
 """Reads measured series from a table of piston ring grinding and asks about each in the two main forms.
 
-The table (Matheuscp98/Grinding, doi 10.5281/zenodo.17873859, CC BY 4.0) has runs of 40 rows in the order measured: one setting of the
-machine x1 to x4, and in it four settings of noise z1 and z2 of ten rings each. T1, T2 and T3 are in µm. It is used only to
+The table (Matheuscp98/Grinding, doi 10.5281/zenodo.17873859, CC BY 4.0) has runs of 40 rows in the order measured: one setting of
+the machine x1 to x4, and in it four settings of noise z1 and z2 of ten readings each. T1, T2 and T3 are in µm. It is used only to
 measure a finished student; nothing is trained on it, and nothing of it is kept here.
 
-A series is the ten readings of one noise setting. Its limits are those of the readings just before it: the ten of the preceding noise
-setting of the same run, so that the first setting of each run sets limits and is not judged. A chart works that way: limits from
-the past judge what comes, and what is asked is whether a change that the floor cannot help moved the process. Limits from the
-series itself would let each reading widen the limits it is held to; limits across runs would mark the machine's setting,
-which was changed on purpose. It is the individuals chart: the centre is the mean, a limit 2.66 mean moving ranges from it (3 / 1.128;
-Western Electric 1956, Montgomery, *Introduction to Statistical Quality Control*). The rings are measured to 1 µm, so lines have one
-decimal, one more than the readings need, and readings are written with it too. A limit below zero is 0, there being no shorter ring.
+A series is the ten readings of one noise setting. Its limits are those of the readings just before it: the ten of the preceding
+noise setting of the same run, so that the first setting of each run sets limits and is not judged. A chart works that way: limits
+from the past judge what comes, and what is asked is whether a change that the floor cannot help moved the process. Limits from
+the series itself would let each reading widen the limits it is held to; limits across runs would mark the machine's setting,
+which was changed on purpose. It is the individuals chart: the centre is the mean, a limit 2.66 mean moving ranges from it (3 /
+1.128; Western Electric 1956, Montgomery, *Introduction to Statistical Quality Control*). The rings are measured to 1 µm, so lines
+have one decimal, one more than the readings need, and readings are written with it too. A limit below zero is 0, as no size is
+smaller.
 
-Ten readings are few: such limits wander by a fifth and more, and the whole numbers tie often. So the verdicts say what the rules
-say to these lines, and measure whether a student reads charts as they come from a shop, not whether the grinding was in control.
+Ten readings are few: such limits wander by a quarter, and the whole numbers tie often. So the verdicts say what the rules say to
+these lines, and measure whether a student reads charts as they come from a shop, not whether the grinding was in control.
 """
 
 from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -82,8 +82,9 @@ def pairs(path: Path) -> dict[str, list[Pair]]:
 def _pair(measured: Measured, form: phrasing.Form) -> Pair:
     about = phrasing.Chart(measured.of, UNIT, DECIMALS)
     said = from_series(random.Random(0), measured.series, form, about)  # a main form leaves nothing to chance
-    return Pair(id=f"grinding-{form.lang}-{measured.line}-{measured.of}-1", task=TASK_ID, question=said.question, answer=said.answer,
-                rationale=said.rationale, teacher=TEACHER, lang=form.lang, kind=said.kind, reading=said.reading, margins=said.margins)
+    return Pair(id=f"grinding-{form.lang}-{measured.line}-{measured.of}-1", task=TASK_ID, question=said.question,
+                answer=said.answer, rationale=said.rationale, teacher=TEACHER, lang=form.lang, kind=said.kind,
+                reading=said.reading, margins=said.margins)
 
 
 def _settings(path: Path) -> list[tuple[int, dict[str, list[int]]]]:

@@ -13,7 +13,9 @@ from ..generator import Said
 from ..machine_failure import out_of_scope as machine_failure
 from . import phrasing, sampling
 from .phrasing import LINES
-from .rules import READINGS_MAX, READINGS_MIN, RULES, UNREAD, Answer, Series, Written, few, impossible, missing, other_kind, unreadable
+from .rules import (
+    READINGS_MAX, READINGS_MIN, RULES, UNREAD, Answer, Series, Written, few, impossible, missing, other_kind, unreadable,
+)
 
 UNKNOWN = {"en": ("?", "-", "n/a", "err", "---", "unknown"), "ja": ("?", "-", "欠測", "---", "測定不可", "不明")}
 GARBLED_SHARE = 0.4  # of the unreadable readings have one digit that is none
@@ -112,8 +114,9 @@ def _with_readings(rng: random.Random, lang: str) -> str:
 _ABOUT_CHARTS = {
     "en": ("What does UCL mean?", "Which rule is the run rule?", "Who drew this control chart?", "How many points are a trend?",
            "Print the chart of line 3.", "Where is the X-bar R chart kept?", "What is the difference between Cp and Cpk?",
-           "Why do we use three sigma?", "The chart says out of control. What should I do?", "When were the limits last computed?",
-           "Which gauge was used?", "How often must we measure?", "Reset the control limits.", "Explain the Western Electric rules."),
+           "Why do we use three sigma?", "The chart says out of control. What should I do?", "Which gauge was used?",
+           "When were the limits last computed?", "How often must we measure?", "Reset the control limits.",
+           "Explain the Western Electric rules."),
     "ja": ("UCLとは何ですか？", "連の判定基準は？", "この管理図は誰が描いたか？", "何点続けば傾向か？", "3号ラインの管理図を印刷して。",
            "Xbar-R管理図はどこにあるか？", "CpとCpkの違いは？", "なぜ3σを使うのか？", "管理図が管理外れになった。どうすればよいか？",
            "管理限界はいつ計算したか？", "どの測定器を使ったか？", "測定の頻度は？", "管理限界を引き直して。", "管理図の異常判定ルールを説明して。"),
@@ -127,7 +130,8 @@ _TOLERANCE = {
 }
 _WITH_READINGS = {
     "en": ("Compute the control limits of {readings} {unit}.", "What is the mean of {readings}?", "Sort {readings}.",
-           "{thing} {readings} {unit}. What is Cpk?", "Standard deviation of {readings} {unit}?", "Predict the next of {readings}."),
+           "{thing} {readings} {unit}. What is Cpk?", "Standard deviation of {readings} {unit}?",
+           "Predict the next of {readings}."),
     "ja": ("{readings} {unit} の管理限界を計算して。", "{readings} の平均は？", "{readings} を小さい順に並べて。", "{thing} {readings} {unit}。Cpkは？",
            "{readings} {unit} の標準偏差は？", "{readings} の次の値を予測して。"),
 }

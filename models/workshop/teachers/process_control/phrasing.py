@@ -42,7 +42,8 @@ QUANTITIES = (
 
 @dataclass(frozen=True)
 class Form:
-    """One way to ask. `lines` follow `LINES`, `{v}` their value; in `question` stand `{thing}`, `{unit}`, `{lines}` and `{readings}`."""
+    """One way to ask. `lines` follow `LINES`, `{v}` is the value. A question has `{lines}` and `{readings}`, and may name
+    `{thing}` and `{unit}`."""
 
     name: str
     lang: str  # of the rationale: "en" or "ja"
@@ -61,18 +62,21 @@ FORMS = (
     EN_MAIN,
     Form("en-words", "en", ("centre line {v}", "upper control limit {v}", "lower control limit {v}"), ", ", ", ",
          "{thing} in {unit}: {lines}. Last readings {readings}. Which rule fires?", shuffle=True),
-    Form("en-lines", "en", ("CL: {v}", "UCL: {v}", "LCL: {v}"), "\n", " ", "{thing}, {unit}\n{lines}\n{readings}\nVerdict?", shuffle=True),
+    Form("en-lines", "en", ("CL: {v}", "UCL: {v}", "LCL: {v}"), "\n", " ", "{thing}, {unit}\n{lines}\n{readings}\nVerdict?",
+         shuffle=True),
     Form("en-ask-first", "en", ("CL {v}", "UCL {v}", "LCL {v}"), ", ", ", ",
          "Is the {thing} in control? {readings} {unit}; {lines}", shuffle=True),
     Form("en-story", "en", ("centre is {v}", "the upper limit {v}", "the lower limit {v}"), ", ", ", ",
          "We measured {readings} {unit}. On the chart the {lines}. What does it say?"),
     Form("en-between", "en", ("around {v}", "up to {v}", "down to {v}"), ", ", "; ",
          "Control chart {lines} {unit}, latest points {readings}. Any signal?"),
-    Form("en-brackets", "en", ("CL={v}", "UCL={v}", "LCL={v}"), ", ", ", ", "{thing} [{unit}] {readings} ({lines})", shuffle=True),
+    Form("en-brackets", "en", ("CL={v}", "UCL={v}", "LCL={v}"), ", ", ", ", "{thing} [{unit}] {readings} ({lines})",
+         shuffle=True),
     JA_MAIN,
     Form("ja-words", "ja", ("中心線 {v}", "上方管理限界 {v}", "下方管理限界 {v}"), "、", "、",
          "{thing}[{unit}]の管理図。{lines}。測定値 {readings}。判定は？", shuffle=True),
-    Form("ja-lines", "ja", ("中心線:{v}", "UCL:{v}", "LCL:{v}"), "\n", " ", "{thing}({unit})\n{lines}\n{readings}\n異常は？", shuffle=True),
+    Form("ja-lines", "ja", ("中心線:{v}", "UCL:{v}", "LCL:{v}"), "\n", " ", "{thing}({unit})\n{lines}\n{readings}\n異常は？",
+         shuffle=True),
     Form("ja-ask-first", "ja", ("CL {v}", "UCL {v}", "LCL {v}"), "、", "、", "この工程は管理状態か。{readings} {unit}。{lines}。",
          shuffle=True),
     Form("ja-polite", "ja", ("中心線CLは{v}", "UCLは{v}", "LCLは{v}"), "、", "、",
@@ -91,7 +95,8 @@ FORMS = (
 HELD_OUT = (
     Form("en-held-out", "en", ("mean line at {v}", "UCL at {v}", "LCL at {v}"), ", ", ", ",
          "Please look at this chart: {lines}, values {readings} {unit}. Anything unusual?"),
-    Form("en-held-out-slash", "en", ("centre {v}", "high limit {v}", "low limit {v}"), " / ", " / ", "{thing} {readings} vs {lines}"),
+    Form("en-held-out-slash", "en", ("centre {v}", "high limit {v}", "low limit {v}"), " / ", " / ",
+         "{thing} {readings} vs {lines}"),
     Form("ja-held-out", "ja", ("中心が{v}", "上方限界が{v}", "下方限界が{v}"), "、", "、",
          "{lines}の管理図で、測定値が{readings} {unit}のとき、工程は安定か？"),
     Form("ja-held-out-slash", "ja", ("中心線{v}", "上方{v}", "下方{v}"), "/", " ", "実測 {readings} 管理線 {lines} 問題ないか？"),
@@ -113,8 +118,8 @@ _JOINS = {"en": (" {v}", " {v}", ": {v}", "={v}", " = {v}", " is {v}", " {v} {u}
 _BETWEEN = {"en": (", ", "; ", " / ", "\n", " ", " | "), "ja": ("、", "、", ", ", " / ", "\n", " ")}
 _SEPARATORS = {"en": (", ", ", ", " ", "; ", ",", "\n"), "ja": ("、", "、", ", ", " ", "・", ",")}
 _DATA = {
-    "en": ("readings {readings}", "last readings: {readings}", "data {readings}", "values {readings}", "x={readings}", "{readings}",
-           "points {readings}", "measured {readings}", "latest {readings}"),
+    "en": ("readings {readings}", "last readings: {readings}", "data {readings}", "values {readings}", "x={readings}",
+           "{readings}", "points {readings}", "measured {readings}", "latest {readings}"),
     "ja": ("測定値 {readings}", "測定値:{readings}", "直近の測定値は{readings}", "データ {readings}", "実測値 {readings}", "{readings}",
            "打点 {readings}", "最新値 {readings}", "値={readings}"),
 }

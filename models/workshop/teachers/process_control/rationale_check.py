@@ -115,7 +115,7 @@ def _misjudged(s: Series, said: dict[str, str | None], lang: str) -> list[str]:
         hidden = abs(3 * (x[last] - s.centre)) > 2 * abs(other - s.centre) and (x[last] > s.centre) == (other == s.upper)
         expected |= {
             "two sigma line": (chain, [(LABELS[last - at], [3, x[last - at], 2, limit, s.centre]) for at in range(shown)]),
-            "two sigma line on the latest reading's side": (hidden, False),
+            "latest beyond the other two sigma line": (False, hidden),
             "beyond two sigma": (said["zone"], count if beyond[0] else "内側" if lang == "ja" else "inside"),
         }
     verdict = _VERDICTS.get((len(fires), fires[-1]), ("a verdict only after the last rule or one that fires",) * 2)

@@ -1,7 +1,8 @@
 """The rule teacher of the task `process-control`: limits and readings of a control chart in, verdict and exact rationale out.
 
-The rules are the run rules of the Western Electric *Statistical Quality Control Handbook* (1956) and of L. S. Nelson, "The Shewhart
-control chart: tests for special causes", Journal of Quality Technology 16(4), 237-239 (1984), on a chart of single readings:
+The rules are the run rules of the Western Electric *Statistical Quality Control Handbook* (1956) and of L. S. Nelson, "The
+Shewhart control chart: tests for special causes", Journal of Quality Technology 16(4), 237-239 (1984), on a chart of single
+readings:
 
     beyond a limit   a reading beyond a control limit (Western Electric test 1, Nelson test 1)
     run              8 in a row on one side of the centre line (Western Electric test 4; Nelson's test 2 waits for 9)
@@ -9,13 +10,13 @@ control chart: tests for special causes", Journal of Quality Technology 16(4), 2
     two of three     2 of 3 in a row beyond two sigma on one side (Western Electric test 2, Nelson test 5)
 
 A limit stands three sigma from the centre. When several fire, the first in this order is the verdict: a reading beyond a limit is
-there already; a run has moved the level and a trend goes on moving it; two of three is Nelson's early warning, which he adds to
-the others only where it pays. `fired` names all of them.
+there already; a run has moved the level and a trend goes on moving it; two of three Nelson adds where earlier warning is wanted.
+`fired` names all of them.
 
-A chart is read whenever a reading comes, so a run, a trend and two of three count when the latest reading belongs to them; one that
-has ended was called while it stood. A reading beyond a limit counts wherever it stands among those shown, since missing it costs
-most. Beyond means beyond: on a limit is within, on a two sigma line is inside. A reading on the centre line is on neither side and
-breaks a run; one equal to the reading before it breaks a trend.
+A chart is read whenever a reading comes, so a run, a trend and two of three count when the latest reading belongs to them; one
+that has ended was called while it stood. A reading beyond a limit counts wherever it stands among those shown, since missing it
+costs most. Beyond means beyond: on a limit is within, on a two sigma line is inside. A reading on the centre line is on neither
+side and breaks a run; one equal to the reading before it breaks a trend.
 
 This module never samples and never words a question: `sampling` draws series, `phrasing` words them.
 """
@@ -95,8 +96,8 @@ class Series:
 
 
 def reaches(s: Series) -> tuple[int, ...]:
-    """How far each rule is past its edge, both sides of it one after another, in the order of `RULES`; it fires above 0. The two of
-    `Answer.ZONE` are in thirds."""
+    """How far each rule is past its edge, both sides of it one after another, in the order of `RULES`; it fires above 0. The two
+    of `Answer.ZONE` are in thirds."""
     above = [s.past_zone(reading, s.upper) for reading in s.readings[-ZONE_LEN:]]
     below = [-s.past_zone(reading, s.lower) for reading in s.readings[-ZONE_LEN:]]
     return (
@@ -144,7 +145,7 @@ def near_edge(s: Series, share: float = 0.1) -> bool:
 
 @dataclass(frozen=True)
 class Written:
-    """Lines and readings as the question wrote them, so that the rationale quotes what the asker sees; `?` where it gives none."""
+    """Lines and readings as the question wrote them, for the rationale to quote; `?` where it gives none."""
 
     centre: str
     upper: str
@@ -156,8 +157,8 @@ UNREAD = "?"
 
 
 def recital(w: Written, lang: str) -> str:
-    """What the student read, in one fixed order: the first sentence of every rationale about readings. Each reading gets a letter,
-    by which the sentences after it quote it."""
+    """What the student read, in one fixed order: the first sentence of every rationale about readings. Each reading gets a
+    letter, by which the sentences after it quote it."""
     readings = " ".join(letter + reading for letter, reading in zip(LABELS, w.readings))
     if lang == "ja":
         return f"読み取り CL {w.centre}、UCL {w.upper}、LCL {w.lower}、測定値 {readings}。"
