@@ -21,8 +21,8 @@ from workshop.teachers.sensor_modes import failuresensoriq, pairs, phrasing, rat
 from workshop.teachers.sensor_modes.rules import CANNOT_TELL, TASK_ID, Case, Kind, Row, answer, fits, fitting, rationale
 
 COUNT = 1200
-SIGNS = (",", ";", ":", ". ", "=", " and ", " not", " - ", " | ", " -> ", "+", "・", "、", "。", "は", "と", "なら", "(", ")", "[", "]", '"',
-         ">", "~", "{", "}", "\n")  # they separate names in some form, and stand in none
+SIGNS = (",", ";", ":", ". ", "=", " and ", " not", " - ", " | ", " -> ", "+", "・", "、", "。", "は", "と", "なら", "(", ")", "[", "]",
+         '"', ">", "~", "{", "}", "\n")  # they separate names in some form, and stand in none
 SEAL, UNBALANCE = Row("seal wear", ("vibration", "flow")), Row("unbalance", ("vibration", "speed"))
 
 
@@ -472,7 +472,8 @@ def test_questions_open_and_closed_book(rules, questions):
 
 def test_the_longest_name_is_asked_for(tmp_path):
     rules = failuresensoriq.read_rules(write(tmp_path / "rules.json", [
-        {"asset_class": "wear tester", "failure_mode": mode, "mc_targets": {"noise": 1, "speed": 0}} for mode in ("wear", "ring wear")]))
+        {"asset_class": "wear tester", "failure_mode": mode, "mc_targets": {"noise": 1, "speed": 0}}
+        for mode in ("wear", "ring wear")]))
     questions = [asking(asset_name="wear tester", options=["noise", "speed"], correct=[True, False], question=text)
                  for text in ("Which shows ring wear in wear tester?", "In wear tester, which shows wear?")]
     read = failuresensoriq.read_questions(write(tmp_path / "questions.jsonl", questions), rules)
