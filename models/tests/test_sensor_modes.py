@@ -21,8 +21,8 @@ from workshop.teachers.sensor_modes import failuresensoriq, pairs, phrasing, rat
 from workshop.teachers.sensor_modes.rules import CANNOT_TELL, TASK_ID, Case, Kind, Row, answer, fits, fitting, rationale
 
 COUNT = 1200
-SIGNS = (",", ";", ":", ". ", "=", " and ", " - ", " | ", " -> ", "+", "・", "、", "。", "は", "と", "なら", "(", ")", "[", "]", '"',
-         ">", "~", "{", "}", "\n")  # they separate names in some form, and stand in none
+SIGNS = (",", ";", ":", ". ", "=", " and ", " not", " - ", " | ", " -> ", "+", "・", "、", "。", "は", "と", "なら", "(", ")", "[", "]",
+         '"', ">", "~", "{", "}", "\n")  # they separate names in some form, and stand in none
 SEAL, UNBALANCE = Row("seal wear", ("vibration", "flow")), Row("unbalance", ("vibration", "speed"))
 
 
@@ -79,6 +79,10 @@ def test_rationales_as_they_stand():
     assert rationale(case, "en") == (
         "Responded: vibration, speed; quiet: flow. seal wear: vibration, flow; speed not in row, no. "
         "unbalance: vibration, speed; fits. So unbalance, A.")
+    stray = Case(Kind.SIGNATURE, (SEAL, UNBALANCE), ("seal wear", "unbalance"), ("noise", "speed"))
+    assert rationale(stray, "en") == (
+        "Responded: noise, speed. seal wear: vibration, flow; noise not in row, no. "
+        "unbalance: vibration, speed; noise not in row, no. None fits. So cannot tell, C.")
     several = Case(Kind.SIGNATURE, (Row("漏れ", ("流量", "圧力")), Row("詰まり", ("流量",)), Row("過熱", ("流量", "温度"))),
                    ("詰まり", "過熱", "漏れ"), ("流量",), ("温度",))
     assert rationale(several, "ja") == ("反応: 流量; 無反応: 温度。漏れ: 流量、圧力; 該当。詰まり: 流量; 該当。過熱: 流量、温度; 温度は無反応、非該当。"
@@ -156,13 +160,11 @@ def solutions(pair):
     """The answer by every reading of the text that its choices allow."""
     *choices, last = pair.choices
     assert last == CANNOT_TELL[pair.lang]
-    what = pair.kind.split("/")[1]
     table_ways, seen_ways, asks = parts(pair)
     for kind, name, rest in asked(pair.question, asks):
-        if what not in ("no rows", kind.value):
-            continue
         if kind is Kind.OTHER:
-            yield last
+            if name in choices:
+                yield last
             continue
         of_sensors = kind in (Kind.SENSOR, Kind.NOT_SENSOR)
         for rest_of, responded, quiet in seen(rest, seen_ways):
@@ -468,6 +470,16 @@ def test_questions_open_and_closed_book(rules, questions):
     assert closed.kind == "closed book/irrelevant mode"
 
 
+def test_the_longest_name_is_asked_for(tmp_path):
+    rules = failuresensoriq.read_rules(write(tmp_path / "rules.json", [
+        {"asset_class": "wear tester", "failure_mode": mode, "mc_targets": {"noise": 1, "speed": 0}}
+        for mode in ("wear", "ring wear")]))
+    questions = [asking(asset_name="wear tester", options=["noise", "speed"], correct=[True, False], question=text)
+                 for text in ("Which shows ring wear in wear tester?", "In wear tester, which shows wear?")]
+    read = failuresensoriq.read_questions(write(tmp_path / "questions.jsonl", questions), rules)
+    assert [question.asked for question in read] == ["ring wear", "wear"]
+
+
 def test_floors(rules, questions):
     assert failuresensoriq.uniform_floor(questions) == 1 / 2
     assert failuresensoriq.copy_floor(questions[2:], failuresensoriq.left_out(rules, "fan")) == 1  # the press tears alike
@@ -488,6 +500,13 @@ def test_real_rows_make_pairs_of_the_task(rules, lang, monkeypatch):
     assert not any(rationale_check.faults(pair, pair.rationale) for pair in made)
     assert {pair.kind.split("/")[1] for pair in made} >= {kind.value for kind in Kind}
     assert all("oil leakage" not in pair.prompt for pair in made) == (lang == "ja")
+
+
+def test_an_asset_is_translated_but_for_unknown_words(rules, monkeypatch):
+    monkeypatch.setattr(failuresensoriq, "JA", {"press": "プレス", "noise": "騒音", "speed": "速度", "belt tear": "ベルト破れ", "rust": "さび"})
+    press, unknown = failuresensoriq.translated(rules["press"])
+    assert press == failuresensoriq.Asset("プレス", ("騒音", "速度"), (Row("ベルト破れ", ("騒音", "速度")), Row("さび", ("速度",))))
+    assert unknown == ["oil leakage", "oil shortage"]
 
 
 def test_rows_that_yield_no_question_are_named(tmp_path):

@@ -3,7 +3,7 @@ and its single-answer questions. Makes pairs to measure a finished student on; n
 this repository.
 
     rules, questions = read_rules(visible.json), read_questions(visible.jsonl, rules)
-    matching(rules["pump"], "en", 500, seed)     the task's own questions on an asset's real rows
+    matching(rules["pump"], "en", 500, seed)       the task's own questions on an asset's real rows
     closed_book(question), open_book(question, rules)
     left_out(rules, "pump")                        the other assets; beside it `uniform_floor` and `copy_floor`
 """
