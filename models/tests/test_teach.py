@@ -255,6 +255,16 @@ def test_a_server_that_says_when_to_come_back_is_heeded():
             endpoint(server).ask({})
 
 
+def test_when_to_come_back_holds_for_everyone():
+    clock = Clock()
+    with Server((429, {"retry-after": "7"}, {})) as server:
+        asked = Endpoint(server.url, now=lambda: 0.0, wait=clock.wait, jitter=lambda: 1.0)  # time stands still
+        asked.ask(Sampling("m").request(QUESTIONS[0], 1))
+        assert clock.waits == [7.1, 7.0]
+        asked.ask(Sampling("m").request(QUESTIONS[1], 1))
+        assert clock.waits == [7.1, 7.0, 7.0]
+
+
 def test_requests_keep_their_distance(tmp_path):
     clock = Clock()
     with Server() as server:
@@ -370,6 +380,20 @@ def test_a_torn_last_line_is_said_and_a_bad_one_before_is_refused(tmp_path):
         Replies(cache_path(tmp_path / "other"))
 
 
+def test_a_reply_that_does_not_reach_the_disk_leaves_no_trace(tmp_path, monkeypatch):
+    def full(_):
+        monkeypatch.undo()
+        raise OSError("the disk is full")
+
+    with Replies(tmp_path / "cache") as replies:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="full"):
+            replies.add("first", "q", 1, Reply("text", "stop", 1, 2))
+        replies.add("second", "q", 2, Reply("text", "stop", 1, 2))
+    with Replies(tmp_path / "cache") as replies:
+        assert (replies.get("first"), replies.get("second")) == (None, Reply("text", "stop", 1, 2))
+
+
 def process(folder, server):
     command_line = [sys.executable, "-m", "workshop", *command(folder, server)]
     return subprocess.Popen(command_line, cwd=Path(__main__.__file__).parents[1], stderr=subprocess.PIPE, text=True)
@@ -382,12 +406,12 @@ def test_killed_in_the_middle_it_goes_on_as_if_nothing_had_been(tmp_path):
 
     def hold(request):
         stuck.set()
-        killed.wait(20)
+        killed.wait(60)
         return "hang up"
 
     with Server(sum_of, sum_of, sum_of, hold) as server:
         running = process(tmp_path / "killed", server)
-        assert stuck.wait(20)
+        assert stuck.wait(60)
         running.kill()
         running.wait()
         killed.set()
@@ -404,18 +428,18 @@ def test_ctrl_c_keeps_what_is_under_way(tmp_path):
 
     def hold(request):
         asked.set()
-        answer.wait(20)
+        answer.wait(60)
         return sum_of(request)
 
     with Server(sum_of, hold) as server:
         running = process(tmp_path, server)
-        assert asked.wait(20)
+        assert asked.wait(60)
         running.send_signal(signal.SIGINT)
         said = ""
         while "waiting for 1 under way" not in said:
             said += os.read(running.stderr.fileno(), 4096).decode() or pytest.fail(said)
         answer.set()
-        said += running.communicate(timeout=20)[1]
+        said += running.communicate(timeout=60)[1]
         assert running.returncode == 130
         assert len(server.requests) == 2
     assert "pairs    2 in" in said and "Traceback" not in said and said.endswith("stopped\n")

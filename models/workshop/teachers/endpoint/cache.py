@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable
@@ -37,7 +38,7 @@ class Replies:
         self.path, self.torn = path, 0
         self._replies: dict[str, Reply] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
+        self._file = path.open("a+b", buffering=0)
         try:
             self._lock()
             self._read()
@@ -59,9 +60,14 @@ class Replies:
 
     def add(self, request: str, question: str, sample: int, reply: Reply) -> None:
         line = json.dumps({"request": request, "id": question, "sample": sample, **asdict(reply)}, ensure_ascii=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            if self._file.write(whole := line.encode() + b"\n") != len(whole):
+                raise OSError(f"{self.path}: the disk is full")
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(end)  # the replies that are still under way must not be glued to half of this one
+            raise
         self._replies[request] = reply
 
     def _lock(self) -> None:
@@ -72,18 +78,19 @@ class Replies:
 
     def _read(self) -> None:
         self._file.seek(0)
-        whole = 0  # bytes of lines that are
-        for number, line in enumerate(self._file, 1):
+        file, whole = io.BufferedReader(self._file), 0  # bytes of lines that are
+        for number, line in enumerate(file, 1):
             try:
                 if not line.endswith(b"\n"):
                     raise ValueError("no end")
                 said = json.loads(line)
                 self._replies[said["request"]] = Reply(**{key: said[key] for key in _KEYS})
             except (ValueError, KeyError, TypeError) as err:
-                if self._file.read(1):
+                if file.read(1):
                     raise RuntimeError(f"{self.path}:{number}: expected a teacher's reply; remove the line, or move the file "
                                        f"away") from err
                 self.torn = len(line)
                 self._file.truncate(whole)
-                return
+                break
             whole += len(line)
+        file.detach()

@@ -78,7 +78,8 @@ class Endpoint:
             if not (key and key.isascii() and key.isprintable() and " " not in key):
                 raise ValueError("the key has characters that no key has: check --key-env or --key-file")
             headers["authorization"] = f"Bearer {key}"
-        self._client = httpx2.Client(headers=headers, timeout=timeout_s, follow_redirects=False)
+        self._client = httpx2.Client(headers=headers, timeout=timeout_s, follow_redirects=False,
+                                     limits=httpx2.Limits(max_connections=None))  # who asks says how many at a time
 
     def stop(self) -> None:
         self._stop.set()
