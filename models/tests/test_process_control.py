@@ -13,8 +13,10 @@ import pytest
 
 from workshop.pair import LANGUAGES, Pair
 from workshop.teachers.catalogue import GENERATORS
-from workshop.teachers.process_control import generator, grinding, out_of_scope, sampling
-from workshop.teachers.process_control.generator import IN_SCOPE, PERSON_SHARE, RATIONALE_LEN_MAX, from_series
+from workshop.teachers.process_control import grinding, out_of_scope, sampling
+from workshop.teachers.process_control.pairs import (
+    DIFFICULTIES, IN_SCOPE, PERSON_SHARE, RATIONALE_LEN_MAX, from_series, in_scope,
+)
 from workshop.teachers.process_control.phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, Chart
 from workshop.teachers.process_control.rationale_check import faults
 from workshop.teachers.process_control.rules import (
@@ -175,7 +177,7 @@ def test_the_answer_follows_from_the_question(pairs):
 def test_every_form_asks_for_the_same(form):
     rng = random.Random(form.name)
     for answer in IN_SCOPE:
-        said = generator.in_scope(rng, answer, 3, form)
+        said = in_scope(rng, answer, 3, form)
         assert solved(said.question) == said.answer == answer.value, said.question
         assert said.kind == form.name and len(said.question) <= QUESTION_LEN_MAX
 
@@ -200,7 +202,7 @@ def test_answers_are_balanced_and_one_of_five_is_for_a_person(pairs):
 
 def test_difficulty_sets_how_many_readings_and_how_near_an_edge(pairs):
     near = {}
-    for difficulty in generator.DIFFICULTIES:
+    for difficulty in DIFFICULTIES:
         series = [pair.reading for pair in pairs if pair.difficulty == difficulty and pair.reading]
         counts = {len(s.readings) for s in series}
         assert counts == ({READINGS_MIN} if difficulty == 1 else set(range(READINGS_MIN, READINGS_MAX + 1)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from . import symbolic
 from .generator import Generator
-from .process_control import generator as process_control
+from .process_control import pairs as process_control
 from .sensor_modes import pairs as sensor_modes
 
 GENERATORS: dict[str, Generator] = {
-    **symbolic.GENERATORS, **process_control.GENERATORS, "sensor-modes": sensor_modes.GENERATOR,
+    "process-control": process_control.GENERATOR, "sensor-modes": sensor_modes.GENERATOR, **symbolic.GENERATORS,
 }

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from ...pair import Pair
 from . import phrasing
-from .generator import from_series
+from .pairs import from_series
 from .rules import TASK_ID, Series
 
 COLUMNS = ("Replicate", "x1", "x2", "x3", "x4", "z1", "z2", "T1", "T2", "T3")

@@ -14,7 +14,7 @@ import random
 from ..generator import Generator, Said
 from . import out_of_scope, phrasing, sampling
 from .phrasing import Chart, Form
-from .rules import READINGS_MAX, READINGS_MIN, RULES, TASK_ID, Answer, Series, impossible, margins, rationale, verdict
+from .rules import READINGS_MAX, READINGS_MIN, RULES, Answer, Series, impossible, margins, rationale, verdict
 
 PERSON_SHARE = 0.2  # of the questions belong to a person
 IN_SCOPE = (Answer.NONE, *RULES)
@@ -53,4 +53,4 @@ def from_series(rng: random.Random, series: Series, form: Form, about: Chart) ->
                 margins=margins(series))
 
 
-GENERATORS = {TASK_ID: Generator(draw, DIFFICULTIES)}
+GENERATOR = Generator(draw, DIFFICULTIES)
