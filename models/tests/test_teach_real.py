@@ -36,9 +36,10 @@ def server(tmp_path_factory):
         pytest.skip("no server to ask: `models/run server` makes one, compiling for six minutes")
     box = subprocess.run([python, "-c", WEIGHTS], check=True, capture_output=True, text=True).stdout.strip()
     log = tmp_path_factory.mktemp("server") / "log"
+    # One thread: two of them spin while they wait for each other, and beside other work take ten times as long.
     with log.open("wb") as file:
         running = subprocess.Popen([python, "-m", "llama_cpp.server", "--model", f"{box}/SmolLM2-135M-Instruct.Q4_1.gguf", "--n_ctx",
-                                    "1024", "--n_threads", "-1", "--verbose", "False", "--api_key", KEY, "--host", "127.0.0.1",
+                                    "1024", "--n_threads", "1", "--n_threads_batch", "1", "--verbose", "False", "--api_key", KEY, "--host", "127.0.0.1",
                                     "--port", "0"],
                                    stdout=file, stderr=file)
     try:
