@@ -396,7 +396,9 @@ def test_a_reply_that_does_not_reach_the_disk_leaves_no_trace(tmp_path, monkeypa
 
 def process(folder, server):
     command_line = [sys.executable, "-m", "workshop", *command(folder, server)]
-    return subprocess.Popen(command_line, cwd=Path(__main__.__file__).parents[1], stderr=subprocess.PIPE, text=True)
+    # A job that a shell runs in the background ignores Ctrl-C, and what it starts would too.
+    return subprocess.Popen(command_line, cwd=Path(__main__.__file__).parents[1], stderr=subprocess.PIPE, text=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def test_killed_in_the_middle_it_goes_on_as_if_nothing_had_been(tmp_path):
