@@ -1,5 +1,5 @@
 """The workshop's command line: `distil` walks all steps, and each step is a command of its own; beside them, teacher pairs are
-generated and checked. Decides nothing itself.
+generated, checked and selected. Decides nothing itself.
 """
 
 from __future__ import annotations
@@ -7,12 +7,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import json
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
-from . import pair_files, steps
+from . import pair_files, selection, steps
+from .selection.report import report, table
 from .tasks import TASKS
 from .teachers.catalogue import GENERATORS
 
@@ -62,6 +64,20 @@ def _check(args: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
+def _select(args: argparse.Namespace) -> int:
+    read = [pair_files.read(*paths).pairs if paths else [] for paths in (args.files, args.against, args.gold)]
+    selected = selection.select(read[0], tests=read[1], gold=read[2], drop_near=args.drop_near, agreement_counts=args.agreement)
+    said = report(selected)
+    print(table(said))
+    if args.report:
+        args.report.parent.mkdir(parents=True, exist_ok=True)
+        args.report.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if bare := [task for task, of in said["tasks"].items() if not of["kept"]]:
+        raise ValueError(f"nothing is left of {', '.join(bare)}; nothing was written to {args.out}")
+    print(f"wrote {pair_files.write(args.out, selected.kept)} of {len(read[0])} pairs to {args.out}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="models/run", description="Distils, measures and packs a student.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -91,6 +107,19 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--against", type=Path, action="append", default=[], metavar="FILE.jsonl",
                        help="test questions, none of which may be among the pairs; repeatable")
     check.set_defaults(run=_check)
+
+    select = commands.add_parser("select", help="keep the teacher pairs worth learning from, and weigh them",
+                                 description=selection.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    select.add_argument("files", type=Path, nargs="+", metavar="FILE.jsonl", help="teacher pairs")
+    select.add_argument("--out", type=Path, required=True, metavar="SELECTED.jsonl", help="where the kept pairs go")
+    select.add_argument("--against", type=Path, action="append", default=[], metavar="TEST.jsonl",
+                        help="test questions, which are left out; repeatable")
+    select.add_argument("--drop-near", action="store_true", help="leave out questions near a test question too")
+    select.add_argument("--gold", type=Path, action="append", default=[], metavar="FILE.jsonl",
+                        help="right answers, matched by question id or text; repeatable (default: what most pairs of a question say)")
+    select.add_argument("--agreement", action="store_true", help="let a question count less where its pairs disagree")
+    select.add_argument("--report", type=Path, metavar="REPORT.json", help="where a report for machines goes")
+    select.set_defaults(run=_select)
     return parser
 
 

@@ -110,11 +110,12 @@ def summary(read: Pairs) -> str:
 def overlaps(train: Iterable[Pair], test: Iterable[Pair]) -> list[tuple[str, str]]:
     """Ids of training pairs whose question is a test question of any task, each with the test question's id. Two questions are
     the same if their letters and digits are, whatever case, width, spaces and signs they are written in."""
-    tests = {_bare(pair.question): pair.id for pair in test}
-    return [(pair.id, tests[bare]) for pair in train if (bare := _bare(pair.question)) in tests]
+    tests = {bare(pair.question): pair.id for pair in test}
+    return [(pair.id, tests[asked]) for pair in train if (asked := bare(pair.question)) in tests]
 
 
-def _bare(question: str) -> str:
+def bare(question: str) -> str:
+    """The question's letters and digits alone."""
     return "".join(c for c in unicodedata.normalize("NFKC", question).casefold() if c.isalnum())
 
 
