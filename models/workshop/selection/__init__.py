@@ -10,11 +10,11 @@ Weight: the pair's own, divided by how many pairs of its question are kept, so t
 agreement; then scaled so that the mean over a task is 1.
 
 Difficulty: steps + characters // 400 + ceil(4 * (1 - agreement)), at least 1. Steps are the equations of a rationale that can be read, or
-its sentences where none can; steps and characters are the low median over the question's kept rationales, since difficulty belongs to
+its sentences where none can, 30 at most; steps and characters are the low median over the question's kept rationales, since difficulty belongs to
 the question.
 
 Copies: of a question's near identical rationales one is kept, and of near identical questions one. Numbers are not masked: a story with
-other numbers is another question, and so is one with another answer, however few words differ.
+other numbers is another question, and so is one with another answer or with words that changed places, however few differ.
 """
 
 # `verdicts` is the flow. It asks `answers` (are two the same, does a rationale arrive at it), `arithmetic` (do its equations hold),

@@ -6,6 +6,7 @@ and gives the same result on every machine and run.
 
 from __future__ import annotations
 
+import difflib
 import re
 import zlib
 from collections import defaultdict
@@ -43,6 +44,17 @@ def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
     return common / (len(one) + len(other) - common)
 
 
+def rearranged(one: str, other: str) -> bool:
+    """Have words of the one text changed places in the other? Who swaps with whom is another question in nearly the same words."""
+    first, second = tokens(one), tokens(other)
+    gone, come = set(), set()
+    for kind, start, end, begin, stop in difflib.SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
+        if kind != "equal":
+            gone.update(first[start:end])
+            come.update(second[begin:stop])
+    return not gone.isdisjoint(second) and not come.isdisjoint(first)
+
+
 class Near:
     """Sets that were added, to be searched for those near another one."""
 
@@ -50,9 +62,6 @@ class Near:
         self.threshold = threshold
         self._sets: list[tuple[Hashable, frozenset[int]]] = []
         self._buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-
-    def __len__(self) -> int:
-        return len(self._sets)
 
     def add(self, name: Hashable, items: frozenset[int]) -> None:
         for key in _keys(items):

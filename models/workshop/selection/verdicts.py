@@ -24,6 +24,7 @@ RATIONALES_NEAR_MAX = 1  # near copies of a rationale kept a question: a second 
 QUESTIONS_NEAR_MAX = 1  # near copies of a question kept over all tasks: a second one is the same lesson at twice its weight
 NEAR = 0.8  # Jaccard over stretches of three tokens; for test questions over single tokens, as near copies are commonly counted
 LENGTH_STEP = 400  # characters that count as one more step; a sentence with an equation has about 60, so few reach it by that alone
+STEPS_MAX = 30  # a rationale with more equations or sentences goes in circles
 DISAGREEMENT_STEPS = 4  # steps that a question is harder when hardly any rationale arrives at its answer
 
 # In the order in which they are looked at: what spares work and what weighs most first, copies last, so that a sound copy stays when an
@@ -169,8 +170,7 @@ def _fault(pair: Pair, concluded: Conclusion) -> str | None:
 
 
 def _drop_copies(questions: dict[tuple[str, str], list[Pair]], dropped: dict[str, str]) -> None:
-    """Keeps the first ones. Numbers are not masked, and must be the same ones in the same order: a story with other numbers is another
-    question, and so is one whose answer is another, however few words differ."""
+    """Keeps the first ones. Numbers are not masked, and must be the same ones in the same order."""
     known: dict[tuple[object, ...], near.Near] = defaultdict(lambda: near.Near(NEAR))
     for of in tqdm(questions.values(), "copies", unit="question", mininterval=1, disable=None):
         alive = [pair for pair in of if pair.id not in dropped]
@@ -191,9 +191,9 @@ def _drop_copies(questions: dict[tuple[str, str], list[Pair]], dropped: dict[str
 def _cap(known: near.Near, text: str, most: int) -> bool:
     """Adds a text unless `most` like it are known."""
     items = near.shingles(text)
-    if sum(1 for _ in known.like(items)) >= most:
+    if sum(not near.rearranged(str(other), text) for other, _ in known.like(items)) >= most:
         return False
-    known.add(len(known), items)
+    known.add(text, items)
     return True
 
 
@@ -214,4 +214,4 @@ def _difficulty(of: list[Pair], agreement: float) -> int:
 
 
 def _steps(rationale: str) -> int:
-    return sum(1 for _ in arithmetic.equations(rationale)) or len(answers.sentences(rationale))
+    return min(STEPS_MAX, sum(1 for _ in arithmetic.equations(rationale)) or len(answers.sentences(rationale)))
