@@ -1,5 +1,5 @@
 """The workshop's command line: `distil` walks all steps, and each step is a command of its own; beside them, teacher pairs are
-generated, asked of a teacher and checked. Decides nothing itself.
+generated, asked of a teacher, checked and selected. Decides nothing itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from . import pair_files, steps
+from . import pair_files, selection, steps
+from .selection import report as selection_report
 from .tasks import TASKS
 from .teachers.catalogue import GENERATORS
 from .teachers.endpoint.client import Endpoint
@@ -124,6 +125,20 @@ def _table(args: argparse.Namespace) -> int:
     return 0
 
 
+def _select(args: argparse.Namespace) -> int:
+    read = [pair_files.read(*paths).pairs if paths else [] for paths in (args.files, args.against, args.gold)]
+    selected = selection.select(read[0], tests=read[1], gold=read[2], drop_near=args.drop_near, agreement_counts=args.agreement)
+    said = selection_report.report(selected)
+    print(selection_report.table(said))
+    if args.report:
+        args.report.parent.mkdir(parents=True, exist_ok=True)
+        args.report.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if emptied := [task for task, of in said["tasks"].items() if not of["kept"]]:
+        raise ValueError(f"nothing is left of {', '.join(emptied)}; nothing was written to {args.out}")
+    print(f"wrote {pair_files.write(args.out, selected.kept)} of {len(read[0])} pairs to {args.out}")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="models/run", description="Distils, measures and packs a student.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -197,6 +212,19 @@ def _parser() -> argparse.ArgumentParser:
     table = commands.add_parser("table", help="collect the trials of a study", description="Writes table.md and table.json.")
     table.add_argument("folder", type=Path, metavar="DIR", help="what `study` wrote")
     table.set_defaults(run=_table)
+
+    select = commands.add_parser("select", help="keep the teacher pairs worth learning from, and weigh them",
+                                 description=selection.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    select.add_argument("files", type=Path, nargs="+", metavar="FILE.jsonl", help="teacher pairs")
+    select.add_argument("--out", type=Path, required=True, metavar="SELECTED.jsonl", help="where the kept pairs go")
+    select.add_argument("--against", type=Path, action="append", default=[], metavar="TEST.jsonl",
+                        help="test questions, which are left out; repeatable")
+    select.add_argument("--drop-near", action="store_true", help="leave out questions near a test question too")
+    select.add_argument("--gold", type=Path, action="append", default=[], metavar="FILE.jsonl",
+                        help="right answers, matched by question id or text; repeatable (default: what most pairs of a question say)")
+    select.add_argument("--agreement", action="store_true", help="let a question count less where its pairs disagree")
+    select.add_argument("--report", type=Path, metavar="REPORT.json", help="where a report for machines goes")
+    select.set_defaults(run=_select)
     return parser
 
 
