@@ -131,6 +131,8 @@ NUMBERS, PLACES = ("10 kg", "12 kg", "15 kg"), ("door", "opening doors", "house"
     ("onok", None, 'Therefore, the result is "onno".', CONTRADICTS),
     ("onok", None, 'They give "onok". The first was "Elsa".', SILENT),
     ("onok", None, "Join the letters.", SILENT),
+    ("onok", None, "Joined: onno", CONTRADICTS),
+    ("ASK", None, "Read speed 1392, torque ?. Not given: torque.", SILENT),
     ("74", None, None, SILENT),
 ])
 def test_where_a_rationale_arrives(answer, choices, rationale, concluded):
@@ -235,14 +237,14 @@ def test_test_questions_go_and_near_ones_on_wish():
     assert why(selection.select(pairs, tests=tests, drop_near=True))["b-1"] == verdicts.NEAR_TEST
 
 
-def test_copies_are_capped_and_other_numbers_answers_and_places_are_no_copies():
+def test_copies_are_capped_and_other_numbers_answers_places_and_difficulties_are_no_copies():
     said = ("Three friends stand around the table and play with balls of three colours. Otto has the red one, Tamar has the blue one, and"
             " Greta has the green one. When the bell rings for the first time, {} and Greta swap what they have. In round {}, who has it?")
     asked = [said.format("Otto", 7), said.format("Otto", 7).replace("who", "so who"), said.format("Otto", 8), said.format("Tamar", 7),
-             said.format("Otto", 7)]
+             said.format("Otto", 7), said.format("Otto", 7)]
     assert all(near.jaccard(near.shingles(asked[0]), near.shingles(other)) >= verdicts.NEAR for other in asked)
-    pairs = [pair(f"{at}-1", question, "no" if at == 4 else "yes") for at, question in enumerate(asked)]
-    assert why(selection.select(pairs)) == {"0-1": None, "1-1": verdicts.SAME_QUESTION, "2-1": None, "3-1": None, "4-1": None}
+    pairs = [pair(f"{at}-1", question, "no" if at == 4 else "yes", difficulty=2 if at == 5 else 1) for at, question in enumerate(asked)]
+    assert why(selection.select(pairs)) == {f"{at}-1": verdicts.SAME_QUESTION if at == 1 else None for at in range(6)}
 
     told = "First there were five of them on the bench, then three more came, so that 5 + 3 = 8 lie there now."
     pairs = [pair("a-1", rationale=told), pair("a-2", rationale=told.replace("now", "today")), pair("a-3"), pair("a-4"),

@@ -14,7 +14,8 @@ its sentences where none can, 30 at most; steps and characters are the low media
 the question.
 
 Copies: of a question's near identical rationales one is kept, and of near identical questions one. Numbers are not masked: a story with
-other numbers is another question, and so is one with another answer or with words that changed places, however few differ.
+other numbers is another question, and so is one with another answer, another given difficulty or words that changed places, however few
+words differ.
 """
 
 # `verdicts` is the flow. It asks `answers` (are two the same, does a rationale arrive at it), `arithmetic` (do its equations hold),

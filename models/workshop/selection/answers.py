@@ -36,6 +36,7 @@ _DATE_NUMBERS = re.compile(r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b")
 _YES_NO = re.compile(r"answer (?:to .{0,80} )?(?:is|would be|must be):? *[\"“]?(yes|no)\b(?! \w)|^[\"“]?(?:(?:so|therefore|thus|hence),? )?(yes|no)[,.]"
                      r"|^(yes|no)[.!]?$|答えは「?(はい|いいえ)", re.I)
 _ENDS_IN_WORD = re.compile(r"(?:[\"“「]([^\s\"“”「」]+?)\.?[\"”」]|: (\w+))\W*$")
+_RESULT = re.compile(r"\b(?:result|answer|together|join|concatenat|we get)|答え|つなげ", re.I)  # "Not given: torque." ends in a word, too
 
 
 class Conclusion(enum.Enum):
@@ -182,9 +183,8 @@ def _text(wanted: str, said: list[str]) -> Conclusion:
     if folded in last or _letters(folded) in re.findall(r"\w+", _spelt(last)):
         return Conclusion.IMPLIES
     ends = _ENDS_IN_WORD.search(said[-1])
-    if ends is None or " " in folded or any(folded in sentence.casefold() or folded in _spelt(sentence.casefold()) for sentence in said):
-        return Conclusion.SILENT
-    return Conclusion.CONTRADICTS
+    stated = any(folded in text or folded in _spelt(text) for text in (sentence.casefold() for sentence in said))
+    return Conclusion.CONTRADICTS if ends and _RESULT.search(said[-1]) and not stated else Conclusion.SILENT
 
 
 def _letters(text: str) -> str:

@@ -183,7 +183,7 @@ def _drop_copies(questions: dict[tuple[str, str], list[Pair]], dropped: dict[str
         if alive:
             first = alive[0]
             answer = first.choices[ord(first.answer) - ord("A")] if first.choices else first.answer
-            same = (near.numbers(first.question), answer.strip().lower())
+            same = (near.numbers(first.question), answer.strip().lower(), first.difficulty)
             if not _cap(known[same], first.question, QUESTIONS_NEAR_MAX):
                 dropped.update((pair.id, SAME_QUESTION) for pair in alive)
 
