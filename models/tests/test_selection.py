@@ -1,5 +1,5 @@
-"""Selection before distilling: what each check says on both sides of its line, weights and difficulties worked out by hand, counts that
-add up.
+"""Selection before distilling: what each check says on both sides of its line, weights and difficulties worked out by hand,
+counts that add up.
 """
 
 import json
@@ -82,8 +82,8 @@ def test_equations_are_recomputed_where_they_can_be_read(rationale, judged):
 
 @pytest.mark.parametrize(("one", "other", "same"), [
     ("1,234", "1234.0", True), ("1.333333", "1.3333333", True), ("1.33", "1.333", False), ("-5", "5", False),
-    ("B", "b", True), ("B", "C", False), ("Yes", "yes", True), ("yes", "no", False), ("naae", "NAAE ", True), ("naae", "naea", False),
-    ("12/4", "3", False),
+    ("B", "b", True), ("B", "C", False), ("Yes", "yes", True), ("yes", "no", False), ("naae", "NAAE ", True),
+    ("naae", "naea", False), ("12/4", "3", False),
 ])
 def test_answers_are_compared_as_the_tasks_score_them(one, other, same):
     assert answers.same(one, other) is same
@@ -131,6 +131,8 @@ NUMBERS, PLACES = ("10 kg", "12 kg", "15 kg"), ("door", "opening doors", "house"
     ("onok", None, 'Therefore, the result is "onno".', CONTRADICTS),
     ("onok", None, 'They give "onok". The first was "Elsa".', SILENT),
     ("onok", None, "Join the letters.", SILENT),
+    ("onok", None, "Joined: onno", CONTRADICTS),
+    ("ASK", None, "Read speed 1392, torque ?. Not given: torque.", SILENT),
     ("74", None, None, SILENT),
 ])
 def test_where_a_rationale_arrives(answer, choices, rationale, concluded):
@@ -193,13 +195,15 @@ def test_a_rationale_that_was_cut_off(rationale, concluded, cut):
 
 def test_near_copies_are_found_among_many_and_no_others():
     known = near.Near(0.8)
-    texts = [f"Bin {at} holds {at * 7} bolts, and another {at * 3} lie on bench number {at + 1} beside the press." for at in range(500)]
+    texts = [f"Bin {at} holds {at * 7} bolts, and another {at * 3} lie on bench number {at + 1} beside the press."
+             for at in range(500)]
     for text in texts:
         known.add(text, near.shingles(text, 1))
     for text in texts[::50]:
         said = near.shingles(text + " Please", 1)
-        assert [(name, alike) for name, alike in known.like(said)][:1] or pytest.fail(text)
-        assert {name for name, _ in known.like(said)} <= {name for name in texts if near.jaccard(said, near.shingles(name, 1)) >= 0.8}
+        found = [name for name, _ in known.like(said)]
+        assert text in found
+        assert all(near.jaccard(said, near.shingles(name, 1)) >= 0.8 for name in found)
     assert near.shingles("A b, c") == {zlib.crc32(b"a b c")}  # the same in every process
     assert near.jaccard(near.shingles("a b c d", 1), near.shingles("a b c e", 1)) == 3 / 5
     assert near.tokens("Air 298.1 K、部品") == ["air", "298.1", "k", "部", "品"]
@@ -235,14 +239,16 @@ def test_test_questions_go_and_near_ones_on_wish():
     assert why(selection.select(pairs, tests=tests, drop_near=True))["b-1"] == verdicts.NEAR_TEST
 
 
-def test_copies_are_capped_and_other_numbers_answers_and_places_are_no_copies():
-    said = ("Three friends stand around the table and play with balls of three colours. Otto has the red one, Tamar has the blue one, and"
-            " Greta has the green one. When the bell rings for the first time, {} and Greta swap what they have. In round {}, who has it?")
-    asked = [said.format("Otto", 7), said.format("Otto", 7).replace("who", "so who"), said.format("Otto", 8), said.format("Tamar", 7),
-             said.format("Otto", 7)]
+def test_copies_are_capped_and_other_numbers_answers_places_and_difficulties_are_no_copies():
+    said = ("Three friends stand around the table and play with balls of three colours. Otto has the red one, Tamar has the blue "
+            "one, and Greta has the green one. When the bell rings for the first time, {} and Greta swap what they have. "
+            "In round {}, who has it?").format
+    asked = [said("Otto", 7), said("Otto", 7).replace("who", "so who"), said("Otto", 8), said("Tamar", 7), said("Otto", 7),
+             said("Otto", 7)]
     assert all(near.jaccard(near.shingles(asked[0]), near.shingles(other)) >= verdicts.NEAR for other in asked)
-    pairs = [pair(f"{at}-1", question, "no" if at == 4 else "yes") for at, question in enumerate(asked)]
-    assert why(selection.select(pairs)) == {"0-1": None, "1-1": verdicts.SAME_QUESTION, "2-1": None, "3-1": None, "4-1": None}
+    pairs = [pair(f"{at}-1", question, "no" if at == 4 else "yes", difficulty=2 if at == 5 else 1)
+             for at, question in enumerate(asked)]
+    assert why(selection.select(pairs)) == {f"{at}-1": verdicts.SAME_QUESTION if at == 1 else None for at in range(6)}
 
     told = "First there were five of them on the bench, then three more came, so that 5 + 3 = 8 lie there now."
     pairs = [pair("a-1", rationale=told), pair("a-2", rationale=told.replace("now", "today")), pair("a-3"), pair("a-4"),
@@ -252,7 +258,8 @@ def test_copies_are_capped_and_other_numbers_answers_and_places_are_no_copies():
 
 def test_weights_by_hand():
     pairs = [
-        pair("a-1", "One?", "8", "It is 8.", weight=2), pair("a-2", "One?", "8", "Surely 8."), pair("a-3", "One?", "9", "It is 9."),
+        pair("a-1", "One?", "8", "It is 8.", weight=2), pair("a-2", "One?", "8", "Surely 8."),
+        pair("a-3", "One?", "9", "It is 9."),
         pair("b-1", "Two?", "8", "Here it is 8."),
         pair("c-1", "Three?", "8", "It makes 8.", task="u", weight=5),
     ]
@@ -273,11 +280,13 @@ def test_difficulty_by_hand():
         pair("given-1", "3?", rationale=steps, difficulty=1),
         pair("nothing-1", "4?"),
         pair("long-1", "5?", rationale=padded),
-        pair("doubt-1", "6?", rationale="It is 8."), pair("doubt-2", "6?", rationale=steps), pair("doubt-3", "6?", "9", "It is 9."),
+        pair("doubt-1", "6?", rationale="It is 8."), pair("doubt-2", "6?", rationale=steps),
+        pair("doubt-3", "6?", "9", "It is 9."),
         pair("circles-1", "7?", rationale="So 4 + 4 = 8. " * 40),
     ]
     assert 800 < len(padded) < 1200 and 400 < len(pairs[-1].rationale) < 800
-    # long: 12 sentences and 2 for its length. doubt: the lower of 1 and 3 steps, and ceil(4 / 3) for a third that disagrees. circles: 30 + 1.
+    # long: 12 sentences and 2 for its length. doubt: the lower of 1 and 3 steps, and ceil(4 / 3) for a third that disagrees.
+    # circles: 30 and 1 for its length.
     assert {kept.asked: kept.difficulty for kept in selection.select(pairs).kept} == {
         "equations": 3, "sentences": 3, "given": 1, "nothing": 1, "long": 14, "doubt": 3, "circles": 31}
 

@@ -221,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
                         help="test questions, which are left out; repeatable")
     select.add_argument("--drop-near", action="store_true", help="leave out questions near a test question too")
     select.add_argument("--gold", type=Path, action="append", default=[], metavar="FILE.jsonl",
-                        help="right answers, matched by question id or text; repeatable (default: what most pairs of a question say)")
+                        help="right answers, by question id or text; repeatable (default: what most pairs of a question say)")
     select.add_argument("--agreement", action="store_true", help="let a question count less where its pairs disagree")
     select.add_argument("--report", type=Path, metavar="REPORT.json", help="where a report for machines goes")
     select.set_defaults(run=_select)

@@ -1,7 +1,8 @@
-"""Answers as the tasks score them, and whether a rationale arrives at its answer. Knows no task by name: an answer is a choice's letter,
-yes or no, a number, or another text.
+"""Answers as the tasks score them, and whether a rationale arrives at its answer. Knows no task by name: an answer is a
+choice's letter, yes or no, a number, or another text.
 
-Says `CONTRADICTS` only where the rationale plainly concludes something else; where it states nothing that can be read, it is `SILENT`.
+Says `CONTRADICTS` only where the rationale plainly concludes something else; where it states nothing that can be read, it is
+`SILENT`.
 """
 
 from __future__ import annotations
@@ -19,23 +20,29 @@ TOLERANCE = Decimal("1e-6")  # of two numbers that are the same answer
 
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\w.])-?\.\d+")
 _FRACTION = re.compile(r"(?<![\w./])(\d+)/(\d+)(?![\w/])")
-_WORDS = {word: Decimal(at) for at, word in enumerate(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
-    "twenty".split())} | {"none": Decimal(0), "once": Decimal(1), "twice": Decimal(2), "half": Decimal("0.5"), "dozen": Decimal(12)}
+_WORDS = {word: Decimal(at) for at, word in enumerate("""
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+    nineteen twenty""".split())}
+_WORDS |= {"none": Decimal(0), "once": Decimal(1), "twice": Decimal(2), "half": Decimal("0.5"), "dozen": Decimal(12)}
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')]*\s+(?!\d+\s*$)|(?<=[。！？])|\n+")
 _SUMS_UP = re.compile(r"\b(?:therefore|thus|hence|finally|answer|in conclusion|at the end|in the end)\b|答え|よって|したがって|最後", re.I)
 _ANSWER_IS = re.compile(r"\banswer is\b|答えは", re.I)
 _LISTED = re.compile(r"^\W*[A-Z]\) ")  # "(F) 10/13/1923": choices that are gone through
 _UNFINISHED = re.compile(r"[\d)] *[-+*/x×÷] *[$(\d]")  # "= 1,800 + 600": a sum that nobody has added up
 CONTRARY_LETTERS_MIN = 3  # of a choice's text, to be known for a conclusion: "x" stands in every second equation
-_DENIES = re.compile(r"\b(?:not|no|never|incorrect|wrong|false|rather|instead|neither|nor|cannot|unlike|except)\b|n't|ない|ません", re.I)
+_DENIES = re.compile(
+    r"\b(?:not|no|never|incorrect|wrong|false|rather|instead|neither|nor|cannot|unlike|except)\b|n't|ない|ません", re.I)
 _LETTER = re.compile(r"\(([A-Z])\)|\b(?:[Aa]nswer|[Oo]ption|[Cc]hoice)(?: is|:)? *\(?([A-Z])(?![\w'’]| [a-z])")
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _DATE = re.compile(rf"\b({'|'.join(_MONTHS)})[a-z]*\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}})\b", re.I)
 _DATE_NUMBERS = re.compile(r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b")
-_YES_NO = re.compile(r"answer (?:to .{0,80} )?(?:is|would be|must be):? *[\"“]?(yes|no)\b(?! \w)|^[\"“]?(?:(?:so|therefore|thus|hence),? )?(yes|no)[,.]"
-                     r"|^(yes|no)[.!]?$|答えは「?(はい|いいえ)", re.I)
+_YES_NO = re.compile(r"""
+    answer\ (?:to\ .{0,80}\ )?(?:is|would\ be|must\ be):?\ *["“]?(yes|no)\b(?!\ \w)
+  | ^["“]?(?:(?:so|therefore|thus|hence),?\ )?(yes|no)[,.] | ^(yes|no)[.!]?$ | 答えは「?(はい|いいえ)
+""", re.I | re.X)
 _ENDS_IN_WORD = re.compile(r"(?:[\"“「]([^\s\"“”「」]+?)\.?[\"”」]|: (\w+))\W*$")
+# "Not given: torque." ends in a word, too.
+_RESULT = re.compile(r"\b(?:result|answer|together|join|concatenat|we get)|答え|つなげ", re.I)
 
 
 class Conclusion(enum.Enum):
@@ -139,8 +146,8 @@ def _choice(pair: Pair, said: list[str]) -> Conclusion:
 
 
 def _named(choices: list[str], sentence: str) -> set[int]:
-    """Choices that a sentence names: a number where the sentence arrives, behind its last equals sign, any other text anywhere. A choice
-    that is only named within the words of a longer one is not."""
+    """Choices that a sentence names: a number where the sentence arrives, behind its last equals sign, any other text anywhere.
+    A choice that is only named within the words of a longer one is not."""
     folded, numbers = sentence.casefold(), None
     named, spans = set(), {}
     for at, choice in enumerate(choices):
@@ -153,7 +160,8 @@ def _named(choices: list[str], sentence: str) -> set[int]:
             spans[at] = [found.span() for found in re.finditer(before + re.escape(choice) + after, folded)]
     every = [span for found in spans.values() for span in found]
     named.update(at for at, found in spans.items() if any(
-        not any(start <= first and last <= end and (first, last) != (start, end) for start, end in every) for first, last in found))
+        not any(start <= first and last <= end and (first, last) != (start, end) for start, end in every)
+        for first, last in found))
     return named
 
 
@@ -182,9 +190,8 @@ def _text(wanted: str, said: list[str]) -> Conclusion:
     if folded in last or _letters(folded) in re.findall(r"\w+", _spelt(last)):
         return Conclusion.IMPLIES
     ends = _ENDS_IN_WORD.search(said[-1])
-    if ends is None or " " in folded or any(folded in sentence.casefold() or folded in _spelt(sentence.casefold()) for sentence in said):
-        return Conclusion.SILENT
-    return Conclusion.CONTRADICTS
+    stated = any(folded in text or folded in _spelt(text) for text in (sentence.casefold() for sentence in said))
+    return Conclusion.CONTRADICTS if ends and _RESULT.search(said[-1]) and not stated else Conclusion.SILENT
 
 
 def _letters(text: str) -> str:

@@ -1,4 +1,5 @@
-"""Recomputes the equations of a rationale: calculator marks `<<6*7=42>>`, and plain ones such as "$5 x 3 = $15" or "10% of 50 = 5".
+"""Recomputes the equations of a rationale: calculator marks `<<6*7=42>>`, and plain ones such as "$5 x 3 = $15" or "10% of 50 =
+5".
 
 Judges only what it can read whole; an equation with a unit, a letter, a power or a date in it is passed over, never guessed.
 Decimal through the calculator, never binary floating point.
@@ -15,15 +16,21 @@ from .. import calculator
 
 DECIMALS = 12  # of a recomputed value: more than anybody writes, few enough for the calculator's 28 digits
 ROUNDED_DECIMALS = 2  # a factor written with so many may stand for a longer one: 0.33 * 300 = 100
-CONVERSIONS = frozenset(map(Decimal, (7, 12, 24, 60, 100, 365, 1000, 3600)))  # a result off by one of these changed its unit: 4 * 25 = $1
+# A result off by one of these has changed its unit: 4 * 25 = $1.
+CONVERSIONS = frozenset(map(Decimal, (7, 12, 24, 60, 100, 365, 1000, 3600)))
 
-# Words after which a number belongs to something that was not read: "twice 3 + 4", "5 more than 3 * 2".
-_OPENS = frozenset("of times plus minus by over twice thrice half double triple log sqrt root sin cos tan than from mod squared and or "
-                   "per into to less more subtract subtracting add adding dividing multiplying quarter third thirds "
-                   "week weeks day days month months year years step steps".split())  # "weeks 1-2 = 96 - 70"
+# Words after which a number belongs to something that was not read: "twice 3 + 4", "5 more than 3 * 2", "weeks 1-2 = 96 - 70".
+_OPENS = frozenset("""
+    of times plus minus by over twice thrice half double triple quarter third thirds log sqrt root sin cos tan mod squared
+    than from and or per into to less more add adding subtract subtracting subtracted multiplying dividing
+    week weeks day days month months year years step steps
+""".split())
 # Words that make the number before them another one: "3 dozen", "3 remainder 1", "3 and 1/3".
-_GOES_ON = frozenset("dozen dozens hundred hundreds thousand thousands million millions billion percent remainder remaining squared "
-                     "cubed halves thirds quarters fifths times plus minus divided multiplied over mod and or with left more less of pairs pair cents per".split())
+_GOES_ON = frozenset("""
+    dozen dozens hundred hundreds thousand thousands million millions billion percent cents pair pairs
+    halves thirds quarters fifths squared cubed remainder remaining left
+    times plus minus divided multiplied over mod and or with more less of per
+""".split())
 
 _MARK = re.compile(r"<<([^<>]*)>>")
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?|\.\d++"
@@ -84,8 +91,9 @@ def _runs(text: str) -> Iterator[list[str]]:
             continue
         if any(kind == "equals" for kind, _ in run) and _opens(before) and _closes(kind, said, text, token):
             yield _sides(run)
-        apart = token is not None and text[token.end() : token.end() + 1].isspace() and not (said == ":" and run)  # "3 : 4" is a ratio
-        before, run = (kind, said, apart), []
+        ratio = said == ":" and run  # "3 : 4"
+        before = (kind, said, token is not None and text[token.end() : token.end() + 1].isspace() and not ratio)
+        run = []
 
 
 def _opens(before: tuple[str, str, bool] | None) -> bool:
@@ -178,7 +186,8 @@ def _holds(left: str, value: Decimal, right: str, said: Decimal) -> bool:
     if not _plain(right) and "." in left + right:  # 1/3 * 300 = 0.33 * 300
         return off <= abs(value) / 50
     if "*" in left or "/" in left:
-        factors = [Decimal(number) for number in re.findall(r"\d*\.\d+", left) if len(number.partition(".")[2]) >= ROUNDED_DECIMALS]
-        slack = max((Decimal(1).scaleb(number.as_tuple().exponent) / 2 / number for number in factors if number), default=Decimal(0))
+        factors = [Decimal(factor) for factor in re.findall(r"\d*\.\d+", left)]
+        slack = max((Decimal(1).scaleb(factor.as_tuple().exponent) / 2 / factor for factor in factors
+                     if factor and -factor.as_tuple().exponent >= ROUNDED_DECIMALS), default=Decimal(0))
         return off <= abs(value) * slack + (unit if value % unit else 0)
     return False

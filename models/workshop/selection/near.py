@@ -1,7 +1,7 @@
 """Finds near copies among many texts: MinHash proposes, exact Jaccard over the shingles decides.
 
-Forty lines of numpy instead of a dependency: datasketch would bring scipy, and we check every candidate exactly anyway. Keeps no text,
-and gives the same result on every machine and run.
+Forty lines of numpy instead of a dependency: datasketch would bring scipy, and we check every candidate exactly anyway. Keeps
+no text, and gives the same result on every machine and run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import difflib
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -45,7 +45,8 @@ def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
 
 
 def rearranged(one: str, other: str) -> bool:
-    """Have words of the one text changed places in the other? Who swaps with whom is another question in nearly the same words."""
+    """Have words of the one text changed places in the other? Who swaps with whom is another question in nearly the same
+    words."""
     first, second = tokens(one), tokens(other)
     gone, come = set(), set()
     for kind, start, end, begin, stop in difflib.SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
@@ -60,15 +61,15 @@ class Near:
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
-        self._sets: list[tuple[Hashable, frozenset[int]]] = []
+        self._sets: list[tuple[str, frozenset[int]]] = []
         self._buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
 
-    def add(self, name: Hashable, items: frozenset[int]) -> None:
+    def add(self, name: str, items: frozenset[int]) -> None:
         for key in _keys(items):
             self._buckets[key].append(len(self._sets))
         self._sets.append((name, items))
 
-    def like(self, items: frozenset[int]) -> Iterator[tuple[Hashable, float]]:
+    def like(self, items: frozenset[int]) -> Iterator[tuple[str, float]]:
         """Names of the sets at least `threshold` alike, in the order in which they were added."""
         for at in sorted({at for key in _keys(items) for at in self._buckets.get(key, ())}):
             name, others = self._sets[at]

@@ -1,4 +1,5 @@
-"""What can be wrong with a rationale as a text: no words, another language, cut off, written with the answer in view. Judges no reasoning.
+"""What can be wrong with a rationale as a text: no words, another language, cut off, written with the answer in view. Judges no
+reasoning.
 
 Each check says yes only where it is sure: a check that drops sound rationales is worse than none.
 """
@@ -23,15 +24,16 @@ _LEAKS = re.compile(rf"""
   | \b(?:given|provided|expected|stated|supplied)\ (?:correct\ |right\ )?answer\b{_NO_PART}
   | \banswer\ (?:given|provided|stated)\ (?:is|as|in\ the)\b
   | \b(?:question|problem|prompt)\ (?:states|says|gives|tells\ us)\ (?:that\ )?the\ (?:correct\ |right\ )?answer\b
-  | \b(?:since|as|because|but|although|however,?)\ (?:we\ (?:know|are\ told)\ (?:that\ )?)?the\ (?:correct|right)\ answer\ is\ (?-i:\(?[A-Z]\b|[$\d])
+  | \b(?:since|as|because|but|although|however,?)\ (?:we\ (?:know|are\ told)\ (?:that\ )?)?
+    the\ (?:correct|right)\ answer\ is\ (?-i:\(?[A-Z]\b|[$\d])
   | \banswer\ key\b | \bground[ -]truth\b | \bgold\ (?:answer|label)\b
   | 答え(?:は|が).{{0,12}}(?:と与えられ|として与えられ|と示され) | 正解(?:は|が).{{0,12}}(?:とされ|と与えられ|と書かれ|と示され) | 与えられた(?:答え|正解)
 """, re.IGNORECASE | re.VERBOSE)
 _FAULTS = re.compile(r"""
     \b(?:mistake|error|typo|mistakes|errors)\ in\ the\ (?:question|problem|answer|options|choices|given)\b
-  | \b(?:question|problem)(?:\ statement)?\ (?:is|seems|appears\ to\ be|must\ be|may\ be)\ (?:wrong|incorrect|flawed|faulty|ambiguous)\b
-  | \b(?:not|none)\ (?:(?:present|listed|available|one|given)\ )?(?:in|among|of|an?)\ (?:any\ of\ )?(?:the\ )?(?:given\ |provided\ |available\ )?
-    (?:answer\ (?:choices?|options?)|(?:choices|options))\b
+  | \b(?:question|problem)(?:\ statement)?\ (?:is|seems|appears\ to\ be|must\ be|may\ be)\ (?:wrong|incorrect|flawed|faulty)\b
+  | \b(?:not|none)\ (?:(?:present|listed|available|one|given)\ )?(?:in|among|of|an?)\ (?:any\ of\ )?(?:the\ )?
+    (?:given\ |provided\ |available\ )?(?:answer\ (?:choices?|options?)|(?:choices|options))\b
   | \banswer\ (?:choices|options)\ (?:do\ not|don't|does\ not|doesn't|are\ not|aren't)\b
   | \b(?:answer|result|this|that|solution)\ is\ (?:incorrect|wrong)\.\s
   | 問題(?:文)?に(?:誤り|間違い) | 選択肢に(?:は)?(?:ない|ありません|含まれ(?:てい)?ない)
@@ -64,15 +66,16 @@ def other_language(pair: Pair) -> bool:
 
 
 def cut_off(pair: Pair, concluded: Conclusion) -> bool:
-    """Stops in mid-sentence: with a word or sign that needs a next one, or long, in sentences, and without the last one's end. One that
-    has arrived at its answer has said what it had to."""
+    """Stops in mid-sentence: with a word or sign that needs a next one, or long, in sentences, and without the last one's end.
+    One that has arrived at its answer has said what it had to."""
     text = (pair.rationale or "").rstrip()
     if text.rfind("<<") > text.rfind(">>") or _DANGLES.search(text):
         return True
     if concluded is Conclusion.IMPLIES or len(text) < CUT_CHARACTERS_MIN or not (text[-1:].isalpha() or text[-1:] in ",、"):
         return False
     lines = [line for line in text.splitlines() if line.strip()]
-    others = sentences(lines[-1])[:-1] or lines[:-1]  # whoever ends no line with a full stop has not been cut for lacking the last
+    # Whoever ends no other line with a full stop is not cut off for lacking the last one.
+    others = sentences(lines[-1])[:-1] or lines[:-1]
     return sum(_ENDS.search(other) is not None for other in others) * 2 > len(others)
 
 

@@ -30,7 +30,8 @@ def report(selection: Selection) -> dict[str, Any]:
             "weights": {"min": min(weights), "mean": sum(weights) / len(weights), "max": max(weights)} if weights else None,
             "difficulty": {str(steps): count for steps, count in sorted(Counter(pair.difficulty for pair in kept).items())},
         }
-    near = [{"task": found.task, "question": found.asked, "test": found.test, "jaccard": found.jaccard} for found in selection.near_tests]
+    near = [{"task": found.task, "question": found.asked, "test": found.test, "jaccard": found.jaccard}
+            for found in selection.near_tests]
     return {"tasks": tasks, "near_tests": near}
 
 
@@ -39,7 +40,8 @@ def table(report: dict[str, Any]) -> str:
     for task, said in report["tasks"].items():
         weights = "{min:.3f} / {mean:.3f} / {max:.3f}".format(**said["weights"]) if said["weights"] else "-"
         steps = " ".join(f"{step}:{count}" for step, count in said["difficulty"].items()) or "-"
-        lines.append(f"{task:28} {said['read']:6} {said['kept']:6} {said['questions']:10} {said['near_test']:12}  {weights:>23}  {steps}")
+        lines.append(f"{task:28} {said['read']:6} {said['kept']:6} {said['questions']:10} {said['near_test']:12}"
+                     f"  {weights:>23}  {steps}")
     lines += ["", "dropped                            pairs  task                          for example"]
     for reason in REASONS:
         lines += [f"{reason:32} {count:7}  {task:28}  {', '.join(said['examples'][reason][:2])}"

@@ -1,7 +1,7 @@
 """From pairs to the pairs worth learning from: a verdict on each, then weight and difficulty for the kept ones.
 
-Keeps the pairs' order and their texts. Never overwrites a difficulty that the file gives, and never looks at a test question but to leave
-it out.
+Keeps the pairs' order and their texts. Never overwrites a difficulty that the file gives, and never looks at a test question
+but to leave it out.
 """
 
 from __future__ import annotations
@@ -23,19 +23,31 @@ from .answers import Conclusion
 RATIONALES_NEAR_MAX = 1  # near copies of a rationale kept a question: a second one teaches the same words again
 QUESTIONS_NEAR_MAX = 1  # near copies of a question kept over all tasks: a second one is the same lesson at twice its weight
 NEAR = 0.8  # Jaccard over stretches of three tokens; for test questions over single tokens, as near copies are commonly counted
-LENGTH_STEP = 400  # characters that count as one more step; a sentence with an equation has about 60, so few reach it by that alone
+LENGTH_STEP = 400  # characters that count as one more step; a sentence with an equation has about 60
 STEPS_MAX = 30  # a rationale with more equations or sentences goes in circles
 DISAGREEMENT_STEPS = 4  # steps that a question is harder when hardly any rationale arrives at its answer
 
-# In the order in which they are looked at: what spares work and what weighs most first, copies last, so that a sound copy stays when an
-# unsound one goes.
+# In the order in which they are looked at. Copies come last, so that a sound copy stays when an unsound one goes.
 REASONS = (
-    TEST, NEAR_TEST, NOT_GOLD, TIED, MINORITY, EMPTY, LEAKS, FAULT, LANGUAGE, CUT_OFF, ARITHMETIC, CONTRADICTS, COPY, SAME_QUESTION,
-) = (
-    "is a test question", "is near a test question", "differs from gold", "answers tied", "minority answer", "empty rationale",
-    "leaks the answer", "finds fault with the question", "other language", "cut off", "wrong arithmetic", "contradicts the answer",
-    "near copy of a rationale", "near copy of a question",
+    TEST := "is a test question",
+    NEAR_TEST := "is near a test question",
+    NOT_GOLD := "differs from gold",
+    TIED := "answers tied",
+    MINORITY := "minority answer",
+    EMPTY := "empty rationale",
+    LEAKS := "leaks the answer",
+    FAULT := "finds fault with the question",
+    LANGUAGE := "other language",
+    CUT_OFF := "cut off",
+    ARITHMETIC := "wrong arithmetic",
+    CONTRADICTS := "contradicts the answer",
+    COPY := "near copy of a rationale",
+    SAME_QUESTION := "near copy of a question",
 )
+
+
+_Key = tuple[str, str]  # of a question: its task, and `Pair.asked`
+_Questions = dict[_Key, list[Pair]]
 
 
 @dataclass(frozen=True)
@@ -70,8 +82,8 @@ def select(pairs: list[Pair], *, tests: Iterable[Pair] = (), gold: Iterable[Pair
     dropped.update((train, TEST) for train, _ in pair_files.overlaps(pairs, tests))
     near_tests = _near_tests(questions, dropped, tests)
     if drop_near:
-        near = {(found.task, found.asked) for found in near_tests}
-        dropped.update((pair.id, NEAR_TEST) for key, of in questions.items() if key in near for pair in of if pair.id not in dropped)
+        for found in near_tests:
+            dropped.update((pair.id, NEAR_TEST) for pair in questions[found.task, found.asked] if pair.id not in dropped)
 
     agreement = _judge_answers(questions, dropped, _Gold(gold))
     concluded = {}
@@ -86,27 +98,30 @@ def select(pairs: list[Pair], *, tests: Iterable[Pair] = (), gold: Iterable[Pair
     kept = {key: alive for key, of in questions.items() if (alive := [pair for pair in of if pair.id not in dropped])}
     weights = _weights(kept, agreement if agreement_counts else {})
     difficulties = {key: _difficulty(of, agreement[key]) for key, of in kept.items()}
-    return Selection(verdicts, [dataclasses.replace(pair, weight=weights[pair.id], difficulty=pair.difficulty or difficulties[_key(pair)])
-                                for pair in pairs if pair.id not in dropped], near_tests)
+    chosen = [dataclasses.replace(pair, weight=weights[pair.id], difficulty=pair.difficulty or difficulties[_key(pair)])
+              for pair in pairs if pair.id not in dropped]
+    return Selection(verdicts, chosen, near_tests)
 
 
-def _key(pair: Pair) -> tuple[str, str]:
+def _key(pair: Pair) -> _Key:
     return pair.task, pair.asked
 
 
-def _by_question(pairs: Iterable[Pair]) -> dict[tuple[str, str], list[Pair]]:
+def _by_question(pairs: Iterable[Pair]) -> _Questions:
     questions = defaultdict(list)
     for pair in pairs:
         questions[_key(pair)].append(pair)
     return questions
 
 
-def _near_tests(questions: dict[tuple[str, str], list[Pair]], dropped: dict[str, str], tests: list[Pair]) -> list[NearTest]:
+def _near_tests(questions: _Questions, dropped: dict[str, str], tests: list[Pair]) -> list[NearTest]:
     known = near.Near(NEAR)
     for test in tests:
         known.add(test.id, near.shingles(test.question, 1))
     found = []
-    for (task, asked), of in tqdm(questions.items(), "near tests", unit="question", mininterval=1, disable=None if tests else True):
+    if not tests:
+        return found
+    for (task, asked), of in tqdm(questions.items(), "near tests", unit="question", mininterval=1, disable=None):
         if of[0].id not in dropped and (like := list(known.like(near.shingles(of[0].question, 1)))):
             test, alike = max(like, key=lambda one: one[1])
             found.append(NearTest(asked, test, round(alike, 3), task))
@@ -129,7 +144,7 @@ class _Gold:
         return next((answer for name in names if (answer := self._answers.get(name)) is not None), None)
 
 
-def _judge_answers(questions: dict[tuple[str, str], list[Pair]], dropped: dict[str, str], gold: _Gold) -> dict[tuple[str, str], float]:
+def _judge_answers(questions: _Questions, dropped: dict[str, str], gold: _Gold) -> dict[_Key, float]:
     """Drops the pairs with another answer than the kept one; returns each question's agreement."""
     agreement = {}
     for key, of in questions.items():
@@ -138,12 +153,11 @@ def _judge_answers(questions: dict[tuple[str, str], list[Pair]], dropped: dict[s
             continue
         right, why = gold.of(voters[0]), NOT_GOLD
         if right is None:
-            votes: list[tuple[str, list[Pair]]] = []
+            votes: dict[str, int] = {}
             for pair in voters:
-                next((of for answer, of in votes if answers.same(answer, pair.answer)), None) or votes.append((pair.answer, []))
-                next(of for answer, of in votes if answers.same(answer, pair.answer)).append(pair)
-            most = max(len(of) for _, of in votes)
-            leaders = [answer for answer, of in votes if len(of) == most]
+                answer = next((answer for answer in votes if answers.same(answer, pair.answer)), pair.answer)
+                votes[answer] = votes.get(answer, 0) + 1
+            leaders = [answer for answer, count in votes.items() if count == max(votes.values())]
             if len(leaders) > 1:
                 dropped.update((pair.id, TIED) for pair in voters)
                 continue
@@ -169,7 +183,7 @@ def _fault(pair: Pair, concluded: Conclusion) -> str | None:
     return next((why for why, found in checks if found()), None)
 
 
-def _drop_copies(questions: dict[tuple[str, str], list[Pair]], dropped: dict[str, str]) -> None:
+def _drop_copies(questions: _Questions, dropped: dict[str, str]) -> None:
     """Keeps the first ones. Numbers are not masked, and must be the same ones in the same order."""
     known: dict[tuple[object, ...], near.Near] = defaultdict(lambda: near.Near(NEAR))
     for of in tqdm(questions.values(), "copies", unit="question", mininterval=1, disable=None):
@@ -178,12 +192,13 @@ def _drop_copies(questions: dict[tuple[str, str], list[Pair]], dropped: dict[str
             told: dict[tuple[str, ...], near.Near] = defaultdict(lambda: near.Near(NEAR))
             for pair in alive:
                 if pair.rationale is not None:
-                    _cap(told[near.numbers(pair.rationale)], pair.rationale, RATIONALES_NEAR_MAX) or dropped.update({pair.id: COPY})
+                    if not _cap(told[near.numbers(pair.rationale)], pair.rationale, RATIONALES_NEAR_MAX):
+                        dropped[pair.id] = COPY
             alive = [pair for pair in alive if pair.id not in dropped]
         if alive:
             first = alive[0]
             answer = first.choices[ord(first.answer) - ord("A")] if first.choices else first.answer
-            same = (near.numbers(first.question), answer.strip().lower())
+            same = (near.numbers(first.question), answer.strip().lower(), first.difficulty)
             if not _cap(known[same], first.question, QUESTIONS_NEAR_MAX):
                 dropped.update((pair.id, SAME_QUESTION) for pair in alive)
 
@@ -191,13 +206,13 @@ def _drop_copies(questions: dict[tuple[str, str], list[Pair]], dropped: dict[str
 def _cap(known: near.Near, text: str, most: int) -> bool:
     """Adds a text unless `most` like it are known."""
     items = near.shingles(text)
-    if sum(not near.rearranged(str(other), text) for other, _ in known.like(items)) >= most:
+    if sum(not near.rearranged(other, text) for other, _ in known.like(items)) >= most:
         return False
     known.add(text, items)
     return True
 
 
-def _weights(kept: dict[tuple[str, str], list[Pair]], agreement: dict[tuple[str, str], float]) -> dict[str, float]:
+def _weights(kept: _Questions, agreement: dict[_Key, float]) -> dict[str, float]:
     weights = {pair.id: pair.weight / len(of) * agreement.get(key, 1.0) for key, of in kept.items() for pair in of}
     totals, counts = Counter(), Counter()
     for (task, _), of in kept.items():
