@@ -40,6 +40,8 @@ def why(selected):
     ("1/2 of 10 = 5", [True]),
     ("45/100 = 45%", [True]),
     ("20% + 30% = 50%", [True]),
+    ("600 / 5200 * 100 = 11.5%", [True]),
+    ("600 / 5200 * 100 = 13.5%", [False]),
     ("$100 + 10% = $110", []),  # said loosely, meant well
     ("1,200 ÷ 4 = 300", [True]),
     ("合計は5×3＝15個。", [True]),
@@ -106,6 +108,9 @@ NUMBERS, PLACES = ("10 kg", "12 kg", "15 kg"), ("door", "opening doors", "house"
     ("2", None, "That is 60 + 60 = 120.", SILENT),  # in minutes
     ("5400", None, "The rent is 1,800 + 600 + 3,000.", SILENT),
     ("3400", None, "That is 17 000/5 = 3 400.", SILENT),
+    ("10", None, "18 + ? = 28.", SILENT),
+    ("20", None, "So we have 2x + 6 = 46.", SILENT),
+    ("20", None, "So we have x = 46.", CONTRADICTS),
     ("5", None, "Think hard.", SILENT),
     ("B", BALLS, "Bob has the red ball. Therefore, Bob has the blue ball.", IMPLIES),
     ("B", BALLS, "Therefore, the answer is (B).", IMPLIES),
@@ -122,6 +127,8 @@ NUMBERS, PLACES = ("10 kg", "12 kg", "15 kg"), ("door", "opening doors", "house"
     ("B", NUMBERS, "That is 3 * 5 = 15.", CONTRADICTS),
     ("B", NUMBERS, "It is 12. Twice 5 is 5 * 2 = 10.", SILENT),
     ("B", NUMBERS, "That is 10 + 15 = 25.", SILENT),
+    ("B", NUMBERS, "So a = 12 kg and b = 15 kg.", SILENT),
+    ("B", NUMBERS, "So 30(SP) = 15(CP).", SILENT),
     ("no", None, "There is no moon. Therefore, the answer is no.", IMPLIES),
     ("yes", None, "No, they cannot.", CONTRADICTS),
     ("yes", None, "There is no doubt about it.", SILENT),

@@ -28,7 +28,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')]*\s+(?!\d+\s*$)|(?<=[。！？])
 _SUMS_UP = re.compile(r"\b(?:therefore|thus|hence|finally|answer|in conclusion|at the end|in the end)\b|答え|よって|したがって|最後", re.I)
 _ANSWER_IS = re.compile(r"\banswer is\b|答えは", re.I)
 _LISTED = re.compile(r"^\W*[A-Z]\) ")  # "(F) 10/13/1923": choices that are gone through
-_UNFINISHED = re.compile(r"[\d)] *[-+*/x×÷] *[$(\d]")  # "= 1,800 + 600": a sum that nobody has added up
+# A result that nobody has worked out: "= 1,800 + 600", "= 50(CP)", "2x + 6 = 46".
+_UNFINISHED = re.compile(r"[\d)] *[-+*/x×÷] *[$(\d]|\d[(A-Za-z]")
+_UNSOLVED = re.compile(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z]) *[-+*/^(]|[-+*/)\d] *[A-Za-z](?![A-Za-z])")
 CONTRARY_LETTERS_MIN = 3  # of a choice's text, to be known for a conclusion: "x" stands in every second equation
 _DENIES = re.compile(
     r"\b(?:not|no|never|incorrect|wrong|false|rather|instead|neither|nor|cannot|unlike|except)\b|n't|ない|ません", re.I)
@@ -92,11 +94,20 @@ def _numeric(wanted: Decimal, said: list[str]) -> Conclusion:
     if stated and _close(stated[-1], wanted):
         return Conclusion.IMPLIES
     # One result, said as a result: "67 rowed and 4 hiked" stops before the sum, "34 of them" is none.
-    if len(final) != 1 or _UNFINISHED.search(result) or not (equals or _ANSWER_IS.search(last)):
+    if len(final) != 1 or not _arrives(last):
         return Conclusion.SILENT
     if any(_related(n, wanted) for sentence in said for n in _numbers(re.sub(r"(?<=\d) (?=\d{3}\b)", "", sentence))):  # 3 400
         return Conclusion.SILENT
     return Conclusion.CONTRADICTS
+
+
+def _arrives(sentence: str) -> bool:
+    """Does a sentence say what something comes to?"""
+    before, equals, result = sentence.rpartition("=")
+    left = before.rpartition("=")[2].strip()
+    if _UNFINISHED.search(result) or (equals and (not left or _UNSOLVED.search(left))):
+        return False
+    return bool(equals) or _ANSWER_IS.search(sentence) is not None
 
 
 def _numbers(text: str) -> Iterator[Decimal]:
@@ -135,9 +146,10 @@ def _choice(pair: Pair, said: list[str]) -> Conclusion:
     if plain and len(named) == 1:
         (other,) = named
         if _single(choices[other]) is not None:
-            # A result that is another choice's number, where the right one stands nowhere.
-            result = "=" in last and not _UNFINISHED.search(last.rpartition("=")[2])
-            arrives = _single(choices[right]) is not None and not earlier and (result or _ANSWER_IS.search(last))
+            # One result that is another choice's number, where the right one stands nowhere.
+            wanted = _single(choices[right])
+            stated = wanted is None or any(wanted in _numbers(sentence) for sentence in said)
+            arrives = not stated and _arrives(last) and len(list(_numbers(last.rpartition("=")[2]))) == 1
         else:
             arrives = _SUMS_UP.search(last) and sum(c.isalnum() for c in choices[other]) >= CONTRARY_LETTERS_MIN
         if arrives:

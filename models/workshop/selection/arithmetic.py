@@ -147,8 +147,10 @@ def _chain(sides: list[str]) -> Iterator[Equation]:
         # "5 + 3 = 8 * 2 = 16" is how people write on: the left side is the next one's first number.
         first = None if _plain(right) else _value(re.split(r"(?<=[\d% ])[-+*/]", right, maxsplit=1)[0])
         holds = _holds(left, value, right, said) or (first is not None and _holds(left, value, "", first))
-        ratio = max(abs(value), abs(said)) / min(abs(value), abs(said)) if value and said else None
-        if holds or ratio not in CONVERSIONS:
+        if right.rstrip().endswith("%") and "%" not in left:  # "6 / 52 * 100 = 11.5%" counts the hundred twice, and is meant well
+            holds = holds or _holds(left, value, right.rstrip(" %"), said * 100)
+        ratio = max(abs(value), abs(said)) / min(abs(value), abs(said)) if value and said else Decimal(0)
+        if holds or not any(abs(ratio - factor) <= factor / 100 for factor in CONVERSIONS):
             yield Equation(left.replace(" ", ""), right.replace(" ", ""), value, holds)
 
 
