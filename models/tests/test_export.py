@@ -1,5 +1,6 @@
 """The graph is the student, token by token and rewound; a gate that must not pass does not."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -67,3 +68,21 @@ def test_int8_that_answers_otherwise_is_refused(student, encoder, tmp_path, monk
     monkeypatch.setattr(export, "SAME_ANSWER_MIN", 1.01)
     with pytest.raises(export.ExportError, match="int8 gives the first answer of fp32"):
         export.export(student, encoder, SMALL, tmp_path / "model.onnx")
+
+
+def test_the_matrix_that_int8_spoils_is_named_and_can_stay_fp32(student, encoder, tmp_path, monkeypatch):
+    """One channel a thousand times the others takes all 256 steps of its run for itself; fp32 does not mind."""
+    planted = copy.deepcopy(student)
+    with torch.no_grad():
+        planted.blocks[1].mlp_norm.weight[7] *= 1000
+        planted.blocks[1].gate_up.weight[:, 7] /= 1000
+    monkeypatch.setattr(export, "SAME_ANSWER_MIN", 1.01)
+    path = tmp_path / "model.onnx"
+    with pytest.raises(export.ExportError, match=r"gate_up\.1 loses most: .*--keep-fp32 gate_up\.1"):
+        export.export(planted, encoder, SMALL, path)
+    monkeypatch.setattr(export, "SAME_ANSWER_MIN", 0)
+    assert export.export(planted, encoder, SMALL, path, ["gate_up.1", "head"])["fp32_matrices"] == ["gate_up.1", "head"]
+    kept = {t.name for t in onnx.load(path).graph.initializer if t.name.endswith(".weight") and t.data_type == onnx.TensorProto.FLOAT}
+    assert kept == {"gate_up.1.weight", "head.weight"}
+    with pytest.raises(export.ExportError, match="no matrix gate.1: expected head or one of qkv, out, gate_up, down"):
+        export.export(planted, encoder, SMALL, path, ["gate.1"])

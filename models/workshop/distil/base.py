@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,19 @@ def load(name: str) -> Base:
 
         origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
         return Base(*smollm.load(), (origin,))
-    checkpoint = Path(name) / "checkpoint.pt"
-    student, origins = from_checkpoint(checkpoint)
-    return Base(student, Tokenizer.from_file(str(Path(name) / "tokenizer.json")), origins)
+    folder = Path(name)
+    content = (folder / "checkpoint.pt").read_bytes()
+    student, origins = restored(torch.load(io.BytesIO(content), weights_only=True))
+    origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": "as the others here",
+              "sha256": hashlib.sha256(content).hexdigest()}
+    return Base(student, Tokenizer.from_file(str(folder / "tokenizer.json")), (*origins, origin))
+
+
+def restored(checkpoint: dict) -> tuple[Student, tuple[dict, ...]]:
+    """The student of a checkpoint that `train` wrote, and its origins."""
+    student = Student(Geometry(**checkpoint["geometry"]))
+    student.load_state_dict(checkpoint["student"])
+    return student, tuple(checkpoint.get("origins", ()))
 
 
 def cut(base: Base, texts: Iterable[str], words: Iterable[str], layers: Sequence[int] | None = None,
@@ -60,7 +71,7 @@ def spread(count: int, layers: int) -> list[int]:
 
 
 @torch.no_grad()
-def transplant(base: Base, tokenizer: Tokenizer, layers: Sequence[int] | None, max_len: int) -> Student:
+def transplant(base: Base, tokenizer: Tokenizer, layers: Sequence[int] | None, max_len: int = Geometry.max_len) -> Student:
     """The base's weights in a student of another vocabulary and fewer layers."""
     old = base.student
     kept = range(old.g.layers) if layers is None else layers
