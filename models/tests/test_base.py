@@ -22,15 +22,16 @@ LAYERS, HEADS, KV_HEADS, HEAD_DIM, HIDDEN, THETA, EPS = 3, 9, 3, 32, 64, 1e5, 1e
 WIDTH = HEADS * HEAD_DIM
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MISSING = {"À", "ÿ", "Ą"}  # bytes c0, ff and 04
-MERGES = ["< <", "> >", "Ġ W", "h i", "Ġ l", "a r", "hi c", "hic h", "Ġl ar", "Ġlar g", "a g", "ag a", "i n", "in s", "t h", "e r", "Ġ t",
-          "Ġ th", "Ġth e", "A n", "An s", "b e", "c a"]
+MERGES = ["< <", "> >", "Ġ W", "h i", "Ġ l", "a r", "hi c", "hic h", "Ġl ar", "Ġlar g", "a g", "ag a", "i n", "in s", "t h", "e r",
+          "Ġ t", "Ġ th", "Ġth e", "A n", "An s", "b e", "c a"]
 TEXT = "Which is larger, 61 or 27? 61 と 27、大きいのは？ 🤖𝄞 \u0004\u007f\n\tthe ÿ"
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """The path of a GGUF file with random weights, and the tensors it holds."""
-    tokens = [*CONTROL, *sorted(set(pre_tokenizers.ByteLevel.alphabet()) - MISSING), *(merge.replace(" ", "") for merge in MERGES)]
+    alphabet = set(pre_tokenizers.ByteLevel.alphabet()) - MISSING
+    tokens = [*CONTROL, *sorted(alphabet), *(merge.replace(" ", "") for merge in MERGES)]
     path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(64)
@@ -51,8 +52,8 @@ def written(tmp_path_factory):
     for i in range(LAYERS):
         shapes |= {f"blk.{i}.{name}": (shape, kinds.F32 if len(shape) == 1 else kinds.Q4_1) for name, shape in {
             "attn_norm": (WIDTH,), "attn_q": (WIDTH, WIDTH), "attn_k": (KV_HEADS * HEAD_DIM, WIDTH),
-            "attn_v": (KV_HEADS * HEAD_DIM, WIDTH), "attn_output": (WIDTH, WIDTH), "ffn_norm": (WIDTH,), "ffn_gate": (HIDDEN, WIDTH),
-            "ffn_up": (HIDDEN, WIDTH), "ffn_down": (WIDTH, HIDDEN)}.items()}
+            "attn_v": (KV_HEADS * HEAD_DIM, WIDTH), "attn_output": (WIDTH, WIDTH), "ffn_norm": (WIDTH,),
+            "ffn_gate": (HIDDEN, WIDTH), "ffn_up": (HIDDEN, WIDTH), "ffn_down": (WIDTH, HIDDEN)}.items()}
     rng, held = np.random.default_rng(1), {}
     for name, (shape, kind) in shapes.items():
         values = rng.normal(1 if len(shape) == 1 else 0, 0.1, shape).astype(np.float32)
@@ -69,7 +70,7 @@ def written(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tiny(written) -> Base:
     origin = {"name": "tiny", "kind": "model", "licence": "Apache-2.0", "sha256": "0"}
-    return Base(*smollm.read(written[0]), (origin,))
+    return Base(*smollm.read(written[0]), (origin,), base.SMOLLM2_KEPT)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def test_what_pip_cannot_bring_is_said(tmp_path, monkeypatch):
 
 
 def test_a_cut_vocabulary_reads_every_text_and_reaches_every_token(tiny, texts):
-    made = vocabulary.cut(tiny.tokenizer, texts, toy.TASK.texts, 300)
+    made = vocabulary.cut(tiny.tokenizer, texts, toy.TASK.texts, 300, 0.5)
     tokens = made.get_vocab()
     assert len(tokens) == 300 and sorted(tokens.values()) == list(range(300))
     assert {*vocabulary.CONTROL, *vocabulary.MARKS, *toy.TASK.texts} <= tokens.keys()
@@ -157,7 +158,7 @@ def test_a_cut_vocabulary_reads_every_text_and_reaches_every_token(tiny, texts):
 
 def test_kept_tokens_come_first_and_the_rest_is_learned_behind_them(tiny, texts):
     """` larg` is the base's; ` larger` and Japanese are learned."""
-    made = vocabulary.cut(tiny.tokenizer, texts, toy.TASK.texts, 400)
+    made = vocabulary.cut(tiny.tokenizer, texts, toy.TASK.texts, 400, 0.5)
     assert made.encode("Which is larger,").tokens == ["Which", "Ġis", "Ġlarger", ","]
     assert len(made.encode("大きいのは").tokens) == 1
     kept, learned = made.token_to_id("Ġlarg"), made.token_to_id("Ġlarger")
@@ -165,7 +166,7 @@ def test_kept_tokens_come_first_and_the_rest_is_learned_behind_them(tiny, texts)
 
 
 def test_without_a_size_nothing_of_the_base_is_lost(tiny):
-    made = vocabulary.cut(tiny.tokenizer, (), (), None)
+    made = vocabulary.cut(tiny.tokenizer, (), (), None, 1.0)
     assert made.get_vocab().keys() == tiny.tokenizer.get_vocab().keys() - set(CONTROL) | set(vocabulary.CONTROL) | MISSING
     assert made.encode("Which larger the").tokens == tiny.tokenizer.encode("Which larger the").tokens
 

@@ -82,7 +82,8 @@ def test_the_matrix_that_int8_spoils_is_named_and_can_stay_fp32(student, encoder
         export.export(planted, encoder, SMALL, path)
     monkeypatch.setattr(export, "SAME_ANSWER_MIN", 0)
     assert export.export(planted, encoder, SMALL, path, ["gate_up.1", "head"])["fp32_matrices"] == ["gate_up.1", "head"]
-    kept = {t.name for t in onnx.load(path).graph.initializer if t.name.endswith(".weight") and t.data_type == onnx.TensorProto.FLOAT}
+    kept = {t.name for t in onnx.load(path).graph.initializer
+            if t.name.endswith(".weight") and t.data_type == onnx.TensorProto.FLOAT}
     assert kept == {"gate_up.1.weight", "head.weight"}
     with pytest.raises(export.ExportError, match="no matrix gate.1: expected head or one of qkv, out, gate_up, down"):
         export.export(planted, encoder, SMALL, path, ["gate.1"])

@@ -58,8 +58,8 @@ def _uncut(args: argparse.Namespace) -> int:
     from .ship import uncut  # reads the weights' format, which the other commands do not need
 
     folder, measured = uncut.write(TASKS[args.task], args.out)
-    print(f"wrote {folder}: {measured['bytes']} bytes of graph, fp32 within {measured['fp32_difference']:.1e} of PyTorch; int8 gives "
-          f"the same first answer on {measured['int8_same_answer']:.1%} of {measured['pairs']} pairs")
+    print(f"wrote {folder}: {measured['bytes']} bytes of graph; fp32 within {measured['fp32_difference']:.1e} of PyTorch; "
+          f"int8 gives the same first answer on {measured['int8_same_answer']:.1%} of {measured['pairs']} pairs")
     return 0
 
 
@@ -153,8 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, (_, said) in steps.STEPS.items():
         commands.add_parser(name, help=said, description=said, parents=[of_steps]).set_defaults(run=_step)
 
-    whole = commands.add_parser("uncut", help="write SmolLM2-135M-Instruct, uncut and untaught, as a bundle to compare speeds with",
-                                description="Writes SmolLM2-135M-Instruct as a bundle that answers nothing: to compare speeds with.")
+    whole = commands.add_parser("uncut", help="write the base weights uncut, as a bundle to compare speeds with",
+                                description="Writes SmolLM2-135M-Instruct, uncut and untaught, as a bundle that answers nothing: "
+                                            "to compare speeds with.")
     whole.add_argument("--task", choices=TASKS, default="machine-failure", help="whose questions it takes (default: %(default)s)")
     whole.add_argument("--out", type=Path, default=REPOSITORY / "target" / "workshop", metavar="DIR",
                        help="where the bundle folder goes (default: target/workshop)")

@@ -22,6 +22,7 @@ from .student import Geometry, Student
 from .vocabulary import ANSWER, END, PAD, THINK, WHY
 
 SMOLLM2 = "smollm2"
+SMOLLM2_KEPT, EARLIER_KEPT = 0.5, 0.9  # SmolLM2 has hardly any Japanese; an earlier student's vocabulary is the task's already
 # A control token that the base does not have starts as the mean of what SmolLM2 would read here.
 STARTS = {PAD: "<|endoftext|>", ANSWER: " Answer:", WHY: " because", THINK: " Let us think.", END: "<|im_end|>"}
 
@@ -31,6 +32,7 @@ class Base:
     student: Student
     tokenizer: Tokenizer
     origins: tuple[dict, ...]  # what its weights come from, as a manifest's `data` says it
+    kept_share: float  # of a vocabulary cut from it, what is kept of its own beside the bytes; the rest is learned on the texts
 
 
 def load(name: str) -> Base:
@@ -39,13 +41,13 @@ def load(name: str) -> Base:
         from . import smollm  # its reader of GGUF is needed for nothing else
 
         origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
-        return Base(*smollm.load(), (origin,))
+        return Base(*smollm.load(), (origin,), SMOLLM2_KEPT)
     folder = Path(name)
     content = (folder / "checkpoint.pt").read_bytes()
     student, origins = restored(torch.load(io.BytesIO(content), weights_only=True))
     origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": "as the others here",
               "sha256": hashlib.sha256(content).hexdigest()}
-    return Base(student, Tokenizer.from_file(str(folder / "tokenizer.json")), (*origins, origin))
+    return Base(student, Tokenizer.from_file(str(folder / "tokenizer.json")), (*origins, origin), EARLIER_KEPT)
 
 
 def restored(checkpoint: dict) -> tuple[Student, tuple[dict, ...]]:
@@ -58,8 +60,8 @@ def restored(checkpoint: dict) -> tuple[Student, tuple[dict, ...]]:
 def cut(base: Base, texts: Iterable[str], words: Iterable[str], layers: Sequence[int] | None = None,
         vocabulary_size: int | None = vocabulary.VOCABULARY_SIZE, max_len: int = Geometry.max_len) -> Base:
     """`base` with a vocabulary cut to `texts` and its `words`, and with these of its layers; None keeps all."""
-    tokenizer = vocabulary.cut(base.tokenizer, texts, words, vocabulary_size)
-    return Base(transplant(base, tokenizer, layers, max_len), tokenizer, base.origins)
+    tokenizer = vocabulary.cut(base.tokenizer, texts, words, vocabulary_size, base.kept_share)
+    return dataclasses.replace(base, student=transplant(base, tokenizer, layers, max_len), tokenizer=tokenizer)
 
 
 def spread(count: int, layers: int) -> list[int]:

@@ -143,7 +143,7 @@ def _tokenizer(task: Task, plan: Plan, folder: Path, source: base.Base | None) -
     if not path.exists():
         pairs = itertools.islice(task.stream(f"vocabulary-{plan.seed}"), plan.vocabulary_pairs)
         texts = (text for p in pairs for text in (p.question, p.rationale))
-        made = (vocabulary.cut(source.tokenizer, texts, task.texts, plan.vocabulary) if source
+        made = (vocabulary.cut(source.tokenizer, texts, task.texts, plan.vocabulary, source.kept_share) if source
                 else vocabulary.train(texts, task.texts, plan.vocabulary))
         made.save(str(path))
     return Tokenizer.from_file(str(path))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from tokenizers import AddedToken, Encoding, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -21,9 +21,8 @@ VOCABULARY_SIZE = 1536  # multiple of 32; beyond it only rare pieces of the gene
 MARKS = ("<<", "=", ">>")  # of the calculator, each a token
 WORD_REPEATS = 1000  # so often a word counts that must become one token
 TOKEN_LEN_MAX, TOKEN_USES_MIN = 24, 3
-# Of a cut vocabulary, what is kept of the base's. The rest is learned on the texts: SmolLM2 has hardly any Japanese.
-KEPT_SHARE = 0.5
 PRIVATE = 0xF0000  # a plane of private characters
+BATCH = 1000  # texts encoded at a time
 
 
 def train(texts: Iterable[str], words: Iterable[str], size: int = VOCABULARY_SIZE) -> Tokenizer:
@@ -38,33 +37,39 @@ def train(texts: Iterable[str], words: Iterable[str], size: int = VOCABULARY_SIZ
     return tokenizer
 
 
-def cut(base: Tokenizer, texts: Iterable[str], words: Iterable[str], size: int | None = VOCABULARY_SIZE) -> Tokenizer:
-    """At most `size` tokens for `texts`: control tokens and bytes, the tokens of `base` that the texts use most, and new ones that
-    are learned on the texts as those leave them. Text whose tokens are kept is cut as `base` cuts it: a kept token keeps the
-    merges that lead to it, at their ranks, and what is learned comes behind them. With `size` None, all of `base` and nothing new.
-    """
+def cut(base: Tokenizer, texts: Iterable[str], words: Iterable[str], size: int | None, kept_share: float) -> Tokenizer:
+    """At most `size` tokens for `texts`: control tokens and bytes; of the others `kept_share` from `base`, those that the texts use
+    most; and new ones that are learned on the texts as those leave them. A kept token keeps the merges that lead to it, in their
+    order, and what is learned comes behind them. With `size` None, all of `base` and nothing new."""
     model = json.loads(base.to_str())["model"]
     merges = [tuple(merge) for merge in model["merges"]]
     special = {token.content for token in base.get_added_tokens_decoder().values()}
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())  # SmolLM2 lacks 21 of the 256 bytes
-    whole = dict.fromkeys([*alphabet, *(token for token in sorted(model["vocab"], key=model["vocab"].get) if token not in special)])
+    whole = dict.fromkeys([*alphabet, *(token for token in model["vocab"] if token not in special)])
     if size is None:
         return _assemble(list(whole), merges)
     texts = [*texts, *[*words, *MARKS] * WORD_REPEATS]
-    uses = Counter(token for encoding in _assemble(list(whole), merges).encode_batch(texts) for token in encoding.tokens)
+    uses = Counter(token for encoding in _encoded(_assemble(list(whole), merges), texts) for token in encoding.tokens)
     wanted = [token for token, count in uses.most_common() if count >= TOKEN_USES_MIN]
     ranks = {merge: rank for rank, merge in enumerate(merges)}
     kept = set(alphabet)
-    room = len(kept) + int(KEPT_SHARE * (size - len(kept) - len(CONTROL)))
+    room = len(kept) + int(kept_share * (size - len(kept) - len(CONTROL)))
     # What the texts leave free is filled in the order of the merges: the pieces that ordinary text has most.
     for token in (*wanted, *(a + b for a, b in merges)):
+        if len(kept) == room:
+            break
         way = _way(token, ranks)
         if len(kept | way) <= room:
             kept |= way
     tokens = [token for token in whole if token in kept]
     merges = [merge for merge in merges if {*merge, "".join(merge)} <= kept]
-    learned = _learn(_assemble(tokens, merges).encode_batch(texts), tokens, size - len(CONTROL))
+    learned = _learn(_encoded(_assemble(tokens, merges), texts), tokens, size - len(CONTROL))
     return _assemble(list(dict.fromkeys([*tokens, *map("".join, learned)])), [*merges, *learned])
+
+
+def _encoded(tokenizer: Tokenizer, texts: list[str]) -> Iterator[Encoding]:
+    for at in range(0, len(texts), BATCH):
+        yield from tokenizer.encode_batch(texts[at : at + BATCH])
 
 
 def _way(token: str, ranks: dict[tuple[str, str], int]) -> set[str]:
@@ -79,7 +84,7 @@ def _way(token: str, ranks: dict[tuple[str, str], int]) -> set[str]:
     return made
 
 
-def _learn(encodings: list[Encoding], tokens: list[str], size: int) -> list[tuple[str, str]]:
+def _learn(encodings: Iterable[Encoding], tokens: list[str], size: int) -> list[tuple[str, str]]:
     """Merges of `tokens` up to a vocabulary of `size`, learned on texts already cut into them. The trainer joins characters, so
     each token is one of the private ones."""
     character = {token: chr(PRIVATE + at) for at, token in enumerate(tokens)}

@@ -38,8 +38,8 @@ class PackError(RuntimeError):
 def pack(folder: Path, model: Path, tokenizer: Path, geometry: Geometry, answerer: Answerer, fitted: dict, card: str,
          origins: Sequence[dict] = (), fp32_matrices: Sequence[str] = (), golden: Iterable[dict] | None = None,
          bytes_max: int = BYTES_MAX) -> dict:
-    """Fills `folder` anew and returns its manifest. `fitted` is what calibration found, `origins` what the weights started from, as
-    the manifest says them. Without `golden`, the task's questions that come out as taught."""
+    """Fills `folder` anew and returns its manifest. `fitted` is what calibration found, `origins` what the weights started from,
+    both as the manifest says them. Without `golden`, the task's questions that come out as taught."""
     task = answerer.task
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -65,6 +65,6 @@ speed, and of nothing else. It was never taught this task. It must not be used t
 
 - Every question goes to a person: no threshold was calibrated, so none is ever reached.
 - Its weights were published with 4 bits each, and are 8 bits here. Control tokens were added, which it has never seen.
-- int8 gives the first answer of fp32 on {measured["int8_same_answer"]:.1%} of {measured["pairs"]} questions; whether that answer is
-  right was not measured.
+- int8 gives the first answer of fp32 on {measured["int8_same_answer"]:.1%} of {measured["pairs"]} questions, most of which it is
+  unsure of. Whether an answer is right was not measured.
 """
