@@ -23,7 +23,7 @@ WIDTH = HEADS * HEAD_DIM
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MISSING = {"À", "ÿ", "Ą"}  # bytes c0, ff and 04
 MERGES = ["< <", "> >", "Ġ W", "h i", "Ġ l", "a r", "hi c", "hic h", "Ġl ar", "Ġlar g", "a g", "ag a", "i n", "in s", "t h", "e r",
-          "Ġ t", "Ġ th", "Ġth e", "A n", "An s", "b e", "c a"]
+          "Ġ t", "Ġ th", "Ġth e", "A n", "An s", "b e", "c a", "6 1"]
 TEXT = "Which is larger, 61 or 27? 61 と 27、大きいのは？ 🤖𝄞 \u0004\u007f\n\tthe ÿ"
 
 
@@ -157,12 +157,17 @@ def test_a_cut_vocabulary_reads_every_text_and_reaches_every_token(tiny, texts):
 
 
 def test_kept_tokens_come_first_and_the_rest_is_learned_behind_them(tiny, texts):
-    """` larg` is the base's; ` larger` and Japanese are learned."""
-    made = vocabulary.cut(tiny.tokenizer, texts, toy.TASK.texts, 400, 0.5)
+    """` larg` is the base's; ` larger` and Japanese are learned. `at` is learned too, and must not go before the base's `th`."""
+    made = vocabulary.cut(tiny.tokenizer, [*texts, *["at"] * 100], toy.TASK.texts, 400, 0.5)
     assert made.encode("Which is larger,").tokens == ["Which", "Ġis", "Ġlarger", ","]
     assert len(made.encode("大きいのは").tokens) == 1
-    kept, learned = made.token_to_id("Ġlarg"), made.token_to_id("Ġlarger")
-    assert kept < learned
+    assert made.encode("at").tokens == ["at"] and made.encode("ath").tokens == ["a", "th"]
+    assert made.encode("Ans").tokens == ["Ans"]  # no text has it: there was room
+
+
+def test_calculator_marks_are_tokens_whatever_the_texts_say(tiny):
+    made = vocabulary.cut(tiny.tokenizer, ["no mark in here"] * 9, (), 264, 0.0)
+    assert made.encode("<<6=1>>").tokens == ["<<", "6", "=", "1", ">>"]
 
 
 def test_without_a_size_nothing_of_the_base_is_lost(tiny):

@@ -7,9 +7,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from workshop.ship import export
-from workshop.ship.decode import Decoder
+from workshop.ship.decode import Decoder, session
 from workshop.teachers.machine_failure.task import TASK
 
 SMALL = dataclasses.replace(TASK, sizes=dataclasses.replace(TASK.sizes, gate=8))
@@ -68,6 +70,19 @@ def test_int8_that_answers_otherwise_is_refused(student, encoder, tmp_path, monk
     monkeypatch.setattr(export, "SAME_ANSWER_MIN", 1.01)
     with pytest.raises(export.ExportError, match="int8 gives the first answer of fp32"):
         export.export(student, encoder, SMALL, tmp_path / "model.onnx")
+
+
+def test_an_int8_product_is_what_the_runtime_library_computes(tmp_path):
+    rng = np.random.default_rng(1)
+    state, matrix = rng.normal(1, 2, (5, 64)).astype(np.float32), rng.normal(0, 1, (64, 48)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])], "one", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [5, 64])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [5, 48])], [onnx.numpy_helper.from_array(matrix, "w")])
+    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)]), tmp_path / "full.onnx")
+    quantize_dynamic(tmp_path / "full.onnx", tmp_path / "int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
+    found = session(tmp_path / "int8.onnx").run(None, {"x": state})[0]
+    np.testing.assert_allclose(export.int8_product(state, matrix), found, atol=1e-3)
+    assert np.abs(found - state @ matrix).max() > 0.05
 
 
 def test_the_matrix_that_int8_spoils_is_named_and_can_stay_fp32(student, encoder, tmp_path, monkeypatch):

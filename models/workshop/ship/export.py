@@ -202,17 +202,16 @@ def int8_errors(full: Path, prompts: list[list[int]]) -> dict[str, float]:
             states[node.name].append(state.reshape(-1, state.shape[-1]))  # (seq, in); of the head's, the last token alone
     errors = {}
     for node in matrices:
-        right = numpy_helper.to_array(weights[node.input[1]])  # (in, out)
-        scale = np.maximum(np.abs(right).max(0) / 127, 1e-12)
-        wrong = np.round(right / scale) * scale
-        outputs = [(state @ right, _as_uint8(state) @ wrong) for state in states[node.name]]
+        matrix = numpy_helper.to_array(weights[node.input[1]])
+        outputs = [(state @ matrix, int8_product(state, matrix)) for state in states[node.name]]
         errors[node.name] = float(np.sqrt(sum(((b - a) ** 2).sum() for a, b in outputs) / sum((a**2).sum() for a, _ in outputs)))
     return errors
 
 
-def _as_uint8(state: np.ndarray) -> np.ndarray:
-    """What dynamic quantization leaves of a state: 256 steps from its least value to its largest, over the whole run."""
+def int8_product(state: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """`state` (seq, in) times `matrix` (in, out) as dynamic quantization does it: the state in 256 steps from its least value to
+    its largest, over the whole run; each column of the matrix in 127 steps either way."""
     low, high = min(state.min(), 0.0), max(state.max(), 0.0)
-    scale = max((high - low) / 255, 1e-12)
+    scale, scales = max((high - low) / 255, 1e-12), np.maximum(np.abs(matrix).max(0) / 127, 1e-12)
     zero = np.round(-low / scale)
-    return (np.clip(np.round(state / scale) + zero, 0, 255) - zero) * scale
+    return (np.clip(np.round(state / scale) + zero, 0, 255) - zero) @ np.round(matrix / scales) * scale * scales
