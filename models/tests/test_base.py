@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import math
 import random
 
@@ -14,7 +15,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from workshop.distil import base, smollm, train, vocabulary
 from workshop.distil.base import Base
 from workshop.distil.sequences import Encoder
-from workshop.ship import export
+from workshop.ship import export, uncut
 from workshop.teachers import toy
 
 # SmolLM2 in small: 9 query heads on 3 key-value heads, a vocabulary without some bytes, its three kinds of tensors.
@@ -22,8 +23,8 @@ LAYERS, HEADS, KV_HEADS, HEAD_DIM, HIDDEN, THETA, EPS = 3, 9, 3, 32, 64, 1e5, 1e
 WIDTH = HEADS * HEAD_DIM
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MISSING = {"À", "ÿ", "Ą"}  # bytes c0, ff and 04
-MERGES = ["< <", "> >", "Ġ W", "h i", "Ġ l", "a r", "hi c", "hic h", "Ġl ar", "Ġlar g", "a g", "ag a", "i n", "in s", "t h", "e r",
-          "Ġ t", "Ġ th", "Ġth e", "A n", "An s", "b e", "c a", "6 1"]
+MERGES = ["< <", "> >", "Ġ W", "h i", "Ġ l", "a r", "hi c", "hic h", "Ġl ar", "Ġlar g", "a g", "ag a", "i n", "in s", "t h",
+          "e r", "Ġ t", "Ġ th", "Ġth e", "A n", "An s", "b e", "c a", "6 1"]
 TEXT = "Which is larger, 61 or 27? 61 と 27、大きいのは？ 🤖𝄞 \u0004\u007f\n\tthe ÿ"
 
 
@@ -214,6 +215,21 @@ def test_nine_heads_on_three_go_through_the_graph(tiny, texts, tmp_path, monkeyp
     task = dataclasses.replace(toy.TASK, sizes=dataclasses.replace(toy.TASK.sizes, gate=8))
     measured = export.export(made.student.eval(), Encoder(made.tokenizer), task, tmp_path / "model.onnx")
     assert measured["fp32_difference"] < 1e-4
+
+
+def test_the_uncut_base_is_a_bundle_that_answers_nothing(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(base, "load", lambda name: tiny)
+    choices = (*toy.TASK.choices[:2], dataclasses.replace(toy.TASK.choices[2], text="Z"))  # here ASK would begin with A
+    folder, measured = uncut.write(dataclasses.replace(toy.TASK, choices=choices), tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    assert (manifest["name"], manifest["licence"], manifest["data"]) == (uncut.ID, "Apache-2.0", list(tiny.origins))
+    assert manifest["graph"]["layers"] == LAYERS and manifest["graph"]["kv_heads"] == KV_HEADS
+    fitted = manifest["tasks"][0]["calibration"]
+    assert fitted["n"] == 0 and (fitted["first"]["threshold"], fitted["think"]["threshold"]) == (1.0, 1.0)
+    golden = [json.loads(line) for line in (folder / "golden.jsonl").read_text("utf-8").splitlines()]
+    assert len(golden) == uncut.GOLDEN_QUESTIONS
+    assert {(line["decision"], line["mode"]) for line in golden} == {("escalated", "think_first")}
+    assert f"{measured['int8_same_answer']:.1%} of {uncut.GATE_PROMPTS} questions" in (folder / "card.md").read_text("utf-8")
 
 
 def test_training_starts_from_a_base_and_from_what_it_left(tiny, tmp_path, monkeypatch):

@@ -75,9 +75,9 @@ def test_int8_that_answers_otherwise_is_refused(student, encoder, tmp_path, monk
 def test_an_int8_product_is_what_the_runtime_library_computes(tmp_path):
     rng = np.random.default_rng(1)
     state, matrix = rng.normal(1, 2, (5, 64)).astype(np.float32), rng.normal(0, 1, (64, 48)).astype(np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])], "one", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [5, 64])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [5, 48])], [onnx.numpy_helper.from_array(matrix, "w")])
+    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [5, size]) for name, size in (("x", 64), ("y", 48)))
+    weight = onnx.numpy_helper.from_array(matrix, "w")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "one", [x], [y], [weight])
     onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)]), tmp_path / "full.onnx")
     quantize_dynamic(tmp_path / "full.onnx", tmp_path / "int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
     found = session(tmp_path / "int8.onnx").run(None, {"x": state})[0]

@@ -104,7 +104,7 @@ def pack_step(work: Work) -> None:
     student, origins = base.restored(torch.load(work.checkpoint, weights_only=True))
     card = _card(work, fitted, sum(p.numel() for p in student.parameters()), origins)
     bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.answerer(), fitted, card, origins,
-                work.load("export.json")["fp32_matrices"])
+                work.load("export.json").get("fp32_matrices", ()))
     print(f"packed {work.bundle}")
 
 

@@ -38,9 +38,9 @@ def train(texts: Iterable[str], words: Iterable[str], size: int = VOCABULARY_SIZ
 
 
 def cut(base: Tokenizer, texts: Iterable[str], words: Iterable[str], size: int | None, kept_share: float) -> Tokenizer:
-    """At most `size` tokens for `texts`: control tokens and bytes; of the others `kept_share` from `base`, those that the texts use
-    most; and new ones that are learned on the texts as those leave them. A kept token keeps the merges that lead to it, in their
-    order, and what is learned comes behind them. With `size` None, all of `base` and nothing new."""
+    """At most `size` tokens for `texts`: control tokens and bytes; of the others `kept_share` from `base`, those that the texts
+    use most; and new ones that are learned on the texts as those leave them. A kept token keeps the merges that lead to it, in
+    their order, and what is learned comes behind them. With `size` None, all of `base` and nothing new."""
     model = json.loads(base.to_str())["model"]
     merges = [tuple(merge) for merge in model["merges"]]
     special = {token.content for token in base.get_added_tokens_decoder().values()}

@@ -15,13 +15,13 @@ from ..distil.sequences import Encoder
 from ..task import Task
 from . import bundle, export
 from .calibrate import CONFIDENCE_LEVEL, NEVER, RISK, calibration
-from .decode import Answerer, decide
+from .decode import Answerer, decide, softmax
 
 ID, VERSION = "smollm2-135m-instruct", "0.1.2"  # the version of the package that brings them
 BYTES_MAX = 400 << 20  # of one file, for the runtime
 # SmolLM2 cuts a Japanese question into twice as many tokens as a student of ours.
 QUESTION_TOKENS_MAX, MAX_LEN = 248, 512
-GATE_PROMPTS, GOLDEN_QUESTIONS, GOLDEN_CONFIDENCE_MIN = 50, 2, 0.7
+GATE_PROMPTS, GOLDEN_QUESTIONS = 50, 2
 # Nothing is calibrated. Thinking weighs nothing, so a golden confidence hangs on the first answer alone.
 FITTED = {
     "split": "none: nothing was taught and nothing calibrated", "n": 0, "risk": RISK, "confidence_level": CONFIDENCE_LEVEL,
@@ -49,12 +49,11 @@ def write(task: Task, out: Path) -> tuple[Path, dict]:
 
 
 def _golden(answerer: Answerer) -> Iterator[dict]:
-    """A few of the task's questions with whatever comes out, right or wrong, if it is not so unsure that another CPU's rounding
-    could turn it."""
-    calibrated = calibration(FITTED)
-    for number, candidates in enumerate(answerer.task.golden("golden")[:GOLDEN_QUESTIONS], 1):
-        pair = next(pair for pair in candidates if calibrated.first(answerer.ask(pair.question)).max() >= GOLDEN_CONFIDENCE_MIN)
-        yield bundle.golden_line(answerer.task, number, pair, decide(answerer, calibrated, pair.question))
+    """Of the task's golden questions the surest, where another CPU's rounding turns nothing, with whatever comes out."""
+    asked = [(pair, answerer.ask(pair.question)) for pair in map(next, answerer.task.golden("golden"))]
+    surest = sorted(((softmax(scores).max(), pair) for pair, scores in asked if scores is not None), key=lambda one: -one[0])
+    for number, (_, pair) in enumerate(surest[:GOLDEN_QUESTIONS], 1):
+        yield bundle.golden_line(answerer.task, number, pair, decide(answerer, calibration(FITTED), pair.question))
 
 
 def _card(task: Task, measured: dict) -> str:
@@ -65,6 +64,6 @@ speed, and of nothing else. It was never taught this task. It must not be used t
 
 - Every question goes to a person: no threshold was calibrated, so none is ever reached.
 - Its weights were published with 4 bits each, and are 8 bits here. Control tokens were added, which it has never seen.
-- int8 gives the first answer of fp32 on {measured["int8_same_answer"]:.1%} of {measured["pairs"]} questions, most of which it is
-  unsure of. Whether an answer is right was not measured.
+- int8 gives the first answer of fp32 on {measured["int8_same_answer"]:.1%} of {measured["pairs"]} questions. Whether an
+  answer is right was not measured.
 """
