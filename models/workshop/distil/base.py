@@ -21,7 +21,7 @@ from . import vocabulary
 from .student import Geometry, Student
 from .vocabulary import ANSWER, END, PAD, THINK, WHY
 
-SMOLLM2 = "smollm2"
+SMOLLM2, OWN_LICENCE = "smollm2", "MIT OR Apache-2.0"
 SMOLLM2_KEPT, EARLIER_KEPT = 0.5, 0.9  # SmolLM2 has hardly any Japanese; an earlier student's vocabulary is the task's already
 # A control token that the base does not have starts as the mean of what SmolLM2 would read here.
 STARTS = {PAD: "<|endoftext|>", ANSWER: " Answer:", WHY: " because", THINK: " Let us think.", END: "<|im_end|>"}
@@ -45,7 +45,8 @@ def load(name: str) -> Base:
     folder = Path(name)
     content = (folder / "checkpoint.pt").read_bytes()
     student, origins = restored(torch.load(io.BytesIO(content), weights_only=True))
-    origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": "as the others here",
+    licence = origins[0]["licence"] if origins else OWN_LICENCE
+    origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence,
               "sha256": hashlib.sha256(content).hexdigest()}
     return Base(student, Tokenizer.from_file(str(folder / "tokenizer.json")), (*origins, origin), EARLIER_KEPT)
 
