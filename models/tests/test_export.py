@@ -1,14 +1,17 @@
 """The graph is the student, token by token and rewound; a gate that must not pass does not."""
 
+import copy
 import dataclasses
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from workshop.ship import export
-from workshop.ship.decode import Decoder
+from workshop.ship.decode import Decoder, session
 from workshop.teachers.machine_failure.task import TASK
 
 SMALL = dataclasses.replace(TASK, sizes=dataclasses.replace(TASK.sizes, gate=8))
@@ -67,3 +70,35 @@ def test_int8_that_answers_otherwise_is_refused(student, encoder, tmp_path, monk
     monkeypatch.setattr(export, "SAME_ANSWER_MIN", 1.01)
     with pytest.raises(export.ExportError, match="int8 gives the first answer of fp32"):
         export.export(student, encoder, SMALL, tmp_path / "model.onnx")
+
+
+def test_an_int8_product_is_what_the_runtime_library_computes(tmp_path):
+    rng = np.random.default_rng(1)
+    state, matrix = rng.normal(1, 2, (5, 64)).astype(np.float32), rng.normal(0, 1, (64, 48)).astype(np.float32)
+    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [5, size]) for name, size in (("x", 64), ("y", 48)))
+    weight = onnx.numpy_helper.from_array(matrix, "w")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "one", [x], [y], [weight])
+    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 20)]), tmp_path / "full.onnx")
+    quantize_dynamic(tmp_path / "full.onnx", tmp_path / "int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
+    found = session(tmp_path / "int8.onnx").run(None, {"x": state})[0]
+    np.testing.assert_allclose(export.int8_product(state, matrix), found, atol=1e-3)
+    assert np.abs(found - state @ matrix).max() > 0.05
+
+
+def test_the_matrix_that_int8_spoils_is_named_and_can_stay_fp32(student, encoder, tmp_path, monkeypatch):
+    """One channel a thousand times the others takes all 256 steps of its run for itself; fp32 does not mind."""
+    planted = copy.deepcopy(student)
+    with torch.no_grad():
+        planted.blocks[1].mlp_norm.weight[7] *= 1000
+        planted.blocks[1].gate_up.weight[:, 7] /= 1000
+    monkeypatch.setattr(export, "SAME_ANSWER_MIN", 1.01)
+    path = tmp_path / "model.onnx"
+    with pytest.raises(export.ExportError, match=r"gate_up\.1 loses most: .*--keep-fp32 gate_up\.1"):
+        export.export(planted, encoder, SMALL, path)
+    monkeypatch.setattr(export, "SAME_ANSWER_MIN", 0)
+    assert export.export(planted, encoder, SMALL, path, ["gate_up.1", "head"])["fp32_matrices"] == ["gate_up.1", "head"]
+    kept = {t.name for t in onnx.load(path).graph.initializer
+            if t.name.endswith(".weight") and t.data_type == onnx.TensorProto.FLOAT}
+    assert kept == {"gate_up.1.weight", "head.weight"}
+    with pytest.raises(export.ExportError, match="no matrix gate.1: expected head or one of qkv, out, gate_up, down"):
+        export.export(planted, encoder, SMALL, path, ["gate.1"])

@@ -44,13 +44,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _step(args: argparse.Namespace) -> int:
     task = TASKS[args.task]
-    if args.steps:
-        task = dataclasses.replace(task, plan=dataclasses.replace(task.plan, steps=args.steps))
+    given = {name: value for name in ("steps", "base") if (value := getattr(args, name))}
+    task = dataclasses.replace(task, plan=dataclasses.replace(task.plan, **given))
     folder = args.work or REPOSITORY / "target" / "workshop" / task.id
     out, reference = args.out or folder, folder / "reference_logits.json"
     if task.shipped and not args.out:
         out, reference = REPOSITORY / "models" / "bundles", REPOSITORY / "tests" / "data" / "reference_logits.json"
-    steps.STEPS[args.command][0](steps.Work(task, folder, out, reference, args.table, tuple(args.other)))
+    steps.STEPS[args.command][0](steps.Work(task, folder, out, reference, args.table, tuple(args.other),
+                                             tuple(args.keep_fp32)))
+    return 0
+
+
+def _uncut(args: argparse.Namespace) -> int:
+    from .ship import uncut  # reads the weights' format, which the other commands do not need
+
+    folder, measured = uncut.write(TASKS[args.task], args.out)
+    print(f"wrote {folder}: {measured['bytes']} bytes of graph; fp32 within {measured['fp32_difference']:.1e} of PyTorch; "
+          f"int8 gives the same first answer on {measured['int8_same_answer']:.1%} of {measured['pairs']} pairs")
     return 0
 
 
@@ -147,12 +157,24 @@ def _parser() -> argparse.ArgumentParser:
     of_steps.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/TASK in the repository)")
     of_steps.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: models/bundles)")
     of_steps.add_argument("--steps", type=int, metavar="N", help="training steps, the same at every resume (default: the plan's)")
+    of_steps.add_argument("--base", metavar="smollm2|DIR",
+                          help="start from SmolLM2's weights or an earlier student's work folder (default: the plan's)")
     of_steps.add_argument("--table", "--ai4i", type=Path, metavar="CSV",
                           help="the task's real rows, to measure on: AI4I 2020's table")
     of_steps.add_argument("--other", action="append", default=[], metavar="PATH[:FIELD]",
                           help="JSON lines with questions of another kind, to measure on; repeatable (default field: question)")
+    of_steps.add_argument("--keep-fp32", action="append", default=[], metavar="MATRIX",
+                          help="do not quantize this matrix, named as a failed export names it; repeatable")
     for name, (_, said) in steps.STEPS.items():
         commands.add_parser(name, help=said, description=said, parents=[of_steps]).set_defaults(run=_step)
+
+    whole = commands.add_parser("uncut", help="write the base weights uncut, as a bundle to compare speeds with",
+                                description="Writes SmolLM2-135M-Instruct, uncut and untaught, as a bundle that answers nothing: "
+                                            "to compare speeds with.")
+    whole.add_argument("--task", choices=TASKS, default="machine-failure", help="whose questions it takes (default: %(default)s)")
+    whole.add_argument("--out", type=Path, default=REPOSITORY / "target" / "workshop", metavar="DIR",
+                       help="where the bundle folder goes (default: target/workshop)")
+    whole.set_defaults(run=_uncut)
 
     generate = commands.add_parser("generate", help="write teacher pairs of a task that a program can teach",
                                    description="Writes generated teacher pairs, languages and difficulties drawn alike.")

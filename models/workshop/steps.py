@@ -12,13 +12,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer
 
-from .distil import train
+from .distil import base, train
 from .distil.sequences import Encoder
 from .ship import bundle, calibrate, evaluate, export, plots, reference
 from .ship.decode import Answerer
@@ -35,6 +36,7 @@ class Work:
     reference: Path
     table: Path | None = None  # the task's own real rows, to measure on
     others: tuple[str, ...] = ()  # questions of other kinds, to measure on
+    keep_fp32: tuple[str, ...] = ()  # matrices that are not quantized
 
     @property
     def model(self) -> Path:
@@ -68,7 +70,7 @@ def train_step(work: Work) -> None:
 
 def export_step(work: Work) -> None:
     encoder = Encoder(Tokenizer.from_file(str(work.tokenizer)))
-    measured = export.export(train.load(work.checkpoint), encoder, work.task, work.model)
+    measured = export.export(train.load(work.checkpoint), encoder, work.task, work.model, work.keep_fp32)
     work.save("export.json", measured)
     print(f"model.onnx: {measured['bytes']} bytes; fp32 within {measured['fp32_difference']:.1e} of PyTorch; "
           f"int8 gives the same first answer on {measured['int8_same_answer']:.1%} of {measured['pairs']} pairs")
@@ -99,9 +101,10 @@ def plots_step(work: Work) -> None:
 
 def pack_step(work: Work) -> None:
     fitted = work.load("calibration.json")
-    student = train.load(work.checkpoint)
-    parameters = sum(p.numel() for p in student.parameters())
-    bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.answerer(), fitted, _card(work, fitted, parameters))
+    student, origins = base.restored(torch.load(work.checkpoint, weights_only=True))
+    card = _card(work, fitted, sum(p.numel() for p in student.parameters()), origins)
+    bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.answerer(), fitted, card, origins,
+                work.load("export.json").get("fp32_matrices", ()))
     print(f"packed {work.bundle}")
 
 
@@ -127,8 +130,9 @@ STEPS: dict[str, tuple[Callable[[Work], None], str]] = {
 }
 
 
-def _card(work: Work, fitted: dict, parameters: int) -> str:
+def _card(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) -> str:
     """What the student is for, how it came about and how well it does."""
+    start = " and ".join(f"{origin['name']} ({origin['licence']})" for origin in origins) or "scratch"
     task, time, exported = work.task, work.load("time.json"), work.load("export.json")
     last = json.loads((work.folder / "curve.jsonl").read_text().splitlines()[-1])
     minutes, threads = time["seconds"] / 60, time["threads"]
@@ -141,7 +145,7 @@ def _card(work: Work, fitted: dict, parameters: int) -> str:
 
 ## How it came about
 
-- {parameters:,} parameters from scratch, {last["step"]} steps in {minutes:.0f} minutes on {threads} CPU threads.
+- {parameters:,} parameters from {start}, {last["step"]} steps in {minutes:.0f} minutes on {threads} CPU threads.
 - int8 graph of {size:,} bytes, with the first answer of fp32 on {same:.1%} of {pairs} pairs.
 - Calibrated on {fitted["n"]} generated pairs of their own: a third fits, the others prove the thresholds.
 - Promise: at most {fitted["risk"]:.0%} wrong among auto-answers, with {fitted["confidence_level"]:.0%} confidence, on questions

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .distil.student import Geometry
+from .distil.vocabulary import VOCABULARY_SIZE
 from .pair import Pair
 
 
@@ -36,9 +37,13 @@ class Plan:
     warmup_steps: int = 40
     decay_share: float = 0.85  # of the steps, at the end, the rate falls linearly to zero
     checkpoint_every: int = 50
+    # Where the student starts: None is from scratch, "smollm2" from SmolLM2-135M-Instruct, a work folder from the student there.
+    base: str | None = None
+    base_layers: tuple[int, ...] = ()  # which of the base's layers stay; none named: `layers` of them, evenly spread
     layers: int = Geometry.layers
-    width: int = Geometry.width
-    hidden: int = Geometry.hidden
+    width: int = Geometry.width  # a base brings its own
+    hidden: int = Geometry.hidden  # a base brings its own
+    vocabulary: int = VOCABULARY_SIZE
     # (tokens a row, rows) of the batches of one step, longest first. Fixed, so that each shape is compiled once. Rows are
     # sorted by length before they are dealt out, which leaves the mix of questions as it was drawn and little padding.
     first_shapes: tuple[tuple[int, int], ...] = ((104, 4), (68, 44), (54, 112))

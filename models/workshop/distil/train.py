@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
-from . import vocabulary
+from . import base, vocabulary
 from .sequences import Encoder, Sequence
 from .student import Geometry, Student
 from ..pair import Pair
@@ -33,20 +33,26 @@ MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside
 def run(task: Task, plan: Plan, folder: Path) -> Path:
     """Trains by `plan` inside `folder`; returns the path of the final checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _tokenizer(task, plan, folder)
+    state_path = folder / "checkpoint.pt"
+    state = torch.load(state_path, weights_only=True) if state_path.exists() else None
+    source = base.load(plan.base) if plan.base and not state else None
+    tokenizer = _tokenizer(task, plan, folder, source)
     encoder = Encoder(tokenizer)
     torch.manual_seed(plan.seed)
-    geometry = Geometry(tokenizer.get_vocab_size(), width=plan.width, layers=plan.layers, hidden=plan.hidden,
-                        heads=plan.width // Geometry.head_dim, kv_heads=plan.width // Geometry.head_dim // 2)
-    student = Student(geometry)
+    if state:
+        student, origins = base.restored(state)
+    elif source:
+        layers = plan.base_layers or base.spread(plan.layers, source.student.g.layers)
+        student, origins = base.transplant(source, tokenizer, layers), source.origins
+    else:
+        student, origins = Student(Geometry(
+            tokenizer.get_vocab_size(), width=plan.width, layers=plan.layers, hidden=plan.hidden,
+            heads=plan.width // Geometry.head_dim, kv_heads=plan.width // Geometry.head_dim // 2)), ()
     dev = list(itertools.islice(task.stream(f"dev-{plan.seed}"), plan.dev_pairs))
-    margin_head = nn.Linear(geometry.width, max(len(pair.margins) for pair in dev))  # for training alone
+    margin_head = nn.Linear(student.g.width, max(len(pair.margins) for pair in dev))  # for training alone
     optimisers = make_optimisers(student, margin_head, plan.muon_lr, plan.adam_lr, plan.weight_decay)
-    state_path = folder / "checkpoint.pt"
     start, reading = 0, True
-    if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
-        student.load_state_dict(state["student"])
+    if state:
         margin_head.load_state_dict(state["margin_head"])
         for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
@@ -86,7 +92,7 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
                 curve.write(json.dumps(point) + "\n")
             saved = {"student": student.state_dict(), "margin_head": margin_head.state_dict(),
                      "optimisers": [o.state_dict() for o in optimisers], "step": done, "reading": reading,
-                     "geometry": geometry.asdict()}
+                     "geometry": student.g.asdict(), "origins": list(origins)}
             torch.save(saved, state_path.with_suffix(".new"))
             state_path.with_suffix(".new").replace(state_path)
             spent = {"seconds": seconds + time.monotonic() - since, "threads": torch.get_num_threads()}
@@ -97,10 +103,7 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
 
 def load(path: Path) -> Student:
     """The student of a checkpoint, ready to evaluate."""
-    state = torch.load(path, weights_only=True)
-    student = Student(Geometry(**state["geometry"]))
-    student.load_state_dict(state["student"])
-    return student.eval()
+    return base.restored(torch.load(path, weights_only=True))[0].eval()
 
 
 @torch.no_grad()
@@ -135,12 +138,14 @@ def read_accuracy(student: Student, encoder: Encoder, pairs: list[Pair]) -> floa
     return right / graded
 
 
-def _tokenizer(task: Task, plan: Plan, folder: Path) -> Tokenizer:
+def _tokenizer(task: Task, plan: Plan, folder: Path, source: base.Base | None) -> Tokenizer:
     path = folder / "tokenizer.json"
     if not path.exists():
         pairs = itertools.islice(task.stream(f"vocabulary-{plan.seed}"), plan.vocabulary_pairs)
         texts = (text for p in pairs for text in (p.question, p.rationale))
-        vocabulary.train(texts, task.texts).save(str(path))
+        made = (vocabulary.cut(source.tokenizer, texts, task.texts, plan.vocabulary, source.kept_share) if source
+                else vocabulary.train(texts, task.texts, plan.vocabulary))
+        made.save(str(path))
     return Tokenizer.from_file(str(path))
 
 
