@@ -56,11 +56,10 @@ def _step(args: argparse.Namespace) -> int:
 
 
 def _uncut(args: argparse.Namespace) -> int:
-    from .ship import uncut  # reads the weights' format, which the other commands do not need
+    from .ship import export, uncut  # reads the weights' format, which the other commands do not need
 
     folder, measured = uncut.write(TASKS[args.task], args.out)
-    print(f"wrote {folder}: {measured['bytes']} bytes of graph; fp32 within {measured['fp32_difference']:.1e} of PyTorch; "
-          f"int8 gives the same first answer on {measured['int8_same_answer']:.1%} of {measured['pairs']} pairs")
+    print(f"wrote {folder}: {measured['bytes']} bytes of graph; {export.said(measured)}")
     return 0
 
 

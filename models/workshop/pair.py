@@ -35,8 +35,18 @@ class Pair:
         return self.id.rpartition("-")[0] or self.id
 
     @property
+    def letters(self) -> str:
+        """Of the choices; none where the question brings none."""
+        return string.ascii_uppercase[: len(self.choices or ())]
+
+    @property
+    def answer_text(self) -> str:
+        """The answer in words: its choice's, where there are choices."""
+        return self.choices[self.letters.index(self.answer)] if self.choices else self.answer
+
+    @property
     def prompt(self) -> str:
         """The question as the student reads it, its choices below it, one a line."""
         if self.choices is None:
             return self.question
-        return "\n".join([self.question, *(f"{letter}: {text}" for letter, text in zip(string.ascii_uppercase, self.choices))])
+        return "\n".join([self.question, *(f"{letter}: {text}" for letter, text in zip(self.letters, self.choices, strict=True))])

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 
 from .distil import base, train
 from .distil.sequences import Encoder
-from .ship import bundle, calibrate, evaluate, export, plots, reference
+from .ship import bundle, calibrate, evaluate, export, reference
 from .ship.decode import Answerer
 from .task import Task
 
@@ -72,8 +72,7 @@ def export_step(work: Work) -> None:
     encoder = Encoder(Tokenizer.from_file(str(work.tokenizer)))
     measured = export.export(train.load(work.checkpoint), encoder, work.task, work.model, work.keep_fp32)
     work.save("export.json", measured)
-    print(f"model.onnx: {measured['bytes']} bytes; fp32 within {measured['fp32_difference']:.1e} of PyTorch; "
-          f"int8 gives the same first answer on {measured['int8_same_answer']:.1%} of {measured['pairs']} pairs")
+    print(f"model.onnx: {measured['bytes']} bytes; {export.said(measured)}")
 
 
 def calibrate_step(work: Work) -> None:
@@ -95,6 +94,8 @@ def evaluate_step(work: Work) -> None:
 
 
 def plots_step(work: Work) -> None:
+    from .ship import plots  # a quarter of a second that no other step need wait for
+
     for path in plots.draw(work.folder):
         print(f"drew {path}")
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from ..pair import Pair
-from .vocabulary import ANSWER, END, THINK, WHY
+from .vocabulary import ANSWER, END, MARKS, THINK, WHY
 
 ANSWER_WEIGHT = 0.5  # a
 
@@ -43,7 +43,7 @@ class Encoder:
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
         self.control = {t: tokenizer.token_to_id(t) for t in (ANSWER, WHY, THINK, END)}
-        self.open, self.equals, self.close = (tokenizer.token_to_id(mark) for mark in ("<<", "=", ">>"))
+        self.open, self.equals, self.close = (tokenizer.token_to_id(mark) for mark in MARKS)
 
     def text(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids

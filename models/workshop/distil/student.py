@@ -26,6 +26,12 @@ class Geometry:
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-5
 
+    @classmethod
+    def of_width(cls, vocabulary: int, width: int, **more: int) -> Geometry:
+        """Heads of the usual size, two for each key-value head."""
+        heads = width // cls.head_dim
+        return cls(vocabulary, width, heads=heads, kv_heads=max(1, heads // 2), **more)
+
     def asdict(self) -> dict:
         return asdict(self)
 

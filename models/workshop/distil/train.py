@@ -10,7 +10,8 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
+from ..pair import Pair
+from ..task import Plan, Task
 from . import base, vocabulary
 from .sequences import Encoder, Sequence
 from .student import Geometry, Student
-from ..pair import Pair
-from ..task import Plan, Task
 
 MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
 
@@ -45,17 +46,15 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
         layers = plan.base_layers or base.spread(plan.layers, source.student.g.layers)
         student, origins = base.transplant(source, tokenizer, layers), source.origins
     else:
-        student, origins = Student(Geometry(
-            tokenizer.get_vocab_size(), width=plan.width, layers=plan.layers, hidden=plan.hidden,
-            heads=plan.width // Geometry.head_dim, kv_heads=plan.width // Geometry.head_dim // 2)), ()
+        student, origins = Student(
+            Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden)), ()
     dev = list(itertools.islice(task.stream(f"dev-{plan.seed}"), plan.dev_pairs))
     margin_head = nn.Linear(student.g.width, max(len(pair.margins) for pair in dev))  # for training alone
     optimisers = make_optimisers(student, margin_head, plan.muon_lr, plan.adam_lr, plan.weight_decay)
     start, reading = 0, True
     if state:
         margin_head.load_state_dict(state["margin_head"])
-        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        resume(optimisers, state)
         start, reading = state["step"], state["reading"]
     if plan.compiled:  # block by block: one block's code serves them all, so compiling takes seconds
         for block in student.blocks:
@@ -64,22 +63,11 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
     bar = tqdm(total=plan.steps, initial=start, unit="step", desc="distil", mininterval=5)
     since = time.monotonic()
     for step in range(start, plan.steps):
-        share = rate(step, plan.steps, plan.warmup_steps, plan.decay_share)
-        for optimiser in optimisers:
-            for group in optimiser.param_groups:
-                group["lr"] = group["base_lr"] * share
-        loss = 0.0
         reading = reading and step < plan.read_steps_max
-        for kind in _batches(encoder, task, plan, step, reading):  # each kind counts alike, however many its rows
-            rows = sum(len(batch.tokens) for batch in kind)
-            for batch in kind:
-                part = _loss(student, margin_head, batch) / rows
-                part.backward()
-                loss += part.item()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        kinds = _batches(encoder, task, plan, step, reading)
+        # Each kind counts alike, however many its rows.
+        losses = (_loss(student, margin_head, batch) / sum(len(each.tokens) for each in kind) for kind in kinds for batch in kind)
+        loss = descend(student, optimisers, rate(step, plan.steps, plan.warmup_steps, plan.decay_share), losses)
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         done = step + 1
@@ -90,11 +78,8 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
             bar.write(json.dumps(point))
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(point) + "\n")
-            saved = {"student": student.state_dict(), "margin_head": margin_head.state_dict(),
-                     "optimisers": [o.state_dict() for o in optimisers], "step": done, "reading": reading,
-                     "geometry": student.g.asdict(), "origins": list(origins)}
-            torch.save(saved, state_path.with_suffix(".new"))
-            state_path.with_suffix(".new").replace(state_path)
+            save(state_path, student, optimisers, margin_head=margin_head.state_dict(), step=done, reading=reading,
+                 origins=list(origins))
             spent = {"seconds": seconds + time.monotonic() - since, "threads": torch.get_num_threads()}
             (folder / "time.json").write_text(json.dumps(spent))
     bar.close()
@@ -162,6 +147,34 @@ def make_optimisers(student: Student, head: nn.Module | None, muon_lr: float, ad
     return [muon, adam]
 
 
+def descend(student: Student, optimisers: list[torch.optim.Optimizer], share: float, losses: Iterable[Tensor]) -> float:
+    """One step at `share` of the rates, down the sum of `losses`, each made when the one before it is let go; returns the sum."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = group["base_lr"] * share
+    total = 0.0
+    for loss in losses:
+        loss.backward()
+        total += loss.item()
+    torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+    for optimiser in optimisers:
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+    return total
+
+
+def save(path: Path, student: Student, optimisers: list[torch.optim.Optimizer], **more: object) -> None:
+    """A checkpoint, whole or not at all."""
+    state = {"student": student.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "geometry": student.g.asdict()}
+    torch.save(state | more, path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)
+
+
+def resume(optimisers: list[torch.optim.Optimizer], checkpoint: dict) -> None:
+    for optimiser, saved in zip(optimisers, checkpoint["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
+
+
 def rate(step: int, steps: int, warmup_steps: int, decay_share: float) -> float:
     """Warm up, hold, then fall linearly to zero."""
     return min(1.0, (step + 1) / warmup_steps, (steps - step) / (decay_share * steps))
@@ -198,26 +211,38 @@ def _deal(sequences: Iterator[Sequence], shapes: tuple[tuple[int, int], ...]) ->
         fitting = [s for s in drawn[:rows] if len(s.tokens) <= length]
         drawn = drawn[rows:]
         fitting += [Sequence([0], [0.0])] * (rows - len(fitting))
-        weights = torch.tensor([s.weights + [0.0] * (length - len(s.weights)) for s in fitting])
         told = [row for row, s in enumerate(fitting) if s.margins]
-        batches.append(Batch(pad([s.tokens for s in fitting], length), weights, torch.tensor(told),
-                             torch.tensor([fitting[row].asked for row in told]),
+        batches.append(Batch(pad([s.tokens for s in fitting], length), pad([s.weights for s in fitting], length),
+                             torch.tensor(told), torch.tensor([fitting[row].asked for row in told]),
                              torch.tensor([fitting[row].margins for row in told])))
     return batches
 
 
-def pad(rows: list[list[int]], length: int | None = None) -> Tensor:
+def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) -> Tensor:
+    """(rows, length), zeros behind each row."""
     length = length or max(map(len, rows))
     return torch.tensor([row + [0] * (length - len(row)) for row in rows])
 
 
+@contextmanager
+def bfloat16() -> Iterator[None]:
+    """Matrices are multiplied in bfloat16 inside."""
+    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """States (rows, length, width), then, for every token with a weight, its row, its place and its cross entropy."""
+    states = student.hidden(tokens)
+    row, place = (weights > 0).nonzero(as_tuple=True)
+    logits = student.logits(states[row, place - 1]).float()  # only where something is graded
+    return states, row, place, F.cross_entropy(logits, tokens[row, place], reduction="none")
+
+
 def _loss(student: Student, margin_head: nn.Linear, batch: Batch) -> Tensor:
     """Sum over the sequences of their weighted cross entropy, and of the squared error of the margins predicted."""
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        states = student.hidden(batch.tokens)
-        row, place = (batch.weights > 0).nonzero(as_tuple=True)
-        logits = student.logits(states[row, place - 1]).float()  # only where something is graded
-    losses = F.cross_entropy(logits, batch.tokens[row, place], reduction="none")
+    with bfloat16():
+        states, row, place, losses = graded(student, batch.tokens, batch.weights)
     loss = (losses * batch.weights[row, place]).sum()
     if len(batch.told):
         predicted = margin_head(states[batch.told, batch.asked].float())

@@ -16,8 +16,6 @@ from tokenizers import AddedToken, Encoding, Tokenizer, decoders, models, normal
 
 PAD, ANSWER, WHY, THINK, END = CONTROL = ("<|pad|>", "<|answer|>", "<|why|>", "<|think|>", "<|end|>")
 VOCABULARY_SIZE = 1536  # multiple of 32; beyond it only rare pieces of the generated text are gained
-
-
 MARKS = ("<<", "=", ">>")  # of the calculator, each a token
 WORD_REPEATS = 1000  # so often a word counts that must become one token
 TOKEN_LEN_MAX, TOKEN_USES_MIN = 24, 3

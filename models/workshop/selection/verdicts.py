@@ -197,8 +197,7 @@ def _drop_copies(questions: _Questions, dropped: dict[str, str]) -> None:
             alive = [pair for pair in alive if pair.id not in dropped]
         if alive:
             first = alive[0]
-            answer = first.choices[ord(first.answer) - ord("A")] if first.choices else first.answer
-            same = (near.numbers(first.question), answer.strip().lower(), first.difficulty)
+            same = (near.numbers(first.question), first.answer_text.strip().lower(), first.difficulty)
             if not _cap(known[same], first.question, QUESTIONS_NEAR_MAX):
                 dropped.update((pair.id, SAME_QUESTION) for pair in alive)
 

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .. import calculator
+from ..distil.sequences import Encoder
+from ..distil.student import Geometry
+from ..distil.vocabulary import ANSWER, END, THINK, WHY
 from ..pair import Pair
 from ..task import Task
 from .calibrate import calibration
 from .decode import Answerer, Calibration, Outcome, decide
-from ..distil.sequences import Encoder
-from ..distil.student import Geometry
-from ..distil.vocabulary import ANSWER, END, THINK, WHY
 
 FORMAT = 1
 MINIMUM_RUNTIME = "0.1.0"

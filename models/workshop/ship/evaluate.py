@@ -25,7 +25,6 @@ from .decode import Answerer, Calibration, Outcome, ThinkingFailed, decide
 
 OTHER_SAMPLE = 300  # questions of each file of other kinds
 DRAWS = 4000
-COVERAGES = (0.5, 0.8, 1.0)
 CURVE_POINTS = 50  # of risk against coverage, as many as a plot shows
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
@@ -192,7 +191,7 @@ def _calibration(posterior: np.ndarray, truths: np.ndarray) -> dict:
         "ece": measures.ece(confidence, right),
         "brier": float(((posterior - np.eye(posterior.shape[1])[truths]) ** 2).sum(-1).mean()),
         "aurc": measures.aurc(confidence, right),
-        "accuracy at coverage": {f"{c:.0%}": measures.accuracy_at(confidence, right, c) for c in COVERAGES},
+        "accuracy at coverage": {f"{c:.0%}": measures.accuracy_at(confidence, right, c) for c in measures.COVERAGES},
         "reliability": measures.reliability(confidence, right),
         "risk at coverage": [[float(end / n), float(risks[end - 1])] for end in ends],
     }

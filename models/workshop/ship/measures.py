@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 BINS = 15  # of equal width; the usual number (Guo et al. 2017)
+COVERAGES = (0.5, 0.8, 1.0)  # at which accuracies are told
 BOOTSTRAP_DRAWS = 2000
 
 

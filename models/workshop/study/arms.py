@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..distil.sequences import ANSWER_WEIGHT, Encoder, Sequence
 from ..distil.student import Student
-from ..distil.train import pad
+from ..distil.train import graded, pad
 from ..pair import Pair
 
 # An amplified answer counts at least and at most so much: one garbled rationale must not rule a step, and none be lost.
@@ -53,11 +52,10 @@ class Batch:
 def batch(rows: list[tuple[Sequence, float]]) -> Batch:
     """Sequences, each with its pair's weight."""
     sequences = [sequence for sequence, _ in rows]
-    length = max(len(s.tokens) for s in sequences)
-    places = torch.arange(length)
+    places = torch.arange(max(len(s.tokens) for s in sequences))
     return Batch(
         pad([s.tokens for s in sequences]),
-        torch.tensor([s.weights + [0.0] * (length - len(s.weights)) for s in sequences]),
+        pad([s.weights for s in sequences]),
         torch.stack([(places > s.asked) & (places < s.answered) for s in sequences]),
         torch.tensor([weight for _, weight in rows]),
     )
@@ -65,17 +63,14 @@ def batch(rows: list[tuple[Sequence, float]]) -> Batch:
 
 def loss(student: Student, b: Batch, arm: Arm) -> Tensor:
     """Sum over the batch's sequences."""
-    states = student.hidden(b.tokens)
-    row, place = (b.weights > 0).nonzero(as_tuple=True)
-    logits = student.logits(states[row, place - 1]).float()  # only where something is graded
-    losses = F.cross_entropy(logits, b.tokens[row, place], reduction="none")
+    _, row, place, losses = graded(student, b.tokens, b.weights)
     answer = b.answers[row, place]
     if arm.focal:
         losses = torch.where(answer, losses * (1 - torch.exp(-losses)) ** arm.focal, losses)
-    graded = losses * b.weights[row, place]
+    weighted = losses * b.weights[row, place]
     nothing = torch.zeros(len(b.tokens))
-    answers = nothing.index_add(0, row[answer], graded[answer])
-    rationales = nothing.index_add(0, row[~answer], graded[~answer])
+    answers = nothing.index_add(0, row[answer], weighted[answer])
+    rationales = nothing.index_add(0, row[~answer], weighted[~answer])
     if arm.amplified:
         answers = answers * amplification(rationales.detach() / (1 - ANSWER_WEIGHT))
     return (b.counts * (answers + rationales)).sum()

@@ -6,7 +6,6 @@ Decides nothing by confidence, and uses no calibration: confidences are as the s
 from __future__ import annotations
 
 import math
-import string
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +46,7 @@ class Asker:
         else:
             logits = self.decoder.feed([*question, control[ANSWER]], 0)
         at = len(question) + len(rationale) + 1
-        closed = tuple(string.ascii_uppercase[: len(pair.choices)]) if pair.choices else closed
+        closed = tuple(pair.letters) or closed
         if closed:
             scores = log_softmax(logits.astype(float)[[self.encoder.text(answer)[0] for answer in closed]])
             best = int(scores.argmax())

@@ -24,7 +24,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,7 @@ class Config:
     arms: tuple[str, ...]
     student: Shape
     budget: Budget
-    tasks: dict[str, TaskData] = field(default_factory=dict)
-
-    def asdict(self) -> dict[str, Any]:
-        return asdict(self)
+    tasks: dict[str, TaskData]
 
 
 def read(path: Path) -> Config:

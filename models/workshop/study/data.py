@@ -31,7 +31,7 @@ class Data:
 
 
 def gather(config: Config, root: Path) -> Data:
-    """Raises `PairsError` for bad lines and `ValueError` where a task has no gold answers or no rationales."""
+    """Raises `PairsError` for bad lines, and `ValueError` where a task has pairs to train on without rationale."""
     train: list[Pair] = []
     suites: dict[str, list[Pair]] = {"dev": [], "test": [], "generated test": []}
     for name, task in config.tasks.items():
@@ -47,16 +47,16 @@ def gather(config: Config, root: Path) -> Data:
                 GENERATORS[name].pairs(name, f"study-{config.name}-test"), task.generate_test)
     tests = suites["test"] + suites["generated test"]
     leaked = {pair for pair, _ in pair_files.overlaps(train, tests)}
-    kept = [pair for pair in train if pair.id not in leaked]
-    dev = [pair for pair in kept if _in_dev(pair)]
-    seen: Counter[str] = Counter()
-    asked = set()
-    for pair in dev:  # a question is asked once, however many rationales it has
-        if pair.asked not in asked and seen[pair.task] < DEV_MAX:
-            asked.add(pair.asked)
-            seen[pair.task] += 1
-            suites["dev"].append(pair)
-    train = [pair for pair in kept if not _in_dev(pair)]
+    kept, train, dev = train, [], {}
+    for pair in kept:
+        if pair.id in leaked:
+            continue
+        if _in_dev(pair):
+            dev.setdefault(pair.asked, pair)  # a question is asked once, however many rationales it has
+        else:
+            train.append(pair)
+    for name in config.tasks:
+        suites["dev"] += itertools.islice((pair for pair in dev.values() if pair.task == name), DEV_MAX)
     said = {"train": _digest(train), "left out, asked in a test": len(leaked),
             **{name: _digest(pairs) for name, pairs in suites.items()}}
     return Data(train, {name: pairs for name, pairs in suites.items() if pairs},

@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from ..ship import measures
+from ..ship.calibrate import CONFIDENCE_LEVEL
 
-CONFIDENCE_LEVEL = 0.95
-COVERAGES = (0.5, 0.8, 1.0)
 GATE, ORACLE, BOTH = "both orders, confidence gate", "both orders, oracle", "both orders"
 
 
@@ -86,7 +85,7 @@ def _measure(seeds: list[list[dict]]) -> dict:
         "tokens": float(np.mean([[a["tokens"] for a in seed] for seed in seeds])),
         "ece": float(np.mean([measures.ece(c, r) for c, r in each])),
         "aurc": float(np.mean([measures.aurc(c, r) for c, r in each])),
-        **{f"accuracy at {c:.0%}": float(np.mean([measures.accuracy_at(s, r, c) for s, r in each])) for c in COVERAGES},
+        **{f"accuracy at {c:.0%}": float(np.mean([measures.accuracy_at(s, r, c) for s, r in each])) for c in measures.COVERAGES},
     }
 
 

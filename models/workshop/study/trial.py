@@ -19,7 +19,7 @@ from pathlib import Path
 import onnx
 import torch
 from tokenizers import Tokenizer
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch import Tensor
 from tqdm import tqdm
 
 from ..distil import train, vocabulary
@@ -41,7 +41,7 @@ def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> P
     if answers.exists():
         return answers
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"arm": arm_name, "seed": seed, "config": config.asdict(), "data": data.said, "threads": torch.get_num_threads()}
+    record = {"arm": arm_name, "seed": seed, "config": asdict(config), "data": data.said, "threads": torch.get_num_threads()}
     _write(folder / "trial.json", json.dumps(record, ensure_ascii=False, indent=2) + "\n")
     encoder = Encoder(_tokenizer(config, data, folder), open_answers=True)
     student, seconds, read = _train(config, data, arms.ARMS[arm_name], seed, encoder, folder)
@@ -54,16 +54,14 @@ def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> P
 def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encoder, folder: Path) -> tuple[Student, float, int]:
     budget, shape = config.budget, config.student
     torch.manual_seed(seed)
-    student = Student(Geometry(encoder.tokenizer.get_vocab_size(), width=shape.width, layers=shape.layers, hidden=shape.hidden,
-                               heads=shape.width // Geometry.head_dim, kv_heads=max(1, shape.width // Geometry.head_dim // 2),
-                               max_len=shape.max_len))
+    student = Student(Geometry.of_width(encoder.tokenizer.get_vocab_size(), shape.width, layers=shape.layers, hidden=shape.hidden,
+                                        max_len=shape.max_len))
     optimisers = train.make_optimisers(student, None, budget.muon_lr, budget.adam_lr, budget.weight_decay)
     checkpoint, start, drawn, read, seconds = folder / "checkpoint.pt", 0, 0, 0, 0.0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         student.load_state_dict(state["student"])
-        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
+        train.resume(optimisers, state)
         start, drawn, read, seconds = state["step"], state["drawn"], state["read"], state["seconds"]
     stream = itertools.islice(_sequences(data.train, arm, seed, encoder, shape.max_len), drawn, None)
     began = time.monotonic()
@@ -74,26 +72,13 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
             rows.append(next(stream))
             tokens += len(rows[-1][0].tokens)
         share = train.rate(step, budget.steps, budget.warmup_steps, budget.decay_share)
-        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
-            group["lr"] = group["base_lr"] * share
-        total = 0.0
-        for batch in _batches(rows):
-            with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-                part = arms.loss(student, batch, arm) / len(rows)
-            part.backward()
-            total += part.item()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        for optimiser in optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        total = train.descend(student, optimisers, share, _losses(student, arm, rows))
         drawn, read, done = drawn + len(rows), read + tokens, step + 1
         if done % budget.checkpoint_every == 0 or done == budget.steps:
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps({"step": done, "loss": total, "tokens": read}) + "\n")
-            state = {"student": student.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "step": done,
-                     "drawn": drawn, "read": read, "seconds": seconds + time.monotonic() - began, "geometry": asdict(student.g)}
-            torch.save(state, checkpoint.with_suffix(".new"))
-            checkpoint.with_suffix(".new").replace(checkpoint)
+            train.save(checkpoint, student, optimisers, step=done, drawn=drawn, read=read,
+                       seconds=seconds + time.monotonic() - began)
     return student.eval(), seconds + time.monotonic() - began, read
 
 
@@ -106,6 +91,13 @@ def _sequences(pairs: list[Pair], arm: arms.Arm, seed: int, encoder: Encoder, ma
                 sequence = teach(encoder, pair)
                 if len(sequence.tokens) <= max_len:
                     yield sequence, pair.weight
+
+
+def _losses(student: Student, arm: arms.Arm, rows: list[tuple[Sequence, float]]) -> Iterator[Tensor]:
+    for batch in _batches(rows):
+        with train.bfloat16():
+            loss = arms.loss(student, batch, arm) / len(rows)
+        yield loss
 
 
 def _batches(rows: list[tuple[Sequence, float]]) -> Iterator[arms.Batch]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 
-from ... import calculator
-from ...pair import Pair
 from ...distil.sequences import first_sentence
+from ...pair import Pair
+from ..marks import miscalculated
 from .rules import (
     HEAT_GAP_MIN_DK, HEAT_SPEED_MIN_RPM, POWER_MAX_W, POWER_MIN_W, STRAIN_MAX_MIN_NM, Answer, Reading, modes,
 )
@@ -56,9 +56,7 @@ def faults(pair: Pair, rationale: str) -> list[str]:
     for mark in ("gap", "speed_left", "power", "strain"):
         if said[mark] != quoted[mark]:
             found.append(f"{mark} computed as {said[mark]}, expected {quoted[mark]}")
-    for mark in _MARKS:
-        if said[f"{mark}_result"] != _evaluated(said[mark]):
-            found.append(f"{said[mark]} is not {said[f'{mark}_result']}")
+    found += miscalculated(rationale)
     r, fired = pair.reading, modes(pair.reading)
     power, _, power_limit = said["power_left"].rpartition("-")
     low, high = r.power_w < POWER_MIN_W, r.power_w > POWER_MAX_W
@@ -78,10 +76,3 @@ def faults(pair: Pair, rationale: str) -> list[str]:
         "overstrain": (said["strain_word"] in _FAILS, Answer.STRAIN in fired),
     }
     return found + [f"{what} said as {got}, expected {truth}" for what, (got, truth) in expected.items() if got != truth]
-
-
-def _evaluated(expression: str) -> str | None:
-    try:
-        return calculator.evaluate(expression)
-    except calculator.CalculatorError:
-        return None

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 import re
 
-from ... import calculator
 from ...distil.sequences import first_sentence
 from ...pair import Pair
+from ..marks import miscalculated
 from .rules import LABELS, RUN_LEN, TREND_LEN, ZONE_LEN, Series
 
 _MARK = r"<<[^=<>]+=[^=<>]+>>"
@@ -55,19 +55,7 @@ def faults(pair: Pair, rationale: str) -> list[str]:
     said = _RATIONALE[pair.lang].fullmatch(rationale.removeprefix(recital).lstrip())
     if not said:
         return ["not a rationale in the question's language"]
-    return [*_miscalculated(rationale), *_misjudged(pair.reading, said.groupdict(), pair.lang)]
-
-
-def _miscalculated(rationale: str) -> list[str]:
-    found = []
-    for expression, result in re.findall(r"<<([^=<>]+)=([^=<>]+)>>", rationale):
-        try:
-            right = calculator.evaluate(expression)
-        except calculator.CalculatorError:
-            right = None
-        if result != right:
-            found.append(f"{expression} is not {result}")
-    return found
+    return [*miscalculated(rationale), *_misjudged(pair.reading, said.groupdict(), pair.lang)]
 
 
 def _misjudged(s: Series, said: dict[str, str | None], lang: str) -> list[str]:

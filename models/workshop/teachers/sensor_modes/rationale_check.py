@@ -7,7 +7,6 @@ it cannot read is a fault too. A row that does not fit may be refused by any sen
 from __future__ import annotations
 
 import re
-import string
 
 from ...pair import Pair
 from .rules import OF_MODES, OF_SENSORS, WORDINGS, Case, Kind, Row, Wording, fitting
@@ -63,7 +62,7 @@ def _of_row(case: Case, w: Wording, match: re.Match, truth: re.Match) -> list[st
 
 
 def _conclusion(pair: Pair, case: Case, w: Wording, said: list[str]) -> list[str]:
-    fit, text = fitting(case), pair.choices[string.ascii_uppercase.index(pair.answer)]
+    fit, text = fitting(case), pair.answer_text
     expected = [w.so.format(text=text, letter=pair.answer)]
     if len(fit) != 1:
         expected.insert(0, w.several.format(modes=w.comma.join(fit)) if fit else w.none)
