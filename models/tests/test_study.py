@@ -75,7 +75,7 @@ PAIR = Pair(id="q-1", task="t", question="ab?", answer="yes", rationale="b is b.
 
 
 def test_what_each_arm_teaches():
-    encoder = Encoder(vocabulary.train(["ab? b is b."] * 9, ["yes"], 400), open_answers=True)
+    encoder = Encoder(vocabulary.train(["ab? b is b."] * 9, ["yes"], 400), ("t",))
 
     def said(arm):
         return [encoder.tokenizer.decode(teach(encoder, PAIR).tokens, skip_special_tokens=False) for teach in arms.ARMS[arm].teaches]

@@ -78,6 +78,11 @@ class Config:
     budget: Budget
     tasks: dict[str, TaskData]
 
+    @property
+    def free(self) -> frozenset[str]:
+        """Tasks whose answers no set closes; letters of a question's choices are learned like free text."""
+        return frozenset(name for name, task in self.tasks.items() if not task.answers)
+
 
 def read(path: Path) -> Config:
     """Raises `ConfigError` that names the file and what is wrong in it."""

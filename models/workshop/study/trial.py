@@ -43,7 +43,7 @@ def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> P
     folder.mkdir(parents=True, exist_ok=True)
     record = {"arm": arm_name, "seed": seed, "config": asdict(config), "data": data.said, "threads": torch.get_num_threads()}
     _write(folder / "trial.json", json.dumps(record, ensure_ascii=False, indent=2) + "\n")
-    encoder = Encoder(_tokenizer(config, data, folder), open_answers=True)
+    encoder = Encoder(_tokenizer(config, data, folder), config.free)
     student, seconds, read = _train(config, data, arms.ARMS[arm_name], seed, encoder, folder)
     lines = _ask(student, encoder, data, arms.ARMS[arm_name], config.budget.rationale_tokens_max, f"{arm_name} {seed}")
     _write(folder / "time.json", json.dumps({"train_seconds": seconds, "tokens_read": read}))
