@@ -29,7 +29,7 @@ from . import base, vocabulary
 from .sequences import Encoder, Sequence
 from .student import Geometry, Student
 
-BATCH_TOKENS, LENGTH_STEP = 4096, 32  # padded tokens read at once, and what their lengths are multiples of
+BATCH_TOKENS, LENGTH_STEP = 2048, 32  # padded tokens read at once, and what their lengths are multiples of
 MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
 
 
