@@ -98,8 +98,8 @@ def load(path: Path) -> Student:
 
 def _accuracies(student: Student, encoder: Encoder, recipe: Recipe, pairs: list[Pair]) -> dict[str, float]:
     """By task."""
-    own = {task: [pair for pair in pairs if pair.task == task.id] for task in recipe.tasks}
-    return {task.id: round(accuracy(student, encoder, task, asked), 4) for task, asked in own.items() if asked}
+    own = ((task, [pair for pair in pairs if pair.task == task.id]) for task in recipe.tasks)
+    return {task.id: round(accuracy(student, encoder, task, asked), 4) for task, asked in own if asked}
 
 
 @torch.no_grad()
