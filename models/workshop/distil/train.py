@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from ..pair import Pair
@@ -252,7 +251,7 @@ def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) ->
 @contextmanager
 def bfloat16() -> Iterator[None]:
     """Matrices are multiplied in bfloat16 inside."""
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    with torch.autocast("cpu", torch.bfloat16):
         yield
 
 
