@@ -40,7 +40,7 @@ def incomplete(rng: random.Random) -> tuple[str, str, str]:
 
 
 def impossible_reading(rng: random.Random) -> tuple[str, str, str]:
-    """One reading far outside what such a machine can show, or in a unit that is not its own. Returns question, language, rationale."""
+    """One reading far outside what such a machine can show, or in a unit not its own. Returns question, language, rationale."""
     kind = rng.random()
     if kind < 0.25:
         return _impossible_gap(rng)
@@ -76,25 +76,28 @@ def _impossible_value(rng: random.Random, name: str) -> int:
 
 # Units that each reading is not taken in. Some are honest units of the same quantity: a person, not the student, converts them.
 WRONG_UNITS = {
-    "en": {"speed": ("rad/s", "Hz", "rps", "m/s", "1/s", "kHz", "m/min"), "torque": ("kNm", "Ncm", "kgf", "lb-ft", "N", "kW", "mNm"),
+    "en": {"speed": ("rad/s", "Hz", "rps", "m/s", "1/s", "kHz", "m/min"),
+           "torque": ("kNm", "Ncm", "kgf", "lb-ft", "N", "kW", "mNm"),
            "wear": ("h", "hours", "s", "seconds", "days", "mm", "um")},
-    "ja": {"speed": ("rad/s", "Hz", "rps", "m/s", "1/s", "回/秒", "m/min"), "torque": ("kNm", "Ncm", "kgf", "N", "kW", "mNm"),
-           "wear": ("時間", "秒", "h", "日", "mm", "um")},
+    "ja": {"speed": ("rad/s", "Hz", "rps", "m/s", "1/s", "回/秒", "m/min"),
+           "torque": ("kNm", "Ncm", "kgf", "N", "kW", "mNm"), "wear": ("時間", "秒", "h", "日", "mm", "um")},
 }
-_CONVERTED = {"rad/s": 0.10472, "Hz": 1 / 60, "rps": 1 / 60, "1/s": 1 / 60, "回/秒": 1 / 60, "h": 1 / 60, "hours": 1 / 60, "時間": 1 / 60,
-              "s": 60, "seconds": 60, "秒": 60}
+_CONVERTED = {
+    "rad/s": 0.10472, "Hz": 1 / 60, "rps": 1 / 60, "1/s": 1 / 60, "回/秒": 1 / 60,  # from rpm
+    "h": 1 / 60, "hours": 1 / 60, "時間": 1 / 60, "s": 60, "seconds": 60, "秒": 60,  # from min
+}
 
 
 def _wrong_unit(rng: random.Random) -> tuple[str, str, str]:
-    """One reading in a foreign unit, its number converted or not; or both temperatures in °C called K, in K called °C, or in °F."""
+    """One reading in a foreign unit, its number converted or not; or both temperatures in °C called K, or in K called °C or °F."""
     field = rng.choice(("air", "speed", "speed", "torque", "wear"))
     form = _form_with_unit(rng, field)
     reading = _any_reading(rng)
     if field == "air":
         unit = rng.choice(("K", rng.choice(("°C", "℃")), rng.choice(("°F", "℉"))))
         if unit == "K":
-            reading = dataclasses.replace(
-                reading, air_dk=reading.air_dk - phrasing.CELSIUS_OFFSET_DK, process_dk=reading.process_dk - phrasing.CELSIUS_OFFSET_DK)
+            offset = phrasing.CELSIUS_OFFSET_DK
+            reading = dataclasses.replace(reading, air_dk=reading.air_dk - offset, process_dk=reading.process_dk - offset)
         units = {"K": (unit,)}
     else:
         unit = rng.choice(WRONG_UNITS[form.lang][field])

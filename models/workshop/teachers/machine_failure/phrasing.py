@@ -114,14 +114,14 @@ class _Plain(random.Random):
 
 PLAIN = _Plain()
 
-# Parts of which endless further forms are put together, so that the student learns to read labels and not templates. Each part is
-# drawn by itself: what was never seen together is still made of what was seen.
+# Parts of which endless further forms are put together, so that the student learns to read labels and not templates. Each part
+# is drawn by itself: what was never seen together is still made of what was seen.
 _LABELS = {
     "en": (
         ("type", "quality", "product type", "product quality", "variant", "product variant", "class", "quality class", "grade",
          "product grade", "quality grade", "machine type", "part type", "model"),
-        ("air", "air temp", "air temperature", "ambient", "ambient temp", "ambient temperature", "ambient air", "room temperature",
-         "shop temperature", "surrounding air", "temperature of the air", "T air"),
+        ("air", "air temp", "air temperature", "ambient", "ambient temp", "ambient temperature", "ambient air",
+         "room temperature", "shop temperature", "surrounding air", "temperature of the air", "T air"),
         ("process", "process temp", "process temperature", "proc temp", "proc", "working temperature", "machining temperature",
          "operating temperature", "temperature of the process", "T process"),
         ("speed", "rotational speed", "rotation speed", "spindle speed", "rpm", "rotation", "running speed", "spindle rpm",
@@ -140,12 +140,12 @@ _LABELS = {
     ),
 }
 _JOINS = {  # `{l}` is the label
-    "en": ("{l} {v} {u}", "{l} {v} {u}", "{l}: {v} {u}", "{l}={v}", "{l} = {v} {u}", "{l}={v}{u}", "{l} is {v} {u}", "{l} was {v} {u}",
-           "{l} at {v} {u}", "{l} of {v} {u}", "{l} for {v} {u}", "{l} [{u}] {v}", "{l} ({u}): {v}", "{l} {v}", "{l}: {v}",
-           "the {l} is {v} {u}", "a {l} of {v} {u}", "{v} {u} {l}", "{v} {u} of {l}", "{l} ({v} {u})"),
-    "ja": ("{l} {v} {u}", "{l}{v}{u}", "{l}:{v}{u}", "{l}: {v} {u}", "{l}は{v}{u}", "{l}は{v} {u}", "{l}は {v} {u}", "{l}が{v}{u}", "{l}が {v} {u}",
-           "{l}={v}{u}", "{l}={v}", "{l} = {v} {u}", "{l}[{u}] {v}", "{l}({u}):{v}", "{l} {v}", "{l}の値は{v} {u}", "{l}の値が{v} {u}",
-           "{v} {u}の{l}", "{l}({v}{u})"),
+    "en": ("{l} {v} {u}", "{l} {v} {u}", "{l}: {v} {u}", "{l}={v}", "{l} = {v} {u}", "{l}={v}{u}", "{l} is {v} {u}",
+           "{l} was {v} {u}", "{l} at {v} {u}", "{l} of {v} {u}", "{l} for {v} {u}", "{l} [{u}] {v}", "{l} ({u}): {v}",
+           "{l} {v}", "{l}: {v}", "the {l} is {v} {u}", "a {l} of {v} {u}", "{v} {u} {l}", "{v} {u} of {l}", "{l} ({v} {u})"),
+    "ja": ("{l} {v} {u}", "{l}{v}{u}", "{l}:{v}{u}", "{l}: {v} {u}", "{l}は{v}{u}", "{l}は{v} {u}", "{l}は {v} {u}", "{l}が{v}{u}",
+           "{l}が {v} {u}", "{l}={v}{u}", "{l}={v}", "{l} = {v} {u}", "{l}[{u}] {v}", "{l}({u}):{v}", "{l} {v}",
+           "{l}の値は{v} {u}", "{l}の値が{v} {u}", "{v} {u}の{l}", "{l}({v}{u})"),
 }
 _GRADES = {  # a grade often stands without a label
     "en": ("type {v}", "{v}", "{v} type", "a type {v} machine", "type {v} product", "{v} grade", "{v} quality"),
@@ -156,16 +156,17 @@ _SEPARATORS = {
     "ja": ("、", "、", "、", ", ", " / ", "\n", " ", "・", "/", ",", "。", "で、"),
 }
 _OPENINGS = {
-    "en": ("", "", "", "", "Check: ", "Check ", "Please check ", "Please check: ", "Please look: ", "Please diagnose: ", "Readings: ",
-           "Machine: ", "Is this ok? ", "Any failure? ", "We have ", "Values: ", "Given ", "With ", "Status at ", "Measured: ",
-           "Does it fail? ", "What happens at ", "Current readings:\n", "Hello. ", "At "),
+    "en": ("", "", "", "", "Check: ", "Check ", "Please check ", "Please check: ", "Please look: ", "Please diagnose: ",
+           "Readings: ", "Machine: ", "Is this ok? ", "Any failure? ", "We have ", "Values: ", "Given ", "With ",
+           "Status at ", "Measured: ", "Does it fail? ", "What happens at ", "Current readings:\n", "Hello. ", "At "),
     "ja": ("", "", "", "", "次の測定値を診断して。", "測定値は", "判定: ", "確認してください。", "確認: ", "この機械は故障しますか。", "現在、", "状態: ",
            "測定値\n", "診断してください。", "条件は", "故障は起きるか。", "今の値は", "お願いします。"),
 }
 _CLOSINGS = {
-    "en": ("", "", "?", ".", ". What is wrong?", ". Which failure?", ". Any failure?", ". Any problem?", ". Any fault?", " -> failure?",
-           ". Diagnosis?", ". Is it failing?", ". Is there any failure?", ". Does it fail?", ". Is this ok?", ". What fails?", ", any failure?",
-           ", is that fine?", ". Please check.", ". Please diagnose.", ". Verdict?", "\nFailure?", ". Will it fail?"),
+    "en": ("", "", "?", ".", ". What is wrong?", ". Which failure?", ". Any failure?", ". Any problem?", ". Any fault?",
+           " -> failure?", ". Diagnosis?", ". Is it failing?", ". Is there any failure?", ". Does it fail?", ". Is this ok?",
+           ". What fails?", ", any failure?", ", is that fine?", ". Please check.", ". Please diagnose.", ". Verdict?",
+           "\nFailure?", ". Will it fail?"),
     "ja": ("", "", "。", "。故障は？", "です。正常ですか？", "。異常ありますか？", "。何が起きる？", "で故障しますか？", "。どの故障？", "のとき、正常ですか？",
            "のとき、どの故障か？", "のとき、異常は起きるか？", "の場合、故障は起きるか？", "の場合、故障しますか？", "。故障は起きるか？", "だと、故障は起きるか？",
            "。判定してください。", "です。診断して。", "のとき、故障は？", "。故障モードは？", "、大丈夫？", "でした。故障は起きますか？"),

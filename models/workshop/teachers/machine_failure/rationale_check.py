@@ -11,17 +11,19 @@ from ...distil.sequences import first_sentence
 from ...pair import Pair
 from ..marks import miscalculated
 from .rules import (
-    FAILURES, HEAT_GAP_MIN_DK, HEAT_SPEED_MIN_RPM, POWER_MAX_W, POWER_MIN_W, RULE_NAMES, STRAIN_MAX_MIN_NM, WEAR_FAILS_PER_100,
-    Answer, Reading, modes,
+    FAILURES, HEAT_GAP_MIN_DK, HEAT_SPEED_MIN_RPM, POWER_MAX_W, POWER_MIN_W, RULE_NAMES, STRAIN_MAX_MIN_NM,
+    WEAR_FAILS_PER_100, Answer, Reading, modes,
 )
 
 _MARK = r"<<(?P<{0}>[^=<>]+)=(?P<{0}_result>[^=<>]+)>>"
-_MARKS = {name: _MARK.format(name) for name in ("gap", "gap_left", "speed_left", "power", "power_left", "strain", "strain_left", "wear_left")}
+_COMPUTED = ("gap", "gap_left", "speed_left", "power", "power_left", "strain", "strain_left", "wear_left")
+_MARKS = {name: _MARK.format(name) for name in _COMPUTED}
 _CLAUSES = {
     "en": re.compile(
         r"Gap {gap} K, less limit {gap_left}, (?P<gap_side>below|not below); "
         r"speed less limit {speed_left} rpm, (?P<speed_side>below|not below); (?P<heat>heat failure|heat is fine)\. "
-        r"Power {power} W, less limit {power_left}, (?P<power_side>below|not below|above|not above)(?P<power_word>, power failure)?\. "
+        r"Power {power} W, less limit {power_left}, (?P<power_side>below|not below|above|not above)"
+        r"(?P<power_word>, power failure)?\. "
         r"Wear times torque {strain} min Nm, less type (?P<grade>\S+) limit {strain_left}, (?P<strain_side>above|not above)"
         r"(?P<strain_word>, overstrain)?\. "
         r"(?:Failure: (?P<failures>[a-z, ]+)|Wear less limit {wear_left} min, (?P<wear_side>below|not below), "

@@ -5,11 +5,11 @@ overstrain. Everything made here is *generated* from those rules and must be cal
 
 One answer a question, and how it is chosen:
 - Exactly one rule holds: its failure. Two or all three: `MULTI`, and the rationale names each.
-- No rule holds and the tool has worn `WEAR_RISK_MIN` minutes or more: `TWR`. A worn tool fails at a random moment that no reading gives
-  away, in about `WEAR_FAILS_PER_100` of a hundred such readings. The honest answer is therefore the risk and not a guess at
-  the outcome: "it fails" would be wrong 95 times in a hundred, "no failure" would hide a tool that is due. `TWR` is right
-  whenever the rules say so, whether the tool then fails or not, and so may be given with high confidence. The confidence is in the
-  statement; how likely the tool is to fail is part of the statement, in its label and in its rationale.
+- No rule holds and the tool has worn `WEAR_RISK_MIN` minutes or more: `TWR`. A worn tool fails at a random moment that no
+  reading gives away, in about `WEAR_FAILS_PER_100` of a hundred such readings. The honest answer is therefore the risk and not a
+  guess at the outcome: "it fails" would be wrong 95 times in a hundred, "no failure" would hide a tool that is due. `TWR` is
+  right whenever the rules say so, whether the tool then fails or not, and so may be given with high confidence. The confidence
+  is in the statement; how likely the tool is to fail is part of the statement, in its label and in its rationale.
 - A rule that holds outweighs the risk: the failure is certain, and the tool's risk is not spoken of.
 - Worn beyond the band's end is the same answer: its tool is overdue, and no less at risk.
 
@@ -146,17 +146,15 @@ def margins(r: Reading) -> tuple[float, ...]:
 
 
 def near_limit(r: Reading, share: float = 0.05) -> bool:
-    """Within `share` of a power limit or of the grade's overstrain limit, at 8.4 to 8.8 K under 1400 rpm, or, where no rule
-    holds, within `share` of the wear at which the risk begins."""
+    """Within `share` of a power limit or of the grade's overstrain limit, or at 8.4 to 8.8 K under 1400 rpm. Not beside the
+    wear at which the risk begins: that is read and not computed."""
     limits = (POWER_MIN_W, POWER_MAX_W)
     if any(abs(r.power_w - limit) <= share * limit for limit in limits):
         return True
     limit = STRAIN_MAX_MIN_NM[r.grade]
     if abs(r.strain - limit) <= share * limit:
         return True
-    if 84 <= r.gap_dk <= 88 and r.speed_rpm < 1400:
-        return True
-    return not modes(r) and abs(r.wear_min - WEAR_RISK_MIN) <= share * WEAR_RISK_MIN
+    return 84 <= r.gap_dk <= 88 and r.speed_rpm < 1400
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ RANGES = {
 }
 NEAR_SHARE, TYPICAL_SHARE = 0.55, 0.2  # the rest is broad
 TRIES_MAX = 10_000  # a class that cannot be drawn is a bug of the proposals, not bad luck
-BESIDE, BEYOND = 0.12, 0.6  # how far from a limit readings are drawn, in shares of the limit
+BESIDE, BEYOND = 0.1, 0.6  # how far from a limit readings are drawn, in shares of the limit
 
 
 def draw(rng: random.Random, wanted: Answer, near: float = NEAR_SHARE) -> Reading:
@@ -85,7 +85,7 @@ def _beside(rng: random.Random, widths: dict[Answer, float], **fixed) -> Reading
         return 1 + rng.triangular(-widths[limit], widths[limit], 0.0)
 
     if Answer.HEAT in widths:
-        fixed["gap_dk"] = HEAT_GAP_MIN_DK + round(rng.triangular(-12, 12, 0))
+        fixed["gap_dk"] = HEAT_GAP_MIN_DK + round(rng.triangular(-10, 10, 0))
         fixed["speed_rpm"] = round(off(Answer.HEAT) * HEAT_SPEED_MIN_RPM)
     if Answer.POWER in widths:
         power_w = rng.choice((POWER_MIN_W, POWER_MAX_W)) * off(Answer.POWER)

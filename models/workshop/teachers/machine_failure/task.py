@@ -78,12 +78,17 @@ def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
     """Fresh pairs as in training; by a wording never trained on; all near a limit; with several modes; with a tool in the band in
     which it may fail, or a little short of it; then each way out of scope."""
     rng = random.Random(seed)
-    near = [from_reading(rng, draw_near(rng, answer := rng.choice(IN_SCOPE)), answer, phrasing.pick(rng)) for _ in range(count)]
+
+    def asked(draw: Callable[[random.Random, Answer], Reading]) -> Pair:
+        answer = rng.choice(IN_SCOPE)
+        return from_reading(rng, draw(rng, answer), answer, phrasing.pick(rng))
+
     held_out = [in_scope(rng, rng.choice(IN_SCOPE), rng.choice(HELD_OUT)) for _ in range(count)]
     out = {f"generated, {kind}": [person(rng, kind) for _ in range(count // 3)] for kind in OUT_OF_SCOPE}
     in_forms = [in_scope(rng, rng.choice(IN_SCOPE)) for _ in range(count)]
+    near = [asked(draw_near) for _ in range(count)]
     several = [in_scope(rng, Answer.SEVERAL) for _ in range(count // 3)]
-    worn = [from_reading(rng, draw_worn(rng, answer := rng.choice(IN_SCOPE)), answer, phrasing.pick(rng)) for _ in range(count // 3)]
+    worn = [asked(draw_worn) for _ in range(count // 3)]
     return {"generated, in scope": in_forms, "generated, held-out wording": held_out, "generated, near a limit": near,
             "generated, several modes": several, "generated, tool wear band": worn, **out}
 
