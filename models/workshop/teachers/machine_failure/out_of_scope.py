@@ -89,7 +89,7 @@ _CONVERTED = {
 
 
 def _wrong_unit(rng: random.Random) -> tuple[str, str, str]:
-    """One reading in a foreign unit, its number converted or not; or both temperatures in °C called K, or in K called °C or °F."""
+    """One reading in a foreign unit, its number converted or not; or both temperatures in °C called K, or K called °C or °F."""
     field = rng.choice(("air", "speed", "speed", "torque", "wear"))
     form = _form_with_unit(rng, field)
     reading = _any_reading(rng)
