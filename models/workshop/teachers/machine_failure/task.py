@@ -120,12 +120,9 @@ _HERE = Path(__file__).parent
 
 TASK = Task(
     id=TASK_ID,
-    version="0.2.0",
-    serial=2,
     title={"en": "Machine failure", "ja": "機械の故障判定"},
     teacher="the documented rules of the AI4I 2020 data set (heat dissipation, power, overstrain), written as a program",
     licence="MIT OR Apache-2.0; the rules are from AI4I 2020 (Matzka 2020), CC BY 4.0",
-    card=_HERE / "card.md",
     choices=tuple(Choice(code, answer.value, {"en": en, "ja": ja}, person) for code, answer, en, ja, person in CHOICES),
     stream=stream,
     golden=golden,
