@@ -79,9 +79,9 @@ def made(
 
 
 # Bounds hold the published questions too, whose stories are longer than the generated ones.
-COIN_FLIP = made("coin_flip", {"en": "Coin flip", "ja": "コインの表裏"}, 128, 64, YES_NO)
+COIN_FLIP = made("coin_flip", {"en": "Coin flip", "ja": "コインの表裏"}, 128, 96, YES_NO)
 LAST_LETTERS = made("last_letters", {"en": "Last letters", "ja": "最後の文字"}, 64, 64)
-SHUFFLED_OBJECTS = made("shuffled_objects", {"en": "Shuffled objects", "ja": "物の交換"}, 288, 128, letters(3))
+SHUFFLED_OBJECTS = made("shuffled_objects", {"en": "Shuffled objects", "ja": "物の交換"}, 288, 192, letters(3))
 DATES = made("dates", {"en": "Dates", "ja": "日付の計算"}, 224, 112, letters(6))
 
 TASKS = (COIN_FLIP, LAST_LETTERS, SHUFFLED_OBJECTS, DATES)
