@@ -390,6 +390,32 @@ mod tests {
         }
     }
 
+    /// Behind the rationale the student would write another text, but the given one is nearly as likely there.
+    #[test]
+    fn the_strength_of_an_answer_that_lost_is_its_own_probability() {
+        let (script, mut engine) = FreeScript::new("bearing wear", "heat");
+        let (tokenizer, manifest) = fixture();
+        let control = manifest.control;
+        let encode = |text: &str| tokenizer.encode(text).unwrap();
+        let (given, other) = (encode("bearing wear"), encode("heat"));
+        let prompt = encode(&TEMPLATE.replace("{question}", QUESTION));
+        let read = [&prompt[..], &[control.think], &encode(THOUGHT), &[control.answer]].concat();
+        engine.model_mut().script(&read, &[(other[0], 20.0), (given[0], 19.0)]);
+        let behind_first = [&read[..], &given[..1]].concat();
+        engine.model_mut().writes(&behind_first, &[&given[1..], &[control.end]].concat());
+        let answered = answer(&mut engine, &script.policy, Think::Never, QUESTION).unwrap();
+        let agreement = answered.explain().unwrap().unwrap().agreement.unwrap();
+        let expected = 1.0 / (1.0 + 1.0_f64.exp());
+        assert!(!agreement.agrees && (agreement.strength.value() - expected).abs() < 1e-6, "{}", agreement.strength);
+        assert_eq!(engine.model().fed(), [&read[..], &given].concat(), "the given answer, read behind the rationale");
+        // The runs: the first look; the given answer with `<|why|>`, and the thought, whose `6>>` rides along with its `=`; the
+        // thought read back, the other answer written, the given one read.
+        let first_look = 1 + given.len();
+        let explanation = 1 + script.thought - 2;
+        let agreement = 1 + other.len() + given.len();
+        assert_eq!(engine.model().passes(), first_look + explanation + agreement);
+    }
+
     #[test]
     fn each_task_has_its_own_prompt_answers_and_policy() {
         let (script, mut engine) = FreeScript::new("bearing wear", "");

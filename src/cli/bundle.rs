@@ -152,6 +152,10 @@ pub fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     let mut engine = open_engine(&folder, &bundle)?;
     let failures = golden_failures(&mut engine, &bundle)?;
     let asked = bundle.golden.len();
+    let tasks = match bundle.manifest.tasks.len() {
+        1 => "1 task".to_owned(),
+        several => format!("{several} tasks"),
+    };
     if json {
         #[derive(Serialize)]
         struct Verified<'a> {
@@ -162,7 +166,7 @@ pub fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
         print_json(&Verified { student: bundle.student(), golden: asked, failures: &failures })?;
     } else if failures.is_empty() {
         print(&format!(
-            "OK    {}: digests, sizes and geometry; {asked} of {asked} golden questions",
+            "OK    {}: digests, sizes and geometry; {asked} of {asked} golden questions of {tasks}",
             bundle.student()
         ))?;
     } else {

@@ -174,12 +174,10 @@ fn other_tasks(tasks: &[Task], asked: &Task, language: Language) -> String {
     let (asked, others) = (&asked.id, others.join(", "));
     match language {
         Language::En => {
-            format!("\n  hint: asked as a question of the task {asked}; for another name it with --task ({others})")
+            format!("\n  hint: asked as task {asked}; name another with --task: {others}")
         }
         Language::Ja => {
-            format!(
-                "\n  ヒント: タスク {asked} の質問として扱いました。他のタスクは --task で指定してください ({others})"
-            )
+            format!("\n  ヒント: タスク {asked} として質問しました。他のタスクは --task で指定: {others}")
         }
     }
 }
