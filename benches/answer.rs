@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bundle = Bundle::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE))?;
     let library = Library::load()?;
     let mut engine = Engine::open(&library, &bundle)?;
-    let policy = Policy::of(bundle.task());
+    let policy = Policy::of(bundle.default_task());
     let questions: Vec<String> = (0..QUESTIONS as u64).map(question).collect();
 
     let mut time = |question: &str, think| -> Result<(f64, usize), Box<dyn Error>> {

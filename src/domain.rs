@@ -54,6 +54,11 @@ impl Confidence {
         (0.0..=1.0).contains(&probability).then_some(Self(probability))
     }
 
+    /// The nearest probability to what was computed as one; 0 for NaN.
+    pub fn clamped(probability: f64) -> Self {
+        Self(if probability.is_nan() { 0.0 } else { probability.clamp(0.0, 1.0) })
+    }
+
     /// The probability.
     pub fn value(self) -> f64 {
         self.0
@@ -87,6 +92,15 @@ pub enum Mode {
     ThinkFirst,
 }
 
+/// What the student answers: one of a closed set, or a text in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A choice of the task's closed answer set.
+    Choice(ChoiceIndex),
+    /// Free text, trimmed and never empty.
+    Text(String),
+}
+
 /// What the policy makes of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decision {
@@ -105,14 +119,16 @@ pub enum Reason {
     Unsure,
     /// Thinking came to no end: its rationale was too long or its arithmetic malformed.
     ThinkingFailed,
+    /// The student wrote no answer where it should have: nothing at all, or a text that did not end within the task's limit.
+    NoAnswer,
 }
 
 /// The policy's word on one question.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// The likeliest choice; only a guess when escalated.
-    pub choice: ChoiceIndex,
-    /// How likely it is right.
+    /// The likeliest answer, only a guess when escalated; `None` where the student wrote none.
+    pub answer: Option<Answer>,
+    /// How likely it is right; 0 without an answer.
     pub confidence: Confidence,
     /// The confidence in words.
     pub band: Band,
@@ -120,6 +136,35 @@ pub struct Verdict {
     pub decision: Decision,
     /// How it came about.
     pub mode: Mode,
+}
+
+/// What the student brought from one look at a question, at once or after thinking.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Look {
+    /// Scores of a closed answer set.
+    Scores(Scores),
+    /// A text of its own.
+    Text(Written),
+}
+
+/// A free answer as the student wrote it, greedily.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// Its tokens, without the control token that closes it.
+    pub tokens: Vec<TokenId>,
+    /// As a person reads it, trimmed.
+    pub text: String,
+    /// The student closed it; false when the limit on its length cut it.
+    pub closed: bool,
+    /// Log-probability of its tokens and of the control token that closes it, each over the whole vocabulary.
+    pub score: f64,
+}
+
+impl Written {
+    /// The text, if it is an answer: closed, and not empty.
+    pub fn answer(&self) -> Option<&str> {
+        (self.closed && !self.text.is_empty()).then_some(&self.text)
+    }
 }
 
 /// Log-probabilities of the choices, in the order of the answer set; not normalised over it.
@@ -151,7 +196,7 @@ impl Posterior {
 
     /// The probability of one choice.
     pub fn of(&self, choice: ChoiceIndex) -> Confidence {
-        Confidence(self.0[choice].clamp(0.0, 1.0))
+        Confidence::clamped(self.0[choice])
     }
 }
 
@@ -219,6 +264,9 @@ mod tests {
     fn confidence_is_a_probability_and_never_rounds_up_to_certainty() {
         for wrong in [-0.01, 1.01, f64::NAN, f64::INFINITY] {
             assert_eq!(Confidence::new(wrong), None);
+        }
+        for (computed, nearest) in [(-0.1, 0.0), (f64::NAN, 0.0), (0.25, 0.25), (1.0 + 1e-9, 1.0)] {
+            assert_eq!(Confidence::clamped(computed).value(), nearest);
         }
         let nearly = Confidence::new(0.99996).unwrap();
         assert_eq!(nearly.to_string(), "99.9 %");

@@ -6,13 +6,16 @@
 //! # The way of a question
 //!
 //! ```text
-//! question --> engine --Scores--> policy --Verdict--> reply
-//!                ^  |                |
-//!                |  +--- think  <----+ not sure enough
-//!                +------ explain       only when asked
+//! question --> engine --Look--> policy --Verdict--> reply
+//!                ^  |              |
+//!                |  +--- think  <--+ not sure enough
+//!                +------ explain     only when asked
 //! ```
 //!
 //! `pipeline` walks it; every command walks `pipeline`.
+//!
+//! A student has one task or several, each with a prompt template, a calibration and thresholds of its own. A task is answered
+//! with one of a closed set of choices, or with a free text whose own probability is the confidence.
 //!
 //! # The rooms, in the order of the data
 //!
@@ -21,8 +24,8 @@
 //! | [`domain`] | the words every room speaks | nothing |
 //! | [`installed`] | where library and student stand | nothing |
 //! | [`bundle`] | a student's folder, verified | domain |
-//! | [`policy`] | scores to verdict, pure | domain, the bundle's manifest |
-//! | [`engine`] | runs the student: read, score, think, explain | domain, installed, bundle |
+//! | [`policy`] | looks to verdict, pure | domain, the bundle's manifest |
+//! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
 //! | [`cli`] | the commands | all |
 //!
@@ -32,8 +35,8 @@
 //! only `engine/tokenizer.rs` names `tokenizers`. Nothing but `cli` prints. The library neither panics on input nor exits.
 //! Nothing here opens a socket; ONNX Runtime's own telemetry is switched off before the library is loaded.
 //!
-//! A closed answer set, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds chosen on
-//! held-out rows are what makes the confidence mean something; the workshop in `models/` makes all three.
+//! Answers that are short and bounded, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds
+//! chosen on held-out rows are what makes the confidence mean something; the workshop in `models/` makes all three.
 
 pub mod domain;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::{Agreement, Language, Mode, Rationale, RationaleEnd, Verdict};
+use crate::domain::{Agreement, Language, Look, Mode, Rationale, RationaleEnd, Verdict};
 use crate::engine::{AskError, Asked, Engine, Model, Thought, agreement};
 use crate::policy::Policy;
 
@@ -26,7 +26,8 @@ pub struct Answered<'e, M> {
     pub verdict: Verdict,
     /// The language of the question.
     pub language: Language,
-    /// Tokens that the student wrote until the verdict: one for a first answer.
+    /// Tokens that the student wrote until the verdict: one for a choice at once, those of the text for free text, and those of
+    /// the thought and of the text behind it.
     pub tokens: usize,
     /// From the question's text to the verdict.
     pub time_to_answer: Duration,
@@ -42,7 +43,7 @@ pub struct Explained {
     pub time_to_rationale: Duration,
 }
 
-/// Answers one question.
+/// Answers one question of the policy's task.
 pub fn answer<'e, M: Model>(
     engine: &'e mut Engine<M>,
     policy: &Policy,
@@ -50,10 +51,13 @@ pub fn answer<'e, M: Model>(
     question: &str,
 ) -> Result<Answered<'e, M>, AskError> {
     let start = Instant::now();
-    let mut asked = engine.ask(question)?;
+    let mut asked = engine.ask(&policy.task, question)?;
     let mut verdict = policy.first(&asked.first);
-    let mut tokens = 1;
-    let stands = verdict.confidence.value() >= policy.first_threshold;
+    let mut tokens = match &asked.first {
+        Look::Scores(_) => 1,
+        Look::Text(written) => written.tokens.len(),
+    };
+    let stands = verdict.answer.is_some() && verdict.confidence.value() >= policy.first_threshold;
     let thought = match think {
         Think::Never => None,
         Think::Auto if stands => None,
@@ -61,8 +65,11 @@ pub fn answer<'e, M: Model>(
     };
     if let Some(thought) = &thought {
         tokens += thought.rationale.tokens.len();
-        verdict = match &thought.scores {
-            Some(scores) => policy.joint(&asked.first, scores),
+        if let Some(Look::Text(written)) = &thought.look {
+            tokens += written.tokens.len();
+        }
+        verdict = match &thought.look {
+            Some(look) => policy.joint(&asked.first, look),
             None => policy.thinking_failed(&asked.first),
         };
     }
@@ -71,34 +78,51 @@ pub fn answer<'e, M: Model>(
 }
 
 impl<M: Model> Answered<'_, M> {
-    /// The rationale of the answer: the thought that led to it, or what the student writes behind its first answer.
-    pub fn explain(mut self) -> Result<Explained, AskError> {
+    /// The rationale of the answer: the thought that led to it, or what the student writes behind its first answer. `None` where
+    /// the student wrote no answer at once and did not think: there is nothing to explain.
+    pub fn explain(mut self) -> Result<Option<Explained>, AskError> {
         let start = Instant::now();
-        let choice = self.verdict.choice;
-        let (rationale, agreement) = match (self.verdict.mode, self.thought) {
-            (Mode::ThinkFirst, Some(Thought { rationale, scores })) => {
-                (rationale, scores.map(|scores| agreement(&scores, choice)))
+        let (rationale, agreement) = match (self.verdict.mode, self.thought, &self.verdict.answer) {
+            (Mode::ThinkFirst, Some(Thought { rationale, look: Some(look) }), Some(answer)) => {
+                let agreement = match agreement(&look, answer) {
+                    None => self.asked.agreement(&rationale, answer)?, // the thought led to no answer, this is the first look's
+                    Some(agreement) => agreement,
+                };
+                (rationale, Some(agreement))
             }
-            _ => {
-                let rationale = self.asked.explain(choice)?;
+            (Mode::ThinkFirst, Some(Thought { rationale, .. }), _) => (rationale, None),
+            (.., Some(answer)) => {
+                let rationale = self.asked.explain(answer)?;
                 let whole = rationale.end == RationaleEnd::Complete;
-                let agreement = whole.then(|| self.asked.agreement(&rationale, choice)).transpose()?;
+                let agreement = whole.then(|| self.asked.agreement(&rationale, answer)).transpose()?;
                 (rationale, agreement)
             }
+            (.., None) => return Ok(None),
         };
-        Ok(Explained { rationale, agreement, time_to_rationale: start.elapsed() })
+        Ok(Some(Explained { rationale, agreement, time_to_rationale: start.elapsed() }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::manifest::Manifest;
-    use crate::domain::{Decision, Reason, TokenId};
+    use crate::bundle::manifest::{Answers, Choice, FreeText, Manifest, Task};
+    use crate::domain::{Answer, Confidence, Decision, Reason, TokenId};
     use crate::engine::fake::{FakeModel, fixture};
 
     const QUESTION: &str = "Which failure?";
     const THOUGHT: &str = "Power <<2*3=6>> W.";
+
+    fn choices(task: &Task) -> &[Choice] {
+        match &task.answers {
+            Answers::Choices(choices) => choices,
+            Answers::Free(_) => &[],
+        }
+    }
+
+    fn choice(choice: usize) -> Option<Answer> {
+        Some(Answer::Choice(choice))
+    }
 
     /// A scripted student of the shipped answer set. `first` and `then` are logits of choices, at once and after thinking.
     struct Script {
@@ -111,10 +135,10 @@ mod tests {
         fn new(first: &[(usize, f32)], then: &[(usize, f32)]) -> (Self, Engine<FakeModel>) {
             let (tokenizer, manifest) = fixture();
             let control = manifest.control;
-            let question = tokenizer.encode(QUESTION).unwrap();
+            let question = tokenizer.encode(&manifest.tasks[0].fill(QUESTION)).unwrap();
             let thought = tokenizer.encode(THOUGHT).unwrap();
             let choices: Vec<TokenId> =
-                manifest.tasks[0].choices.iter().map(|choice| tokenizer.encode(&choice.text).unwrap()[0]).collect();
+                choices(&manifest.tasks[0]).iter().map(|choice| tokenizer.encode(&choice.text).unwrap()[0]).collect();
             let logits =
                 |of: &[(usize, f32)]| of.iter().map(|&(choice, logit)| (choices[choice], logit)).collect::<Vec<_>>();
             let mut model = FakeModel::new(manifest.graph.vocabulary, manifest.graph.max_len);
@@ -139,7 +163,7 @@ mod tests {
     fn a_sure_answer_ends_after_one_pass() {
         let (script, mut engine) = Script::new(&[(0, 20.0)], &[]);
         let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
-        assert_eq!((answered.verdict.choice, answered.verdict.decision), (0, Decision::Answered));
+        assert_eq!((&answered.verdict.answer, answered.verdict.decision), (&choice(0), Decision::Answered));
         assert_eq!((answered.verdict.mode, answered.tokens), (Mode::AnswerFirst, 1));
         assert_eq!(engine.model().passes(), 1);
     }
@@ -148,7 +172,7 @@ mod tests {
     fn an_unsure_one_thinks_on_the_same_rows_and_the_two_looks_are_pooled() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[(1, 20.0)]);
         let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
-        assert_eq!((answered.verdict.choice, answered.verdict.decision), (1, Decision::Answered));
+        assert_eq!((&answered.verdict.answer, answered.verdict.decision), (&choice(1), Decision::Answered));
         assert_eq!((answered.verdict.mode, answered.tokens), (Mode::ThinkFirst, 1 + script.thought.len()));
         assert_eq!(engine.model().fed()[..script.question.len()], script.question);
     }
@@ -157,7 +181,10 @@ mod tests {
     fn still_unsure_after_thinking_is_a_persons_case_with_a_guess() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[(1, 20.0), (0, 19.5)]);
         let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
-        assert_eq!((answered.verdict.choice, answered.verdict.decision), (1, Decision::Escalated(Reason::Unsure)));
+        assert_eq!(
+            (&answered.verdict.answer, answered.verdict.decision),
+            (&choice(1), Decision::Escalated(Reason::Unsure))
+        );
     }
 
     #[test]
@@ -179,7 +206,7 @@ mod tests {
         engine.model_mut().script(&thinking, &[]);
         let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
         assert_eq!(answered.verdict.decision, Decision::Escalated(Reason::ThinkingFailed));
-        let explained = answered.explain().unwrap();
+        let explained = answered.explain().unwrap().unwrap();
         assert_eq!((explained.rationale.end, explained.agreement), (RationaleEnd::TooLong, None));
     }
 
@@ -188,7 +215,7 @@ mod tests {
         for (then, agrees) in [(0, true), (2, false)] {
             let (script, mut engine) = Script::new(&[(0, 20.0)], &[(then, 20.0)]);
             let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
-            let explained = answered.explain().unwrap();
+            let explained = answered.explain().unwrap().unwrap();
             assert_eq!(explained.rationale.text, "Power 2*3=6 W.");
             let agreement = explained.agreement.unwrap();
             assert_eq!(agreement.agrees, agrees);
@@ -200,7 +227,7 @@ mod tests {
     fn the_rationale_of_a_thought_answer_is_the_thought() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[(1, 20.0)]);
         let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
-        let explained = answered.explain().unwrap();
+        let explained = answered.explain().unwrap().unwrap();
         assert_eq!(explained.rationale.tokens, script.thought);
         assert!(explained.agreement.unwrap().agrees);
     }
@@ -214,5 +241,194 @@ mod tests {
             assert!(answer(&mut engine, &script.policy(), Think::Auto, question).is_err(), "{question:.20}");
         }
         assert_eq!(engine.model().passes(), 0);
+    }
+
+    const TEMPLATE: &str = "Name it: {question}";
+
+    /// A scripted student of two tasks: the shipped one, and `name`, whose answers are free text. It writes `first` at once and
+    /// `then` after its thought; an answer without a text is closed at once.
+    struct FreeScript {
+        policy: Policy,
+        thought: usize,
+        answer: usize,
+    }
+
+    impl FreeScript {
+        fn new(first: &str, then: &str) -> (Self, Engine<FakeModel>) {
+            Self::bounded(first, then, 99)
+        }
+
+        fn bounded(first: &str, then: &str, tokens_max: usize) -> (Self, Engine<FakeModel>) {
+            let (tokenizer, mut manifest) = fixture();
+            let name = Task {
+                id: "name".to_owned(),
+                prompt: TEMPLATE.to_owned(),
+                answers: Answers::Free(FreeText { tokens_max }),
+                ..manifest.tasks[0].clone()
+            };
+            let policy = Policy {
+                temperature: 1.0,
+                first_threshold: 0.9,
+                think_threshold: 0.9,
+                joint_weights: (0.2, 1.0),
+                ..Policy::of(&name)
+            };
+            manifest.tasks.push(name);
+            let control = manifest.control;
+            let encode = |text: &str| tokenizer.encode(text).unwrap();
+            let prompt = encode(&TEMPLATE.replace("{question}", QUESTION));
+            let (thought, first, then) = (encode(THOUGHT), encode(first), encode(then));
+            let join = |parts: &[&[TokenId]]| parts.concat();
+            let mut model = FakeModel::new(manifest.graph.vocabulary, manifest.graph.max_len);
+            model.writes(&join(&[&prompt, &[control.answer]]), &join(&[&first, &[control.why]]));
+            model.writes(
+                &join(&[&prompt, &[control.answer], &first, &[control.why]]),
+                &join(&[&thought, &[control.end]]),
+            );
+            model.writes(
+                &join(&[&prompt, &[control.think]]),
+                &join(&[&thought, &[control.answer], &then, &[control.end]]),
+            );
+            let script = Self { policy, thought: thought.len(), answer: first.len() };
+            (script, Engine::new(model, tokenizer, &manifest).unwrap())
+        }
+    }
+
+    fn text(text: &str) -> Option<Answer> {
+        Some(Answer::Text(text.to_owned()))
+    }
+
+    #[test]
+    fn free_text_answers_the_filled_prompt_of_its_task() {
+        let (script, mut engine) = FreeScript::new("bearing wear", "");
+        let answered = answer(&mut engine, &script.policy, Think::Auto, QUESTION).unwrap();
+        assert_eq!((&answered.verdict.answer, answered.verdict.decision), (&text("bearing wear"), Decision::Answered));
+        assert_eq!((answered.verdict.mode, answered.tokens), (Mode::AnswerFirst, script.answer));
+        // One run for prompt and `<|answer|>`, one for each token of the answer.
+        assert_eq!(engine.model().passes(), 1 + script.answer);
+        let (tokenizer, _) = fixture();
+        let prompt = tokenizer.encode(&TEMPLATE.replace("{question}", QUESTION)).unwrap();
+        assert_eq!(engine.model().fed()[..prompt.len()], prompt);
+    }
+
+    #[test]
+    fn a_question_may_hold_lines_and_the_templates_own_mark() {
+        let (tokenizer, manifest) = fixture();
+        let question = "Which mode fits?\nA: {question}\nB: wear";
+        let task = Task { prompt: TEMPLATE.to_owned(), ..manifest.tasks[0].clone() };
+        assert_eq!(task.fill(question), format!("Name it: {question}"));
+        let prompt = tokenizer.encode(&format!("Name it: {question}")).unwrap();
+        let (script, mut engine) = FreeScript::new("bearing wear", "");
+        let _ = answer(&mut engine, &script.policy, Think::Never, &format!("\n {question} \n"));
+        assert_eq!(engine.model().fed()[..prompt.len()], prompt);
+    }
+
+    #[test]
+    fn an_answer_too_long_or_empty_is_a_persons_case() {
+        for (first, tokens_max) in [("bearing wear", 2), ("", 9)] {
+            let (script, mut engine) = FreeScript::bounded(first, "", tokens_max);
+            assert!(script.answer > 2 || script.answer == 0);
+            let answered = answer(&mut engine, &script.policy, Think::Never, QUESTION).unwrap();
+            assert_eq!((&answered.verdict.answer, answered.verdict.confidence.value()), (&None, 0.0));
+            assert_eq!(answered.verdict.decision, Decision::Escalated(Reason::NoAnswer));
+            assert!(answered.explain().unwrap().is_none(), "nothing to explain");
+            // It thinks, though a threshold of 0 would let every answer stand; and thinking comes to no answer either.
+            let anything = script.policy.clone().with_threshold(Confidence::new(0.0).unwrap());
+            let answered = answer(&mut engine, &anything, Think::Auto, QUESTION).unwrap();
+            assert_eq!(answered.verdict.decision, Decision::Escalated(Reason::NoAnswer));
+            assert_eq!(
+                (answered.verdict.mode, answered.tokens),
+                (Mode::ThinkFirst, script.answer.min(2) + script.thought)
+            );
+            let explained = answered.explain().unwrap().unwrap();
+            assert_eq!((explained.rationale.end, explained.agreement), (RationaleEnd::Complete, None));
+        }
+    }
+
+    #[test]
+    fn an_answer_of_exactly_the_limit_stands() {
+        let tokens = fixture().0.encode("bearing wear").unwrap().len();
+        let (script, mut engine) = FreeScript::bounded("bearing wear", "", tokens);
+        let answered = answer(&mut engine, &script.policy, Think::Auto, QUESTION).unwrap();
+        assert_eq!(answered.verdict.decision, Decision::Answered);
+    }
+
+    #[test]
+    fn two_looks_at_free_text_agree_or_call_a_person() {
+        for (then, decision) in [("bearing wear", Decision::Answered), ("heat", Decision::Escalated(Reason::Unsure))] {
+            let (script, mut engine) = FreeScript::new("bearing wear", then);
+            let answered = answer(&mut engine, &script.policy, Think::Always, QUESTION).unwrap();
+            assert_eq!((&answered.verdict.answer, answered.verdict.decision), (&text(then), decision));
+            let then_tokens = fixture().0.encode(then).unwrap().len();
+            assert_eq!(answered.tokens, script.answer + script.thought + then_tokens);
+            let explained = answered.explain().unwrap().unwrap();
+            assert_eq!(explained.rationale.text, "Power 2*3=6 W.");
+            assert!(explained.agreement.unwrap().agrees, "the thought leads to what it led to");
+        }
+    }
+
+    #[test]
+    fn thinking_that_leads_to_no_answer_leaves_the_first_one_as_a_guess() {
+        let (script, mut engine) = FreeScript::new("bearing wear", "");
+        let answered = answer(&mut engine, &script.policy, Think::Always, QUESTION).unwrap();
+        let verdict = &answered.verdict;
+        assert_eq!((&verdict.answer, verdict.decision), (&text("bearing wear"), Decision::Escalated(Reason::NoAnswer)));
+        let agreement = answered.explain().unwrap().unwrap().agreement.unwrap();
+        assert!(!agreement.agrees && agreement.strength.value() < 0.01);
+    }
+
+    #[test]
+    fn a_rationale_continues_behind_a_free_answer_and_its_agreement_is_read_from_it() {
+        for (then, agrees) in [("bearing wear", true), ("bearing heat", false), ("", false)] {
+            let (script, mut engine) = FreeScript::new("bearing wear", then);
+            let answered = answer(&mut engine, &script.policy, Think::Never, QUESTION).unwrap();
+            let explained = answered.explain().unwrap().unwrap();
+            assert_eq!(explained.rationale.text, "Power 2*3=6 W.");
+            let agreement = explained.agreement.unwrap();
+            assert_eq!(agreement.agrees, agrees);
+            assert_eq!(agreement.strength.value() > 0.99, agrees, "{}", agreement.strength);
+        }
+    }
+
+    /// Behind the rationale the student would write another text, but the given one is nearly as likely there.
+    #[test]
+    fn the_strength_of_an_answer_that_lost_is_its_own_probability() {
+        let (script, mut engine) = FreeScript::new("bearing wear", "heat");
+        let (tokenizer, manifest) = fixture();
+        let control = manifest.control;
+        let encode = |text: &str| tokenizer.encode(text).unwrap();
+        let (given, other) = (encode("bearing wear"), encode("heat"));
+        let prompt = encode(&TEMPLATE.replace("{question}", QUESTION));
+        let read = [&prompt[..], &[control.think], &encode(THOUGHT), &[control.answer]].concat();
+        engine.model_mut().script(&read, &[(other[0], 20.0), (given[0], 19.0)]);
+        let behind_first = [&read[..], &given[..1]].concat();
+        engine.model_mut().writes(&behind_first, &[&given[1..], &[control.end]].concat());
+        let answered = answer(&mut engine, &script.policy, Think::Never, QUESTION).unwrap();
+        let agreement = answered.explain().unwrap().unwrap().agreement.unwrap();
+        let expected = 1.0 / (1.0 + 1.0_f64.exp());
+        assert!(!agreement.agrees && (agreement.strength.value() - expected).abs() < 1e-6, "{}", agreement.strength);
+        assert_eq!(engine.model().fed(), [&read[..], &given].concat(), "the given answer, read behind the rationale");
+        // The runs: the first look; the given answer with `<|why|>`, and the thought, whose `6>>` rides along with its `=`; the
+        // thought read back, the other answer written, the given one read.
+        let first_look = 1 + given.len();
+        let explanation = 1 + script.thought - 2;
+        let agreement = 1 + other.len() + given.len();
+        assert_eq!(engine.model().passes(), first_look + explanation + agreement);
+    }
+
+    #[test]
+    fn each_task_has_its_own_prompt_answers_and_policy() {
+        let (script, mut engine) = FreeScript::new("bearing wear", "");
+        let shipped = Policy::of(&fixture().1.tasks[0]);
+        let of_choices = answer(&mut engine, &shipped, Think::Never, QUESTION).unwrap();
+        assert!(matches!(of_choices.verdict.answer, Some(Answer::Choice(_))));
+        let of_text = answer(&mut engine, &script.policy, Think::Never, QUESTION).unwrap();
+        assert_eq!(of_text.verdict.answer, text("bearing wear"));
+        let unknown = Policy { task: "weather".to_owned(), ..shipped };
+        let Err(error) = answer(&mut engine, &unknown, Think::Never, QUESTION) else {
+            panic!("an unknown task answered")
+        };
+        assert_eq!(error.to_string(), "this student has no task \"weather\", expected one of: machine-failure, name");
+        assert!(error.refuses_the_question());
     }
 }

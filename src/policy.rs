@@ -1,15 +1,28 @@
-//! Judges scores: does the first answer stand, must the student think, or is it a person's turn? Pure; measures nothing.
+//! Judges looks: does the first answer stand, must the student think, or is it a person's turn? Pure; measures nothing.
 //!
 //! The cascade: the first answer stands when its confidence reaches the threshold; else the student thinks, and both
 //! looks are compared by pooling their scores with weights fitted on the calibration split. Two looks that disagree
 //! lower the joint confidence by themselves. Thresholds are data of the bundle, chosen there by Learn-then-Test.
+//!
+//! Free text has no set to normalise over: its confidence is the probability of the text itself. With s1 and s2 the scores of
+//! the first look and of the one after thinking, T the temperature, a and b the joint weights:
+//!
+//! ```text
+//! at once                    exp(s1 / T)
+//! both looks wrote the same  exp(a s1 + b s2)
+//! they wrote two texts       exp(b s2) (1 - exp(s1 / T)), for the second text
+//! ```
+//!
+//! A look that wrote no answer has confidence 0: the student thinks, or it is a person's turn.
 
-use crate::bundle::manifest::Task;
-use crate::domain::{Band, Confidence, Decision, Mode, Posterior, Reason, Scores, Verdict};
+use crate::bundle::manifest::{Answers, Task};
+use crate::domain::{Answer, Band, Confidence, Decision, Look, Mode, Posterior, Reason, Verdict};
 
 /// Thresholds and weights of one task.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// Id of the task whose questions it judges.
+    pub task: String,
     /// Scores of the first answer are divided by it.
     pub temperature: f64,
     /// A first answer at or above it stands.
@@ -20,7 +33,7 @@ pub struct Policy {
     pub think_threshold: f64,
     /// Where the high and the medium band begin.
     pub bands: (f64, f64),
-    /// For each choice: does it call a person?
+    /// For each choice: does it call a person? Empty for free text.
     pub person: Vec<bool>,
 }
 
@@ -29,12 +42,16 @@ impl Policy {
     pub fn of(task: &Task) -> Self {
         let calibration = &task.calibration;
         Self {
+            task: task.id.clone(),
             temperature: calibration.first.temperature,
             first_threshold: calibration.first.threshold,
             joint_weights: (calibration.think.first_weight, calibration.think.think_weight),
             think_threshold: calibration.think.threshold,
             bands: (calibration.bands.high, calibration.bands.medium),
-            person: task.choices.iter().map(|choice| choice.person).collect(),
+            person: match &task.answers {
+                Answers::Choices(choices) => choices.iter().map(|choice| choice.person).collect(),
+                Answers::Free(_) => Vec::new(),
+            },
         }
     }
 
@@ -45,35 +62,57 @@ impl Policy {
     }
 
     /// The verdict on the first answer alone; below the threshold it escalates, unless the caller thinks first.
-    pub fn first(&self, first: &Scores) -> Verdict {
-        let posterior = Posterior::softmax(first.0.iter().map(|score| score / self.temperature));
-        self.judge(&posterior, self.first_threshold, Mode::AnswerFirst)
+    pub fn first(&self, first: &Look) -> Verdict {
+        let (answer, confidence) = match first {
+            Look::Scores(first) => likeliest(first.0.iter().map(|score| score / self.temperature)),
+            Look::Text(first) => match first.answer() {
+                Some(text) => {
+                    (Some(Answer::Text(text.to_owned())), Confidence::clamped((first.score / self.temperature).exp()))
+                }
+                None => (None, Confidence::clamped(0.0)),
+            },
+        };
+        self.judge(answer, confidence, self.first_threshold, Mode::AnswerFirst)
     }
 
-    /// The verdict on the first answer and the one after thinking, together.
-    pub fn joint(&self, first: &Scores, thought: &Scores) -> Verdict {
+    /// The verdict on the first look and the one after thinking, together. Where thinking led to no answer, the first one is a
+    /// guess, and a person is asked.
+    pub fn joint(&self, first: &Look, thought: &Look) -> Verdict {
         let (a, b) = self.joint_weights;
-        let posterior =
-            Posterior::softmax(first.0.iter().zip(&thought.0).map(|(first, thought)| a * first + b * thought));
-        self.judge(&posterior, self.think_threshold, Mode::ThinkFirst)
+        let (answer, confidence) = match (first, thought) {
+            (Look::Scores(first), Look::Scores(thought)) => {
+                likeliest(first.0.iter().zip(&thought.0).map(|(first, thought)| a * first + b * thought))
+            }
+            (Look::Text(once), Look::Text(thought)) if thought.answer().is_some() => {
+                let confidence = if once.answer() == thought.answer() {
+                    (a * once.score + b * thought.score).exp()
+                } else {
+                    (b * thought.score).exp() * (1.0 - self.first(first).confidence.value())
+                };
+                (Some(Answer::Text(thought.text.clone())), Confidence::clamped(confidence))
+            }
+            _ => return self.a_guess(first, Reason::NoAnswer),
+        };
+        self.judge(answer, confidence, self.think_threshold, Mode::ThinkFirst)
     }
 
     /// The verdict when thinking came to no end: the first answer is a guess, and a person is asked.
-    pub fn thinking_failed(&self, first: &Scores) -> Verdict {
-        Verdict { decision: Decision::Escalated(Reason::ThinkingFailed), mode: Mode::ThinkFirst, ..self.first(first) }
+    pub fn thinking_failed(&self, first: &Look) -> Verdict {
+        self.a_guess(first, Reason::ThinkingFailed)
     }
 
-    fn judge(&self, posterior: &Posterior, threshold: f64, mode: Mode) -> Verdict {
-        let choice = posterior.likeliest();
-        let confidence = posterior.of(choice);
-        let decision = if confidence.value() < threshold {
-            Decision::Escalated(Reason::Unsure)
-        } else if self.person[choice] {
-            Decision::Escalated(Reason::OutOfScope)
-        } else {
-            Decision::Answered
+    fn a_guess(&self, first: &Look, reason: Reason) -> Verdict {
+        Verdict { decision: Decision::Escalated(reason), mode: Mode::ThinkFirst, ..self.first(first) }
+    }
+
+    fn judge(&self, answer: Option<Answer>, confidence: Confidence, threshold: f64, mode: Mode) -> Verdict {
+        let decision = match answer {
+            None => Decision::Escalated(Reason::NoAnswer),
+            Some(_) if confidence.value() < threshold => Decision::Escalated(Reason::Unsure),
+            Some(Answer::Choice(choice)) if self.person[choice] => Decision::Escalated(Reason::OutOfScope),
+            Some(_) => Decision::Answered,
         };
-        Verdict { choice, confidence, band: self.band(confidence), decision, mode }
+        Verdict { answer, confidence, band: self.band(confidence), decision, mode }
     }
 
     fn band(&self, confidence: Confidence) -> Band {
@@ -86,12 +125,21 @@ impl Policy {
     }
 }
 
+/// The likeliest choice by its pooled scores, and its probability.
+fn likeliest(scores: impl Iterator<Item = f64>) -> (Option<Answer>, Confidence) {
+    let posterior = Posterior::softmax(scores);
+    let choice = posterior.likeliest();
+    (Some(Answer::Choice(choice)), posterior.of(choice))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Scores, Written};
 
     fn policy() -> Policy {
         Policy {
+            task: "a task".to_owned(),
             temperature: 2.0,
             first_threshold: 0.9,
             joint_weights: (0.5, 1.0),
@@ -101,8 +149,13 @@ mod tests {
         }
     }
 
-    fn scores(values: [f64; 3]) -> Scores {
-        Scores(values.to_vec())
+    fn scores(values: [f64; 3]) -> Look {
+        Look::Scores(Scores(values.to_vec()))
+    }
+
+    /// A free answer of this probability; an empty text is none.
+    fn text(text: &str, probability: f64) -> Look {
+        Look::Text(Written { tokens: vec![9], text: text.to_owned(), closed: true, score: probability.ln() })
     }
 
     #[test]
@@ -115,7 +168,8 @@ mod tests {
             ("a person's case", [-20.0, -20.0, 0.0], 2, Decision::Escalated(Reason::OutOfScope), Band::High),
         ] {
             let verdict = policy().first(&scores(first));
-            assert_eq!((verdict.choice, verdict.decision, verdict.band), (choice, decision, band), "{what}");
+            assert_eq!(verdict.answer, Some(Answer::Choice(choice)), "{what}");
+            assert_eq!((verdict.decision, verdict.band), (decision, band), "{what}");
             assert_eq!(verdict.mode, Mode::AnswerFirst);
         }
     }
@@ -130,7 +184,7 @@ mod tests {
     #[test]
     fn two_looks_that_disagree_lower_the_joint_confidence() {
         let agree = policy().joint(&scores([0.0, -1.0, -9.0]), &scores([0.0, -6.0, -9.0]));
-        assert_eq!((agree.choice, agree.decision), (0, Decision::Answered));
+        assert_eq!((agree.answer, agree.decision), (Some(Answer::Choice(0)), Decision::Answered));
         let disagree = policy().joint(&scores([-6.0, 0.0, -9.0]), &scores([0.0, -3.5, -9.0]));
         assert_eq!(disagree.decision, Decision::Escalated(Reason::Unsure));
         assert!(disagree.confidence < agree.confidence);
@@ -141,5 +195,54 @@ mod tests {
         let forced = policy().with_threshold(Confidence::new(0.0).unwrap());
         assert_eq!(forced.first(&scores([0.0, -0.1, -20.0])).decision, Decision::Answered);
         assert_eq!(forced.first(&scores([-3.0, -3.0, 0.0])).decision, Decision::Escalated(Reason::OutOfScope));
+    }
+
+    fn close(confidence: Confidence, expected: f64) {
+        assert!((confidence.value() - expected).abs() < 1e-12, "{} is not {expected}", confidence.value());
+    }
+
+    fn said(text: &str) -> Option<Answer> {
+        Some(Answer::Text(text.to_owned()))
+    }
+
+    #[test]
+    fn a_free_answer_is_as_sure_as_its_text_is_likely() {
+        let sure = policy().first(&text("Tuesday", 0.96));
+        close(sure.confidence, 0.96_f64.sqrt()); // the temperature is 2
+        assert_eq!((sure.answer, sure.decision, sure.band), (said("Tuesday"), Decision::Answered, Band::Medium));
+        let unsure = policy().first(&text("Tuesday", 0.64));
+        close(unsure.confidence, 0.8);
+        assert_eq!((unsure.answer, unsure.decision), (said("Tuesday"), Decision::Escalated(Reason::Unsure)));
+    }
+
+    #[test]
+    fn two_looks_at_free_text_strengthen_or_weaken_each_other() {
+        let agree = policy().joint(&text("Tuesday", 0.99), &text("Tuesday", 0.98));
+        close(agree.confidence, 0.99_f64.sqrt() * 0.98); // the weights are 1/2 and 1
+        assert_eq!((agree.answer, agree.decision), (said("Tuesday"), Decision::Answered));
+        assert_eq!(agree.mode, Mode::ThinkFirst);
+        let disagree = policy().joint(&text("Monday", 0.36), &text("Tuesday", 0.98));
+        close(disagree.confidence, 0.98 * (1.0 - 0.6));
+        assert_eq!((disagree.answer, disagree.decision), (said("Tuesday"), Decision::Escalated(Reason::Unsure)));
+    }
+
+    #[test]
+    fn no_answer_is_a_persons_case_whatever_the_threshold() {
+        let policy = policy().with_threshold(Confidence::new(0.0).unwrap());
+        let cut = Look::Text(Written { tokens: vec![9], text: "Tues".to_owned(), closed: false, score: -0.1 });
+        for silent in [text("", 1.0), cut] {
+            let first = policy.first(&silent);
+            assert_eq!((first.answer, first.decision), (None, Decision::Escalated(Reason::NoAnswer)));
+            close(first.confidence, 0.0);
+            // Thinking can still lead to one, and the silence does not speak against it.
+            let thought = policy.joint(&silent, &text("Tuesday", 0.98));
+            assert_eq!((thought.answer, thought.decision), (said("Tuesday"), Decision::Answered));
+            close(thought.confidence, 0.98);
+            // Where only thinking was silent, the first answer is a guess.
+            let guess = policy.joint(&text("Monday", 0.81), &silent);
+            assert_eq!((guess.answer, guess.decision), (said("Monday"), Decision::Escalated(Reason::NoAnswer)));
+            assert_eq!(guess.mode, Mode::ThinkFirst);
+            close(guess.confidence, 0.9);
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! `manifest.json` of a student bundle, format 1, as it stands on disk. Checks nothing but the form; `super` checks the rest.
+//! `manifest.json` of a student bundle, format 2, as it stands on disk. Checks nothing but the form; `super` checks the rest.
 //!
 //! Writers: the workshop (`models/`). Readers: this runtime. An unknown key is an error, because a key that is not
-//! understood may carry a promise that is not kept.
+//! understood may carry a promise that is not kept. Format 2 holds several tasks, each with a closed answer set or free text;
+//! format 1 held one task of choices, and is no longer read.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,14 @@ use serde::Deserialize;
 use crate::domain::{Bilingual, TokenId};
 
 /// The only format this runtime reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// What a manifest of every format says; read first, so that another format is named and not taken for a broken file.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Versioned {
+    /// Version of the bundle format.
+    pub format: u32,
+}
 
 /// The whole manifest.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,7 +48,7 @@ pub struct Manifest {
     pub control: Control,
     /// The calculator's marks.
     pub calculator: CalculatorMarks,
-    /// What the student can be asked.
+    /// What the student can be asked; the first is asked where none is named.
     pub tasks: Vec<Task>,
 }
 
@@ -114,25 +122,43 @@ pub struct CalculatorMarks {
     pub decimals: u32,
 }
 
-/// One task: a kind of question with a closed answer set.
+/// One task: a kind of question and the kind of answer to it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
-    /// Id.
+    /// Id, unique in the bundle.
     pub id: String,
     /// Title.
     #[serde(deserialize_with = "bilingual")]
     pub title: Bilingual,
-    /// Prompt template; `{question}` is where the question goes.
+    /// Prompt template; `{question}`, which it holds once, is where the question goes.
     pub prompt: String,
-    /// Tokens of the longest question.
+    /// Tokens of the longest filled prompt.
     pub question_tokens_max: usize,
     /// Tokens of the longest rationale.
     pub rationale_tokens_max: usize,
-    /// The closed answer set.
-    pub choices: Vec<Choice>,
+    /// What may be answered.
+    pub answers: Answers,
     /// What was fitted on the calibration split.
     pub calibration: Calibration,
+}
+
+/// What a task may be answered with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answers {
+    /// One of a closed set.
+    Choices(Vec<Choice>),
+    /// A text of the student's own.
+    Free(FreeText),
+}
+
+/// Bounds of a free answer.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreeText {
+    /// Tokens of the longest answer; what is longer is no answer.
+    pub tokens_max: usize,
 }
 
 /// One answer of the closed set.
@@ -170,7 +196,7 @@ pub struct Calibration {
     pub bands: Bands,
 }
 
-/// Calibration of the first answer: posterior = softmax(scores / temperature).
+/// Calibration of the first answer: posterior = softmax(scores / temperature); of free text, confidence = exp(score / temperature).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FirstCalibration {
@@ -186,7 +212,9 @@ pub struct FirstCalibration {
     pub coverage: f64,
 }
 
-/// Calibration of thinking: posterior = softmax(first_weight * first scores + think_weight * scores after thinking).
+/// Calibration of thinking: posterior = softmax(first_weight * first scores + think_weight * scores after thinking). Of free text,
+/// confidence = exp(first_weight * first score + think_weight * score after thinking) where both looks wrote the same text, else
+/// exp(think_weight * score after thinking) * (1 - first confidence).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThinkCalibration {
@@ -220,10 +248,14 @@ pub struct Bands {
 pub struct Golden {
     /// Id.
     pub id: String,
+    /// Id of its task.
+    pub task: String,
     /// The question.
     pub question: String,
-    /// Code of the likeliest choice.
-    pub code: u16,
+    /// Code of the likeliest choice; only where the task has choices.
+    pub code: Option<u16>,
+    /// The text that the student writes, empty if it writes no answer; only where the task takes free text.
+    pub answer: Option<String>,
     /// Does it stand?
     pub decision: GoldenDecision,
     /// How it comes about.

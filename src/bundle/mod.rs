@@ -13,16 +13,25 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use manifest::{FORMAT, FileDigest, Golden, Manifest, Task};
+use manifest::{Answers, Choice, FORMAT, FileDigest, Golden, Manifest, Task, Versioned};
 
 /// A manifest is a few kilobytes; a larger one is not a manifest.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// The largest file of a bundle: ten times the default student's whole budget.
 const FILE_BYTES_MAX: u64 = 400 << 20;
+/// Tasks of a bundle; a hint that lists them must stay readable.
+const TASKS_MAX: usize = 32;
+/// Tokens of a free answer; a longer text is a rationale, not an answer.
+const FREE_TOKENS_MAX: usize = 64;
 /// Choices of a task; more is not a closed answer set but a vocabulary.
 const CHOICES_MAX: usize = 256;
 /// Kept for "ask a person" on every wire; no choice may have it.
 pub const CODE_ASK_A_PERSON: u16 = u16::MAX;
+
+/// Control tokens beside a question, a rationale and an answer in the cache: one before each of the last two.
+const CONTROL_TOKENS: usize = 2;
+/// Where a prompt template takes the question.
+const QUESTION_MARK: &str = "{question}";
 
 /// The files a bundle must hold beside its manifest.
 const MODEL: &str = "model.onnx";
@@ -93,13 +102,36 @@ pub enum Error {
     },
 }
 
+/// A task was named that the student does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("this student has no task {asked:?}, expected one of: {}", known.join(", "))]
+pub struct UnknownTask {
+    /// The id that was named.
+    pub asked: String,
+    /// The ids that could have been.
+    pub known: Vec<String>,
+}
+
+impl UnknownTask {
+    pub(crate) fn new<'t>(asked: &str, tasks: impl IntoIterator<Item = &'t Task>) -> Self {
+        let known = tasks.into_iter().map(|task| task.id.clone()).collect();
+        Self { asked: asked.to_owned(), known }
+    }
+}
+
 impl Bundle {
     /// Reads and verifies the bundle in `folder`.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join("manifest.json");
         let text = read(&path, MANIFEST_BYTES_MAX)?;
-        let manifest: Manifest =
-            serde_json::from_slice(&text).map_err(|source| Error::Manifest { path: path.clone(), source })?;
+        let malformed = |source| Error::Manifest { path: path.clone(), source };
+        let Versioned { format } = serde_json::from_slice(&text).map_err(malformed)?;
+        if format != FORMAT {
+            let what =
+                format!("expected bundle format {FORMAT}, found {format}: pack the student again for this runtime");
+            return Err(Error::Unfit { path, what });
+        }
+        let manifest: Manifest = serde_json::from_slice(&text).map_err(malformed)?;
         check(&manifest).map_err(|what| Error::Unfit { path, what })?;
         let mut kept = [MODEL, TOKENIZER, GOLDEN].map(|_| Vec::new());
         for (name, digest) in &manifest.files {
@@ -109,14 +141,19 @@ impl Bundle {
             }
         }
         let [model, tokenizer, golden] = kept;
-        let golden = parse_golden(&golden, &manifest.tasks[0])
-            .map_err(|what| Error::Unfit { path: folder.join(GOLDEN), what })?;
+        let golden =
+            parse_golden(&golden, &manifest.tasks).map_err(|what| Error::Unfit { path: folder.join(GOLDEN), what })?;
         Ok(Self { manifest, golden, model, tokenizer })
     }
 
-    /// The one task of the student.
-    pub fn task(&self) -> &Task {
-        &self.manifest.tasks[0] // `check` saw exactly one
+    /// The task that is asked where none is named: the first of the manifest.
+    pub fn default_task(&self) -> &Task {
+        &self.manifest.tasks[0] // `check` saw at least one
+    }
+
+    /// The task of this id.
+    pub fn task(&self, id: &str) -> Result<&Task, UnknownTask> {
+        find(&self.manifest.tasks, id)
     }
 
     /// Name and version, as answers are signed: `machine-failure 0.2.0`.
@@ -130,32 +167,36 @@ impl Bundle {
     }
 }
 
+impl Task {
+    /// The prompt of `question`, which may hold anything: it is not read as a template again.
+    pub fn fill(&self, question: &str) -> String {
+        self.prompt.replacen(QUESTION_MARK, question, 1)
+    }
+
+    /// Prompt, rationale, answer and two control tokens must fit into a cache of `max_len` together.
+    pub(crate) fn check_fit(&self, answer_tokens: usize, max_len: usize) -> Result<(), String> {
+        let (question, rationale) = (self.question_tokens_max, self.rationale_tokens_max);
+        ensure(question + rationale + answer_tokens + CONTROL_TOKENS <= max_len, || {
+            format!(
+                "expected question_tokens_max {question}, rationale_tokens_max {rationale}, an answer of {answer_tokens} and \
+                 {CONTROL_TOKENS} control tokens to fit into graph.max_len {max_len} together"
+            )
+        })
+    }
+}
+
 /// What a well-formed manifest can still get wrong, in the manifest's own words.
 fn check(manifest: &Manifest) -> Result<(), String> {
-    let ensure = |holds: bool, what: &dyn Fn() -> String| if holds { Ok(()) } else { Err(what()) };
-    let between = |name: &str, value: usize, low: usize, high: usize| {
-        ensure((low..=high).contains(&value), &|| format!("expected {name} between {low} and {high}, got {value}"))
-    };
-    let share = |name: &str, value: f64| {
-        ensure((0.0..=1.0).contains(&value), &|| format!("expected {name} between 0 and 1, got {value}"))
-    };
-    let positive = |name: &str, value: f64| {
-        ensure(value.is_finite() && value >= 0.0, &|| {
-            format!("expected {name} to be finite and not negative, got {value}")
-        })
-    };
-
-    ensure(manifest.format == FORMAT, &|| format!("expected bundle format {FORMAT}, got {}", manifest.format))?;
     let runtime = semver::Version::parse(env!("CARGO_PKG_VERSION")).expect("cargo checks the package version");
-    ensure(manifest.minimum_runtime <= runtime, &|| {
+    ensure(manifest.minimum_runtime <= runtime, || {
         format!("expected a runtime of at least {}, this one is {runtime}: update sokutou", manifest.minimum_runtime)
     })?;
     for needed in [MODEL, TOKENIZER, GOLDEN, CARD] {
-        ensure(manifest.files.contains_key(needed), &|| format!("expected {needed} among the files, it is missing"))?;
+        ensure(manifest.files.contains_key(needed), || format!("expected {needed} among the files, it is missing"))?;
     }
     for name in manifest.files.keys() {
         let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
-        ensure(plain, &|| format!("expected plain file names, got {name:?}"))?;
+        ensure(plain, || format!("expected plain file names, got {name:?}"))?;
     }
 
     let graph = &manifest.graph;
@@ -178,25 +219,34 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     }
     between("calculator.decimals", calculator.decimals as usize, 0, 9)?;
 
-    ensure(manifest.tasks.len() == 1, &|| format!("expected one task, got {}", manifest.tasks.len()))?;
-    let task = &manifest.tasks[0];
-    ensure(task.prompt.matches("{question}").count() == 1, &|| {
-        format!("expected {{question}} once in the prompt, got {:?}", task.prompt)
-    })?;
-    between("choices", task.choices.len(), 2, CHOICES_MAX)?;
-    for (place, choice) in task.choices.iter().enumerate() {
-        let text = &choice.text;
-        ensure(!text.is_empty(), &|| format!("expected a text for choice {}, it is empty", choice.code))?;
-        ensure(choice.code != CODE_ASK_A_PERSON, &|| {
-            format!("expected choice {text} to have a code below {CODE_ASK_A_PERSON}")
-        })?;
-        let twin = task.choices[..place].iter().any(|other| other.code == choice.code || other.text == *text);
-        ensure(!twin, &|| format!("expected every choice once, {text} (code {}) comes twice", choice.code))?;
+    between("the number of tasks", manifest.tasks.len(), 1, TASKS_MAX)?;
+    for (place, task) in manifest.tasks.iter().enumerate() {
+        ensure(!task.id.is_empty(), || format!("expected an id for task {place}, it is empty"))?;
+        let twin = manifest.tasks[..place].iter().any(|other| other.id == task.id);
+        ensure(!twin, || format!("expected every task id once, {} comes twice", task.id))?;
+        check_task(task, graph.max_len).map_err(|what| format!("task {}: {what}", task.id))?;
     }
-    // Question, rationale, two control tokens, and the answer's text must fit into the cache together.
-    let (question, rationale) = (task.question_tokens_max, task.rationale_tokens_max);
-    between("question_tokens_max", question, 1, graph.max_len)?;
-    between("question_tokens_max and rationale_tokens_max together", question + rationale, 2, graph.max_len - 8)?;
+    Ok(())
+}
+
+fn check_task(task: &Task, max_len: usize) -> Result<(), String> {
+    ensure(task.prompt.matches(QUESTION_MARK).count() == 1, || {
+        format!("expected {QUESTION_MARK} once in the prompt, got {:?}", task.prompt)
+    })?;
+    // The shortest answer that can be; the engine, which has the tokenizer, holds the texts of choices against the cache.
+    let answer_tokens = match &task.answers {
+        Answers::Choices(choices) => {
+            check_choices(choices)?;
+            1
+        }
+        Answers::Free(free) => {
+            between("answers.free.tokens_max", free.tokens_max, 1, FREE_TOKENS_MAX)?;
+            free.tokens_max
+        }
+    };
+    between("question_tokens_max", task.question_tokens_max, 1, max_len)?;
+    between("rationale_tokens_max", task.rationale_tokens_max, 1, max_len)?;
+    task.check_fit(answer_tokens, max_len)?;
 
     let calibration = &task.calibration;
     share("calibration.risk", calibration.risk)?;
@@ -205,28 +255,81 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     share("calibration.think.threshold", calibration.think.threshold)?;
     share("calibration.bands.high", calibration.bands.high)?;
     share("calibration.bands.medium", calibration.bands.medium)?;
-    positive("calibration.think.first_weight", calibration.think.first_weight)?;
-    positive("calibration.think.think_weight", calibration.think.think_weight)?;
+    for (name, weight) in [
+        ("calibration.think.first_weight", calibration.think.first_weight),
+        ("calibration.think.think_weight", calibration.think.think_weight),
+    ] {
+        ensure(weight.is_finite() && weight >= 0.0, || {
+            format!("expected {name} to be finite and not negative, got {weight}")
+        })?;
+    }
     let temperature = calibration.first.temperature;
-    ensure(temperature.is_finite() && temperature > 0.0, &|| {
+    ensure(temperature.is_finite() && temperature > 0.0, || {
         format!("expected calibration.first.temperature above 0, got {temperature}")
     })
 }
 
-fn parse_golden(bytes: &[u8], task: &Task) -> Result<Vec<Golden>, String> {
+fn check_choices(choices: &[Choice]) -> Result<(), String> {
+    between("the number of answers.choices", choices.len(), 2, CHOICES_MAX)?;
+    for (place, choice) in choices.iter().enumerate() {
+        let (code, text) = (choice.code, &choice.text);
+        ensure(!text.is_empty(), || format!("expected a text in answers.choices for code {code}, it is empty"))?;
+        ensure(code != CODE_ASK_A_PERSON, || {
+            format!("expected {text} in answers.choices to have a code below {CODE_ASK_A_PERSON}")
+        })?;
+        let twin = choices[..place].iter().any(|other| other.code == code || other.text == *text);
+        ensure(!twin, || {
+            format!("expected every code and text once in answers.choices, {text} (code {code}) comes twice")
+        })?;
+    }
+    Ok(())
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+fn between(name: &str, value: usize, low: usize, high: usize) -> Result<(), String> {
+    ensure((low..=high).contains(&value), || format!("expected {name} between {low} and {high}, got {value}"))
+}
+
+fn share(name: &str, value: f64) -> Result<(), String> {
+    ensure((0.0..=1.0).contains(&value), || format!("expected {name} between 0 and 1, got {value}"))
+}
+
+/// Golden questions, at least one of each task.
+fn parse_golden(bytes: &[u8], tasks: &[Task]) -> Result<Vec<Golden>, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))?;
-    let mut golden = Vec::new();
+    let mut golden: Vec<Golden> = Vec::new();
     for (line, text) in text.lines().enumerate().map(|(at, text)| (at + 1, text)) {
         let one: Golden = serde_json::from_str(text).map_err(|error| format!("line {line}: {error}"))?;
-        if !task.choices.iter().any(|choice| choice.code == one.code) {
-            return Err(format!("line {line}: expected a code of the answer set, got {}", one.code));
-        }
+        check_golden(&one, tasks).map_err(|what| format!("line {line}: {what}"))?;
         golden.push(one);
     }
-    if golden.is_empty() {
-        return Err("expected at least one golden question, found none".to_owned());
+    for task in tasks {
+        ensure(golden.iter().any(|one| one.task == task.id), || {
+            format!("expected at least one golden question of task {}, found none", task.id)
+        })?;
     }
     Ok(golden)
+}
+
+fn check_golden(golden: &Golden, tasks: &[Task]) -> Result<(), String> {
+    let task = find(tasks, &golden.task).map_err(|error| error.to_string())?;
+    match (&task.answers, golden.code, &golden.answer) {
+        (Answers::Choices(choices), Some(code), None) => {
+            ensure(choices.iter().any(|choice| choice.code == code), || {
+                format!("expected a code of the answer set of task {}, got {code}", task.id)
+            })
+        }
+        (Answers::Free(_), None, Some(_)) => Ok(()),
+        (Answers::Choices(_), ..) => Err(format!("expected `code` and no `answer`, task {} has choices", task.id)),
+        (Answers::Free(_), ..) => Err(format!("expected `answer` and no `code`, task {} takes free text", task.id)),
+    }
+}
+
+fn find<'t>(tasks: &'t [Task], id: &str) -> Result<&'t Task, UnknownTask> {
+    tasks.iter().find(|task| task.id == id).ok_or_else(|| UnknownTask::new(id, tasks))
 }
 
 fn read_verified(path: &Path, expected: &FileDigest) -> Result<Vec<u8>, Error> {

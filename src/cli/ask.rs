@@ -2,9 +2,10 @@
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
-use super::reply::{Reply, in_words, rationale_in_words};
+use super::reply::{Reply, in_words, nothing_to_explain, rationale_in_words};
 use super::{AskArgs, Error, Exit, open_bundle, open_engine, print, print_json};
-use crate::bundle::Bundle;
+use crate::bundle::manifest::Task;
+use crate::bundle::{Bundle, UnknownTask};
 use crate::domain::Decision;
 use crate::engine::{AskError, QUESTION_BYTES_MAX};
 use crate::pipeline;
@@ -16,28 +17,37 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
         None => from_stdin()?,
     };
     let (folder, bundle) = open_bundle(&args.bundle)?;
+    let task = task(args.task.as_deref(), &bundle)?;
     let mut engine = open_engine(&folder, &bundle)?;
-    let policy = policy(args, &bundle);
+    let policy = policy(args, task);
     let answered = pipeline::answer(&mut engine, &policy, args.think.into(), &question)?;
     let exit = match answered.verdict.decision {
         Decision::Answered => Exit::Success,
         Decision::Escalated(_) => Exit::Person,
     };
     if args.json {
-        print_json(&Reply::new(None, answered, &bundle, args.explain)?)?;
+        print_json(&Reply::new(None, answered, &bundle, task, args.explain)?)?;
     } else {
-        print(&in_words(&answered, &bundle))?; // the answer does not wait for its reasons
+        print(&in_words(&answered, &bundle, task))?; // the answer does not wait for its reasons
         if args.explain {
             let language = answered.language;
-            print(&rationale_in_words(&answered.explain()?, language))?;
+            print(&match answered.explain()? {
+                Some(explained) => rationale_in_words(&explained, language),
+                None => nothing_to_explain(language).to_owned(),
+            })?;
         }
     }
     Ok(exit)
 }
 
-/// The bundle's policy, or the one threshold that the user wants.
-pub fn policy(args: &AskArgs, bundle: &Bundle) -> Policy {
-    let policy = Policy::of(bundle.task());
+/// The task that is named, or the bundle's default.
+pub fn task<'b>(named: Option<&str>, bundle: &'b Bundle) -> Result<&'b Task, UnknownTask> {
+    named.map_or(Ok(bundle.default_task()), |id| bundle.task(id))
+}
+
+/// The task's policy, or the one threshold that the user wants.
+pub fn policy(args: &AskArgs, task: &Task) -> Policy {
+    let policy = Policy::of(task);
     match args.threshold {
         Some(threshold) => policy.with_threshold(threshold),
         None => policy,

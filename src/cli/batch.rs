@@ -9,10 +9,10 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use super::ask::policy;
+use super::ask::{policy, task};
 use super::reply::Reply;
 use super::{AskArgs, Error, Exit, chain, open_bundle, open_engine, print_json};
-use crate::engine::QUESTION_BYTES_MAX;
+use crate::engine::{AskError, QUESTION_BYTES_MAX};
 use crate::pipeline;
 
 /// A line holds a question in JSON, where each of its bytes may stand as a \u escape of six, and an id.
@@ -22,6 +22,8 @@ const LINE_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
 struct Line {
     #[serde(default)]
     id: Option<serde_json::Value>,
+    #[serde(default)]
+    task: Option<String>,
     question: String,
 }
 
@@ -38,8 +40,8 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let path = args.batch.as_deref().expect("called for a batch only");
     let (mut lines, bytes) = open(path)?;
     let (folder, bundle) = open_bundle(&args.bundle)?;
+    let unnamed = task(args.task.as_deref(), &bundle)?;
     let mut engine = open_engine(&folder, &bundle)?;
-    let policy = policy(args, &bundle);
     let bar = progress(bytes);
     let mut exit = Exit::Success;
     let mut buffer = Vec::new();
@@ -52,15 +54,19 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
         if buffer.trim_ascii().is_empty() {
             continue;
         }
-        let (id, answered) = match parse(&buffer) {
-            Ok(Line { id, question }) => (id, pipeline::answer(&mut engine, &policy, args.think.into(), &question)),
+        let Line { id, task: named, question } = match parse(&buffer) {
+            Ok(line) => line,
             Err(error) => {
                 exit = Exit::Input;
                 bar.suspend(|| print_json(&Refusal { id: None, line, error }))?;
                 continue;
             }
         };
-        match answered.and_then(|answered| Reply::new(id.clone(), answered, &bundle, args.explain)) {
+        let reply = named.map_or(Ok(unnamed), |id| bundle.task(&id)).map_err(AskError::from).and_then(|task| {
+            let answered = pipeline::answer(&mut engine, &policy(args, task), args.think.into(), &question)?;
+            Reply::new(id.clone(), answered, &bundle, task, args.explain)
+        });
+        match reply {
             Ok(reply) => bar.suspend(|| print_json(&reply))?,
             Err(error) if error.refuses_the_question() => {
                 exit = Exit::Input;
@@ -107,5 +113,5 @@ fn parse(line: &[u8]) -> Result<Line, String> {
         return Err(format!("expected a line of at most {LINE_BYTES_MAX} bytes"));
     }
     let text = std::str::from_utf8(line).map_err(|error| format!("expected UTF-8: {error}"))?;
-    serde_json::from_str(text).map_err(|error| format!("expected {{\"id\", \"question\"}}: {error}"))
+    serde_json::from_str(text).map_err(|error| format!("expected {{\"id\", \"task\", \"question\"}}: {error}"))
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{BundleArg, Error, Exit, open_bundle, open_engine, print, print_json};
 use crate::bundle::Bundle;
-use crate::bundle::manifest::{GOLDEN_CONFIDENCE_TOLERANCE, Golden, GoldenDecision, GoldenMode};
-use crate::domain::{Decision, Mode};
+use crate::bundle::manifest::{Answers, Choice, GOLDEN_CONFIDENCE_TOLERANCE, Golden, GoldenDecision, GoldenMode, Task};
+use crate::domain::{Answer, Decision, Mode};
 use crate::engine::{AskError, Engine, Model};
 use crate::pipeline::{self, Think};
 use crate::policy::Policy;
@@ -13,24 +13,7 @@ use crate::policy::Policy;
 pub fn info(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(arg)?;
     let manifest = &bundle.manifest;
-    let task = bundle.task();
-    let calibration = &task.calibration;
     if json {
-        #[derive(Serialize)]
-        struct Info<'a> {
-            student: String,
-            serial: u64,
-            folder: String,
-            bytes: u64,
-            licence: &'a str,
-            teacher: &'a str,
-            task: &'a str,
-            answers: Vec<(u16, &'a str, &'a str)>,
-            threshold: f64,
-            risk: f64,
-            coverage: f64,
-            n: u64,
-        }
         print_json(&Info {
             student: bundle.student(),
             serial: manifest.serial,
@@ -38,20 +21,11 @@ pub fn info(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
             bytes: bundle.bytes(),
             licence: &manifest.licence,
             teacher: &manifest.teacher,
-            task: &task.id,
-            answers: task.choices.iter().map(|c| (c.code, c.label.en.as_str(), c.label.ja.as_str())).collect(),
-            threshold: calibration.first.threshold,
-            risk: calibration.risk,
-            coverage: calibration.first.coverage,
-            n: calibration.n,
+            tasks: manifest.tasks.iter().map(TaskInfo::of).collect(),
         })?;
         return Ok(Exit::Success);
     }
-    let answers: Vec<String> = task
-        .choices
-        .iter()
-        .map(|choice| format!("    {:>3}  {} / {}", choice.code, choice.label.en, choice.label.ja))
-        .collect();
+    let tasks: Vec<String> = manifest.tasks.iter().map(task_in_words).collect();
     let data: Vec<String> =
         manifest.data.iter().map(|data| format!("    {} ({}, {})", data.name, data.kind, data.licence)).collect();
     let files: Vec<String> = manifest
@@ -60,16 +34,12 @@ pub fn info(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
         .map(|(name, file)| format!("    {name}: {} bytes, sha256 {}", file.bytes, file.sha256))
         .collect();
     print(&format!(
-        "{} (serial {}), {}\n  task: {} / {}\n  answers:\n{}\n  teacher: {}\n  data:\n{}\n  licence: {}\n  graph: {} layers, {} of \
-         vocabulary, {} positions, {}\n  promise: at most {:.1} % errors among answers that stand ({:.0} % sure), \
-         from {} rows: {}\n    answer first from {:.1} % confidence on: {:.1} % of the rows, {} wrong of {}\n    \
-         think first from {:.1} % on: {:.1} % of the others, {} wrong of {}\n  files:\n{}",
+        "{} (serial {}), {}\n  tasks, the first asked where --task names none:\n{}\n  teacher: {}\n  data:\n{}\n  licence: {}\n  \
+         graph: {} layers, {} of vocabulary, {} positions, {}\n  files:\n{}",
         bundle.student(),
         manifest.serial,
         folder.display(),
-        task.title.en,
-        task.title.ja,
-        answers.join("\n"),
+        tasks.join("\n"),
         manifest.teacher,
         data.join("\n"),
         manifest.licence,
@@ -77,21 +47,104 @@ pub fn info(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
         manifest.graph.vocabulary,
         manifest.graph.max_len,
         manifest.graph.weights,
+        files.join("\n"),
+    ))?;
+    Ok(Exit::Success)
+}
+
+/// What `bundle info --json` says.
+#[derive(Serialize)]
+struct Info<'a> {
+    student: String,
+    serial: u64,
+    folder: String,
+    bytes: u64,
+    licence: &'a str,
+    teacher: &'a str,
+    tasks: Vec<TaskInfo<'a>>,
+}
+
+/// One task, and what was promised of it: thresholds, risk and shares of the `n` calibration rows that they let answer.
+#[derive(Serialize)]
+struct TaskInfo<'a> {
+    id: &'a str,
+    title: TitleInfo<'a>,
+    answers: AnswersInfo<'a>,
+    risk: f64,
+    n: u64,
+    threshold: f64,
+    coverage: f64,
+    think_threshold: f64,
+    think_coverage: f64,
+}
+
+#[derive(Serialize)]
+struct TitleInfo<'a> {
+    en: &'a str,
+    ja: &'a str,
+}
+
+/// As the manifest has it, shorter: `{"choices": [[code, en, ja], …]}` or `{"free": {"tokens_max": 24}}`.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum AnswersInfo<'a> {
+    Choices(Vec<(u16, &'a str, &'a str)>),
+    Free { tokens_max: usize },
+}
+
+impl<'a> TaskInfo<'a> {
+    fn of(task: &'a Task) -> Self {
+        let calibration = &task.calibration;
+        Self {
+            id: &task.id,
+            title: TitleInfo { en: &task.title.en, ja: &task.title.ja },
+            answers: match &task.answers {
+                Answers::Choices(choices) => AnswersInfo::Choices(
+                    choices.iter().map(|c| (c.code, c.label.en.as_str(), c.label.ja.as_str())).collect(),
+                ),
+                Answers::Free(free) => AnswersInfo::Free { tokens_max: free.tokens_max },
+            },
+            risk: calibration.risk,
+            n: calibration.n,
+            threshold: calibration.first.threshold,
+            coverage: calibration.first.coverage,
+            think_threshold: calibration.think.threshold,
+            think_coverage: calibration.think.coverage,
+        }
+    }
+}
+
+fn task_in_words(task: &Task) -> String {
+    let answers = match &task.answers {
+        Answers::Choices(choices) => {
+            let line =
+                |choice: &Choice| format!("\n        {:>3}  {} / {}", choice.code, choice.label.en, choice.label.ja);
+            format!("one of{}", choices.iter().map(line).collect::<String>())
+        }
+        Answers::Free(free) => format!("free text, at most {} tokens", free.tokens_max),
+    };
+    let calibration = &task.calibration;
+    let (first, think) = (&calibration.first, &calibration.think);
+    format!(
+        "    {}: {} / {}\n      answers: {answers}\n      promise: at most {:.1} % errors among answers that stand ({:.0} % sure), \
+         from {} rows: {}\n        answer first from {:.1} % confidence on: {:.1} % of the rows, {} wrong of {}\n        \
+         think first from {:.1} % on: {:.1} % of the others, {} wrong of {}",
+        task.id,
+        task.title.en,
+        task.title.ja,
         calibration.risk * 100.0,
         calibration.confidence_level * 100.0,
         calibration.n,
         calibration.split,
-        calibration.first.threshold * 100.0,
-        calibration.first.coverage * 100.0,
-        calibration.first.errors,
-        calibration.first.n,
-        calibration.think.threshold * 100.0,
-        calibration.think.coverage * 100.0,
-        calibration.think.errors,
-        calibration.think.n,
-        files.join("\n"),
-    ))?;
-    Ok(Exit::Success)
+        first.threshold * 100.0,
+        first.coverage * 100.0,
+        first.errors,
+        first.n,
+        think.threshold * 100.0,
+        think.coverage * 100.0,
+        think.errors,
+        think.n,
+    )
 }
 
 pub fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
@@ -99,6 +152,10 @@ pub fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     let mut engine = open_engine(&folder, &bundle)?;
     let failures = golden_failures(&mut engine, &bundle)?;
     let asked = bundle.golden.len();
+    let tasks = match bundle.manifest.tasks.len() {
+        1 => "1 task".to_owned(),
+        several => format!("{several} tasks"),
+    };
     if json {
         #[derive(Serialize)]
         struct Verified<'a> {
@@ -109,7 +166,7 @@ pub fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
         print_json(&Verified { student: bundle.student(), golden: asked, failures: &failures })?;
     } else if failures.is_empty() {
         print(&format!(
-            "OK    {}: digests, sizes and geometry; {asked} of {asked} golden questions",
+            "OK    {}: digests, sizes and geometry; {asked} of {asked} golden questions of {tasks}",
             bundle.student()
         ))?;
     } else {
@@ -123,16 +180,20 @@ pub fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     Ok(if failures.is_empty() { Exit::Success } else { Exit::Check })
 }
 
-/// Asks the golden questions; one sentence for each that came out otherwise.
+/// Asks the golden questions of every task; one sentence for each that came out otherwise.
 pub fn golden_failures<M: Model>(engine: &mut Engine<M>, bundle: &Bundle) -> Result<Vec<String>, AskError> {
-    let policy = Policy::of(bundle.task());
     let mut failures = Vec::new();
     for golden in &bundle.golden {
-        let verdict = pipeline::answer(engine, &policy, Think::Auto, &golden.question)?.verdict;
+        let task = bundle.task(&golden.task)?;
+        let verdict = pipeline::answer(engine, &Policy::of(task), Think::Auto, &golden.question)?.verdict;
+        let (code, answer) = match (&task.answers, verdict.answer) {
+            (Answers::Choices(choices), Some(Answer::Choice(choice))) => (Some(choices[choice].code), None),
+            (_, Some(Answer::Text(text))) => (None, Some(text)),
+            _ => (None, Some(String::new())),
+        };
         let found = Golden {
-            id: golden.id.clone(),
-            question: golden.question.clone(),
-            code: bundle.task().choices[verdict.choice].code,
+            code,
+            answer,
             decision: match verdict.decision {
                 Decision::Answered => GoldenDecision::Answered,
                 Decision::Escalated(_) => GoldenDecision::Escalated,
@@ -142,13 +203,23 @@ pub fn golden_failures<M: Model>(engine: &mut Engine<M>, bundle: &Bundle) -> Res
                 Mode::ThinkFirst => GoldenMode::ThinkFirst,
             },
             confidence: verdict.confidence.value(),
+            ..golden.clone()
         };
-        let same = (found.code, found.decision, found.mode) == (golden.code, golden.decision, golden.mode)
-            && (found.confidence - golden.confidence).abs() <= GOLDEN_CONFIDENCE_TOLERANCE;
-        if !same {
-            let show = |g: &Golden| format!("{} {:?} {:?} {:.4}", g.code, g.decision, g.mode, g.confidence);
-            failures.push(format!("{}: expected {}, found {}", golden.id, show(golden), show(&found)));
+        let outcome = |g: &Golden| (g.code, g.answer.clone(), g.decision, g.mode);
+        let near = (found.confidence - golden.confidence).abs() <= GOLDEN_CONFIDENCE_TOLERANCE;
+        if outcome(&found) != outcome(golden) || !near {
+            let (id, expected, found) = (&golden.id, in_short(golden), in_short(&found));
+            failures.push(format!("{} {id}: expected {expected}, found {found}", task.id));
         }
     }
     Ok(failures)
+}
+
+fn in_short(golden: &Golden) -> String {
+    let Golden { code, answer, decision, mode, confidence, .. } = golden;
+    let answer = match (code, answer) {
+        (Some(code), _) => code.to_string(),
+        (None, answer) => format!("{:?}", answer.as_deref().unwrap_or_default()),
+    };
+    format!("{answer} {decision:?} {mode:?} {confidence:.4}")
 }

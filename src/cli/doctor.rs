@@ -119,7 +119,11 @@ fn bundle(arg: &BundleArg) -> Vec<Check> {
             )];
         }
     };
-    let opened = Check::ok("bundle", format!("{}, {} bytes, {}", bundle.student(), bundle.bytes(), folder.display()));
+    let tasks: Vec<&str> = bundle.manifest.tasks.iter().map(|task| task.id.as_str()).collect();
+    let opened = Check::ok(
+        "bundle",
+        format!("{}, {} bytes, {}, tasks: {}", bundle.student(), bundle.bytes(), folder.display(), tasks.join(", ")),
+    );
     let golden = match open_engine(&folder, &bundle).and_then(|mut engine| Ok(golden_failures(&mut engine, &bundle)?)) {
         Ok(failures) if failures.is_empty() => {
             Check::ok("golden questions", format!("{} of {} as promised", bundle.golden.len(), bundle.golden.len()))

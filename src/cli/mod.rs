@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use thiserror::Error;
 
 use crate::DEFAULT_BUNDLE;
-use crate::bundle::{self as student, Bundle};
+use crate::bundle::{self as student, Bundle, UnknownTask};
 use crate::domain::Confidence;
 use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
 use crate::installed;
@@ -88,6 +88,8 @@ enum Error {
     #[error("no student bundle here: looked at {0}. Name one with --bundle DIR or {BUNDLE_VARIABLE}")]
     NoBundle(String),
     #[error(transparent)]
+    Task(#[from] UnknownTask),
+    #[error(transparent)]
     Library(#[from] LibraryError),
     #[error("the student bundle in {folder} cannot be loaded")]
     Open {
@@ -104,6 +106,7 @@ impl Error {
         match self {
             Self::Read { .. } | Self::Write(_) => Exit::Io,
             Self::Input(_) => Exit::Input,
+            Self::Task(_) => Exit::Usage,
             Self::Bundle { .. } | Self::NoBundle(_) | Self::Open { .. } => Exit::Bundle,
             Self::Library(_) => Exit::Library,
             Self::Ask(error) if error.refuses_the_question() => Exit::Input,
@@ -156,6 +159,9 @@ struct AskArgs {
     /// The question, in English, Japanese or the terse style of machines.
     #[arg(conflicts_with = "batch")]
     question: Option<OsString>,
+    /// Which of the student's tasks it belongs to [default: the first that `bundle info` lists]. タスクを選ぶ
+    #[arg(long, value_name = "ID")]
+    task: Option<String>,
     /// Also write the reasons, and whether they lead to the answer. 理由も示す
     #[arg(long)]
     explain: bool,
@@ -170,7 +176,8 @@ struct AskArgs {
     /// JSON instead of words.
     #[arg(long)]
     json: bool,
-    /// Answer every line {"id", "question"} of a file (`-`: standard input) with one JSON line, in order.
+    /// Answer every line {"id", "task", "question"} of a file (`-`: standard input) with one JSON line, in order; a line without
+    /// a task is of the one that --task names.
     #[arg(long, value_name = "FILE.jsonl")]
     batch: Option<PathBuf>,
 }

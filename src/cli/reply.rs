@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::bundle::manifest::Choice;
+use crate::bundle::manifest::{Answers, Choice, Task};
 use crate::bundle::{Bundle, CODE_ASK_A_PERSON};
-use crate::domain::{Band, Decision, Language, Mode, Reason};
+use crate::domain::{Answer, Band, Decision, Language, Mode, Reason};
 use crate::engine::{AskError, Model};
 use crate::pipeline::{Answered, Explained};
 
@@ -15,8 +15,10 @@ use crate::pipeline::{Answered, Explained};
 pub struct Reply {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<serde_json::Value>,
+    task: String,
     answer: String,
-    code: u16,
+    /// Null for free text.
+    code: Option<u16>,
     confidence: f64,
     band: &'static str,
     decision: &'static str,
@@ -36,11 +38,11 @@ pub struct Reply {
     time_to_rationale_ms: Option<f64>,
 }
 
-/// The likeliest choice where no answer stands: for the person who decides, not for a machine to act on.
+/// The likeliest answer where none stands: for the person who decides, not for a machine to act on.
 #[derive(Debug, Serialize)]
 struct Guess {
     answer: String,
-    code: u16,
+    code: Option<u16>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,28 +57,35 @@ impl Reply {
         id: Option<serde_json::Value>,
         answered: Answered<'_, M>,
         bundle: &Bundle,
+        task: &Task,
         explain: bool,
     ) -> Result<Self, AskError> {
-        let reply = Self::unexplained(id, &answered, bundle);
-        Ok(if explain { reply.with(answered.explain()?) } else { reply })
+        let reply = Self::unexplained(id, &answered, bundle, task);
+        let explained = if explain { answered.explain()? } else { None };
+        Ok(match explained {
+            Some(explained) => reply.with(explained),
+            None => reply,
+        })
     }
 
-    fn unexplained<M>(id: Option<serde_json::Value>, answered: &Answered<'_, M>, bundle: &Bundle) -> Self {
+    fn unexplained<M>(id: Option<serde_json::Value>, answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> Self {
         let verdict = &answered.verdict;
-        let choice = &bundle.task().choices[verdict.choice];
-        let label = label(choice, answered.language);
+        let choice = choice(verdict.answer.as_ref(), task);
+        let label = label(verdict.answer.as_ref(), task, answered.language);
+        let code = choice.map(|choice| choice.code);
         let (answer, code, decision, reason, guess) = match verdict.decision {
-            Decision::Answered => (label, choice.code, "answered", None, None),
+            Decision::Answered => (label.unwrap_or_default(), code, "answered", None, None),
             Decision::Escalated(reason) => (
                 words(answered.language).person.to_owned(),
-                CODE_ASK_A_PERSON,
+                Some(CODE_ASK_A_PERSON),
                 "escalated",
                 Some(reason),
-                (!choice.person).then_some(Guess { answer: label, code: choice.code }),
+                label.filter(|_| choice.is_none_or(|choice| !choice.person)).map(|answer| Guess { answer, code }),
             ),
         };
         Self {
             id,
+            task: task.id.clone(),
             answer,
             code,
             confidence: round(verdict.confidence.value(), 4),
@@ -90,6 +99,7 @@ impl Reply {
                 Reason::OutOfScope => "out_of_scope",
                 Reason::Unsure => "unsure",
                 Reason::ThinkingFailed => "thinking_failed",
+                Reason::NoAnswer => "no_answer",
             }),
             guess,
             mode: match verdict.mode {
@@ -118,18 +128,22 @@ impl Reply {
 }
 
 /// An answer in words: what to do first, how sure and how fast after it.
-pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle) -> String {
+pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> String {
     let words = words(answered.language);
     let verdict = &answered.verdict;
-    let choice = &bundle.task().choices[verdict.choice];
-    let label = label(choice, answered.language);
+    let label = label(verdict.answer.as_ref(), task, answered.language);
+    let escalated = |why: &str| format!("{} — {why}", words.person);
+    let guessed = |why: &str| {
+        escalated(why) + &label.as_ref().map_or_else(String::new, |label| format!("{}{label}", words.best_guess))
+    };
     let first = match verdict.decision {
-        Decision::Answered => label,
-        Decision::Escalated(Reason::OutOfScope) => format!("{} — {}", words.person, words.out_of_scope),
-        Decision::Escalated(reason) => {
-            let why = if reason == Reason::Unsure { words.unsure } else { words.thinking_failed };
-            format!("{} — {why}{}{label}", words.person, words.best_guess)
+        Decision::Answered => label.unwrap_or_default(),
+        Decision::Escalated(Reason::OutOfScope) => {
+            escalated(words.out_of_scope) + &other_tasks(&bundle.manifest.tasks, task, answered.language)
         }
+        Decision::Escalated(Reason::Unsure) => guessed(words.unsure),
+        Decision::Escalated(Reason::ThinkingFailed) => guessed(words.thinking_failed),
+        Decision::Escalated(Reason::NoAnswer) => guessed(words.no_answer),
     };
     let band = match verdict.band {
         Band::High => words.high,
@@ -151,6 +165,28 @@ pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle) -> String {
     )
 }
 
+/// A line below an answer that was out of scope: which task was asked, and how to name another. Nothing if there is none.
+fn other_tasks(tasks: &[Task], asked: &Task, language: Language) -> String {
+    let others: Vec<&str> = tasks.iter().map(|task| task.id.as_str()).filter(|id| *id != asked.id).collect();
+    if others.is_empty() {
+        return String::new();
+    }
+    let (asked, others) = (&asked.id, others.join(", "));
+    match language {
+        Language::En => {
+            format!("\n  hint: asked as task {asked}; name another with --task: {others}")
+        }
+        Language::Ja => {
+            format!("\n  ヒント: タスク {asked} として質問しました。他のタスクは --task で指定: {others}")
+        }
+    }
+}
+
+/// What stands in the place of a rationale where there was no answer.
+pub fn nothing_to_explain(language: Language) -> &'static str {
+    words(language).nothing_to_explain
+}
+
 /// A rationale in words.
 pub fn rationale_in_words(explained: &Explained, language: Language) -> String {
     let words = words(language);
@@ -169,8 +205,19 @@ pub fn rationale_in_words(explained: &Explained, language: Language) -> String {
     )
 }
 
-fn label(choice: &Choice, language: Language) -> String {
-    choice.label.in_language(language).to_owned()
+fn choice<'t>(answer: Option<&Answer>, task: &'t Task) -> Option<&'t Choice> {
+    match (answer, &task.answers) {
+        (Some(Answer::Choice(choice)), Answers::Choices(choices)) => choices.get(*choice),
+        _ => None,
+    }
+}
+
+/// An answer as a person reads it: the label of a choice, or the text itself.
+fn label(answer: Option<&Answer>, task: &Task, language: Language) -> Option<String> {
+    match answer? {
+        Answer::Choice(_) => choice(answer, task).map(|choice| choice.label.in_language(language).to_owned()),
+        Answer::Text(text) => Some(text.clone()),
+    }
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -188,6 +235,7 @@ struct Words {
     out_of_scope: &'static str,
     unsure: &'static str,
     thinking_failed: &'static str,
+    no_answer: &'static str,
     best_guess: &'static str,
     confidence: &'static str,
     high: &'static str,
@@ -202,6 +250,7 @@ struct Words {
     disagrees: &'static str,
     broken: &'static str,
     rationale_time: &'static str,
+    nothing_to_explain: &'static str,
 }
 
 fn words(language: Language) -> &'static Words {
@@ -211,6 +260,7 @@ fn words(language: Language) -> &'static Words {
             out_of_scope: "this question is outside what the student can judge",
             unsure: "not sure enough",
             thinking_failed: "the student's thinking came to no end",
+            no_answer: "the student wrote no answer",
             best_guess: "; best guess: ",
             confidence: "confidence",
             high: "high",
@@ -225,12 +275,14 @@ fn words(language: Language) -> &'static Words {
             disagrees: "CAUTION: the reasons do not lead to this answer",
             broken: "CAUTION: the reasons are incomplete",
             rationale_time: "time to rationale",
+            nothing_to_explain: "why: without an answer there are no reasons",
         },
         Language::Ja => &Words {
             person: "人に確認してください",
             out_of_scope: "この質問は生徒が判定できる範囲の外です",
             unsure: "確信が足りません",
             thinking_failed: "思考がまとまりませんでした",
+            no_answer: "生徒は答えを書けませんでした",
             best_guess: "。最有力の推測: ",
             confidence: "確信度",
             high: "高",
@@ -245,6 +297,7 @@ fn words(language: Language) -> &'static Words {
             disagrees: "注意: 理由はこの答えと一致しません",
             broken: "注意: 理由が途中で終わっています",
             rationale_time: "理由の作成時間",
+            nothing_to_explain: "理由: 答えがないため、理由もありません",
         },
     }
 }

@@ -139,7 +139,8 @@ pub fn rationale(tokenizer: &Tokenizer, tokens: Vec<TokenId>, ending: Ending) ->
     Ok(Rationale { tokens, text, end })
 }
 
-fn likeliest(logits: &[f32]) -> Result<TokenId, ModelError> {
+/// The token with the largest of the `logits` (vocabulary,); the first one of equals.
+pub fn likeliest(logits: &[f32]) -> Result<TokenId, ModelError> {
     if logits.iter().any(|logit| logit.is_nan()) {
         return Err(ModelError::NotANumber);
     }

@@ -4,10 +4,15 @@
 //! and the check of its agreement all continue behind the question's rows, by rewinding, never by reading it again.
 //!
 //! ```text
-//! x <|answer|>              scores of the first answer, one forward pass
+//! x <|answer|>              the first look: scores of the choices, one forward pass; or y written as free text
 //! x <|answer|> y <|why|> r  the rationale of an answer given, on demand
-//! x <|think|> r <|answer|>  scores after thinking; with the r above, the agreement
+//! x <|think|> r <|answer|>  the look after thinking; with the r above, the agreement
 //! ```
+//!
+//! x is the task's prompt template, filled with the question. How tokens are cut into runs is part of the contract with the
+//! workshop, because int8 scales are taken over a whole run: x and its control token go in one run, each written token in its
+//! own, `=`, a calculator's result and `>>` in one; what is read back (y with `<|why|>`, r with `<|answer|>`) in one run too,
+//! but a free answer read behind a rationale token by token, as it would be written.
 
 mod calculator;
 pub mod decode;
@@ -21,9 +26,9 @@ mod tokenizer;
 
 use thiserror::Error;
 
-use crate::bundle::Bundle;
-use crate::bundle::manifest::{Control, Manifest};
-use crate::domain::{Agreement, ChoiceIndex, Posterior, Rationale, RationaleEnd, Scores, TokenId};
+use crate::bundle::manifest::{Answers, Control, Manifest, Task};
+use crate::bundle::{Bundle, UnknownTask};
+use crate::domain::{Agreement, Answer, Confidence, Look, Posterior, Rationale, RationaleEnd, TokenId};
 
 pub use decode::{Decoding, Ending, Step};
 pub use library::{Library, LibraryError};
@@ -32,7 +37,7 @@ pub use session::{Kernels, OrtModel};
 pub use tokenizer::{Tokenizer, TokenizerError};
 
 use calculator::Calculator;
-use scoring::ChoiceTree;
+use scoring::ChoiceSet;
 
 /// A question may have this many bytes; the longest that a student reads has a fraction of it.
 pub const QUESTION_BYTES_MAX: usize = 16 << 10;
@@ -43,10 +48,18 @@ pub struct Engine<M> {
     tokenizer: Tokenizer,
     control: Control,
     calculator: Calculator,
-    choices: ChoiceTree,
-    prompt: String,
-    question_tokens_max: usize,
-    rationale_tokens_max: usize,
+    tasks: Vec<Asks>,
+}
+
+/// A task, and how its answers are read.
+struct Asks {
+    task: Task,
+    answers: AnswerSpace,
+}
+
+enum AnswerSpace {
+    Choices(ChoiceSet),
+    Free { tokens_max: usize },
 }
 
 /// The student or its parts do not fit together.
@@ -58,9 +71,14 @@ pub enum OpenError {
     /// The graph cannot be used.
     #[error("the bundle's model.onnx does not fit")]
     Model(#[from] ModelError),
-    /// The answer set cannot be told apart.
-    #[error("the answer set of the bundle does not fit: {0}")]
-    Choices(String),
+    /// The answers of a task cannot be told apart, or do not fit into the cache.
+    #[error("task {task} of the bundle does not fit: {what}")]
+    Task {
+        /// Its id.
+        task: String,
+        /// Both sides of the mismatch.
+        what: String,
+    },
 }
 
 /// A question that was not answered.
@@ -72,14 +90,20 @@ pub enum AskError {
     /// Too many bytes.
     #[error("the question is too large: at most {QUESTION_BYTES_MAX} bytes can be read, shorten it")]
     TooLarge,
+    /// The student has no such task.
+    #[error(transparent)]
+    Task(#[from] UnknownTask),
     /// Too many tokens for the student.
-    #[error("the question has {found} tokens, this student reads at most {limit}: shorten it")]
+    #[error("the question has {found} tokens with its prompt, this student reads at most {limit}: shorten it")]
     TooLong {
-        /// Its tokens.
+        /// Tokens of the filled prompt.
         found: usize,
         /// The student's limit.
         limit: usize,
     },
+    /// An answer was to be explained that the task cannot give.
+    #[error("the task has no such answer as the one to be explained")]
+    ForeignAnswer,
     /// The tokenizer failed.
     #[error("failed to read the question")]
     Tokenizer(#[from] TokenizerError),
@@ -91,7 +115,7 @@ pub enum AskError {
 impl AskError {
     /// True when the asker can mend it by asking otherwise; false when the student failed.
     pub fn refuses_the_question(&self) -> bool {
-        matches!(self, Self::Empty | Self::TooLarge | Self::TooLong { .. })
+        matches!(self, Self::Empty | Self::TooLarge | Self::Task(_) | Self::TooLong { .. })
     }
 }
 
@@ -99,8 +123,8 @@ impl AskError {
 pub struct Thought {
     /// What the student wrote.
     pub rationale: Rationale,
-    /// Scores of the answers it leads to; `None` when it came to no end.
-    pub scores: Option<Scores>,
+    /// The answer it leads to; `None` when it came to no end.
+    pub look: Option<Look>,
 }
 
 impl Engine<OrtModel> {
@@ -113,19 +137,29 @@ impl Engine<OrtModel> {
 }
 
 impl<M: Model> Engine<M> {
-    /// Joins a model and a tokenizer by the manifest's task.
+    /// Joins a model and a tokenizer by the manifest's tasks.
     pub fn new(model: M, tokenizer: Tokenizer, manifest: &Manifest) -> Result<Self, OpenError> {
-        let task = &manifest.tasks[0]; // `Bundle` has exactly one
-        let texts = task.choices.iter().map(|choice| tokenizer.encode(&choice.text)).collect::<Result<Vec<_>, _>>()?;
+        let mut tasks = Vec::new();
+        for task in &manifest.tasks {
+            let unfit = |what| OpenError::Task { task: task.id.clone(), what };
+            let answers = match &task.answers {
+                Answers::Choices(choices) => {
+                    let texts =
+                        choices.iter().map(|choice| tokenizer.encode(&choice.text)).collect::<Result<_, _>>()?;
+                    let choices = ChoiceSet::new(texts).map_err(unfit)?;
+                    task.check_fit(choices.tokens_max(), manifest.graph.max_len).map_err(unfit)?;
+                    AnswerSpace::Choices(choices)
+                }
+                Answers::Free(free) => AnswerSpace::Free { tokens_max: free.tokens_max },
+            };
+            tasks.push(Asks { task: task.clone(), answers });
+        }
         Ok(Self {
             model,
             calculator: Calculator::new(manifest.calculator),
-            choices: ChoiceTree::new(texts).map_err(OpenError::Choices)?,
             tokenizer,
             control: manifest.control,
-            prompt: task.prompt.clone(),
-            question_tokens_max: task.question_tokens_max,
-            rationale_tokens_max: task.rationale_tokens_max,
+            tasks,
         })
     }
 
@@ -139,91 +173,130 @@ impl<M: Model> Engine<M> {
         &mut self.model
     }
 
-    /// Takes a question and scores the first answer: one forward pass where the answers differ in their first token.
-    pub fn ask(&mut self, question: &str) -> Result<Asked<'_, M>, AskError> {
+    /// Takes a question of the task with this id and looks at it once: choices cost one forward pass, free text one more for each
+    /// of its tokens.
+    pub fn ask(&mut self, task: &str, question: &str) -> Result<Asked<'_, M>, AskError> {
+        let place = self.tasks.iter().position(|asks| asks.task.id == task);
+        let place = place.ok_or_else(|| UnknownTask::new(task, self.tasks.iter().map(|asks| &asks.task)))?;
         if question.trim().is_empty() {
             return Err(AskError::Empty);
         }
         if question.len() > QUESTION_BYTES_MAX {
             return Err(AskError::TooLarge);
         }
-        let mut tokens = self.tokenizer.encode(&self.prompt.replace("{question}", question.trim()))?;
-        if tokens.len() > self.question_tokens_max {
-            return Err(AskError::TooLong { found: tokens.len(), limit: self.question_tokens_max });
+        let task = &self.tasks[place].task;
+        let mut tokens = self.tokenizer.encode(&task.fill(question.trim()))?;
+        if tokens.len() > task.question_tokens_max {
+            return Err(AskError::TooLong { found: tokens.len(), limit: task.question_tokens_max });
         }
         let question_len = tokens.len();
         tokens.push(self.control.answer);
         self.model.rewind(0);
         self.model.feed(&tokens)?;
-        let first = self.choices.score(&mut self.model)?;
-        Ok(Asked { engine: self, question_len, first })
+        let first = self.look(place)?;
+        Ok(Asked { engine: self, task: place, question_len, first })
+    }
+
+    /// Reads the answer of the task at `place` off the model, which was fed up to `<|answer|>`.
+    fn look(&mut self, place: usize) -> Result<Look, AskError> {
+        Ok(match &self.tasks[place].answers {
+            AnswerSpace::Choices(choices) => Look::Scores(choices.score(self.model.logits())?),
+            AnswerSpace::Free { tokens_max } => {
+                Look::Text(scoring::write(&mut self.model, &self.tokenizer, &self.control, *tokens_max)?)
+            }
+        })
     }
 }
 
-/// A question in the cache, with the scores of its first answer. Borrows the engine: one question at a time.
+/// A question in the cache, with the first look at it. Borrows the engine: one question at a time.
 pub struct Asked<'e, M> {
     engine: &'e mut Engine<M>,
+    /// Place of its task in the engine.
+    task: usize,
+    /// Tokens of the filled prompt.
     question_len: usize,
-    /// Scores of the first answer.
-    pub first: Scores,
+    /// The first look.
+    pub first: Look,
 }
 
 impl<M: Model> Asked<'_, M> {
-    /// Tokens of the question.
-    pub fn question_len(&self) -> usize {
-        self.question_len
-    }
-
-    /// Writes a rationale first and scores the answers it leads to.
+    /// Writes a rationale first and looks where it leads.
     pub fn think(&mut self) -> Result<Thought, AskError> {
         let Control { answer, think, .. } = self.engine.control;
         self.engine.model.rewind(self.question_len);
         self.engine.model.feed(&[think])?;
         let rationale = self.write(answer)?;
-        let scores = match rationale.end {
+        let look = match rationale.end {
             RationaleEnd::Complete => {
                 self.engine.model.feed(&[answer])?;
-                Some(self.engine.choices.score(&mut self.engine.model)?)
+                Some(self.engine.look(self.task)?)
             }
             _ => None,
         };
-        Ok(Thought { rationale, scores })
+        Ok(Thought { rationale, look })
     }
 
     /// Writes the rationale of an answer given at once, continuing behind it.
-    pub fn explain(&mut self, choice: ChoiceIndex) -> Result<Rationale, AskError> {
+    pub fn explain(&mut self, given: &Answer) -> Result<Rationale, AskError> {
         let Control { answer, why, end, .. } = self.engine.control;
-        let mut given = vec![answer];
-        given.extend(self.engine.choices.text(choice));
-        given.push(why);
+        let fed = [&[answer][..], &self.tokens_of(given)?, &[why]].concat();
         self.engine.model.rewind(self.question_len);
-        self.engine.model.feed(&given)?;
+        self.engine.model.feed(&fed)?;
         self.write(end)
     }
 
-    /// Reads a rationale as if it had been thought, and compares the answer it leads to with `choice`.
-    pub fn agreement(&mut self, rationale: &Rationale, choice: ChoiceIndex) -> Result<Agreement, AskError> {
+    /// Reads a rationale as if it had been thought, and compares the answer it leads to with the one `given`.
+    pub fn agreement(&mut self, rationale: &Rationale, given: &Answer) -> Result<Agreement, AskError> {
         let Control { answer, think, .. } = self.engine.control;
-        let mut read = vec![think];
-        read.extend(&rationale.tokens);
-        read.push(answer);
+        let given_tokens = self.tokens_of(given)?;
+        let read = [&[think][..], &rationale.tokens, &[answer]].concat();
         self.engine.model.rewind(self.question_len);
-        self.engine.model.feed(&read)?;
-        let scores = self.engine.choices.score(&mut self.engine.model)?;
-        Ok(agreement(&scores, choice))
+        let logits = self.engine.model.feed(&read)?.to_vec();
+        let look = self.engine.look(self.task)?;
+        if let Some(agreement) = agreement(&look, given) {
+            return Ok(agreement);
+        }
+        // Another text, or none: how likely would the given one have been?
+        self.engine.model.rewind(self.question_len + read.len());
+        let score = scoring::score(&mut self.engine.model, &self.engine.control, &logits, &given_tokens)?;
+        Ok(Agreement { agrees: false, strength: Confidence::clamped(score.exp()) })
+    }
+
+    /// The tokens of an answer: of free text those that the first look wrote, if it wrote this text.
+    fn tokens_of(&self, answer: &Answer) -> Result<Vec<TokenId>, AskError> {
+        match (answer, &self.engine.tasks[self.task].answers, &self.first) {
+            (Answer::Choice(choice), AnswerSpace::Choices(choices), _) => {
+                Ok(choices.text(*choice).ok_or(AskError::ForeignAnswer)?.to_vec())
+            }
+            (Answer::Text(text), AnswerSpace::Free { .. }, Look::Text(first)) if first.text == *text => {
+                Ok(first.tokens.clone())
+            }
+            (Answer::Text(text), AnswerSpace::Free { .. }, _) => Ok(self.engine.tokenizer.encode(text)?),
+            _ => Err(AskError::ForeignAnswer),
+        }
     }
 
     fn write(&mut self, stop: TokenId) -> Result<Rationale, AskError> {
-        let Engine { model, tokenizer, calculator, rationale_tokens_max, .. } = &mut *self.engine;
-        let mut decoding = Decoding::new(model, tokenizer, calculator, stop, *rationale_tokens_max);
+        let Engine { model, tokenizer, calculator, tasks, .. } = &mut *self.engine;
+        let mut decoding =
+            Decoding::new(model, tokenizer, calculator, stop, tasks[self.task].task.rationale_tokens_max);
         let tokens = decoding.by_ref().map(|step| step.map(|step| step.token)).collect::<Result<Vec<_>, _>>()?;
         let ending = decoding.ending();
         Ok(decode::rationale(tokenizer, tokens, ending)?)
     }
 }
 
-/// Agreement of scores read after a rationale with the answer given.
-pub fn agreement(after: &Scores, choice: ChoiceIndex) -> Agreement {
-    let posterior = Posterior::softmax(after.0.iter().copied());
-    Agreement { agrees: posterior.likeliest() == choice, strength: posterior.of(choice) }
+/// Agreement of the look behind a rationale with the answer given; `None` where the look says nothing of that answer, because it
+/// is another text.
+pub(crate) fn agreement(after: &Look, given: &Answer) -> Option<Agreement> {
+    match (after, given) {
+        (Look::Scores(scores), Answer::Choice(choice)) => {
+            let posterior = Posterior::softmax(scores.0.iter().copied());
+            Some(Agreement { agrees: posterior.likeliest() == *choice, strength: posterior.of(*choice) })
+        }
+        (Look::Text(written), Answer::Text(text)) if written.answer() == Some(text) => {
+            Some(Agreement { agrees: true, strength: Confidence::clamped(written.score.exp()) })
+        }
+        _ => None,
+    }
 }

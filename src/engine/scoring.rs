@@ -1,130 +1,163 @@
-//! Scores a closed answer set from the logits, in as few forward passes as its texts allow. Normalises nothing over the set.
+//! Reads an answer off the logits: scores a closed answer set, or writes free text and scores what it wrote. Normalises nothing
+//! over a set, judges nothing.
 //!
-//! The texts form a tree of tokens. Where a node has one child, nothing is chosen and nothing is run; each node with
-//! several children needs the logits at it. Answers that differ in their first token need no pass beyond the prompt's.
+//! Choices differ in their first token, so that they need no pass beyond the prompt's. Free text is written greedily, each
+//! token in a run of its own, until `<|why|>` or `<|end|>` closes it.
 
-use std::collections::BTreeMap;
-
-use super::{Model, ModelError};
-use crate::domain::{ChoiceIndex, Scores, TokenId};
+use super::decode::likeliest;
+use super::{AskError, Model, ModelError, Tokenizer};
+use crate::bundle::manifest::Control;
+use crate::domain::{ChoiceIndex, Scores, TokenId, Written};
 
 /// The texts of an answer set, as tokens.
-pub struct ChoiceTree {
+pub struct ChoiceSet {
     texts: Vec<Vec<TokenId>>,
 }
 
-impl ChoiceTree {
-    /// Refuses an empty text and one that begins with another: their probabilities could not be told apart.
+impl ChoiceSet {
+    /// Refuses an empty text, and two that begin with the same token: one look could not tell them apart.
     pub fn new(texts: Vec<Vec<TokenId>>) -> Result<Self, String> {
         for (at, text) in texts.iter().enumerate() {
-            if text.is_empty() {
-                return Err(format!("choice {at} has no token"));
-            }
-            if let Some(other) =
-                texts.iter().enumerate().position(|(other, longer)| other != at && longer.starts_with(text))
-            {
-                return Err(format!("choice {other} begins with the whole of choice {at}"));
+            let Some(first) = text.first() else {
+                return Err(format!("expected a token in the text of answers.choices {at}, found none"));
+            };
+            if let Some(other) = texts[..at].iter().position(|other| other.first() == Some(first)) {
+                return Err(format!(
+                    "expected the texts of answers.choices to differ in their first token, those of {other} and {at} do not"
+                ));
             }
         }
         Ok(Self { texts })
     }
 
     /// The tokens of one choice.
-    pub fn text(&self, choice: ChoiceIndex) -> &[TokenId] {
-        &self.texts[choice]
+    pub fn text(&self, choice: ChoiceIndex) -> Option<&[TokenId]> {
+        self.texts.get(choice).map(Vec::as_slice)
     }
 
-    /// Log-probability of each choice after what the model has in its cache; the cache is left as it was.
-    pub fn score(&self, model: &mut impl Model) -> Result<Scores, ModelError> {
-        let mut scores = vec![0.0; self.texts.len()];
-        let all: Vec<ChoiceIndex> = (0..self.texts.len()).collect();
-        let root = model.len();
-        self.branch(model, &all, 0, 0, &mut scores)?;
-        model.rewind(root);
-        Ok(Scores(scores))
+    /// Tokens of the longest choice.
+    pub fn tokens_max(&self) -> usize {
+        self.texts.iter().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// Adds what the node adds to its `choices`, which share their first `depth` tokens, `fed` of them in the cache.
-    fn branch(
-        &self,
-        model: &mut impl Model,
-        choices: &[ChoiceIndex],
-        depth: usize,
-        fed: usize,
-        scores: &mut [f64],
-    ) -> Result<(), ModelError> {
-        if choices.len() == 1 {
-            return Ok(());
-        }
-        let mut children: BTreeMap<TokenId, Vec<ChoiceIndex>> = BTreeMap::new();
-        for &choice in choices {
-            children.entry(self.texts[choice][depth]).or_default().push(choice);
-        }
-        if children.len() == 1 {
-            return self.branch(model, choices, depth + 1, fed, scores);
-        }
-        if depth > fed {
-            model.feed(&self.texts[choices[0]][fed..depth])?;
-        }
-        let log_probability = log_softmax(model.logits())?;
-        let here = model.len();
-        for (token, children) in children {
-            for &choice in &children {
-                scores[choice] += log_probability(token);
-            }
-            if children.len() > 1 {
-                self.branch(model, &children, depth + 1, depth, scores)?;
-                model.rewind(here);
-            }
-        }
-        Ok(())
+    /// Log-probability of each choice by the `logits` (vocabulary,) at its first token.
+    pub fn score(&self, logits: &[f32]) -> Result<Scores, ModelError> {
+        let log_probability = log_softmax(logits)?;
+        Ok(Scores(self.texts.iter().map(|text| log_probability(text[0])).collect()))
     }
 }
 
-/// Log-probability of a token, by the logits of a whole vocabulary. The logits are copied: the model may run again.
-fn log_softmax(logits: &[f32]) -> Result<impl Fn(TokenId) -> f64 + use<>, ModelError> {
+/// Writes a free answer behind what the model was fed last, at most `tokens_max` tokens. They stay in the cache, without the
+/// token that closes them.
+pub fn write(
+    model: &mut impl Model,
+    tokenizer: &Tokenizer,
+    control: &Control,
+    tokens_max: usize,
+) -> Result<Written, AskError> {
+    let (mut tokens, mut score) = (Vec::new(), 0.0);
+    let closed = loop {
+        let next = likeliest(model.logits())?;
+        score += log_softmax(model.logits())?(next);
+        if next == control.why || next == control.end {
+            break true;
+        }
+        if tokens.len() == tokens_max {
+            break false;
+        }
+        model.feed(&[next])?;
+        tokens.push(next);
+    };
+    Ok(Written { text: tokenizer.decode(&tokens)?.trim().to_owned(), tokens, closed, score })
+}
+
+/// Log-probability that the model writes `tokens` and closes them, where `logits` (vocabulary,) are those before the first of
+/// them. It counts the likelier of the two tokens that may close, which is the one that [`write`] would stop at.
+pub fn score(model: &mut impl Model, control: &Control, logits: &[f32], tokens: &[TokenId]) -> Result<f64, ModelError> {
+    let mut score = 0.0;
+    let mut logits = logits.to_vec();
+    for &token in tokens {
+        score += log_softmax(&logits)?(token);
+        logits = model.feed(&[token])?.to_vec();
+    }
+    let log_probability = log_softmax(&logits)?;
+    Ok(score + log_probability(control.why).max(log_probability(control.end)))
+}
+
+/// Log-probability of a token, by the logits of a whole vocabulary.
+fn log_softmax(logits: &[f32]) -> Result<impl Fn(TokenId) -> f64 + '_, ModelError> {
     if logits.iter().any(|logit| !logit.is_finite()) {
         return Err(ModelError::NotANumber);
     }
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let norm = f64::from(most) + logits.iter().map(|logit| f64::from(logit - most).exp()).sum::<f64>().ln();
-    let logits = logits.to_vec();
     Ok(move |token: TokenId| f64::from(logits[token as usize]) - norm)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::fake::FakeModel;
+    use crate::engine::fake::{FakeModel, fixture};
 
     #[test]
     fn texts_that_cannot_be_told_apart_are_refused() {
-        assert!(ChoiceTree::new(vec![vec![1], vec![]]).is_err());
-        assert!(ChoiceTree::new(vec![vec![1], vec![1, 2]]).is_err());
-        assert!(ChoiceTree::new(vec![vec![1, 2], vec![1, 2]]).is_err());
-        assert!(ChoiceTree::new(vec![vec![1, 2], vec![1, 3], vec![2]]).is_ok());
+        assert!(ChoiceSet::new(vec![vec![1], vec![]]).is_err());
+        assert!(ChoiceSet::new(vec![vec![1], vec![1, 2]]).is_err());
+        assert!(ChoiceSet::new(vec![vec![3], vec![1, 2], vec![1, 3]]).is_err());
+        assert!(ChoiceSet::new(vec![vec![1, 2], vec![2, 1]]).is_ok());
     }
 
     #[test]
-    fn first_tokens_that_differ_need_no_further_pass() {
-        let mut model = FakeModel::new(8, 32);
-        model.script(&[7], &[(1, 2.0), (2, 1.0)]);
-        model.feed(&[7]).unwrap();
-        let scores = ChoiceTree::new(vec![vec![1, 5, 5], vec![2, 5]]).unwrap().score(&mut model).unwrap();
-        assert!((scores.0[0] - scores.0[1] - 1.0).abs() < 1e-6);
-        assert_eq!(model.passes(), 1);
+    fn a_choice_scores_the_log_probability_of_its_first_token() {
+        let scores = ChoiceSet::new(vec![vec![1, 2], vec![2]]).unwrap().score(&[0.0, 2.0, 1.0]).unwrap();
+        let norm = (1.0_f64 + 2.0_f64.exp() + 1.0_f64.exp()).ln();
+        assert!((scores.0[0] - (2.0 - norm)).abs() < 1e-6 && (scores.0[1] - (1.0 - norm)).abs() < 1e-6);
+        assert!(ChoiceSet::new(vec![vec![1], vec![2]]).unwrap().score(&[0.0, f32::NAN, 1.0]).is_err());
+    }
+
+    /// A model that was fed `<|answer|>` and then writes `text` and `closing`, each token with a probability of about 1/2.
+    fn hesitant(text: &str, closing: Option<TokenId>) -> (FakeModel, Tokenizer, Control, Vec<TokenId>) {
+        let (tokenizer, manifest) = fixture();
+        let tokens = tokenizer.encode(text).unwrap();
+        let mut model = FakeModel::new(manifest.graph.vocabulary, 99);
+        let mut fed = vec![manifest.control.answer];
+        for &token in tokens.iter().chain(&closing) {
+            model.script(&fed, &[(token, 20.0), (manifest.control.think, 19.999)]);
+            fed.push(token);
+        }
+        model.feed(&fed[..1]).unwrap();
+        (model, tokenizer, manifest.control, tokens)
+    }
+
+    const HALF: f64 = -std::f64::consts::LN_2;
+
+    #[test]
+    fn a_free_answer_is_written_token_by_token_and_scored_with_what_closes_it() {
+        let control = fixture().1.control;
+        for closing in [control.why, control.end] {
+            let (mut model, tokenizer, control, tokens) = hesitant(" torque 42.8 ", Some(closing));
+            let written = write(&mut model, &tokenizer, &control, tokens.len()).unwrap();
+            assert_eq!((written.answer(), &written.tokens), (Some("torque 42.8"), &tokens));
+            let expected = HALF * (tokens.len() + 1) as f64;
+            assert!((written.score - expected).abs() < 0.01, "{} is not {expected}", written.score);
+            assert_eq!(model.passes(), 1 + tokens.len(), "each token in a run of its own, the closing one not fed");
+            // Read as somebody else's answer, the same text has the same score.
+            model.rewind(0);
+            let logits = model.feed(&[control.answer]).unwrap().to_vec();
+            let read = score(&mut model, &control, &logits, &tokens).unwrap();
+            assert!((read - written.score).abs() < 1e-9);
+        }
     }
 
     #[test]
-    fn a_shared_beginning_is_walked_once_and_the_cache_is_left_as_it_was() {
-        let mut model = FakeModel::new(8, 32);
-        model.script(&[7], &[(1, 3.0), (2, 3.0)]);
-        model.script(&[7, 1, 4], &[(5, 2.0), (6, 0.0)]);
-        model.feed(&[7]).unwrap();
-        let tree = ChoiceTree::new(vec![vec![1, 4, 5], vec![1, 4, 6], vec![2, 4]]).unwrap();
-        let scores = tree.score(&mut model).unwrap();
-        assert_eq!(model.passes(), 2); // the prompt, and one look behind the shared beginning
-        assert!((scores.0[0] - scores.0[1] - 2.0).abs() < 1e-6);
-        assert_eq!(model.fed(), &[7]);
+    fn an_answer_without_end_or_without_text_is_none() {
+        let (mut model, tokenizer, control, tokens) = hesitant("torque 42.8", Some(fixture().1.control.end));
+        let cut = write(&mut model, &tokenizer, &control, tokens.len() - 1).unwrap();
+        assert_eq!((cut.answer(), cut.closed, cut.tokens.len()), (None, false, tokens.len() - 1));
+        for text in ["", " "] {
+            let (mut model, tokenizer, control, _) = hesitant(text, Some(control.end));
+            let empty = write(&mut model, &tokenizer, &control, 9).unwrap();
+            assert_eq!((empty.answer(), empty.closed), (None, true));
+        }
     }
 }

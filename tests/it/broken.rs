@@ -55,8 +55,9 @@ fn a_changed_or_truncated_file_is_named_with_both_sides() {
 #[test]
 fn a_manifest_that_contradicts_itself_or_this_runtime_is_refused() {
     type Change = fn(&mut serde_json::Value);
-    let cases: [(Change, &str); 14] = [
-        (|m| m["format"] = json!(2), "expected bundle format 1, got 2"),
+    let cases: [(Change, &str); 15] = [
+        (|m| m["format"] = json!(3), "expected bundle format 2, found 3"),
+        (to_format_1, "expected bundle format 2, found 1: pack the student again for this runtime"),
         (|m| m["minimum_runtime"] = json!("9.0.0"), "expected a runtime of at least 9.0.0"),
         (|m| m["surprise"] = json!(1), "unknown field `surprise`"),
         (|m| m["files"]["../../etc/passwd"] = json!({"bytes": 1, "sha256": ""}), "expected plain file names"),
@@ -64,12 +65,12 @@ fn a_manifest_that_contradicts_itself_or_this_runtime_is_refused() {
         (|m| m["graph"]["layers"] = json!(0), "expected graph.layers between 1 and 128, got 0"),
         (|m| m["graph"]["max_len"] = json!(100_000_000), "expected graph.max_len between"),
         (|m| m["control"]["answer"] = json!(99_999), "expected control.answer between"),
-        (|m| m["tasks"] = json!([]), "expected one task, got 0"),
+        (|m| m["tasks"] = json!([]), "expected the number of tasks between 1 and 32, got 0"),
         (|m| m["tasks"][0]["prompt"] = json!("hello"), "expected {question} once in the prompt"),
-        (|m| m["tasks"][0]["choices"][1]["code"] = json!(0), "comes twice"),
-        (|m| m["tasks"][0]["choices"][0]["code"] = json!(65535), "to have a code below 65535"),
+        (|m| m["tasks"][0]["answers"]["choices"][1]["code"] = json!(0), "comes twice"),
+        (|m| m["tasks"][0]["answers"]["choices"][0]["code"] = json!(65535), "to have a code below 65535"),
         (|m| m["tasks"][0]["calibration"]["first"]["temperature"] = json!(0), "temperature above 0"),
-        (|m| m["tasks"][0]["question_tokens_max"] = json!(383), "together between"),
+        (|m| m["tasks"][0]["question_tokens_max"] = json!(383), "to fit into graph.max_len 384 together"),
     ];
     for (change, says) in cases {
         let copy = Copy::new();
@@ -85,6 +86,13 @@ fn a_manifest_that_contradicts_itself_or_this_runtime_is_refused() {
         assert_eq!(exit, 4, "{said}");
         assert!(said.contains("manifest.json"), "{said}");
     }
+}
+
+/// As the workshop wrote it before bundles had several tasks.
+fn to_format_1(manifest: &mut serde_json::Value) {
+    manifest["format"] = json!(1);
+    let mut answers = manifest["tasks"][0].as_object_mut().unwrap().remove("answers").unwrap();
+    manifest["tasks"][0]["choices"] = answers["choices"].take();
 }
 
 #[test]
@@ -137,8 +145,8 @@ fn golden_questions_are_checked_in_form_and_in_deed() {
         (b"{}\n", "line 1: missing field"),
         (b"\xff\n", "expected UTF-8"),
         (
-            br#"{"id":"a","question":"x","code":77,"decision":"answered","mode":"answer_first","confidence":0.9}"#,
-            "line 1: expected a code of the answer set, got 77",
+            br#"{"id":"a","task":"machine-failure","question":"x","code":77,"decision":"answered","mode":"answer_first","confidence":0.9}"#,
+            "line 1: expected a code of the answer set of task machine-failure, got 77",
         ),
     ] {
         let copy = Copy::new();
@@ -149,7 +157,7 @@ fn golden_questions_are_checked_in_form_and_in_deed() {
     }
     let copy = Copy::new();
     copy.repack("golden.jsonl", |_| {
-        br#"{"id":"a","question":"hello","code":0,"decision":"answered","mode":"answer_first","confidence":0.9}"#
+        br#"{"id":"a","task":"machine-failure","question":"hello","code":0,"decision":"answered","mode":"answer_first","confidence":0.9}"#
             .to_vec()
     });
     for command in [&["bundle", "verify"][..], &["doctor"]] {

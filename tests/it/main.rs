@@ -8,3 +8,4 @@ mod library;
 mod reference;
 mod rooms;
 mod support;
+mod tasks;

@@ -22,8 +22,8 @@ from ..task import Task
 from .calibrate import calibration
 from .decode import Answerer, Calibration, Outcome, decide
 
-FORMAT = 1
-MINIMUM_RUNTIME = "0.1.0"
+FORMAT = 2
+MINIMUM_RUNTIME = "0.2.0"
 LICENCE = "MIT OR Apache-2.0"
 BYTES_MAX = 12 * 2**20
 BANDS = {"high": 0.98, "medium": 0.8}
@@ -72,7 +72,7 @@ def golden_lines(answerer: Answerer, calibrated: Calibration) -> Iterator[dict]:
 
 
 def golden_line(task: Task, number: int, pair: Pair, outcome: Outcome) -> dict:
-    return {"id": f"{number:02}-{pair.kind}-{pair.answer}", "question": pair.question,
+    return {"id": f"{number:02}-{pair.kind}-{pair.answer}", "task": task.id, "question": pair.question,
             "code": task.choices[outcome.choice].code, "decision": "answered" if outcome.answered else "escalated",
             "mode": outcome.mode, "confidence": round(outcome.confidence, 4)}
 
@@ -109,7 +109,7 @@ def _manifest(task: Task, g: Geometry, encoder: Encoder, fitted: dict, files: di
             "prompt": "{question}",
             "question_tokens_max": task.question_tokens_max,
             "rationale_tokens_max": task.rationale_tokens_max,
-            "choices": [vars(choice) for choice in task.choices],
+            "answers": {"choices": [vars(choice) for choice in task.choices]},
             "calibration": {"split": split, **fitted, "bands": BANDS},
         }],
     }
