@@ -2,14 +2,16 @@
 and a small study from its file to its table."""
 
 import dataclasses
+import hashlib
 import json
 import math
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 
 from workshop import __main__, pair_files
-from workshop.distil import vocabulary
+from workshop.distil import base, vocabulary
 from workshop.distil.sequences import ANSWER_WEIGHT, Encoder, Sequence
 from workshop.distil.student import Geometry, Student
 from workshop.pair import Pair
@@ -128,6 +130,7 @@ test = ["dates.jsonl"]
     (("generate = 100", ""), "'dates' has nothing to train on"),
     (("[tasks.dates]", "[tasks.dates"), "line 20"),
     ((GOOD, "seeds = [1]"), "at least one section [tasks.NAME]"),
+    (("[budget]", 'base = "x"\n[budget]'), "[student] has a base, which brings its own geometry: leave out layers, width, hidden"),
 ])
 def test_a_config_that_no_study_can_do_is_refused(tmp_path, said, wrong):
     path = tmp_path / "bad.toml"
@@ -203,6 +206,23 @@ def test_a_stopped_trial_goes_on_where_it_stopped(study, tmp_path, monkeypatch):
     answers = trial.run(plan, gathered, "think-first", 1, tmp_path / "cut")
     assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
     assert answers.read_text() == (tmp_path / "whole" / "answers.jsonl").read_text()
+
+
+def test_every_trial_starts_from_the_base(study, tmp_path):
+    plan = config.read(study / "small.toml")
+    gathered = data.gather(plan, study)
+    start = tmp_path / "start"
+    trial.run(plan, gathered, "think-first", 1, start)
+    shape = config.Shape(base=str(start), vocabulary=600, max_len=256)
+    plan = dataclasses.replace(plan, student=shape, budget=dataclasses.replace(plan.budget, steps=0))
+    trial.run(plan, gathered, "answer-only", 2, tmp_path / "next")
+    record = json.loads((tmp_path / "next" / "trial.json").read_text())
+    assert [origin["sha256"] for origin in record["base"]] == [hashlib.sha256((start / "checkpoint.pt").read_bytes()).hexdigest()]
+    source, tokenizer = base.load(str(start)), Tokenizer.from_file(str(tmp_path / "next" / "tokenizer.json"))
+    assert tokenizer.get_vocab_size() == 600
+    student, *_ = trial._train(plan, gathered, arms.ARMS["answer-only"], 2, Encoder(tokenizer, True), source, tmp_path / "next")
+    assert (student.g.width, student.g.layers, student.g.max_len) == (32, 1, 256)
+    assert torch.equal(student.blocks[0].down.weight, source.student.blocks[0].down.weight)
 
 
 def answered(suite, first, sure, think, gold="yes", task="t"):

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from workshop.pair import LANGUAGES
+from workshop.teachers import symbolic
 from workshop.teachers.symbolic import GENERATORS
 
 COUNT = 400
@@ -74,13 +75,24 @@ def test_the_answer_follows_from_the_question(solve, lang):
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("task", GENERATORS)
 def test_a_rationale_ends_in_its_answer_and_grows_with_difficulty(task, lang):
-    ends = {"yes": ("heads.", "表。"), "no": ("tails.", "裏。")}
+    ends = {"yes": ("heads.", "表。"), "no": ("tails.", "裏。")} if task == "coin_flip" else {}  # last letters may join to "no"
     pairs = drawn(task, lang)
     for pair in pairs:
         meant = pair.choices[ord(pair.answer) - ord("A")] if pair.choices else pair.answer
         assert pair.rationale.endswith(ends.get(pair.answer, (f"{meant}.", f"{meant}。")))
     lengths = [max(len(p.rationale) for p in pairs if p.difficulty == d) for d in GENERATORS[task].difficulties]
     assert lengths == sorted(lengths) and len(set(lengths)) == len(lengths)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_about_half_of_the_words_are_made_up(lang):
+    known = set(symbolic._NAMES[lang])
+    words = [word for pair in drawn("last_letters", lang)
+             for word in re.search('["「](.*)["」]', pair.question)[1].split("、" if lang == "ja" else " ")]
+    assert 0.4 < sum(word in known for word in words) / len(words) < 0.6
+    made = set(words) - known
+    assert len(made) > 300 and len({word[-1] for word in made}) > 15
+    assert all(2 <= len(word) <= 5 for word in made) if lang == "ja" else all(word.istitle() and 3 <= len(word) <= 8 for word in made)
 
 
 def test_choices_do_not_stand_in_the_order_of_the_story():

@@ -1,6 +1,6 @@
 """One trial of a study: one arm and one seed, trained on the study's budget and asked every question of its suites.
 
-A trial's folder: `trial.json` (config, arm, seed, data digests), `tokenizer.json`, `checkpoint.pt`, `curve.jsonl`, and at its end
+A trial's folder: `trial.json` (config, arm, seed, data digests, what the base came from), `tokenizer.json`, `checkpoint.pt`, `curve.jsonl`, and at its end
 `answers.jsonl`. A trial that was stopped goes on at its last checkpoint; one that has its answers is not touched again. The
 student of the last step is the one asked: no checkpoint is chosen, so no split is looked at for it.
 """
@@ -22,7 +22,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from tqdm import tqdm
 
-from ..distil import train, vocabulary
+from ..distil import base, train, vocabulary
+from ..distil.base import Base
 from ..distil.sequences import Encoder, Sequence
 from ..distil.student import Geometry, Student
 from ..pair import Pair
@@ -41,21 +42,27 @@ def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> P
     if answers.exists():
         return answers
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"arm": arm_name, "seed": seed, "config": asdict(config), "data": data.said, "threads": torch.get_num_threads()}
+    source = base.load(config.student.base) if config.student.base else None
+    record = {"arm": arm_name, "seed": seed, "config": asdict(config), "base": source.origins if source else (), "data": data.said,
+              "threads": torch.get_num_threads()}
     _write(folder / "trial.json", json.dumps(record, ensure_ascii=False, indent=2) + "\n")
-    encoder = Encoder(_tokenizer(config, data, folder), open_answers=True)
-    student, seconds, read = _train(config, data, arms.ARMS[arm_name], seed, encoder, folder)
+    encoder = Encoder(_tokenizer(config, data, source, folder), open_answers=True)
+    student, seconds, read = _train(config, data, arms.ARMS[arm_name], seed, encoder, source, folder)
     lines = _ask(student, encoder, data, arms.ARMS[arm_name], config.budget.rationale_tokens_max, f"{arm_name} {seed}")
     _write(folder / "time.json", json.dumps({"train_seconds": seconds, "tokens_read": read}))
     _write(answers, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     return answers
 
 
-def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encoder, folder: Path) -> tuple[Student, float, int]:
+def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encoder, source: Base | None,
+           folder: Path) -> tuple[Student, float, int]:
     budget, shape = config.budget, config.student
     torch.manual_seed(seed)
-    student = Student(Geometry.of_width(encoder.tokenizer.get_vocab_size(), shape.width, layers=shape.layers, hidden=shape.hidden,
-                                        max_len=shape.max_len))
+    if source:
+        student = base.transplant(source, encoder.tokenizer, None, shape.max_len)
+    else:
+        student = Student(Geometry.of_width(encoder.tokenizer.get_vocab_size(), shape.width, layers=shape.layers,
+                                            hidden=shape.hidden, max_len=shape.max_len))
     optimisers = train.make_optimisers(student, None, budget.muon_lr, budget.adam_lr, budget.weight_decay)
     checkpoint, start, drawn, read, seconds = folder / "checkpoint.pt", 0, 0, 0, 0.0
     if checkpoint.exists():
@@ -126,13 +133,15 @@ def _ask(student: Student, encoder: Encoder, data: Data, arm: arms.Arm, tokens_m
     return lines
 
 
-def _tokenizer(config: Config, data: Data, folder: Path) -> Tokenizer:
-    """Learned from the training pairs, and so the same for every arm and seed."""
+def _tokenizer(config: Config, data: Data, source: Base | None, folder: Path) -> Tokenizer:
+    """Learned on the training pairs, or cut to them out of the base's, and so the same for every arm and seed."""
     path = folder / "tokenizer.json"
     if not path.exists():
         texts = (text for pair in data.train for text in (pair.prompt, pair.rationale or ""))
         words = sorted({answer for answers in data.answers.values() for answer in answers})
-        vocabulary.train(texts, words, config.student.vocabulary).save(str(path))
+        made = (vocabulary.cut(source.tokenizer, texts, words, config.student.vocabulary, source.kept_share) if source
+                else vocabulary.train(texts, words, config.student.vocabulary))
+        made.save(str(path))
     return Tokenizer.from_file(str(path))
 
 

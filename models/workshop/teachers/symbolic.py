@@ -20,11 +20,32 @@ _NAMES = {
     "ja": ("さくら", "はると", "ひなた", "みなと", "あおい", "そうた", "ゆうき", "めぐみ", "けんじ", "なおこ", "たける", "ちひろ", "まこと", "あきら",
            "しんいち", "ようこ", "かなえ", "ごろう", "すみれ", "とおる", "のぞみ", "ふみお", "みつき", "りく"),
 }
+_KANA = ("あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわ",
+         "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワ")
+_CONSONANTS, _VOWELS = "bcdfghjklmnpqrstvwxyz", "aeiou"
+
+
+def _names(rng: random.Random, lang: str, count: int) -> list[str]:
+    """As many different names, about half of them made up: a list of names can be learned by heart, and letters are not read then."""
+    names = rng.sample(_NAMES[lang], count)
+    for at in range(count):
+        if rng.random() < 0.5:
+            while (made := _made_up(rng, lang)) in names:
+                pass
+            names[at] = made
+    return names
+
+
+def _made_up(rng: random.Random, lang: str) -> str:
+    if lang == "ja":
+        return "".join(rng.choices(rng.choice(_KANA), k=rng.randint(2, 5)))
+    first = rng.randrange(2)
+    return "".join(rng.choice((_CONSONANTS, _VOWELS)[(first + at) % 2]) for at in range(rng.randint(3, 8))).capitalize()
 
 
 def coin_flip(rng: random.Random, lang: str, difficulty: int) -> Said:
     """A coin starts heads up; `difficulty` people turn it over or leave it. Is it heads up still?"""
-    names = rng.sample(_NAMES[lang], difficulty)
+    names = _names(rng, lang, difficulty)
     turns = [rng.random() < 0.5 for _ in names]
     sides = list(itertools.accumulate(turns, lambda heads, turn: heads != turn, initial=True))[1:]
     answer = "yes" if sides[-1] else "no"
@@ -42,7 +63,7 @@ def coin_flip(rng: random.Random, lang: str, difficulty: int) -> Said:
 
 def last_letters(rng: random.Random, lang: str, difficulty: int) -> Said:
     """The last letters of `difficulty` words, joined."""
-    words = rng.sample(_NAMES[lang], difficulty)
+    words = _names(rng, lang, difficulty)
     answer = "".join(word[-1] for word in words)
     if lang == "ja":
         steps = "".join(f"{word}は{word[-1]}。" for word in words)
@@ -60,7 +81,7 @@ _PEOPLE = 3
 
 def shuffled_objects(rng: random.Random, lang: str, difficulty: int) -> Said:
     """Three people hold an object each and make `difficulty` swaps. What does one of them hold in the end?"""
-    names, objects = rng.sample(_NAMES[lang], _PEOPLE), rng.sample(_OBJECTS[lang], _PEOPLE)
+    names, objects = _names(rng, lang, _PEOPLE), rng.sample(_OBJECTS[lang], _PEOPLE)
     choices = rng.sample(objects, _PEOPLE)
     held = dict(zip(names, objects, strict=True))
     swaps, steps = [], [dict(held)]
