@@ -144,7 +144,7 @@ def test_a_config_that_no_study_can_do_is_refused(tmp_path, said, wrong):
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     (folder / "small.toml").write_text(GOOD)
-    assert __main__.main(["generate", "dates", "--count", "30", "--seed", "t", "--out", str(folder / "dates.jsonl")]) == 0
+    assert __main__.main(["generate", "dates", "--count", "30", "--seed", "study-small", "--out", str(folder / "dates.jsonl")]) == 0
     return folder
 
 
@@ -153,7 +153,7 @@ def test_no_test_question_reaches_training_and_dev_is_carved_by_question(study):
     tests = [pair for name, pairs in gathered.suites.items() if name != "dev" for pair in pairs]
     dev = gathered.suites["dev"]
     assert pair_files.overlaps(gathered.train, tests) == pair_files.overlaps(dev, tests) == []
-    assert gathered.said["left out, asked in a test"] > 0  # a coin flipped once or twice is asked in both
+    assert gathered.said["left out, asked in a test"] >= 30  # the test's dates are the first ones that are generated
     assert not {pair.asked for pair in gathered.train} & {pair.asked for pair in dev}
     assert {pair.task for pair in dev} == {"coin_flip", "last_letters", "dates"}
     assert len(tests) == 70
