@@ -11,7 +11,7 @@ from workshop.pair import LANGUAGES
 from workshop.teachers import symbolic
 from workshop.teachers.symbolic import GENERATORS
 
-COUNT = 400
+COUNT = 1500
 
 
 def drawn(task, lang, seed="again"):
