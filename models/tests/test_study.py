@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from workshop import __main__, pair_files
-from workshop.distil import base, vocabulary
+from workshop.distil import base, train, vocabulary
 from workshop.distil.sequences import ANSWER_WEIGHT, Encoder, Sequence
 from workshop.distil.student import Geometry, Student
 from workshop.pair import Pair
@@ -190,19 +190,19 @@ def test_a_stopped_trial_goes_on_where_it_stopped(study, tmp_path, monkeypatch):
         return [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
 
     trial.run(plan, gathered, "think-first", 1, tmp_path / "whole")
-    real, calls = arms.loss, []
+    real, steps = train.descend, []
 
     def dies(*given):
-        calls.append(given)
-        if len(calls) > 4:
+        steps.append(given)
+        if len(steps) > 4:
             raise KeyboardInterrupt
         return real(*given)
 
-    monkeypatch.setattr(arms, "loss", dies)
+    monkeypatch.setattr(train, "descend", dies)
     with pytest.raises(KeyboardInterrupt):
         trial.run(plan, gathered, "think-first", 1, tmp_path / "cut")
     assert [point["step"] for point in curve(tmp_path / "cut")] == [3]
-    monkeypatch.setattr(arms, "loss", real)
+    monkeypatch.setattr(train, "descend", real)
     answers = trial.run(plan, gathered, "think-first", 1, tmp_path / "cut")
     assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
     assert answers.read_text() == (tmp_path / "whole" / "answers.jsonl").read_text()
