@@ -179,6 +179,7 @@ def _route(student: Student, encoder: Encoder, data: Data, lines: list[dict], se
     states = gate.last_states(student, [encoder.prompt(pair, ANSWER) for _, pair in asked])
     head = gate.fit(states[fitted], torch.tensor([right[at] for at in fitted]))
     _write(folder / "gate.json", json.dumps({"weights": head.weights.tolist(), "bias": head.bias, "fitted_on": len(fitted)}) + "\n")
+    # The prompts take room before a question; what a very long one says last is not read for them.
     questions = [encoder.text(pair.prompt)[: student.g.max_len - soft_prompt.PROMPT_TOKENS] for _, pair in asked]
     first, think = encoder.control[ANSWER], encoder.control[THINK]
     soft = soft_prompt.fit(student, [questions[at] for at in fitted], [first if right[at] else think for at in fitted], seed)
