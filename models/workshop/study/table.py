@@ -32,7 +32,7 @@ def collect(folder: Path, published: dict | None = None) -> dict[str, list[dict]
     for trial in sorted(folder.glob("*/answers.jsonl")):
         arm = json.loads((trial.parent / "trial.json").read_text(encoding="utf-8"))["arm"]
         lines, routes = _lines(trial), trial.parent / "routes.jsonl"
-        for suite, task in sorted({(line["suite"], line["task"]) for line in lines} - {("dev", line["task"]) for line in lines}):
+        for suite, task in {(line["suite"], line["task"]) for line in lines if line["suite"] != "dev"}:
             asked[suite, task] = [line for line in lines if (line["suite"], line["task"]) == (suite, task)]
         for name, said in _ways(arm, lines, _lines(routes) if routes.exists() else None).items():
             for suite, task in asked:
@@ -49,7 +49,7 @@ def collect(folder: Path, published: dict | None = None) -> dict[str, list[dict]
         strata |= {f"difficulty {d}": lambda a, d=d: a["difficulty"] == d for d in sorted({a["difficulty"] or 0 for a in first}) if d}
         rows += [{"arm": arm, "suite": suite, "task": task, "stratum": name, "seeds": len(seeds),
                   **_measure([[a for a in seed if belongs(a)] for seed in seeds])} for name, belongs in strata.items()]
-    references = [reference for (suite, task), lines in sorted(asked.items()) for reference in _references(suite, task, lines, published)]
+    references = [row for (suite, task), lines in sorted(asked.items()) for row in _references(suite, task, lines, published)]
     independence = [{"arm": arm, "way": way, "task": task, "seeds": len(seeds), "n": sum(row["n"] for row in seeds),
                      **{name: sum(row[name] for row in seeds) / sum(row["n"] for row in seeds) for name in ("swapped", "corrupted")},
                      "difference": max(row["difference"] for row in seeds)} for (arm, way, task), seeds in sorted(apart.items())]
@@ -139,7 +139,8 @@ def _references(suite: str, task: str, lines: list[dict], published: dict | None
         rows.append({"name": "floor: a guess", "accuracy": float(np.mean([1 / line["options"] for line in lines]))})
     said = (published or {"tasks": {}})["tasks"].get(task, {})
     if suite == said.get("suite"):
-        rows += [{"name": f"{name} ({published['cite']})", "accuracy": percent / 100} | ({"note": said["note"]} if "note" in said else {})
+        note = {"note": said["note"]} if "note" in said else {}
+        rows += [{"name": f"{name} ({published['cite']})", "accuracy": percent / 100, **note}
                  for name, percent in said["accuracy"].items()]
     return [{"suite": suite, "task": task, **row} for row in rows]
 
@@ -156,16 +157,16 @@ def markdown(table: dict[str, list[dict]]) -> str:
         for row in (row for row in own if row["stratum"] == "all"):
             by = {other["stratum"]: other["accuracy"] for other in own if other["arm"] == row["arm"]}
             ms = "-" if row["ms"] is None else f"{row['ms']:.1f}"
-            lines.append(f"| {row['arm']} | {row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | {row['tokens']:.1f} | {ms} | "
-                         f"{row['ece']:.3f} | {row['aurc']:.3f} | {row['accuracy at 50%']:.3f} | {row['accuracy at 80%']:.3f} |"
+            lines.append(f"| {row['arm']} | {row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | {row['tokens']:.1f} | "
+                         f"{ms} | {row['ece']:.3f} | {row['aurc']:.3f} | {row['accuracy at 50%']:.3f} | {row['accuracy at 80%']:.3f} |"
                          + "".join(f" {by[name]:.2f} |" if name in by else " - |" for name in strata))
         for row in (row for row in table["references"] if (row["suite"], row["task"]) == (suite, task)):
             note = f"; {row['note']}" if "note" in row else ""
             lines.append(f"| {row['name']}{note} | {row['accuracy']:.3f} |{' |' * (6 + len(strata))}")
         lines.append("")
     if table["independence"]:
-        lines += ["**Does the answer depend on its rationale?** Share of answers that change with another question's rationale, and with "
-                  "a corrupted one; `logits` is the largest change of a logit of an answer that stands first.", "",
+        lines += ["**Does the answer depend on its rationale?** Share of answers that change with another question's rationale, and "
+                  "with a corrupted one; `logits` is the largest change of a logit of an answer that stands first.", "",
                   "| arm | asked | task | n | swapped | corrupted | logits |", "|---|---|---|---|---|---|---|"]
         for row in table["independence"]:
             logits = f"{row['difference']:.1e}" if row["way"] == "first" else "-"
