@@ -33,6 +33,27 @@ def test_chunks_and_rewinding_change_nothing(student, full):
         np.testing.assert_allclose(decoder.feed(run, at), expected[at + len(run) - 1], atol=1e-4)
 
 
+def test_a_gate_is_an_output_of_its_own_and_changes_no_other(student, full, tmp_path):
+    rng = np.random.default_rng(5)
+    weights, bias = rng.normal(size=student.g.width).astype(np.float32), 0.3
+    path = tmp_path / "gated.onnx"
+    onnx.save(export.graph(student, int8_embedding=False, gate=(weights, bias)), path)
+    runner, tokens = session(path), rng.integers(5, student.g.vocabulary, 12).tolist()
+    fed = {"input_ids": np.array([tokens]), "position_ids": np.arange(12)[None], "seqlens_k": np.array([11], np.int32),
+           "total_sequence_length": np.array(12, np.int32)}
+    cache = {past.name: np.zeros(past.shape, np.float32) for past in runner.get_inputs() if past.name.startswith("past")}
+    (gate,) = runner.run(["gate"], fed | cache)
+    with torch.no_grad():
+        state = student.hidden(torch.tensor([tokens]))[0, -1]
+        expected = torch.sigmoid(state @ torch.from_numpy(weights) + bias)
+    assert gate.shape == (1,) and gate.dtype == np.float32
+    np.testing.assert_allclose(gate[0], expected.item(), atol=1e-4)
+    np.testing.assert_allclose(Decoder(path).feed(tokens, 0), Decoder(full).feed(tokens, 0), atol=1e-6)
+    quantize_dynamic(path, tmp_path / "int8.onnx", op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8,
+                     extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
+    assert {"gate.vector", "gate.bias"} <= {tensor.name for tensor in onnx.load(tmp_path / "int8.onnx").graph.initializer}
+
+
 def test_a_run_beyond_the_cache_is_refused(student, full):
     with pytest.raises(ValueError, match=f"at most {student.g.max_len}"):
         Decoder(full).feed([5] * 2, student.g.max_len - 1)

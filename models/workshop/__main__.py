@@ -125,12 +125,13 @@ def _study(args: argparse.Namespace) -> int:
 def _table(args: argparse.Namespace) -> int:
     from .study import table
 
-    rows = table.collect(args.folder)
-    if not rows:
+    published = json.loads((REPOSITORY / "models" / "studies" / "published.json").read_text(encoding="utf-8"))
+    collected = table.collect(args.folder, published)
+    if not collected["arms"]:
         raise ValueError(f"{args.folder} holds no finished trial")
-    (args.folder / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (args.folder / "table.md").write_text(table.markdown(rows), encoding="utf-8")
-    print(table.markdown(rows))
+    (args.folder / "table.json").write_text(json.dumps(collected, indent=1) + "\n", encoding="utf-8")
+    (args.folder / "table.md").write_text(table.markdown(collected), encoding="utf-8")
+    print(table.markdown(collected))
     return 0
 
 

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from ..pair import Pair
 from ..recipe import Plan, Recipe
 from ..task import Task
+from ..teachers import reading
 from . import base, vocabulary
 from .sequences import Encoder, Sequence
 from .student import Geometry, Student
@@ -52,14 +53,15 @@ def run(recipe: Recipe, folder: Path) -> Path:
             Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden,
                               max_len=plan.max_len)), ()
     dev = list(itertools.islice(recipe.stream(f"dev-{plan.seed}"), plan.dev_pairs))
+    dev_readings = list(itertools.islice(reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}"), plan.dev_pairs))
     counts = {pair.task: len(pair.margins) for pair in dev if pair.margins}
     margin_heads = nn.ModuleDict({task: nn.Linear(student.g.width, counts[task]) for task in sorted(counts)})  # for training alone
     optimisers = make_optimisers(student, margin_heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
-    start, reading = 0, True
+    start, reads = 0, plan.read_steps_max > 0
     if state:
         margin_heads.load_state_dict(state["margin_heads"])
         resume(optimisers, state)
-        start, reading = state["step"], state["reading"]
+        start, reads = state["step"], state["reading"]
     if plan.compiled:  # block by block: one block's code serves them all, so compiling takes seconds
         for block in student.blocks:
             block.compile(dynamic=False)
@@ -67,8 +69,8 @@ def run(recipe: Recipe, folder: Path) -> Path:
     bar = tqdm(total=plan.steps, initial=start, unit="step", desc="distil", mininterval=5)
     since = time.monotonic()
     for step in range(start, plan.steps):
-        reading = reading and step < plan.read_steps_max
-        kinds = _kinds(encoder, recipe, step, reading)
+        reads = reads and step < plan.read_steps_max
+        kinds = _kinds(encoder, recipe, step, reads)
         # Each kind counts alike, however many its sequences.
         losses = (_loss(student, margin_heads, batch) / len(kind) for kind in kinds for batch in _batches(kind))
         loss = descend(student, optimisers, rate(step, plan.steps, plan.warmup_steps, plan.decay_share), losses)
@@ -76,13 +78,13 @@ def run(recipe: Recipe, folder: Path) -> Path:
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         done = step + 1
         if done % plan.checkpoint_every == 0 or done == plan.steps:
-            read = read_accuracy(student, encoder, dev)
-            reading = reading and read < plan.read_goal
+            read = read_accuracy(student, encoder, dev_readings if reads else dev)
+            reads = reads and read < plan.read_goal
             point = {"step": done, "loss": loss, "dev_read": read, "dev_first_answer": _accuracies(student, encoder, recipe, dev)}
             bar.write(json.dumps(point))
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(point) + "\n")
-            save(state_path, student, optimisers, margin_heads=margin_heads.state_dict(), step=done, reading=reading,
+            save(state_path, student, optimisers, margin_heads=margin_heads.state_dict(), step=done, reading=reads,
                  origins=list(origins))
             spent = {"seconds": seconds + time.monotonic() - since, "threads": torch.get_num_threads()}
             (folder / "time.json").write_text(json.dumps(spent))
@@ -201,14 +203,14 @@ class Batch:
     asked: dict[str, tuple[Tensor, Tensor, Tensor]]  # by task, where margins are predicted: (told,) rows, places, (told, margins)
 
 
-def _kinds(encoder: Encoder, recipe: Recipe, step: int, reading: bool) -> list[list[tuple[str, Sequence]]]:
-    """The sequences of one step by kind, each with its task: readings alone at the beginning, then first answers, whole sequences in
-    both orders, and some readings still, since one digit copied wrongly spoils a whole rationale and weighs next to nothing in its
-    mean."""
+def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[list[tuple[str, Sequence]]]:
+    """The sequences of one step by kind, each with its task: at the beginning readings alone, of no task, then first answers, whole
+    sequences in both orders, and the readings that rationales begin with, since one digit copied wrongly spoils a whole rationale and
+    weighs next to nothing in its mean."""
     plan, seed = recipe.plan, f"{recipe.plan.seed}-{step}"
     pairs, rng = recipe.stream(seed), random.Random(f"{seed}-order")
 
-    def draw(teach: Callable[[Pair], Sequence], tokens: int) -> list[tuple[str, Sequence]]:
+    def draw(teach: Callable[[Pair], Sequence], tokens: int, pairs: Iterator[Pair] = pairs) -> list[tuple[str, Sequence]]:
         drawn: list[tuple[str, Sequence]] = []
         while tokens > 0:
             pair = next(pairs)
@@ -218,8 +220,8 @@ def _kinds(encoder: Encoder, recipe: Recipe, step: int, reading: bool) -> list[l
                 tokens -= len(sequence.tokens)
         return drawn
 
-    if reading:
-        return [draw(encoder.read, plan.read_tokens)]
+    if reads:
+        return [draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))]
     return [draw(encoder.first, plan.first_tokens),
             draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
             draw(encoder.read, plan.reread_tokens)]

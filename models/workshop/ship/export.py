@@ -76,8 +76,9 @@ def said(measured: dict) -> str:
             f"int8 gives the same first answer on {measured['int8_same_answer']:.1%} of {measured['pairs']} pairs")
 
 
-def graph(student: Student, int8_embedding: bool) -> onnx.ModelProto:
-    """The decoder as one ONNX graph with fp32 matrices."""
+def graph(student: Student, int8_embedding: bool, gate: tuple[np.ndarray, float] | None = None) -> onnx.ModelProto:
+    """The decoder as one ONNX graph with fp32 matrices. `gate` is weights (width,) and bias of a logistic head on the last token's
+    state: the graph then has an output `gate` (1), which stays fp32."""
     g = student.g
     weights: list[onnx.TensorProto] = []
     nodes: list[onnx.NodeProto] = []
@@ -131,6 +132,13 @@ def graph(student: Student, int8_embedding: bool) -> onnx.ModelProto:
     node("Gather", [x, weight("last", np.array(-1, np.int64))], ["last_state"], axis=1)
     node("MatMul", ["last_state", weight("head.weight", embedding.T)], ["logits"], name="head")
 
+    if gate:
+        # Not a MatMul, which would be quantized.
+        node("Mul", ["last_state", weight("gate.vector", np.asarray(gate[0], np.float32))], ["gate_products"])
+        node("ReduceSum", ["gate_products", weight("gate.axis", np.array([1], np.int64))], ["gate_sum"], keepdims=0)
+        node("Add", ["gate_sum", weight("gate.bias", np.array([gate[1]], np.float32))], ["gate_logit"])
+        node("Sigmoid", ["gate_logit"], ["gate"])
+
     cache = [1, g.kv_heads, g.max_len, g.head_dim]
     caches = [f"{i}.{part}" for i in range(g.layers) for part in ("key", "value")]
     tensor = helper.make_tensor_value_info
@@ -140,6 +148,7 @@ def graph(student: Student, int8_embedding: bool) -> onnx.ModelProto:
         *(tensor(f"past_key_values.{name}", TensorProto.FLOAT, cache) for name in caches),
     ]
     outputs = [tensor("logits", TensorProto.FLOAT, [1, g.vocabulary]),
+               *([tensor("gate", TensorProto.FLOAT, [1])] if gate else []),
                *(tensor(f"present.{name}", TensorProto.FLOAT, cache) for name in caches)]
     return helper.make_model(
         helper.make_graph(nodes, "student", inputs, outputs, weights), ir_version=IR_VERSION, producer_name="sokutou workshop",

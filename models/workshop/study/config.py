@@ -109,7 +109,8 @@ def read(path: Path) -> Config:
         shape = _section("student", Shape, student)
         if shape.base and (given := [key for key in ("layers", "width", "hidden") if key in student]):
             raise ConfigError(f"[student] has a base, which brings its own geometry: leave out {', '.join(given)}")
-        return Config(path.stem, tuple(said.get("seeds", (1,))), arms, shape, _section("budget", Budget, said.get("budget", {})), tasks)
+        budget = _section("budget", Budget, said.get("budget", {}))
+        return Config(path.stem, tuple(said.get("seeds", (1,))), arms, shape, budget, tasks)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, ConfigError) as err:
         raise ConfigError(f"{path}: {err}") from None
 

@@ -33,13 +33,14 @@ def _names(rng: random.Random, lang: str, count: int) -> list[str]:
     names = rng.sample(_NAMES[lang], count)
     for at in range(count):
         if rng.random() < 0.5:
-            while (made := _made_up(rng, lang)) in names:
+            while (made := made_up(rng, lang)) in names:
                 pass
             names[at] = made
     return names
 
 
-def _made_up(rng: random.Random, lang: str) -> str:
+def made_up(rng: random.Random, lang: str) -> str:
+    """A word that nobody has seen."""
     if lang == "ja":
         return "".join(rng.choices(rng.choice(_KANA), k=rng.randint(2, 5)))
     first = rng.randrange(2)
