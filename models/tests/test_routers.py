@@ -101,7 +101,7 @@ class Scripted:
         return SimpleNamespace(answer=pair.answer)
 
     def thought(self, question):
-        if question == self.encoder.text(PAIRS[5].question):
+        if question == self.encoder.text(PAIRS[5].prompt):
             raise independence.ThinkingFailed
         return question
 

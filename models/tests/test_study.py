@@ -94,7 +94,7 @@ def test_what_each_arm_teaches():
     for teach in (Encoder.first, Encoder.why, Encoder.think):  # the answer, and what ends it, is what the answer's mask says
         sequence = teach(encoder, PAIR)
         answer = sequence.weights[sequence.asked + 1 : sequence.answered]
-        assert sum(answer) == pytest.approx(ANSWER_WEIGHT) and len(answer) == 2
+        assert sum(answer) == pytest.approx(ANSWER_WEIGHT) and len(answer) == len(encoder.answer(PAIR)) + 1
 
 
 GOOD = """
@@ -239,7 +239,7 @@ def test_every_trial_starts_from_the_base(study, tmp_path):
     assert [origin["sha256"] for origin in record["base"]] == [hashlib.sha256((start / "checkpoint.pt").read_bytes()).hexdigest()]
     source, tokenizer = base.load(str(start)), Tokenizer.from_file(str(tmp_path / "next" / "tokenizer.json"))
     assert tokenizer.get_vocab_size() == 600
-    student, *_ = trial._train(plan, gathered, arms.ARMS["answer-only"], 2, Encoder(tokenizer, True), source, tmp_path / "next")
+    student, *_ = trial._train(plan, gathered, arms.ARMS["answer-only"], 2, Encoder(tokenizer, plan.free), source, tmp_path / "next")
     assert (student.g.width, student.g.layers, student.g.max_len) == (32, 1, 256)
     assert torch.equal(student.blocks[0].down.weight, source.student.blocks[0].down.weight)
 

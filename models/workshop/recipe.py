@@ -6,7 +6,7 @@ Holds no recipe of its own: their list stands in `recipes`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,14 +52,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many generated pairs of each task the steps after training draw."""
+    """How many generated pairs of one task the steps after training draw.
 
-    gate: int = 500  # first answers that int8 and fp32 must share
-    calibration: int = 24_000  # the walk over 16,000 of them starts at 8,000, where 29 errors still keep a risk of 0.5%
-    calibration_max: int = 36_000  # drawn at most, to find enough unsure pairs
-    unsure: int = 2400  # pairs that think; with 1,600 of them to prove the second threshold, 22 errors still keep the promise
-    test: int = 1500  # of each way to ask
-    explained: int = 400  # answers of a suite whose rationale is checked
+    Two thirds of the pairs drawn to calibrate prove thresholds, and a walk starts at half of those (`ship.calibrate`), so a
+    promise takes this many of them at least: of first answers, held to 0.5%, 600 without an error or 2,000 with 4; of thoughts,
+    held to 2%, 150 without an error or 300 with 1. A student of 2.7 million parameters takes 3 ms of one core for an answer to fifty
+    tokens and 40 ms for a thought of 110, so that a task is calibrated in one or two minutes.
+    """
+
+    gate: int = 500  # answers that int8 and fp32 must share
+    calibration: int = 9000  # the walk over 6,000 of them starts at 3,000, where 8 errors keep a risk of 0.5%; at 6,000 it is 20
+    calibration_max: int = 12_000  # drawn at most, to find enough unsure pairs
+    unsure: int = 900  # pairs that think; the walk over 600 of them starts at 300, where 1 error keeps the promise; at 600 it is 6
+    test: int = 1000  # of each way to ask: a rate of .95 is then known to 1.4 points
+    explained: int = 200  # answers of a suite whose rationale is checked
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,10 @@ class Recipe:
     shipped: bool = True  # does its bundle belong in the repository?
     plan: Plan = field(default_factory=Plan)
     sizes: Sizes = field(default_factory=Sizes)
+    own_sizes: Mapping[str, Sizes] = field(default_factory=dict)  # of tasks that are measured on fewer pairs or more, by their ids
+
+    def sizes_of(self, task: Task) -> Sizes:
+        return self.own_sizes.get(task.id, self.sizes)
 
     @property
     def free(self) -> frozenset[str]:
@@ -80,8 +90,28 @@ class Recipe:
         return frozenset(task.id for task in self.tasks if not task.choices)
 
     def stream(self, seed: int | str) -> Iterator[Pair]:
-        """Training pairs without end, drawn from the tasks by their shares."""
+        """Training pairs without end, drawn from the tasks by their shares. Raises `ValueError` at a pair that teaches nothing."""
         rng = random.Random(f"{self.id}-{seed}")
-        streams = [task.stream(seed) for task in self.tasks]
+        streams = [(task, task.stream(seed)) for task in self.tasks]
         while True:
-            yield next(rng.choices(streams, self.shares or None)[0])
+            [(task, pairs)] = rng.choices(streams, self.shares or None)
+            pair = next(pairs)
+            _check(task, pair)
+            yield pair
+
+    def check_fit(self) -> None:
+        """Prompt, rationale, answer and the control token before each of the last two fit into the student's context together;
+        the runtime refuses a bundle where they do not. Raises `ValueError`."""
+        for task in self.tasks:
+            longest = task.question_tokens_max + task.rationale_tokens_max + max(1, task.answer_tokens_max) + 2
+            if longest > self.plan.max_len:
+                raise ValueError(f"task {task.id}: expected question, rationale, answer and 2 control tokens to fit into "
+                                 f"{self.plan.max_len} tokens together, got {longest}; shorten one or raise the plan's max_len")
+
+
+def _check(task: Task, pair: Pair) -> None:
+    missing = [name for name in ("answer", "rationale") if not getattr(pair, name)]
+    if missing:
+        raise ValueError(f"task {task.id}: a pair without {' and '.join(missing)} cannot be taught: {pair.id or pair.question}")
+    if task.choices:
+        task.index(pair.answer)  # raises where it is none of the closed set

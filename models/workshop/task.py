@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .pair import Pair
+from .pair import PROMPT, Pair
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,19 @@ class Task:
     def texts(self) -> list[str]:
         return [choice.text for choice in self.choices]
 
+    @property
+    def template(self) -> str:
+        """What the student reads, with `{question}` where the question goes."""
+        return PROMPT.format(task=self.id, question="{question}")
+
+    def answers(self, text: str) -> bool:
+        """Is `text` an answer, and no call for a person?"""
+        return bool(text) and not any(choice.person for choice in self.choices if choice.text == text)
+
     def index(self, answer: str) -> int:
+        """Place of an answer in the closed set. Raises `ValueError` where there is no such set, or not this answer in it."""
+        if not self.choices:
+            raise ValueError(f"task {self.id} has free answers, and a closed answer set is needed here")
+        if answer not in self.texts:
+            raise ValueError(f"task {self.id}: expected one of {', '.join(self.texts)} for an answer, got {answer!r}")
         return self.texts.index(answer)

@@ -54,9 +54,10 @@ class Encoder:
         return [*self.text(pair.prompt), self.control[then]]
 
     def answer(self, pair: Pair) -> list[int]:
-        if pair.task not in self.free:
-            return self.text(pair.answer)
-        return [token for character in pair.answer for token in self.text(character)]
+        return self.free_text(pair.answer) if pair.task in self.free else self.text(pair.answer)
+
+    def free_text(self, answer: str) -> list[int]:
+        return [token for character in answer for token in self.text(character)]
 
     def first(self, pair: Pair) -> Sequence:
         x, y = self.prompt(pair, ANSWER), self.answer(pair)

@@ -6,8 +6,12 @@ Never looks at a real row, a calibration pair or a test pair; progress is watche
 
 from __future__ import annotations
 
+import datetime
+import importlib.metadata
+import io
 import itertools
 import json
+import platform
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +25,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .. import disk
 from ..pair import Pair
 from ..recipe import Plan, Recipe
 from ..task import Task
@@ -30,12 +35,17 @@ from .sequences import Encoder, Sequence
 from .student import Geometry, Student
 
 BATCH_TOKENS, LENGTH_STEP = 2048, 32  # padded tokens read at once, and what their lengths are multiples of
+CPUINFO = Path("/proc/cpuinfo")
+LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
 MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
 
 
 def run(recipe: Recipe, folder: Path) -> Path:
     """Trains by the recipe's plan inside `folder`; returns the path of the final checkpoint."""
     plan = recipe.plan
+    recipe.check_fit()
+    if plan.max_len % LENGTH_STEP:
+        raise ValueError(f"the plan's max_len: expected a multiple of {LENGTH_STEP}, which rows are padded to, got {plan.max_len}")
     folder.mkdir(parents=True, exist_ok=True)
     state_path = folder / "checkpoint.pt"
     state = torch.load(state_path, weights_only=True) if state_path.exists() else None
@@ -53,7 +63,9 @@ def run(recipe: Recipe, folder: Path) -> Path:
             Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden,
                               max_len=plan.max_len)), ()
     dev = list(itertools.islice(recipe.stream(f"dev-{plan.seed}"), plan.dev_pairs))
-    dev_readings = list(itertools.islice(reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}"), plan.dev_pairs))
+    readings = reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}")
+    # What the student's own vocabulary cuts into too many tokens is left out, as in training.
+    dev_readings = list(itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs))
     counts = {pair.task: len(pair.margins) for pair in dev if pair.margins}
     margin_heads = nn.ModuleDict({task: nn.Linear(student.g.width, counts[task]) for task in sorted(counts)})  # for training alone
     optimisers = make_optimisers(student, margin_heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
@@ -86,10 +98,18 @@ def run(recipe: Recipe, folder: Path) -> Path:
                 curve.write(json.dumps(point) + "\n")
             save(state_path, student, optimisers, margin_heads=margin_heads.state_dict(), step=done, reading=reads,
                  origins=list(origins))
-            spent = {"seconds": seconds + time.monotonic() - since, "threads": torch.get_num_threads()}
-            (folder / "time.json").write_text(json.dumps(spent))
+            spent = {"seconds": seconds + time.monotonic() - since, **circumstances()}
+            disk.write(folder / "time.json", json.dumps(spent))
     bar.close()
     return state_path
+
+
+def circumstances() -> dict:
+    """What a training ran on, and when it got here: its bits are those of this kind of machine and these libraries alone."""
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.exists() else []
+    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return {"threads": torch.get_num_threads(), "cpu": cpu, "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in LIBRARIES}}}
 
 
 def load(path: Path) -> Student:
@@ -146,7 +166,7 @@ def _tokenizer(recipe: Recipe, folder: Path, source: base.Base | None) -> Tokeni
         words = list(dict.fromkeys(text for task in recipe.tasks for text in task.texts))
         made = (vocabulary.cut(source.tokenizer, texts, words, plan.vocabulary, source.kept_share) if source
                 else vocabulary.train(texts, words, plan.vocabulary))
-        made.save(str(path))
+        disk.write(path, made.to_str(pretty=True))
     return Tokenizer.from_file(str(path))
 
 
@@ -182,8 +202,10 @@ def descend(student: Student, optimisers: list[torch.optim.Optimizer], share: fl
 def save(path: Path, student: Student, optimisers: list[torch.optim.Optimizer], **more: object) -> None:
     """A checkpoint, whole or not at all."""
     state = {"student": student.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "geometry": student.g.asdict()}
-    torch.save(state | more, path.with_suffix(".new"))
-    path.with_suffix(".new").replace(path)
+    content = io.BytesIO()  # torch itself does not say that a disk is full
+    torch.save(state | more, content)
+    with disk.whole(path) as new:
+        new.write_bytes(content.getbuffer())
 
 
 def resume(optimisers: list[torch.optim.Optimizer], checkpoint: dict) -> None:
