@@ -23,6 +23,7 @@ from .teachers.endpoint.client import Endpoint
 from .teachers.endpoint.teach import Budget, Sampling, teach
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+WORK = REPOSITORY / "target" / "workshop"  # holds a folder for each recipe
 OVERLAPS_SHOWN = 10
 KEY_CHARS_MAX = 8192
 
@@ -45,8 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _step(args: argparse.Namespace) -> int:
     recipe = RECIPES[args.recipe]
     given = {name: value for name in ("steps", "base") if (value := getattr(args, name))}
-    recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **given))
-    folder = args.work or REPOSITORY / "target" / "workshop" / recipe.id
+    plan = dataclasses.replace(recipe.plan, **given)
+    if plan.base in RECIPES:
+        plan = dataclasses.replace(plan, base=str(WORK / plan.base))
+    recipe = dataclasses.replace(recipe, plan=plan)
+    folder = args.work or WORK / recipe.id
     out, reference = args.out or folder, folder / "reference_logits.json"
     if recipe.shipped and not args.out:
         out, reference = REPOSITORY / "models" / "bundles", REPOSITORY / "tests" / "data" / "reference_logits.json"
@@ -121,7 +125,7 @@ def _study(args: argparse.Namespace) -> int:
     plan = config.read(args.config)
     pairs = data.gather(plan, args.data)
     print(json.dumps(pairs.said, ensure_ascii=False, indent=2))
-    folder = args.out or REPOSITORY / "target" / "workshop" / "studies" / plan.name
+    folder = args.out or WORK / "studies" / plan.name
     for seed, arm in itertools.product(args.seed or plan.seeds, args.arm or plan.arms):
         trial.run(plan, pairs, arm, seed, folder / f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}")
     return 0
@@ -178,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
                                             "to compare speeds with.")
     whole.add_argument("--recipe", choices=RECIPES, default=DEFAULT.id,
                        help="whose first task's questions it takes (default: %(default)s)")
-    whole.add_argument("--out", type=Path, default=REPOSITORY / "target" / "workshop", metavar="DIR",
+    whole.add_argument("--out", type=Path, default=WORK, metavar="DIR",
                        help="where the bundle folder goes (default: target/workshop)")
     whole.set_defaults(run=_uncut)
 
