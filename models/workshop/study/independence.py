@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from tokenizers import Tokenizer
@@ -90,7 +90,8 @@ def _cases(asker: Asker, way: str, pairs: list[Pair], answers: dict[str, tuple[s
         question = asker.encoder.text(pair.prompt)
         try:
             if way == "first":
-                answer = asker.encoder.text(asker.ask(pair, "first", answers.get(pair.task, ())).answer)
+                said = asker.ask(pair, "first", answers.get(pair.task, ())).answer
+                answer = asker.encoder.answer(replace(pair, answer=said))
                 cases.append(Case(pair, question, answer, asker.reason(question, answer)))
             else:
                 cases.append(Case(pair, question, [], asker.thought(question)))
