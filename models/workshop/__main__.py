@@ -16,6 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from . import disk, pair_files, selection, steps
+from .distil import train
 from .recipes import DEFAULT, RECIPES
 from .selection import report as selection_report
 from .teachers.catalogue import GENERATORS
@@ -46,11 +47,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _step(args: argparse.Namespace) -> int:
     recipe = RECIPES[args.recipe]
     given = {name: value for name in ("steps", "base") if (value := getattr(args, name))}
-    plan = dataclasses.replace(recipe.plan, **given)
-    if plan.base in RECIPES:
-        plan = dataclasses.replace(plan, base=str(WORK / plan.base))
-    recipe = dataclasses.replace(recipe, plan=plan)
+    recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **given))
     folder = args.work or WORK / recipe.id
+    if (start := RECIPES.get(recipe.plan.base)) and args.command in ("distil", "train"):
+        recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, base=str(WORK / start.id)))
+        if not (folder / "checkpoint.pt").exists():
+            train.run(start, WORK / start.id)
     out, reference = args.out or folder, folder / "reference_logits.json"
     if recipe.shipped and not args.out:
         out, reference = REPOSITORY / "models" / "bundles", REPOSITORY / "tests" / "data" / "reference_logits.json"
@@ -166,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     of_steps.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/RECIPE in the repository)")
     of_steps.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: models/bundles)")
     of_steps.add_argument("--steps", type=int, metavar="N", help="training steps, the same at every resume (default: the plan's)")
-    of_steps.add_argument("--base", metavar="smollm2|DIR",
+    of_steps.add_argument("--base", metavar="smollm2|reader|DIR",
                           help="start from SmolLM2's weights or an earlier student's work folder (default: the plan's)")
     of_steps.add_argument("--rows", type=_of_task, action="append", default=[], metavar="TASK=FILE",
                           help="real rows of a task, to measure on, as machine-failure=ai4i2020.csv; repeatable")

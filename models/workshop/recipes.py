@@ -32,7 +32,7 @@ SHOP_FLOOR = Recipe(
 # What every student can start from: it reads and repeats, and has seen no answer yet. Studies start all their arms here.
 READER = dataclasses.replace(
     SHOP_FLOOR, id="reader", shipped=False,
-    plan=dataclasses.replace(SHOP_FLOOR.plan, base=None, steps=900, read_steps_max=900, read_goal=1.0),
+    plan=dataclasses.replace(SHOP_FLOOR.plan, base=None, steps=1200, read_steps_max=1200, read_goal=1.0),
 )
 
 DEFAULT = SHOP_FLOOR  # the one that is shipped
