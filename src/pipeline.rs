@@ -57,7 +57,7 @@ pub fn answer<'e, M: Model>(
         Look::Scores(_) => 1,
         Look::Text(written) => written.tokens.len(),
     };
-    let stands = verdict.answer.is_some() && verdict.confidence.value() >= policy.first_threshold;
+    let stands = verdict.answer.is_some() && policy.first_stands(verdict.confidence);
     let thought = match think {
         Think::Never => None,
         Think::Auto if stands => None,

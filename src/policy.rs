@@ -61,6 +61,11 @@ impl Policy {
         Self { first_threshold: threshold.value(), think_threshold: threshold.value(), ..self }
     }
 
+    /// Does a first answer of this confidence stand, so that nobody need think?
+    pub fn first_stands(&self, confidence: Confidence) -> bool {
+        reached(self.first_threshold, confidence)
+    }
+
     /// The verdict on the first answer alone; below the threshold it escalates, unless the caller thinks first.
     pub fn first(&self, first: &Look) -> Verdict {
         let (answer, confidence) = match first {
@@ -108,7 +113,7 @@ impl Policy {
     fn judge(&self, answer: Option<Answer>, confidence: Confidence, threshold: f64, mode: Mode) -> Verdict {
         let decision = match answer {
             None => Decision::Escalated(Reason::NoAnswer),
-            Some(_) if confidence.value() < threshold => Decision::Escalated(Reason::Unsure),
+            Some(_) if !reached(threshold, confidence) => Decision::Escalated(Reason::Unsure),
             Some(Answer::Choice(choice)) if self.person[choice] => Decision::Escalated(Reason::OutOfScope),
             Some(_) => Decision::Answered,
         };
@@ -123,6 +128,11 @@ impl Policy {
             _ => Band::Low,
         }
     }
+}
+
+/// A threshold of 1 says that no promise could be proved; a posterior that rounds to 1 does not reach it either.
+fn reached(threshold: f64, confidence: Confidence) -> bool {
+    threshold < 1.0 && confidence.value() >= threshold
 }
 
 /// The likeliest choice by its pooled scores, and its probability.
@@ -224,6 +234,15 @@ mod tests {
         let disagree = policy().joint(&text("Monday", 0.36), &text("Tuesday", 0.98));
         close(disagree.confidence, 0.98 * (1.0 - 0.6));
         assert_eq!((disagree.answer, disagree.decision), (said("Tuesday"), Decision::Escalated(Reason::Unsure)));
+    }
+
+    #[test]
+    fn a_threshold_of_one_is_never_reached() {
+        let unproved = policy().with_threshold(Confidence::new(1.0).unwrap());
+        let verdict = unproved.first(&scores([0.0, -2000.0, -2000.0]));
+        assert_eq!(verdict.confidence.value(), 1.0);
+        assert_eq!(verdict.decision, Decision::Escalated(Reason::Unsure));
+        assert!(!unproved.first_stands(verdict.confidence));
     }
 
     #[test]

@@ -14,7 +14,7 @@ from workshop.distil.student import Geometry, Student
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     pairs = itertools.islice(TASK.stream("test-vocabulary"), 800)
-    return Encoder(vocabulary.train((text for pair in pairs for text in (pair.question, pair.rationale)), TASK.texts))
+    return Encoder(vocabulary.train((text for pair in pairs for text in (pair.prompt, pair.rationale)), TASK.texts))
 
 
 @pytest.fixture(scope="session")

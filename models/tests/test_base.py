@@ -15,6 +15,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 from workshop.distil import base, smollm, train, vocabulary
 from workshop.distil.base import Base
 from workshop.distil.sequences import Encoder
+from workshop.recipe import Sizes
 from workshop.ship import export, uncut
 from workshop.teachers import toy
 
@@ -210,10 +211,10 @@ def test_layers_are_spread_from_the_first_to_the_last():
 
 
 def test_nine_heads_on_three_go_through_the_graph(tiny, texts, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "SAME_ANSWER_MIN", 0)  # nothing was taught
+    monkeypatch.setattr(export, "KEPT_MIN", 0)  # nothing was taught
     made = base.cut(tiny, texts, toy.TASK.texts, layers=[0, 2], vocabulary_size=300)
-    task = dataclasses.replace(toy.TASK, sizes=dataclasses.replace(toy.TASK.sizes, gate=8))
-    measured = export.export(made.student.eval(), Encoder(made.tokenizer), task, tmp_path / "model.onnx")
+    recipe = dataclasses.replace(toy.RECIPE, sizes=Sizes(gate=8), own_sizes={})
+    measured = export.export(made.student.eval(), Encoder(made.tokenizer, recipe.free), recipe, tmp_path / "model.onnx")
     assert measured["fp32_difference"] < 1e-4
 
 
@@ -229,21 +230,24 @@ def test_the_uncut_base_is_a_bundle_that_answers_nothing(tiny, tmp_path, monkeyp
     golden = [json.loads(line) for line in (folder / "golden.jsonl").read_text("utf-8").splitlines()]
     assert len(golden) == uncut.GOLDEN_QUESTIONS
     assert {(line["decision"], line["mode"]) for line in golden} == {("escalated", "think_first")}
-    assert f"{measured['int8_same_answer']:.1%} of {uncut.GATE_PROMPTS} questions" in (folder / "card.md").read_text("utf-8")
+    same = measured["tasks"]["toy"]["int8_same_answer"]
+    assert f"{same:.1%} of {uncut.GATE_PROMPTS} questions" in (folder / "card.md").read_text("utf-8")
 
 
 def test_training_starts_from_a_base_and_from_what_it_left(tiny, tmp_path, monkeypatch):
-    plan = dataclasses.replace(toy.TASK.plan, steps=2, checkpoint_every=2, dev_pairs=20, first_shapes=((40, 8),),
-                               whole_shapes=((80, 4),), read_shapes=((60, 8),), reread_shapes=((60, 4),), vocabulary=300)
+    def run(folder, **changed):
+        plan = dataclasses.replace(toy.RECIPE.plan, steps=2, checkpoint_every=2, dev_pairs=20, first_tokens=200, whole_tokens=200,
+                                   read_tokens=200, reread_tokens=100, **changed)
+        return train.run(dataclasses.replace(toy.RECIPE, plan=plan), folder)
+
     with monkeypatch.context() as patch:
         patch.setattr(base, "load", lambda name: tiny)
-        path = train.run(toy.TASK, dataclasses.replace(plan, base=base.SMOLLM2, base_layers=(0, 2)), tmp_path / "one")
+        path = run(tmp_path / "one", base=base.SMOLLM2, base_layers=(0, 2), vocabulary=300)
     g = train.load(path).g
     assert (g.layers, g.width, g.heads, g.kv_heads, g.vocabulary, g.rope_theta) == (2, WIDTH, HEADS, KV_HEADS, 300, THETA)
     earlier = base.load(str(tmp_path / "one"))
     assert [origin["name"] for origin in earlier.origins] == ["tiny", "earlier student, one"]
-    path = train.run(toy.TASK, dataclasses.replace(plan, base=str(tmp_path / "one"), muon_lr=0.0, adam_lr=0.0, vocabulary=280),
-                     tmp_path / "two")
+    path = run(tmp_path / "two", base=str(tmp_path / "one"), muon_lr=0.0, adam_lr=0.0, vocabulary=280)
     later, tokenizer = train.load(path), Tokenizer.from_file(str(tmp_path / "two" / "tokenizer.json"))
     assert later.g.vocabulary == 280 and torch.equal(later.blocks[1].down.weight, earlier.student.blocks[1].down.weight)
     one, two = (k.token_to_id(vocabulary.THINK) for k in (earlier.tokenizer, tokenizer))

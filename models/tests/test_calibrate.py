@@ -1,11 +1,15 @@
 """Bounds against known values; thresholds that keep what they promise."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from workshop.ship.calibrate import NEVER, error_bound, interval, minimum, walk
-
-NOBODY = np.array([False, False])
+from workshop.pair import Pair
+from workshop.ship import calibrate
+from workshop.ship.calibrate import Asked, error_bound, fit_temperature, fit_weights, interval, minimum, needed, walk
+from workshop.ship.decode import NEVER, Calibration, Scores, Written
+from workshop.teachers import toy
 
 
 @pytest.mark.parametrize(("errors", "n", "bound"), [
@@ -26,16 +30,20 @@ def test_minimum():
     assert minimum(lambda x: (x - 0.7) ** 2, 0, 10) == pytest.approx(0.7, abs=1e-6)
 
 
-def _pairs(n: int, seed: int):
-    """Log-posteriors over two choices that are right as often as they say, and the truths."""
+def test_a_minimum_is_found_behind_a_hill():
+    assert minimum(lambda x: min((x - 1.5) ** 2 + 0.5, 50 * (x - 0.1) ** 2), 0, 2) == pytest.approx(0.1, abs=1e-6)
+
+
+def _answers(n: int, seed: int):
+    """Confidences of answers that are right as often as they say, which are right, and that all are answers."""
     rng = np.random.default_rng(seed)
     confidence = 1 - 0.5 * rng.random(n) ** 4
-    return np.log(np.stack([confidence, 1 - confidence + 1e-12], -1)), (rng.random(n) > confidence).astype(int)
+    return confidence, rng.random(n) < confidence, np.ones(n, bool)
 
 
 def test_a_looser_promise_never_raises_the_threshold():
-    posterior, truths = _pairs(5000, 1)
-    walks = [walk(posterior, truths, NOBODY, risk) for risk in (0.005, 0.01, 0.02, 0.05)]
+    asked = _answers(5000, 1)
+    walks = [walk(*asked, risk) for risk in (0.005, 0.01, 0.02, 0.05)]
     assert all(a.threshold >= b.threshold and a.coverage <= b.coverage for a, b in zip(walks, walks[1:], strict=False))
     assert walks[-1].coverage > walks[0].coverage
 
@@ -43,21 +51,110 @@ def test_a_looser_promise_never_raises_the_threshold():
 def test_the_promise_is_kept_on_fresh_pairs():
     broken = 0
     for seed in range(60):
-        proved = walk(*_pairs(3000, seed), NOBODY)
-        posterior, truths = _pairs(20_000, 1000 + seed)
-        auto = np.exp(posterior.max(-1)) >= proved.threshold
-        broken += (posterior.argmax(-1) != truths)[auto].mean() > 0.02
+        proved = walk(*_answers(3000, seed))
+        confidence, right, _ = _answers(20_000, 1000 + seed)
+        broken += (~right)[confidence >= proved.threshold].mean() > 0.02
     assert broken <= 8  # 5% of 60 is 3; 9 or more would happen once in 250 times
 
 
 def test_nothing_is_promised_that_cannot_be_proved():
-    posterior, truths = _pairs(5000, 2)
-    assert walk(posterior, 1 - truths, NOBODY).threshold == NEVER
-    assert walk(posterior[:100], truths[:100], NOBODY).threshold == NEVER
+    confidence, right, answers = _answers(5000, 2)
+    assert walk(confidence, ~right, answers).threshold == NEVER
+    assert walk(confidence[:100], right[:100], answers[:100]).threshold == NEVER
+    assert walk(confidence, right, ~answers).threshold == NEVER
 
 
-def test_handing_over_is_no_auto_answer():
-    posterior, truths = _pairs(2000, 3)
-    mixed = np.where(np.arange(2000)[:, None] % 2, posterior, posterior[:, ::-1])
-    truths = np.where(np.arange(2000) % 2, truths, 1 - truths)
-    assert walk(mixed, truths, np.array([False, True])).n <= 1000 + (truths != mixed.argmax(-1)).sum()
+def test_so_many_right_answers_prove_a_risk_and_one_less_does_not():
+    for risk in (0.02, 0.005):
+        n = needed(risk)
+        assert error_bound(0, n) <= risk < error_bound(0, n - 1)
+        for count in (n - 1, n):
+            found = walk(np.linspace(0.5, 0.9, count), np.ones(count, bool), np.ones(count, bool), risk)
+            assert (found.threshold, found.n) == ((0.5, n) if count == n else (NEVER, 0))
+
+
+def test_handing_over_is_no_auto_answer_and_never_wrong():
+    confidence, right, answers = _answers(2000, 3)
+    person = np.arange(2000) % 2 == 1
+    found = walk(confidence, right & ~person, answers & ~person)
+    assert 0 < found.n <= 1000 and found == walk(confidence, right, answers & ~person)
+
+
+def test_a_certainty_stays_below_the_threshold_that_nothing_reaches():
+    found = walk(np.ones(500), np.ones(500, bool), np.ones(500, bool))
+    assert found.n == 500 and 1 - 1e-8 < found.threshold < NEVER
+
+
+CHOICES = 2
+
+
+def _likelihoods(margins: np.ndarray):
+    """Of the truth, where a look prefers it to the other choice by these margins in its scores."""
+    return lambda sharpness: -np.log1p(np.exp(-sharpness * margins))
+
+
+def test_the_temperature_is_that_of_the_scores():
+    rng = np.random.default_rng(1)
+    margins = rng.normal(0, 3, 20_000)
+    right = rng.random(20_000) < 1 / (1 + np.exp(-margins / 1.6))  # scores that are 1.6 times too sharp
+    assert fit_temperature(_likelihoods(np.where(right, margins, -margins)), CHOICES) == pytest.approx(1.6, rel=0.1)
+
+
+def test_a_few_sure_misses_do_not_lower_every_confidence(monkeypatch):
+    """Half a percent of the answers is wrong, and as sure as can be; the less sure ones are right, and shall not pay for it."""
+    margins = np.where(np.arange(1000) % 200 == 0, -9.0, 9.0) / 2
+    margins[1::2] /= 3  # every second is less sure, and right too
+
+    def confidence() -> float:
+        a, b = fit_weights(lambda a, b: _likelihoods(margins)(a + b), CHOICES)
+        return float(1 / (1 + np.exp(-(a + b) * 1.5)))  # of the less sure ones
+
+    robust = confidence()
+    monkeypatch.setattr(calibrate, "MISSES", 0.0)
+    assert 1 - robust < 0.005 and 1 - confidence() > 0.02
+
+
+def test_a_free_answer_is_fitted_on_right_and_wrong():
+    """Texts of probability 0.5 that are right in 80% of all cases: 0.5 ** x = 0.8."""
+    asked = [Asked(Pair(task="toy-digits", question="?", answer="17" if at % 5 else "71"), Written("17", [], np.log(0.5)))
+             for at in range(1000)]
+    asked += [Asked(asked[0].pair, Written("", [], -3.0))] * 50  # no answer, no confidence
+    answerer = SimpleNamespace(task=toy.DIGITS)
+    temperature = fit_temperature(*calibrate._of_first(answerer, asked))
+    assert Calibration(temperature, 1, 1, 1, 1).first(asked[0].first).confidence == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize("task", [toy.TASK, toy.DIGITS])
+def test_what_is_fitted_is_what_is_decided_on(task):
+    """The likelihood of the truth, as the fit has it, is the confidence that `Calibration` gives it."""
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        if task.choices:
+            one, two = (Scores(np.log(rng.dirichlet([1, 1, 1])), ("A", "B", "ASK")) for _ in range(2))
+        else:
+            one, two = (Written(str(rng.choice(["17", "71"])), [], np.log(rng.random())) for _ in range(2))
+        truth = str(rng.choice(task.texts or ["17", "71"]))
+        asked, answerer = Asked(Pair(task=task.id, question="?", answer=truth), one, two), SimpleNamespace(task=task)
+        a, b, temperature = rng.random(3) + 0.1
+        fitted = Calibration(temperature, 1, a, b, 1)
+        first, both = calibrate._of_first(answerer, [asked])[0], calibrate._of_both(answerer, [asked], fitted)[0]
+        for likelihood, belief in ((first(1 / temperature), fitted.first(one)), (both(a, b), fitted.joint(one, two))):
+            if task.choices:
+                expected = belief.posterior[task.index(truth)]
+            else:
+                expected = belief.confidence if belief.answer == truth else 1 - belief.confidence
+            assert np.exp(likelihood[0]) == pytest.approx(expected)
+
+
+def test_texts_that_are_all_right_do_not_make_every_text_certain():
+    asked = [Asked(Pair(task="toy-digits", question="?", answer="17"), *[Written("17", [], np.log(0.9))] * 2)] * 300
+    answerer, plain = SimpleNamespace(task=toy.DIGITS), Calibration(1, 1, 1, 1, 1)
+    temperature = fit_temperature(*calibrate._of_first(answerer, asked))
+    fitted = Calibration(temperature, 1, *fit_weights(*calibrate._of_both(answerer, asked, plain)), 1)
+    doubtful = Written("17", [], np.log(0.01))
+    assert fitted.first(doubtful).confidence < 0.35 and fitted.joint(doubtful, doubtful).confidence < 0.35
+
+
+def test_nothing_to_fit_is_left_as_it_is():
+    none = lambda *sharpness: np.array([])  # noqa: E731
+    assert fit_temperature(none, 2) == 1.0 and fit_weights(none, 2) == (0.5, 0.5)

@@ -1,11 +1,13 @@
 """Every form gives every reading, as written; questions for a person are what they claim to be."""
 
+import dataclasses
 import random
+import re
 
 import pytest
 
 from workshop.teachers.machine_failure import out_of_scope, phrasing, sampling
-from workshop.teachers.machine_failure.rules import Answer
+from workshop.teachers.machine_failure.rules import FIELD_NAMES, Answer
 from workshop.teachers.machine_failure.task import FIRST_PAGE, IN_SCOPE, from_reading
 
 ALL = phrasing.FORMS + phrasing.HELD_OUT
@@ -55,12 +57,45 @@ def test_the_first_page_asks_as_readme_does():
     ]
 
 
+def test_what_is_held_out_is_never_trained_on_and_its_words_are():
+    rng = random.Random(10)
+    forms = [phrasing.pick(rng) for _ in range(20_000)]
+    assert not any(phrasing.withheld(form) for form in forms) and all(phrasing.withheld(form) for form in phrasing.HELD_OUT)
+    assert phrasing.withheld(dataclasses.replace(phrasing.EN_MAIN, parts=("Running at {v} {u}",) * 6))  # one part will do
+    trained = {word for form in forms for text in (form.question, *form.parts) for word in _words(text)}
+    held_out = {word for form in phrasing.HELD_OUT for text in (form.question, *form.parts) for word in _words(text)}
+    assert held_out <= trained
+
+
+def _words(text: str) -> set[str]:
+    """Runs of one script, so that a Japanese particle stands alone."""
+    return set(re.findall(r"[a-z]+|[\u3041-\u309f]+|[\u30a0-\u30ff]+|[\u4e00-\u9fff]+", text.lower()))
+
+
 def test_an_impossible_value_is_named_as_it_was_asked():
     rng = random.Random(5)
-    for _ in range(500):
-        question, lang, why = out_of_scope.impossible_reading(rng)
-        value = why.removesuffix(" はあり得ない。").rsplit(" ", 1)[-1] if lang == "ja" else why.removesuffix(".").rsplit(" ", 1)[-1]
-        assert value.lower() in question.lower()  # a grade may be asked in lower case
+    names = {name for pair in FIELD_NAMES.values() for name in pair}
+    units = 0
+    for _ in range(1000):
+        question, _, why = out_of_scope.impossible_reading(rng)
+        said = re.search(r"(?:。|: )([^。:]+?)(?: は(?:あり得ない|単位が違う)。|\.)$", why)[1]  # "speed 162 rad/s"
+        name = next(name for name in names if said.startswith(f"{name} "))
+        parts = said.removeprefix(name).split()  # the value, and its unit where that is what is wrong
+        assert all(part.lower() in question.lower() for part in parts)  # a grade may be asked in lower case
+        wrong_unit = "Wrong unit" in why or "単位" in why
+        assert len(parts) == 1 + wrong_unit
+        units += wrong_unit
+    assert 150 < units < 350
+
+
+def test_speeds_of_three_digits_and_of_other_units_are_among_the_impossible():
+    rng = random.Random(11)
+    whys = [why for _, lang, why in (out_of_scope.impossible_reading(rng) for _ in range(2000)) if lang == "en"]
+    assert sum(bool(re.search(r"Not possible: speed [1-9]\d\d\.$", why)) for why in whys) > 40
+    for unit in ("rad/s", "Hz", "rps"):
+        assert any(re.search(rf"Wrong unit: speed \d+ {unit}\.$", why) for why in whys)
+    for wrong in (r"[23]\d(\.\d)? K", r"[23]\d\d(\.\d)? (°C|℃)", r"[23]\d\d(\.\d)? (°F|℉)"):
+        assert any(re.search(rf"Wrong unit: air temperature {wrong}\.$", why) for why in whys)
 
 
 def test_other_kinds_have_words_and_no_slots_left():

@@ -20,7 +20,7 @@ def test_weights_sum_to_the_orders_shares(encoder):
 
 def test_a_question_carries_no_loss(encoder):
     for pair in PAIRS:
-        question = len(encoder.text(pair.question)) + 1
+        question = len(encoder.text(pair.prompt)) + 1
         for sequence in (encoder.first(pair), encoder.why(pair), encoder.think(pair)):
             assert not any(sequence.weights[:question])
 
@@ -29,7 +29,7 @@ def test_margins_are_predicted_where_the_first_answer_is_and_never_when_thinking
     for pair in PAIRS:
         for sequence in (encoder.first(pair), encoder.why(pair)):
             assert sequence.tokens[sequence.asked] == encoder.control[ANSWER]
-            assert sequence.tokens[: sequence.asked] == encoder.text(pair.question)
+            assert sequence.tokens[: sequence.asked] == encoder.text(pair.prompt)
             assert sequence.margins == pair.margins and bool(pair.margins) == bool(pair.reading)
         assert not encoder.read(pair).margins and not encoder.think(pair).margins
 
@@ -46,7 +46,7 @@ def test_reading_stops_after_the_first_sentence(encoder):
 def test_what_the_calculator_writes_carries_no_loss_when_thinking(encoder):
     for pair in PAIRS:
         sequence = encoder.think(pair)
-        at = len(encoder.text(pair.question)) + 1
+        at = len(encoder.text(pair.prompt)) + 1
         inside = False
         for token, weight in zip(sequence.tokens[at:], sequence.weights[at:], strict=True):
             assert (weight == 0) == inside
@@ -80,5 +80,5 @@ def test_marks_and_answers_are_one_token_each(encoder):
 def test_questions_and_rationales_fit_their_bounds(encoder):
     for pair in itertools.islice(TASK.stream("test-bounds"), 500):
         if pair.reading:
-            assert len(encoder.text(pair.question)) <= TASK.question_tokens_max
+            assert len(encoder.text(pair.prompt)) <= TASK.question_tokens_max
         assert len(encoder.text(pair.rationale)) <= TASK.rationale_tokens_max

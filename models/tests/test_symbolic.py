@@ -8,9 +8,10 @@ from collections import Counter
 import pytest
 
 from workshop.pair import LANGUAGES
+from workshop.teachers import symbolic
 from workshop.teachers.symbolic import GENERATORS
 
-COUNT = 400
+COUNT = 1500
 
 
 def drawn(task, lang, seed="again"):
@@ -18,8 +19,8 @@ def drawn(task, lang, seed="again"):
 
 
 def coin_flip(pair, lang):
-    turns = len(re.findall("turns the coin over|裏返す", pair.question))
-    leaves = len(re.findall("leaves the coin as it is|裏返さない", pair.question))
+    turns = len(re.findall("turns the coin over|flips the coin|裏返す", pair.question))
+    leaves = len(re.findall("leaves the coin as it is|does not flip|裏返さない", pair.question))
     assert turns + leaves == pair.difficulty
     return "no" if turns % 2 else "yes"
 
@@ -32,10 +33,12 @@ def last_letters(pair, lang):
 
 def shuffled_objects(pair, lang):
     """Follows each object from hand to hand, where the teacher follows each hand."""
-    told = re.findall(r"(\w+) has the ([\w ]+?)[,.]" if lang == "en" else "(?:はじめに|、)(.+?)さんは(.+?)(?=、|を持つ)", pair.question)
-    swaps = re.findall(r"(\w+) and (\w+) swap\." if lang == "en" else "([^。]+?)さんと([^。]+?)さんが交換する。", pair.question)
+    told = re.findall(r"(\w+) (?:has the|has a|gets|is playing|is dancing with) ([\w -]+?)[,.]" if lang == "en"
+                      else "(?:はじめに|、)(.+?)さんは(.+?)(?=、|を持つ)", pair.question)
+    swaps = re.findall(r"(\w+) and (\w+) (?:swap|trade|switch)\b" if lang == "en" else "([^。]+?)さんと([^。]+?)さんが交換する。",
+                       pair.question)
     assert (len(told), len(swaps)) == (3, pair.difficulty)
-    asked = re.search(r"the end (\w+) has" if lang == "en" else "最後に(.+)さんが持つのは", pair.question)[1]
+    asked = re.search(r"the end (?:of the \w+, )?(\w+) (?:has|is)" if lang == "en" else "最後に(.+)さんが持つのは", pair.question)[1]
     for person, thing in told:
         for a, b in swaps:
             person = {a: b, b: a}.get(person, person)
@@ -52,6 +55,8 @@ def dates(pair, lang):
                    * (-1 if shift.endswith("前") else 1) for shift in shifts)
         wanted = start + datetime.timedelta(days)
         written = f"{wanted.year}年{wanted.month}月{wanted.day}日"
+    elif said := re.match(r"(.+) What is the date (.+) in MM/DD/YYYY\?$", pair.question):
+        written, shifts = date_of_today(*said.groups())
     else:
         month, day, year = map(int, re.search(r"(\d+)/(\d+)/(\d+)\?", pair.question).groups())
         shifts = re.findall(r"(the|one|two|ten) (day|days|week) (before|after)", pair.question)
@@ -60,6 +65,26 @@ def dates(pair, lang):
         written = (datetime.date(year, month, day) + datetime.timedelta(days)).strftime("%m/%d/%Y")
     assert len(shifts) == pair.difficulty
     return "ABCDEF"[pair.choices.index(written)]
+
+
+def date_of_today(told, asked):
+    """The date asked for, and the shifts that lead to it."""
+    date = re.search(r"(\d+)/(\d+)/(\d{4})", told)
+    if date:
+        month, day, year = map(int, date.groups())
+    else:
+        date = re.search(r"([A-Z][a-z]{2})[a-z]* (\d+), (\d{4})", told)
+        month, day, year = "JanFebMarAprMayJunJulAugSepOctNovDec".index(date[1]) // 3 + 1, int(date[2]), int(date[3])
+    days = {"day before yesterday": 2, "Yesterday": 1, "delayed by one day": 1, "Today is": 0, "It is": 0, "omorrow": -1, "2 days away": -2}
+    (off,) = {days[words] for words in days if words in told}
+    today = datetime.date(year, month, day) + datetime.timedelta(off)
+    if asked in ("a month ago", "one year ago from today"):
+        month, year = (today.month, today.year - 1) if "year" in asked else ((today.month - 2) % 12 + 1, today.year - (today.month == 1))
+        meant = datetime.date(year, month, today.day)
+    else:
+        meant = today + datetime.timedelta({"today": 0, "tomorrow": 1, "24 hours later": 1, "yesterday": -1, "10 days ago": -10,
+                                            "one week ago from today": -7, "one week from today": 7}[asked])
+    return meant.strftime("%m/%d/%Y"), [shift for shift in (off, meant != today) if shift]
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -74,13 +99,24 @@ def test_the_answer_follows_from_the_question(solve, lang):
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("task", GENERATORS)
 def test_a_rationale_ends_in_its_answer_and_grows_with_difficulty(task, lang):
-    ends = {"yes": ("heads.", "表。"), "no": ("tails.", "裏。")}
+    ends = {"yes": ("heads.", "表。"), "no": ("tails.", "裏。")} if task == "coin_flip" else {}  # last letters may join to "no"
     pairs = drawn(task, lang)
     for pair in pairs:
         meant = pair.choices[ord(pair.answer) - ord("A")] if pair.choices else pair.answer
         assert pair.rationale.endswith(ends.get(pair.answer, (f"{meant}.", f"{meant}。")))
     lengths = [max(len(p.rationale) for p in pairs if p.difficulty == d) for d in GENERATORS[task].difficulties]
     assert lengths == sorted(lengths) and len(set(lengths)) == len(lengths)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_about_half_of_the_words_are_made_up(lang):
+    known = set(symbolic._NAMES[lang])
+    words = [word for pair in drawn("last_letters", lang)
+             for word in re.search('["「](.*)["」]', pair.question)[1].split("、" if lang == "ja" else " ")]
+    assert 0.4 < sum(word in known for word in words) / len(words) < 0.6
+    made = set(words) - known
+    assert len(made) > 300 and len({word[-1] for word in made}) > 15
+    assert all(2 <= len(word) <= 5 for word in made) if lang == "ja" else all(word.istitle() and 3 <= len(word) <= 8 for word in made)
 
 
 def test_choices_do_not_stand_in_the_order_of_the_story():

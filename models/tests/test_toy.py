@@ -4,117 +4,227 @@ import dataclasses
 import hashlib
 import json
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
 from workshop import __main__, steps
-from workshop.ship import bundle, calibrate, evaluate
-from workshop.ship.decode import Answerer, ThinkingFailed, decide
+from workshop.distil.sequences import Encoder
 from workshop.pair import Pair
-from workshop.tasks import TASKS
-
-TASK = TASKS["toy"]
+from workshop.ship import bundle, calibrate, evaluate
+from workshop.ship.decode import NEVER, Answerer, Decoder, ThinkingFailed, decide
+from workshop.teachers.toy import DIGITS, RECIPE, TASK
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("toy")
-    assert __main__.main(["distil", "--task", "toy", "--work", str(folder)]) == 0
-    return steps.Work(TASK, folder, folder, folder / "reference_logits.json")
+    assert __main__.main(["distil", "--recipe", "toy", "--work", str(folder)]) == 0
+    return steps.Work(RECIPE, folder, folder, folder / "reference_logits.json")
 
 
 @pytest.fixture(scope="module")
 def packed(work):
-    """An answerer that has seen nothing but the bundle."""
+    """Answerers of both tasks that have seen nothing but the bundle, and their calibrations."""
     manifest = json.loads((work.bundle / "manifest.json").read_text("utf-8"))
-    answerer = Answerer(work.bundle / "model.onnx", Tokenizer.from_file(str(work.bundle / "tokenizer.json")), TASK)
-    return manifest, answerer, calibrate.calibration(manifest["tasks"][0]["calibration"])
+    decoder = Decoder(work.bundle / "model.onnx")
+    encoder = Encoder(Tokenizer.from_file(str(work.bundle / "tokenizer.json")), RECIPE.free)
+    answerers = {task.id: Answerer(decoder, encoder, task) for task in RECIPE.tasks}
+    return manifest, answerers, {task["id"]: calibrate.calibration(task["calibration"]) for task in manifest["tasks"]}
+
+
+@pytest.fixture(scope="module")
+def toy(packed):
+    return packed[1]["toy"]
 
 
 def test_the_bundle_is_what_its_manifest_says(work, packed):
-    manifest, answerer, _ = packed
+    manifest, answerers, _ = packed
     assert {path.name for path in work.bundle.iterdir()} == {"manifest.json", *manifest["files"]}
-    assert all((work.folder / f"{name}.svg").read_text().startswith("<?xml") for name in ("loss", "reliability", "risk"))
+    pictures = ("loss", *(f"{name}-{task.id}" for name in ("reliability", "risk") for task in RECIPE.tasks))
+    assert all((work.folder / f"{name}.svg").read_text().startswith("<?xml") for name in pictures)
     for name, said in manifest["files"].items():
         content = (work.bundle / name).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (said["bytes"], said["sha256"])
-    assert manifest["graph"]["vocabulary"] == answerer.encoder.tokenizer.get_vocab_size()
+    assert manifest["graph"]["vocabulary"] == answerers["toy"].encoder.tokenizer.get_vocab_size()
 
 
-def test_the_packed_student_answers(packed):
-    _, answerer, calibration = packed
-    suites = TASK.tests("toy-end", 300)
-    outcomes = [(pair, decide(answerer, calibration, pair.question)) for pairs in suites.values() for pair in pairs]
-    right = sum(TASK.texts[outcome.choice] == pair.answer for pair, outcome in outcomes)
+def test_the_manifest_is_of_format_2(packed):
+    manifest, _, _ = packed
+    top = {key: manifest[key] for key in ("format", "name", "version", "serial", "minimum_runtime", "licence", "teacher")}
+    assert top == {"format": 2, "name": "toy", "version": "0.0.1", "serial": 1, "minimum_runtime": "0.2.0",
+                   "licence": "MIT OR Apache-2.0", "teacher": "subtraction; remainders"}
+    assert [(data["name"], data["kind"]) for data in manifest["data"]] == [
+        ("toy teacher pairs", "generated"), ("toy-digits teacher pairs", "generated")]
+    closed, free = manifest["tasks"]
+    keys = {"id", "title", "prompt", "question_tokens_max", "rationale_tokens_max", "answers", "calibration"}
+    assert set(closed) == set(free) == keys
+    assert (closed["prompt"], free["prompt"]) == ("toy: {question}", "toy-digits: {question}")
+    assert closed["answers"] == {"choices": [vars(choice) for choice in TASK.choices]}
+    assert free["answers"] == {"free": {"tokens_max": DIGITS.answer_tokens_max}}
+    for task in (closed, free):
+        fitted = task["calibration"]
+        assert set(fitted) == {"split", "n", "risk", "confidence_level", "first", "think", "bands"}
+        assert set(fitted["first"]) == {"temperature", "threshold", "n", "errors", "coverage"}
+        assert set(fitted["think"]) == {"first_weight", "think_weight", "threshold", "n", "errors", "coverage"}
+
+
+@pytest.mark.parametrize("task", RECIPE.tasks, ids=lambda task: task.id)
+def test_the_packed_student_answers(packed, task):
+    _, answerers, calibrations = packed
+    pairs = [pair for suite in task.tests("toy-end", 300).values() for pair in suite]
+    outcomes = [decide(answerers[task.id], calibrations[task.id], pair.text) for pair in pairs]
+    right = sum(outcome.last.answer == pair.answer for pair, outcome in zip(pairs, outcomes, strict=True))
     assert right / len(outcomes) > 0.95
-    assert not any(outcome.answered for pair, outcome in outcomes if pair.answer == "ASK" and TASK.texts[outcome.choice] == "ASK")
+    answered = [outcome for outcome in outcomes if outcome.answered]
+    assert not any(outcome.last.answer == "ASK" for outcome in answered)
+    assert len(answered) > 0.6 * len(outcomes)
+
+
+def test_thinking_is_right_too_and_the_first_answer_takes_fewer_tokens(packed):
+    _, answerers, calibrations = packed
+    for task in RECIPE.tasks:
+        pairs = next(iter(task.tests("toy-think", 60).values()))
+        thinks = dataclasses.replace(calibrations[task.id], threshold=NEVER, think_threshold=0.0)
+        outcomes = [decide(answerers[task.id], thinks, pair.text) for pair in pairs]
+        assert sum(outcome.last.answer == pair.answer for pair, outcome in zip(pairs, outcomes, strict=True)) >= 57
+        assert all(outcome.mode == "think_first" for outcome in outcomes)
+        longest = max((len(answerers[task.id].encoder.free_text(pair.answer)) for pair in pairs))
+        assert all(outcome.think_tokens > longest for outcome in outcomes)
 
 
 def test_golden_questions_come_out(work, packed):
-    _, answerer, calibration = packed
+    _, answerers, calibrations = packed
     lines = [json.loads(line) for line in (work.bundle / "golden.jsonl").read_text("utf-8").splitlines()]
-    assert len(lines) == len(TASK.golden("golden"))
+    assert len(lines) == len({line["id"] for line in lines}) == sum(len(task.golden("golden")) for task in RECIPE.tasks)
     for line in lines:
-        outcome = decide(answerer, calibration, line["question"])
-        assert TASK.choices[outcome.choice].code == line["code"]
+        task, said = answerers[line["task"]].task, "code" if line["task"] == "toy" else "answer"
+        assert set(line) == {"id", "task", "question", said, "decision", "mode", "confidence"}
+        outcome = decide(answerers[task.id], calibrations[task.id], line["question"])
+        answer = outcome.last.answer
+        assert (task.choices[task.index(answer)].code if task.choices else answer) == line[said]
         assert (line["decision"] == "answered", line["mode"]) == (outcome.answered, outcome.mode)
-        assert outcome.confidence == pytest.approx(line["confidence"], abs=1e-3)
+        assert outcome.last.confidence == pytest.approx(line["confidence"], abs=1e-3)
 
 
-def test_the_calculator_writes_the_numbers_of_a_thought(packed):
-    _, answerer, _ = packed
-    answerer.ask("Which is larger, 61 or 27?")
-    text = answerer.encoder.tokenizer.decode(answerer.think().rationale)
+def test_the_card_shows_both_languages_and_what_it_was_trained_on(work):
+    card, time = (work.bundle / "card.md").read_text("utf-8"), work.load("time.json")
+    for said in (time["cpu"], time["date"], f"torch {time['versions']['torch']}", "### toy\n", "### toy-digits\n"):
+        assert said in card
+    measured = work.load("evaluation.json")["toy-digits"]["suites"]["digits"]
+    en, ja = (measured["languages"][lang] for lang in ("en", "ja"))
+    assert en["n"] + ja["n"] == measured["n"]
+    assert f"| digits | {en['n']}, {ja['n']} | {en['first answer']['value']:.3f} (" in card
+    assert f"{100 * (ja['first answer']['value'] - en['first answer']['value']):+.1f} points" in card
+
+
+def test_real_rows_and_other_questions_are_measured_by_task(work, tmp_path, monkeypatch, capsys):
+    asked = {}
+    monkeypatch.setattr(evaluate, "evaluate", lambda answerer, calibrated, sizes, seed, table, others: asked.update(
+        {answerer.task.id: (sizes, table, others)}) or {"suites": {}})
+    monkeypatch.setattr(evaluate, "markdown", lambda measured: "")
+    arguments = ["evaluate", "--recipe", "toy", "--work", str(tmp_path)]
+    for name in ("model.onnx", "tokenizer.json", "calibration.json"):
+        (tmp_path / name).write_bytes((work.folder / name).read_bytes())
+    assert __main__.main([*arguments, "--rows", "toy-digits=rows.csv", "--other", "alarms.jsonl"]) == 0
+    assert {task: (str(table), others) for task, (_, table, others) in asked.items()} == {
+        "toy": ("None", ("alarms.jsonl",)), "toy-digits": ("rows.csv", ("alarms.jsonl",))}
+    assert asked["toy"][0] == RECIPE.sizes and asked["toy-digits"][0] == RECIPE.own_sizes["toy-digits"] != RECIPE.sizes
+    assert __main__.main([*arguments, "--rows", "coins=rows.csv"]) == 1
+    assert "--rows: toy has no task coins, only toy, toy-digits" in capsys.readouterr().err
+
+
+def test_a_table_that_a_task_cannot_read_is_an_error(packed, tmp_path):
+    _, answerers, calibrations = packed
+    with pytest.raises(ValueError, match="task toy knows no table of real rows"):
+        evaluate.evaluate(answerers["toy"], calibrations["toy"], RECIPE.sizes, 1, tmp_path / "rows.csv")
+
+
+def test_a_bundle_that_cannot_be_packed_leaves_the_one_before(work, packed):
+    _, answerers, _ = packed
+    before = {path.name: path.read_bytes() for path in work.bundle.iterdir()}
+    g = steps.train.load(work.checkpoint).g
+    with pytest.raises(bundle.PackError, match="at most 1000 bytes"):
+        bundle.pack(work.bundle, work.model, work.tokenizer, g, RECIPE, list(answerers.values()), work.load("calibration.json"),
+                    "card", bytes_max=1000)
+    assert {path.name: path.read_bytes() for path in work.bundle.iterdir()} == before
+    assert not list(work.out.glob("*.new"))
+
+
+def test_the_calculator_writes_the_numbers_of_a_thought(toy):
+    toy.ask("Which is larger, 61 or 27?")
+    text = toy.encoder.tokenizer.decode(toy.think().rationale)
     expression, result = text[text.index("<<") + 2 : text.index(">>")].split("=")
     assert str(eval(expression)) == result  # two integers and a minus
 
 
-def test_a_malformed_expression_ends_the_thought(packed):
-    _, answerer, _ = packed
+def test_a_malformed_expression_ends_the_thought(toy):
     with pytest.raises(ThinkingFailed):
-        answerer.writer._result(answerer.encoder.text("61--"))
+        toy.writer._result(toy.encoder.text("61--"))
 
 
 def test_a_question_that_cannot_be_asked(packed):
-    _, answerer, calibration = packed
-    assert decide(answerer, calibration, "") is None
-    assert decide(answerer, calibration, "9" * 1000) is None
+    _, answerers, calibrations = packed
+    for task in answerers:
+        assert decide(answerers[task], calibrations[task], "") is None
+        assert decide(answerers[task], calibrations[task], "9" * 1000) is None
 
 
 def test_explaining_and_thinking_leave_the_question_in_place(packed):
-    _, answerer, _ = packed
-    first = answerer.ask("Which is larger, 61 or 27?")
-    thought = answerer.think()
-    said = answerer.explain(0)
-    assert answerer.explain(0) == said
-    assert answerer.think().rationale == thought.rationale
-    assert answerer.ask("Which is larger, 61 or 27?") == pytest.approx(first)
+    _, answerers, _ = packed
+    for task, question, answer in (("toy", "Which is larger, 61 or 27?", "A"), ("toy-digits", "Last digits of 61 and 27?", "17")):
+        answerer = answerers[task]
+        first = answerer.ask(question)
+        thought = answerer.think()
+        said = answerer.explain(answer)
+        assert said.leads_to == answer and 0.5 < said.strength <= 1
+        assert answerer.explain(answer) == said
+        assert answerer.think().rationale == thought.rationale
+        again = answerer.ask(question)
+        assert np.allclose(first.values, again.values) if task == "toy" else first == again
 
 
 def test_reference_logits_are_of_this_model(work):
     reference = json.loads(work.reference.read_text("utf-8"))
     assert reference["model_sha256"] == hashlib.sha256(work.model.read_bytes()).hexdigest()
+    assert {prompt["question"].partition(":")[0] for prompt in reference["prompts"]} == {"toy", "toy-digits"}
     for prompt in reference["prompts"]:
         assert len(prompt["runs"][0]["tokens"]) > 1 and all(len(run["tokens"]) == 1 for run in prompt["runs"][1:])
 
 
 def test_a_golden_question_must_come_out_as_taught(packed):
-    _, answerer, calibration = packed
-    lying = dataclasses.replace(TASK, golden=lambda seed: [iter([Pair(task="toy", question="Which is larger, 90 or 10?", answer="B")])])
-    liar = Answerer.__new__(Answerer)
-    liar.__dict__ = {**answerer.__dict__, "task": lying}
-    with pytest.raises(bundle.PackError, match="golden question 1"):
-        list(bundle.golden_lines(liar, calibration))
+    manifest, answerers, _ = packed
+    fitted = {task["id"]: task["calibration"] for task in manifest["tasks"]}
+    for task, question, wrong in ((TASK, "Which is larger, 90 or 10?", "B"), (DIGITS, "Last digits of 90 and 13?", "30")):
+        lying = dataclasses.replace(task, golden=lambda seed: [iter([Pair(task=task.id, question=question, answer=wrong)])])
+        honest = answerers[task.id]
+        with pytest.raises(bundle.PackError, match=f"golden question 1, of {task.id}, is never answered as the teacher says"):
+            list(bundle.golden_lines([Answerer(honest.decoder, honest.encoder, lying)], fitted))
+
+
+def test_a_task_that_promises_nothing_has_golden_questions_that_go_to_a_person(packed):
+    manifest, answerers, _ = packed
+    fitted = {task["id"]: task["calibration"] | {way: task["calibration"][way] | {"threshold": NEVER} for way in ("first", "think")}
+              for task in manifest["tasks"]}
+    lines = list(bundle.golden_lines([answerers["toy-digits"]], fitted))
+    assert len(lines) == 2 and {line["decision"] for line in lines} == {"escalated"}
 
 
 def test_a_run_resumes_where_it_stopped(work):
     before = (work.folder / "curve.jsonl").read_text()
-    assert __main__.main(["train", "--task", "toy", "--work", str(work.folder)]) == 0
+    assert __main__.main(["train", "--recipe", "toy", "--work", str(work.folder)]) == 0
     assert (work.folder / "curve.jsonl").read_text() == before
 
 
+def test_a_step_that_ran_before_a_task_was_added_is_to_run_again(work, capsys):
+    (work.folder / "early").mkdir()
+    (work.folder / "early" / "calibration.json").write_text('{"toy": {}}')
+    assert __main__.main(["evaluate", "--recipe", "toy", "--work", str(work.folder / "early")]) == 1
+    assert "holds nothing that `calibrate` found of toy-digits: run it again" in capsys.readouterr().err
+
+
 def test_a_step_too_early_says_so(tmp_path, capsys):
-    assert __main__.main(["pack", "--task", "toy", "--work", str(tmp_path)]) == 1
+    assert __main__.main(["pack", "--recipe", "toy", "--work", str(tmp_path)]) == 1
     assert "calibration.json is missing; has the step before it run?" in capsys.readouterr().err
 
 

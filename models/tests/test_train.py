@@ -1,14 +1,20 @@
 """What one step is graded on, against values computed by hand."""
 
+import errno
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
+
+from workshop import disk
 
 from workshop.distil import train
 from workshop.distil.sequences import Sequence
 from workshop.distil.student import Geometry, Student
 
-GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=16)
+GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=train.LENGTH_STEP)
 
 
 def test_margins_are_graded_at_their_place_by_their_mean_squared_error():
@@ -16,24 +22,57 @@ def test_margins_are_graded_at_their_place_by_their_mean_squared_error():
     nn.init.zeros_(head.weight)
     head.bias.data = torch.tensor([0.5, -0.5])
     told, untold = Sequence([1, 2, 3], [0.0] * 3, 1, margins=(0.7, 0.5)), Sequence([1, 2], [0.0] * 2)
-    [batch] = train._deal(iter([untold, told, told]), ((8, 3),))
-    assert train._loss(Student(GEOMETRY), head, batch).item() == pytest.approx(2 * train.MARGIN_WEIGHT * (0.2**2 + 1.0**2) / 2)
+    [batch] = train._batches([("t", untold), ("t", told), ("t", told)])
+    loss = train._loss(Student(GEOMETRY), nn.ModuleDict({"t": head}), batch).item()
+    assert loss == pytest.approx(2 * train.MARGIN_WEIGHT * (0.2**2 + 1.0**2) / 2)
 
 
 def test_margins_are_read_from_the_state_where_the_answer_is_asked_for():
     torch.manual_seed(2)
     student, head = Student(GEOMETRY), nn.Linear(GEOMETRY.width, 1)
     tokens = [4, 9, 2, 7]
-    [batch] = train._deal((Sequence(tokens, [0.0] * 4, asked, margins=(float(asked),)) for asked in range(4)), ((4, 4),))
+    [batch] = train._batches([("t", Sequence(tokens, [0.0] * 4, asked, margins=(float(asked),))) for asked in range(4)])
     predicted = head(student.hidden(torch.tensor([tokens]))[0])[:, 0]
     expected = (predicted - torch.arange(4)).square().sum().item()
-    assert train._loss(student, head, batch).item() == pytest.approx(expected, rel=1e-3)  # states are bfloat16
+    assert train._loss(student, nn.ModuleDict({"t": head}), batch).item() == pytest.approx(expected, rel=1e-3)  # states are bfloat16
 
 
 def test_graded_tokens_count_by_their_weights():
     torch.manual_seed(3)
-    student, head = Student(GEOMETRY), nn.Linear(GEOMETRY.width, 1)
-    [batch] = train._deal(iter([Sequence([4, 9, 2], [0.0, 0.25, 0.75])]), ((8, 1),))
+    student = Student(GEOMETRY)
+    [batch] = train._batches([("t", Sequence([4, 9, 2], [0.0, 0.25, 0.75]))])
     said = student(torch.tensor([[4, 9, 2]]))[0].log_softmax(-1)
     expected = -(0.25 * said[0, 9] + 0.75 * said[1, 2]).item()
-    assert train._loss(student, head, batch).item() == pytest.approx(expected, rel=0.01)
+    assert train._loss(student, nn.ModuleDict(), batch).item() == pytest.approx(expected, rel=0.01)
+
+
+def test_each_task_has_margins_of_its_own():
+    heads = nn.ModuleDict({"a": nn.Linear(GEOMETRY.width, 1), "b": nn.Linear(GEOMETRY.width, 2)})
+    for head, bias in ((heads["a"], [0.1]), (heads["b"], [0.2, 0.3])):
+        nn.init.zeros_(head.weight)
+        head.bias.data = torch.tensor(bias)
+    kind = [("a", Sequence([1, 2], [0.0] * 2, 1, margins=(0.5,))), ("b", Sequence([1, 3], [0.0] * 2, 1, margins=(0.0, 0.8)))]
+    [batch] = train._batches(kind)
+    assert train._loss(Student(GEOMETRY), heads, batch).item() == pytest.approx(0.4**2 + (0.2**2 + 0.5**2) / 2)
+
+
+def test_a_full_disk_is_named_and_the_checkpoint_before_stays_whole(tmp_path, monkeypatch):
+    path, student = tmp_path / "checkpoint.pt", Student(GEOMETRY)
+    train.save(path, student, [], step=1)
+
+    def full(new, content):
+        with new.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(disk.DiskFull, match=f"no space is left on the disk of {tmp_path}"):
+        train.save(path, student, [], step=2)
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert torch.load(path, weights_only=True)["step"] == 1
+
+
+def test_what_a_training_ran_on_is_told():
+    told = json.loads(json.dumps(train.circumstances()))
+    assert set(told) == {"threads", "cpu", "date", "versions"} and told["cpu"]
+    assert told["versions"]["torch"] == torch.__version__.partition("+")[0] and "onnxruntime" in told["versions"]

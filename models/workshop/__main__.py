@@ -15,14 +15,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from . import pair_files, selection, steps
+from . import disk, pair_files, selection, steps
+from .distil import train
+from .recipes import DEFAULT, RECIPES
 from .selection import report as selection_report
-from .tasks import TASKS
 from .teachers.catalogue import GENERATORS
 from .teachers.endpoint.client import Endpoint
 from .teachers.endpoint.teach import Budget, Sampling, teach
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+WORK = REPOSITORY / "target" / "workshop"  # holds a folder for each recipe
 OVERLAPS_SHOWN = 10
 KEY_CHARS_MAX = 8192
 
@@ -43,22 +45,31 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _step(args: argparse.Namespace) -> int:
-    task = TASKS[args.task]
+    recipe = RECIPES[args.recipe]
     given = {name: value for name in ("steps", "base") if (value := getattr(args, name))}
-    task = dataclasses.replace(task, plan=dataclasses.replace(task.plan, **given))
-    folder = args.work or REPOSITORY / "target" / "workshop" / task.id
+    recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **given))
+    folder = args.work or WORK / recipe.id
+    if (start := RECIPES.get(recipe.plan.base)) and args.command in ("distil", "train"):
+        recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, base=str(WORK / start.id)))
+        if not (folder / "checkpoint.pt").exists():
+            train.run(start, WORK / start.id)
     out, reference = args.out or folder, folder / "reference_logits.json"
-    if task.shipped and not args.out:
+    if recipe.shipped and not args.out:
         out, reference = REPOSITORY / "models" / "bundles", REPOSITORY / "tests" / "data" / "reference_logits.json"
-    steps.STEPS[args.command][0](steps.Work(task, folder, out, reference, args.table, tuple(args.other),
-                                             tuple(args.keep_fp32)))
+    rows = dict(args.rows)
+    if unknown := rows.keys() - {task.id for task in recipe.tasks}:
+        raise ValueError(f"--rows: {recipe.id} has no task {', '.join(sorted(unknown))}, only "
+                         f"{', '.join(task.id for task in recipe.tasks)}")
+    work = steps.Work(recipe, folder, out, reference, rows, tuple(args.other), tuple(args.keep_fp32))
+    with disk.named(folder):
+        steps.STEPS[args.command][0](work)
     return 0
 
 
 def _uncut(args: argparse.Namespace) -> int:
     from .ship import export, uncut  # reads the weights' format, which the other commands do not need
 
-    folder, measured = uncut.write(TASKS[args.task], args.out)
+    folder, measured = uncut.write(RECIPES[args.recipe].tasks[0], args.out)
     print(f"wrote {folder}: {measured['bytes']} bytes of graph; {export.said(measured)}")
     return 0
 
@@ -116,7 +127,7 @@ def _study(args: argparse.Namespace) -> int:
     plan = config.read(args.config)
     pairs = data.gather(plan, args.data)
     print(json.dumps(pairs.said, ensure_ascii=False, indent=2))
-    folder = args.out or REPOSITORY / "target" / "workshop" / "studies" / plan.name
+    folder = args.out or WORK / "studies" / plan.name
     for seed, arm in itertools.product(args.seed or plan.seeds, args.arm or plan.arms):
         trial.run(plan, pairs, arm, seed, folder / f"{arm.replace(', ', '-').replace(' ', '-')}-{seed}")
     return 0
@@ -125,12 +136,13 @@ def _study(args: argparse.Namespace) -> int:
 def _table(args: argparse.Namespace) -> int:
     from .study import table
 
-    rows = table.collect(args.folder)
-    if not rows:
+    published = json.loads((REPOSITORY / "models" / "studies" / "published.json").read_text(encoding="utf-8"))
+    collected = table.collect(args.folder, published)
+    if not collected["arms"]:
         raise ValueError(f"{args.folder} holds no finished trial")
-    (args.folder / "table.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (args.folder / "table.md").write_text(table.markdown(rows), encoding="utf-8")
-    print(table.markdown(rows))
+    (args.folder / "table.json").write_text(json.dumps(collected, indent=1) + "\n", encoding="utf-8")
+    (args.folder / "table.md").write_text(table.markdown(collected), encoding="utf-8")
+    print(table.markdown(collected))
     return 0
 
 
@@ -152,14 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="models/run", description="Distils, measures and packs a student.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     of_steps = argparse.ArgumentParser(add_help=False)
-    of_steps.add_argument("--task", choices=TASKS, default="machine-failure", help="which student (default: %(default)s)")
-    of_steps.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/TASK in the repository)")
+    of_steps.add_argument("--recipe", choices=RECIPES, default=DEFAULT.id, help="which student (default: %(default)s)")
+    of_steps.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/RECIPE in the repository)")
     of_steps.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: models/bundles)")
     of_steps.add_argument("--steps", type=int, metavar="N", help="training steps, the same at every resume (default: the plan's)")
-    of_steps.add_argument("--base", metavar="smollm2|DIR",
+    of_steps.add_argument("--base", metavar="smollm2|reader|DIR",
                           help="start from SmolLM2's weights or an earlier student's work folder (default: the plan's)")
-    of_steps.add_argument("--table", "--ai4i", type=Path, metavar="CSV",
-                          help="the task's real rows, to measure on: AI4I 2020's table")
+    of_steps.add_argument("--rows", type=_of_task, action="append", default=[], metavar="TASK=FILE",
+                          help="real rows of a task, to measure on, as machine-failure=ai4i2020.csv; repeatable")
     of_steps.add_argument("--other", action="append", default=[], metavar="PATH[:FIELD]",
                           help="JSON lines with questions of another kind, to measure on; repeatable (default field: question)")
     of_steps.add_argument("--keep-fp32", action="append", default=[], metavar="MATRIX",
@@ -170,8 +182,9 @@ def _parser() -> argparse.ArgumentParser:
     whole = commands.add_parser("uncut", help="write the base weights uncut, as a bundle to compare speeds with",
                                 description="Writes SmolLM2-135M-Instruct, uncut and untaught, as a bundle that answers nothing: "
                                             "to compare speeds with.")
-    whole.add_argument("--task", choices=TASKS, default="machine-failure", help="whose questions it takes (default: %(default)s)")
-    whole.add_argument("--out", type=Path, default=REPOSITORY / "target" / "workshop", metavar="DIR",
+    whole.add_argument("--recipe", choices=RECIPES, default=DEFAULT.id,
+                       help="whose first task's questions it takes (default: %(default)s)")
+    whole.add_argument("--out", type=Path, default=WORK, metavar="DIR",
                        help="where the bundle folder goes (default: target/workshop)")
     whole.set_defaults(run=_uncut)
 
@@ -247,6 +260,13 @@ def _parser() -> argparse.ArgumentParser:
     select.add_argument("--report", type=Path, metavar="REPORT.json", help="where a report for machines goes")
     select.set_defaults(run=_select)
     return parser
+
+
+def _of_task(text: str) -> tuple[str, Path]:
+    task, sign, path = text.partition("=")
+    if not (task and sign and path):
+        raise argparse.ArgumentTypeError(f"expected TASK=FILE, got {text}")
+    return task, Path(path)
 
 
 def _positive(text: str) -> int:

@@ -9,6 +9,7 @@ import string
 from dataclasses import dataclass, field
 
 LANGUAGES = ("en", "ja")
+PROMPT = "{task}: {question}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,12 @@ class Pair:
 
     @property
     def prompt(self) -> str:
-        """The question as the student reads it, its choices below it, one a line."""
+        """What the student reads: the task's name, so that one student can tell its tasks apart, and the question."""
+        return PROMPT.format(task=self.task, question=self.text)
+
+    @property
+    def text(self) -> str:
+        """The question, its choices below it, one a line."""
         if self.choices is None:
             return self.question
         return "\n".join([self.question, *(f"{letter}: {text}" for letter, text in zip(self.letters, self.choices, strict=True))])

@@ -4,37 +4,38 @@
     export     -> model.onnx, export.json
     calibrate  -> calibration.json
     evaluate   -> evaluation.json, evaluation.md
-    plots      -> loss.svg, reliability.svg, risk.svg
-    pack       -> <out>/<task>-<version>/
+    plots      -> loss.svg, and reliability-TASK.svg and risk-TASK.svg of each task
+    pack       -> <out>/<recipe>-<version>/
     reference  -> reference_logits.json, for the runtime's tests
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
+from . import disk
 from .distil import base, train
 from .distil.sequences import Encoder
+from .recipe import Recipe
 from .ship import bundle, calibrate, evaluate, export, reference
-from .ship.decode import Answerer
-from .task import Task
+from .ship.decode import Answerer, Decoder
 
 
 @dataclass(frozen=True)
 class Work:
-    """One task's work folder, and where its results go."""
+    """One student's work folder, and where its results go."""
 
-    task: Task
+    recipe: Recipe
     folder: Path
     out: Path  # holds the bundle folder
     reference: Path
-    table: Path | None = None  # the task's own real rows, to measure on
+    rows: Mapping[str, Path] = field(default_factory=dict)  # by task, its own real rows, to measure on
     others: tuple[str, ...] = ()  # questions of other kinds, to measure on
     keep_fp32: tuple[str, ...] = ()  # matrices that are not quantized
 
@@ -52,45 +53,64 @@ class Work:
 
     @property
     def bundle(self) -> Path:
-        return self.out / f"{self.task.id}-{self.task.version}"
+        return self.out / f"{self.recipe.id}-{self.recipe.version}"
 
-    def answerer(self) -> Answerer:
-        return Answerer(self.model, Tokenizer.from_file(str(self.tokenizer)), self.task)
+    def encoder(self) -> Encoder:
+        return Encoder(Tokenizer.from_file(str(self.tokenizer)), self.recipe.free)
+
+    def answerers(self) -> list[Answerer]:
+        """Of each task, in the recipe's order; they share one graph."""
+        decoder, encoder = Decoder(self.model), self.encoder()
+        return [Answerer(decoder, encoder, task) for task in self.recipe.tasks]
 
     def load(self, name: str) -> dict:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
 
+    def by_task(self, step: str, found: dict) -> dict:
+        """What `step` found of each task, by its id. Raises `ValueError` where it ran before the recipe had one of them."""
+        missing = [task.id for task in self.recipe.tasks if task.id not in found]
+        if missing:
+            raise ValueError(f"{self.folder} holds nothing that `{step}` found of {', '.join(missing)}: run it again")
+        return found
+
     def save(self, name: str, value: dict) -> None:
-        (self.folder / name).write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        disk.write(self.folder / name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def train_step(work: Work) -> None:
-    train.run(work.task, work.task.plan, work.folder)
+    train.run(work.recipe, work.folder)
 
 
 def export_step(work: Work) -> None:
-    encoder = Encoder(Tokenizer.from_file(str(work.tokenizer)))
-    measured = export.export(train.load(work.checkpoint), encoder, work.task, work.model, work.keep_fp32)
+    encoder = work.encoder()
+    measured = export.export(train.load(work.checkpoint), encoder, work.recipe, work.model, work.keep_fp32)
     work.save("export.json", measured)
     print(f"model.onnx: {measured['bytes']} bytes; {export.said(measured)}")
 
 
 def calibrate_step(work: Work) -> None:
-    fitted = calibrate.calibrate(work.answerer(), work.task.sizes).asdict()
+    fitted = {}
+    for answerer in work.answerers():
+        task = answerer.task
+        fitted[task.id] = calibrate.calibrate(answerer, work.recipe.sizes_of(task), work.recipe.plan.seed).asdict()
+        for name in ("first", "think"):
+            walk = fitted[task.id][name]
+            print(f"{task.id}, {name}: threshold {walk['threshold']:.4f}, {walk['errors']} errors in {walk['n']} auto-answers, "
+                  f"coverage {walk['coverage']:.1%}")
     work.save("calibration.json", fitted)
-    for name in ("first", "think"):
-        walk = fitted[name]
-        print(f"{name}: threshold {walk['threshold']:.4f}, {walk['errors']} errors in {walk['n']} auto-answers, "
-              f"coverage {walk['coverage']:.1%}")
 
 
 def evaluate_step(work: Work) -> None:
-    calibration = calibrate.calibration(work.load("calibration.json"))
-    measured = evaluate.evaluate(work.answerer(), calibration, work.table, work.others)
+    fitted = work.by_task("calibrate", work.load("calibration.json"))
+    measured = {}
+    for answerer in work.answerers():
+        task = answerer.task
+        measured[task.id] = evaluate.evaluate(answerer, calibrate.calibration(fitted[task.id]), work.recipe.sizes_of(task),
+                                              work.recipe.plan.seed, work.rows.get(task.id), work.others)
     work.save("evaluation.json", measured)
-    table = evaluate.markdown(measured)
-    (work.folder / "evaluation.md").write_text(table, encoding="utf-8")
-    print(table)
+    tables = evaluate.markdown(measured)
+    disk.write(work.folder / "evaluation.md", tables)
+    print(tables)
 
 
 def plots_step(work: Work) -> None:
@@ -101,16 +121,16 @@ def plots_step(work: Work) -> None:
 
 
 def pack_step(work: Work) -> None:
-    fitted = work.load("calibration.json")
+    fitted = work.by_task("calibrate", work.load("calibration.json"))
     student, origins = base.restored(torch.load(work.checkpoint, weights_only=True))
     card = _card(work, fitted, sum(p.numel() for p in student.parameters()), origins)
-    bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.answerer(), fitted, card, origins,
+    bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.recipe, work.answerers(), fitted, card, origins,
                 work.load("export.json").get("fp32_matrices", ()))
     print(f"packed {work.bundle}")
 
 
 def reference_step(work: Work) -> None:
-    reference.write(work.reference, work.model, work.tokenizer, work.task)
+    reference.write(work.reference, work.model, work.tokenizer, work.recipe)
     print(f"wrote {work.reference}")
 
 
@@ -131,33 +151,49 @@ STEPS: dict[str, tuple[Callable[[Work], None], str]] = {
 }
 
 
+TRUST = ("| task | int8 answers like fp32 | calibrated on | first answer, threshold | wrong | coverage | "
+         "after thinking, threshold | wrong | coverage of the unsure |")
+
+
 def _card(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) -> str:
     """What the student is for, how it came about and how well it does."""
     start = " and ".join(f"{origin['name']} ({origin['licence']})" for origin in origins) or "scratch"
-    task, time, exported = work.task, work.load("time.json"), work.load("export.json")
+    recipe, time, exported = work.recipe, work.load("time.json"), work.load("export.json")
     last = json.loads((work.folder / "curve.jsonl").read_text().splitlines()[-1])
-    minutes, threads = time["seconds"] / 60, time["threads"]
-    size, same, pairs = exported["bytes"], exported["int8_same_answer"], exported["pairs"]
-    first, think = fitted["first"], fitted["think"]
+    versions = ", ".join(f"{name} {version}" for name, version in time["versions"].items())
+    gates = work.by_task("export", exported.get("tasks", {}))
+    tasks = "\n".join(_trust(task.id, gates[task.id], fitted[task.id]) for task in recipe.tasks)
+    risk, level = fitted[recipe.tasks[0].id]["risk"], fitted[recipe.tasks[0].id]["confidence_level"]
     measured = (work.folder / "evaluation.md").read_text(encoding="utf-8")
-    return f"""# {task.id} {task.version}
+    return f"""# {recipe.id} {recipe.version}
 
-{task.card.read_text(encoding="utf-8").strip()}
+{recipe.card.read_text(encoding="utf-8").strip()}
 
 ## How it came about
 
-- {parameters:,} parameters from {start}, {last["step"]} steps in {minutes:.0f} minutes on {threads} CPU threads.
-- int8 graph of {size:,} bytes, with the first answer of fp32 on {same:.1%} of {pairs} pairs.
-- Calibrated on {fitted["n"]} generated pairs of their own: a third fits, the others prove the thresholds.
-- Promise: at most {fitted["risk"]:.0%} wrong among auto-answers, with {fitted["confidence_level"]:.0%} confidence, on questions
-  drawn like those.
-  First answer: {first["errors"]} wrong of {first["n"]}, at {first["coverage"]:.1%} coverage.
-  After thinking: {think["errors"]} wrong of {think["n"]}, at {think["coverage"]:.1%} coverage of the unsure.
+- {parameters:,} parameters from {start}, {last["step"]} steps in {time["seconds"] / 60:.0f} minutes on {time["threads"]} CPU
+  threads ({time["cpu"]}), finished on {time["date"]} (UTC), with {versions}.
+- int8 graph of {exported["bytes"]:,} bytes.
+- Each task is calibrated on generated pairs of its own: a third fits, the others prove the thresholds.
+- Promise of each task: at most {risk:.0%} wrong among auto-answers, with {level:.0%} confidence, on questions drawn like those.
+  Where it could not be proved, nothing is answered that way.
+
+{TRUST}
+|{"---|" * (TRUST.count("|") - 1)}
+{tasks}
 
 ## How well it does
 
-Rates with 95% intervals. "Forced" takes the likeliest choice whatever the confidence; an auto-answer is also wrong when a person
+Rates with 95% intervals. "Forced" takes the likeliest answer whatever the confidence; an auto-answer is also wrong when a person
 should have been asked. Agreement says whether a rationale leads back to the answer. The rules themselves, as a program, are the
-ceiling; always the commonest answer is the floor.
+ceiling; always the commonest answer is the floor. Free answers are right only as a whole.
 
 {measured}"""
+
+
+def _trust(task: str, exported: dict, fitted: dict) -> str:
+    cells = [task, f"{exported['int8_same_answer']:.1%} of {exported['pairs']}", str(fitted["n"])]
+    for walk in (fitted["first"], fitted["think"]):
+        cells += [f"{walk['threshold']:.3f}", f"{walk['errors']} of {walk['n']}", f"{walk['coverage']:.1%}"] if walk["n"] else [
+            "not proved", "-", "-"]
+    return f"| {' | '.join(cells)} |"

@@ -15,6 +15,7 @@ question is just what the first answer needs.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
@@ -35,11 +36,12 @@ class Sequence:
 
 
 class Encoder:
-    """Encodes pairs with one tokenizer. Where answers are free text, `open_answers`, the student must also learn where an answer
-    ends: before `<|why|>`."""
+    """Encodes pairs with one tokenizer. In the tasks named `free` answers are free text: they are written character by character,
+    so that no answer depends on which of its letters the vocabulary has joined, and the student must also learn where one ends,
+    before `<|why|>`."""
 
-    def __init__(self, tokenizer: Tokenizer, open_answers: bool = False):
-        self.open_answers = open_answers
+    def __init__(self, tokenizer: Tokenizer, free: Container[str] = ()):
+        self.free = free
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
         self.control = {t: tokenizer.token_to_id(t) for t in (ANSWER, WHY, THINK, END)}
@@ -51,16 +53,22 @@ class Encoder:
     def prompt(self, pair: Pair, then: str) -> list[int]:
         return [*self.text(pair.prompt), self.control[then]]
 
+    def answer(self, pair: Pair) -> list[int]:
+        return self.free_text(pair.answer) if pair.task in self.free else self.text(pair.answer)
+
+    def free_text(self, answer: str) -> list[int]:
+        return [token for character in answer for token in self.text(character)]
+
     def first(self, pair: Pair) -> Sequence:
-        x, y = self.prompt(pair, ANSWER), self.text(pair.answer)
-        if self.open_answers:
+        x, y = self.prompt(pair, ANSWER), self.answer(pair)
+        if pair.task in self.free:
             y.append(self.control[WHY])
         return Sequence(x + y, [0.0] * len(x) + _mean(ANSWER_WEIGHT, [True] * len(y)), len(x) - 1, len(x + y), pair.margins)
 
     def why(self, pair: Pair) -> Sequence:
         head = self.first(pair)
         r = [*self.text(pair.rationale), self.control[END]]
-        why = [] if self.open_answers else [self.control[WHY]]
+        why = [] if pair.task in self.free else [self.control[WHY]]
         return Sequence(
             [*head.tokens, *why, *r], [*head.weights, *[0.0] * len(why), *_mean(1 - ANSWER_WEIGHT, [True] * len(r))],
             head.asked, head.answered, head.margins,
@@ -73,7 +81,7 @@ class Encoder:
 
     def think(self, pair: Pair) -> Sequence:
         x, r = self.prompt(pair, THINK), [*self.text(pair.rationale), self.control[ANSWER]]
-        y = [*self.text(pair.answer), self.control[END]]
+        y = [*self.answer(pair), self.control[END]]
         return Sequence(
             x + r + y,
             [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)) + _mean(ANSWER_WEIGHT, [True] * len(y)),

@@ -88,7 +88,10 @@ class Student(nn.Module):
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """(batch, seq) ids to (batch, seq, width) states after the last norm."""
-        x = self.embedding(tokens)
+        return self.states(self.embedding(tokens))
+
+    def states(self, x: Tensor) -> Tensor:
+        """The same from what the tokens are embedded to, (batch, seq, width)."""
         for block in self.blocks:
             x = block(x, self.cos, self.sin)
         return self.norm(x)

@@ -6,11 +6,15 @@ Never looks at a real row, a calibration pair or a test pair; progress is watche
 
 from __future__ import annotations
 
+import datetime
+import importlib.metadata
+import io
 import itertools
 import json
+import platform
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,43 +23,57 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
+from .. import disk
 from ..pair import Pair
-from ..task import Plan, Task
+from ..recipe import Plan, Recipe
+from ..task import Task
+from ..teachers import reading
 from . import base, vocabulary
 from .sequences import Encoder, Sequence
 from .student import Geometry, Student
 
+BATCH_TOKENS, LENGTH_STEP = 2048, 32  # padded tokens read at once, and what their lengths are multiples of
+CPUINFO = Path("/proc/cpuinfo")
+LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
 MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
 
 
-def run(task: Task, plan: Plan, folder: Path) -> Path:
-    """Trains by `plan` inside `folder`; returns the path of the final checkpoint."""
+def run(recipe: Recipe, folder: Path) -> Path:
+    """Trains by the recipe's plan inside `folder`; returns the path of the final checkpoint."""
+    plan = recipe.plan
+    recipe.check_fit()
+    if plan.max_len % LENGTH_STEP:
+        raise ValueError(f"the plan's max_len: expected a multiple of {LENGTH_STEP}, which rows are padded to, got {plan.max_len}")
     folder.mkdir(parents=True, exist_ok=True)
     state_path = folder / "checkpoint.pt"
     state = torch.load(state_path, weights_only=True) if state_path.exists() else None
     source = base.load(plan.base) if plan.base and not state else None
-    tokenizer = _tokenizer(task, plan, folder, source)
-    encoder = Encoder(tokenizer)
+    tokenizer = _tokenizer(recipe, folder, source)
+    encoder = Encoder(tokenizer, recipe.free)
     torch.manual_seed(plan.seed)
     if state:
         student, origins = base.restored(state)
     elif source:
         layers = plan.base_layers or base.spread(plan.layers, source.student.g.layers)
-        student, origins = base.transplant(source, tokenizer, layers), source.origins
+        student, origins = base.transplant(source, tokenizer, layers, plan.max_len), source.origins
     else:
         student, origins = Student(
-            Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden)), ()
-    dev = list(itertools.islice(task.stream(f"dev-{plan.seed}"), plan.dev_pairs))
-    margin_head = nn.Linear(student.g.width, max(len(pair.margins) for pair in dev))  # for training alone
-    optimisers = make_optimisers(student, margin_head, plan.muon_lr, plan.adam_lr, plan.weight_decay)
-    start, reading = 0, True
+            Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden,
+                              max_len=plan.max_len)), ()
+    dev = list(itertools.islice(recipe.stream(f"dev-{plan.seed}"), plan.dev_pairs))
+    readings = reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}")
+    # What the student's own vocabulary cuts into too many tokens is left out, as in training.
+    dev_readings = list(itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs))
+    counts = {pair.task: len(pair.margins) for pair in dev if pair.margins}
+    margin_heads = nn.ModuleDict({task: nn.Linear(student.g.width, counts[task]) for task in sorted(counts)})  # for training alone
+    optimisers = make_optimisers(student, margin_heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
+    start, reads = 0, plan.read_steps_max > 0
     if state:
-        margin_head.load_state_dict(state["margin_head"])
+        margin_heads.load_state_dict(state["margin_heads"])
         resume(optimisers, state)
-        start, reading = state["step"], state["reading"]
+        start, reads = state["step"], state["reading"]
     if plan.compiled:  # block by block: one block's code serves them all, so compiling takes seconds
         for block in student.blocks:
             block.compile(dynamic=False)
@@ -63,27 +81,35 @@ def run(task: Task, plan: Plan, folder: Path) -> Path:
     bar = tqdm(total=plan.steps, initial=start, unit="step", desc="distil", mininterval=5)
     since = time.monotonic()
     for step in range(start, plan.steps):
-        reading = reading and step < plan.read_steps_max
-        kinds = _batches(encoder, task, plan, step, reading)
-        # Each kind counts alike, however many its rows.
-        losses = (_loss(student, margin_head, batch) / sum(len(each.tokens) for each in kind) for kind in kinds for batch in kind)
+        reads = reads and step < plan.read_steps_max
+        kinds = _kinds(encoder, recipe, step, reads)
+        # Each kind counts alike, however many its sequences.
+        losses = (_loss(student, margin_heads, batch) / len(kind) for kind in kinds for batch in _batches(kind))
         loss = descend(student, optimisers, rate(step, plan.steps, plan.warmup_steps, plan.decay_share), losses)
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         done = step + 1
         if done % plan.checkpoint_every == 0 or done == plan.steps:
-            read = read_accuracy(student, encoder, dev)
-            reading = reading and read < plan.read_goal
-            point = {"step": done, "loss": loss, "dev_read": read, "dev_first_answer": accuracy(student, encoder, task, dev)}
+            read = read_accuracy(student, encoder, dev_readings if reads else dev)
+            reads = reads and read < plan.read_goal
+            point = {"step": done, "loss": loss, "dev_read": read, "dev_first_answer": _accuracies(student, encoder, recipe, dev)}
             bar.write(json.dumps(point))
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(point) + "\n")
-            save(state_path, student, optimisers, margin_head=margin_head.state_dict(), step=done, reading=reading,
+            save(state_path, student, optimisers, margin_heads=margin_heads.state_dict(), step=done, reading=reads,
                  origins=list(origins))
-            spent = {"seconds": seconds + time.monotonic() - since, "threads": torch.get_num_threads()}
-            (folder / "time.json").write_text(json.dumps(spent))
+            spent = {"seconds": seconds + time.monotonic() - since, **circumstances()}
+            disk.write(folder / "time.json", json.dumps(spent))
     bar.close()
     return state_path
+
+
+def circumstances() -> dict:
+    """What a training ran on, and when it got here: its bits are those of this kind of machine and these libraries alone."""
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.exists() else []
+    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return {"threads": torch.get_num_threads(), "cpu": cpu, "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in LIBRARIES}}}
 
 
 def load(path: Path) -> Student:
@@ -91,19 +117,28 @@ def load(path: Path) -> Student:
     return base.restored(torch.load(path, weights_only=True))[0].eval()
 
 
+def _accuracies(student: Student, encoder: Encoder, recipe: Recipe, pairs: list[Pair]) -> dict[str, float]:
+    """By task."""
+    own = ((task, [pair for pair in pairs if pair.task == task.id]) for task in recipe.tasks)
+    return {task.id: round(accuracy(student, encoder, task, asked), 4) for task, asked in own if asked}
+
+
 @torch.no_grad()
 def accuracy(student: Student, encoder: Encoder, task: Task, pairs: list[Pair]) -> float:
-    """Share of right first answers, by the likeliest token of the answer set."""
+    """Share of right first answers: by the likeliest token of a closed answer set, and of a free answer all tokens, its end too,
+    each after the right ones before it."""
     choices = torch.tensor([encoder.text(text)[0] for text in task.texts])
-    prompts = sorted(((encoder.first(p).tokens[:-1], task.index(p.answer)) for p in pairs), key=lambda p: len(p[0]))
+    sequences = sorted((encoder.first(pair) for pair in pairs), key=lambda s: len(s.tokens))
     right = 0
-    for at in range(0, len(prompts), 100):
-        chunk = prompts[at : at + 100]
-        tokens, last = pad([p for p, _ in chunk]), torch.tensor([len(p) - 1 for p, _ in chunk])
+    for at in range(0, len(sequences), 100):
+        chunk = sequences[at : at + 100]
+        tokens = pad([s.tokens for s in chunk])
+        row, place = pad([[weight > 0 for weight in s.weights] for s in chunk]).nonzero(as_tuple=True)
         with torch.compiler.set_stance("force_eager"):
-            states = student.hidden(tokens)[torch.arange(len(chunk)), last]
-        best = student.logits(states)[:, choices].argmax(-1)
-        right += (best == torch.tensor([y for _, y in chunk])).sum().item()
+            logits = student.logits(student.hidden(tokens)[row, place - 1])
+        best = choices[logits[:, choices].argmax(-1)] if task.choices else logits.argmax(-1)
+        wrong = row[best != tokens[row, place]]
+        right += len(chunk) - len(wrong.unique())
     return right / len(pairs)
 
 
@@ -123,14 +158,15 @@ def read_accuracy(student: Student, encoder: Encoder, pairs: list[Pair]) -> floa
     return right / graded
 
 
-def _tokenizer(task: Task, plan: Plan, folder: Path, source: base.Base | None) -> Tokenizer:
-    path = folder / "tokenizer.json"
+def _tokenizer(recipe: Recipe, folder: Path, source: base.Base | None) -> Tokenizer:
+    path, plan = folder / "tokenizer.json", recipe.plan
     if not path.exists():
-        pairs = itertools.islice(task.stream(f"vocabulary-{plan.seed}"), plan.vocabulary_pairs)
-        texts = (text for p in pairs for text in (p.question, p.rationale))
-        made = (vocabulary.cut(source.tokenizer, texts, task.texts, plan.vocabulary, source.kept_share) if source
-                else vocabulary.train(texts, task.texts, plan.vocabulary))
-        made.save(str(path))
+        pairs = itertools.islice(recipe.stream(f"vocabulary-{plan.seed}"), plan.vocabulary_pairs)
+        texts = (text for p in pairs for text in (p.prompt, p.rationale))
+        words = list(dict.fromkeys(text for task in recipe.tasks for text in task.texts))
+        made = (vocabulary.cut(source.tokenizer, texts, words, plan.vocabulary, source.kept_share) if source
+                else vocabulary.train(texts, words, plan.vocabulary))
+        disk.write(path, made.to_str(pretty=True))
     return Tokenizer.from_file(str(path))
 
 
@@ -166,8 +202,10 @@ def descend(student: Student, optimisers: list[torch.optim.Optimizer], share: fl
 def save(path: Path, student: Student, optimisers: list[torch.optim.Optimizer], **more: object) -> None:
     """A checkpoint, whole or not at all."""
     state = {"student": student.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "geometry": student.g.asdict()}
-    torch.save(state | more, path.with_suffix(".new"))
-    path.with_suffix(".new").replace(path)
+    content = io.BytesIO()  # torch itself does not say that a disk is full
+    torch.save(state | more, content)
+    with disk.whole(path) as new:
+        new.write_bytes(content.getbuffer())
 
 
 def resume(optimisers: list[torch.optim.Optimizer], checkpoint: dict) -> None:
@@ -184,38 +222,48 @@ def rate(step: int, steps: int, warmup_steps: int, decay_share: float) -> float:
 class Batch:
     tokens: Tensor  # (rows, length)
     weights: Tensor  # (rows, length), of predicting the token at the same place
-    told: Tensor  # (told,) rows that have margins
-    asked: Tensor  # (told,) the place in each of them where its margins are predicted
-    margins: Tensor  # (told, margins)
+    asked: dict[str, tuple[Tensor, Tensor, Tensor]]  # by task, where margins are predicted: (told,) rows, places, (told, margins)
 
 
-def _batches(encoder: Encoder, task: Task, plan: Plan, step: int, reading: bool) -> list[list[Batch]]:
-    """The batches of one step by kind: readings alone at the beginning, then first answers, whole sequences in both orders, and
-    some readings still, since one digit copied wrongly spoils a whole rationale and weighs next to nothing in its mean."""
-    seed = f"{plan.seed}-{step}"
-    pairs, rng = task.stream(seed), random.Random(f"{seed}-order")
-    reads = (encoder.read(p) for p in pairs)
-    if reading:
-        return [_deal(reads, plan.read_shapes)]
-    firsts = (encoder.first(p) for p in pairs)
-    wholes = (encoder.why(p) if rng.random() < 0.5 else encoder.think(p) for p in pairs)
-    return [_deal(firsts, plan.first_shapes), _deal(wholes, plan.whole_shapes), _deal(reads, plan.reread_shapes)]
+def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[list[tuple[str, Sequence]]]:
+    """The sequences of one step by kind, each with its task: at the beginning readings alone, of no task, then first answers, whole
+    sequences in both orders, and the readings that rationales begin with, since one digit copied wrongly spoils a whole rationale and
+    weighs next to nothing in its mean."""
+    plan, seed = recipe.plan, f"{recipe.plan.seed}-{step}"
+    pairs, rng = recipe.stream(seed), random.Random(f"{seed}-order")
+
+    def draw(teach: Callable[[Pair], Sequence], tokens: int, pairs: Iterator[Pair] = pairs) -> list[tuple[str, Sequence]]:
+        drawn: list[tuple[str, Sequence]] = []
+        while tokens > 0:
+            pair = next(pairs)
+            sequence = teach(pair)
+            if len(sequence.tokens) <= plan.max_len:  # one too long for the student is left out
+                drawn.append((pair.task, sequence))
+                tokens -= len(sequence.tokens)
+        return drawn
+
+    if reads:
+        return [draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))]
+    return [draw(encoder.first, plan.first_tokens),
+            draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
+            draw(encoder.read, plan.reread_tokens)]
 
 
-def _deal(sequences: Iterator[Sequence], shapes: tuple[tuple[int, int], ...]) -> list[Batch]:
-    """Draws as many sequences as the shapes have rows and deals them out by length. One that fits nowhere (one in
-    thousands) is left out, and its row stays empty."""
-    drawn = sorted(itertools.islice(sequences, sum(rows for _, rows in shapes)), key=lambda s: -len(s.tokens))
-    batches = []
-    for length, rows in shapes:
-        fitting = [s for s in drawn[:rows] if len(s.tokens) <= length]
-        drawn = drawn[rows:]
-        fitting += [Sequence([0], [0.0])] * (rows - len(fitting))
-        told = [row for row, s in enumerate(fitting) if s.margins]
-        batches.append(Batch(pad([s.tokens for s in fitting], length), pad([s.weights for s in fitting], length),
-                             torch.tensor(told), torch.tensor([fitting[row].asked for row in told]),
-                             torch.tensor([fitting[row].margins for row in told])))
-    return batches
+def _batches(kind: list[tuple[str, Sequence]]) -> Iterator[Batch]:
+    """Cuts the sequences of one kind, by length, into batches of few shapes, so that each is compiled once. A row that nothing is
+    left for stays empty."""
+    kind = sorted(kind, key=lambda drawn: -len(drawn[1].tokens))
+    while kind:
+        length = LENGTH_STEP * -(-len(kind[0][1].tokens) // LENGTH_STEP)
+        rows = max(1, BATCH_TOKENS // length)
+        chunk, kind = kind[:rows], kind[rows:]
+        asked: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
+        for task in {task for task, sequence in chunk if sequence.margins}:
+            told = [row for row, (of, sequence) in enumerate(chunk) if of == task and sequence.margins]
+            asked[task] = (torch.tensor(told), torch.tensor([chunk[row][1].asked for row in told]),
+                           torch.tensor([chunk[row][1].margins for row in told]))
+        empty = [[0]] * (rows - len(chunk))
+        yield Batch(pad([*(s.tokens for _, s in chunk), *empty], length), pad([*(s.weights for _, s in chunk), *empty], length), asked)
 
 
 def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) -> Tensor:
@@ -227,7 +275,7 @@ def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) ->
 @contextmanager
 def bfloat16() -> Iterator[None]:
     """Matrices are multiplied in bfloat16 inside."""
-    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+    with torch.autocast("cpu", torch.bfloat16):
         yield
 
 
@@ -239,12 +287,12 @@ def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, T
     return states, row, place, F.cross_entropy(logits, tokens[row, place], reduction="none")
 
 
-def _loss(student: Student, margin_head: nn.Linear, batch: Batch) -> Tensor:
+def _loss(student: Student, margin_heads: nn.ModuleDict, batch: Batch) -> Tensor:
     """Sum over the sequences of their weighted cross entropy, and of the squared error of the margins predicted."""
     with bfloat16():
         states, row, place, losses = graded(student, batch.tokens, batch.weights)
     loss = (losses * batch.weights[row, place]).sum()
-    if len(batch.told):
-        predicted = margin_head(states[batch.told, batch.asked].float())
-        loss = loss + MARGIN_WEIGHT * (predicted - batch.margins).square().mean(-1).sum()
+    for task, (told, places, margins) in batch.asked.items():
+        predicted = margin_heads[task](states[told, places].float())
+        loss = loss + MARGIN_WEIGHT * (predicted - margins).square().mean(-1).sum()
     return loss

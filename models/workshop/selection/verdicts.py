@@ -134,13 +134,13 @@ class _Gold:
     def __init__(self, pairs: Iterable[Pair]) -> None:
         self._answers: dict[tuple[str, str], str | None] = {}
         for pair in pairs:
-            for name in {("id", pair.id), ("id", pair.asked), ("text", pair_files.bare(pair.prompt))}:
+            for name in {("id", pair.id), ("id", pair.asked), ("text", pair_files.bare(pair.text))}:
                 known = self._answers.setdefault(name, pair.answer)
                 if known is not None and not answers.same(known, pair.answer):
                     self._answers[name] = None
 
     def of(self, pair: Pair) -> str | None:
-        names = (("id", pair.id), ("id", pair.asked), ("text", pair_files.bare(pair.prompt)))
+        names = (("id", pair.id), ("id", pair.asked), ("text", pair_files.bare(pair.text)))
         return next((answer for name in names if (answer := self._answers.get(name)) is not None), None)
 
 

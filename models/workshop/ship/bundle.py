@@ -1,4 +1,5 @@
-"""Packs a student into the bundle folder that the runtime opens: graph, tokenizer, golden questions, card and manifest.
+"""Packs a student into the bundle folder that the runtime opens: graph, tokenizer, golden questions, card and manifest. Format 2: a
+bundle holds several tasks, of closed answer sets and of free answers.
 
 Measures nothing: calibration and evaluation are handed in as they were measured. A golden question enters only if the
 reference decoder is confident in exactly what the rule teacher says.
@@ -10,24 +11,25 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .. import calculator
+from .. import calculator, disk
 from ..distil.sequences import Encoder
 from ..distil.student import Geometry
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
 from ..pair import Pair
+from ..recipe import Recipe
 from ..task import Task
 from .calibrate import calibration
-from .decode import Answerer, Calibration, Outcome, decide
+from .decode import NEVER, Answerer, Calibration, Outcome, decide
 
 FORMAT = 2
 MINIMUM_RUNTIME = "0.2.0"
 LICENCE = "MIT OR Apache-2.0"
-BYTES_MAX = 12 * 2**20
-BANDS = {"high": 0.98, "medium": 0.8}
-GOLDEN_CONFIDENCE_MIN = 0.9  # far enough from where another CPU's rounding could turn it
+BYTES_MAX = 40 << 20  # the repository's budget for the student it brings
+HIGH, MEDIUM = 0.98, 0.8
+GOLDEN_CONFIDENCE = 0.9  # far enough from where another CPU's rounding could turn it
 GOLDEN_TRIES_MAX = 100
 
 
@@ -35,83 +37,110 @@ class PackError(RuntimeError):
     """The bundle would not keep the contract."""
 
 
-def pack(folder: Path, model: Path, tokenizer: Path, geometry: Geometry, answerer: Answerer, fitted: dict, card: str,
-         origins: Sequence[dict] = (), fp32_matrices: Sequence[str] = (), golden: Iterable[dict] | None = None,
-         bytes_max: int = BYTES_MAX) -> dict:
-    """Fills `folder` anew and returns its manifest. `fitted` is what calibration found, `origins` what the weights started from,
-    both as the manifest says them. Without `golden`, the task's questions that come out as taught."""
-    task = answerer.task
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    shutil.copy(model, folder / "model.onnx")
-    shutil.copy(tokenizer, folder / "tokenizer.json")
-    golden = golden_lines(answerer, calibration(fitted)) if golden is None else golden
-    lines = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in golden)
-    (folder / "golden.jsonl").write_text(lines, encoding="utf-8")
-    (folder / "card.md").write_text(card, encoding="utf-8")
+def pack(folder: Path, model: Path, tokenizer: Path, geometry: Geometry, recipe: Recipe, answerers: Sequence[Answerer],
+         fitted: Mapping[str, dict], card: str, origins: Sequence[dict] = (), fp32_matrices: Sequence[str] = (),
+         golden: Iterable[dict] | None = None, bytes_max: int = BYTES_MAX) -> dict:
+    """Fills `folder` anew, whole or not at all, and returns its manifest. `answerers` are the recipe's tasks, in its order; `fitted`
+    is what calibration found of each, by its id, `origins` what the weights started from, both as the manifest says them. Without
+    `golden`, the tasks' questions that come out as taught."""
+    recipe.check_fit()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lines = golden_lines(answerers, fitted) if golden is None else golden
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     weights = ", ".join(["int8-dynamic", *(f"fp32 {name}" for name in fp32_matrices)])
-    manifest = _manifest(task, geometry, answerer.encoder, fitted, _files(folder), origins, weights)
-    (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    if size > bytes_max:
-        raise PackError(f"expected a bundle of at most {bytes_max} bytes, got {size}")
+    with disk.whole(folder) as new:
+        new.mkdir()
+        shutil.copy(model, new / "model.onnx")
+        shutil.copy(tokenizer, new / "tokenizer.json")
+        (new / "golden.jsonl").write_text(text, encoding="utf-8")
+        (new / "card.md").write_text(card, encoding="utf-8")
+        manifest = _manifest(recipe, geometry, answerers[0].encoder, fitted, _files(new), origins, weights)
+        (new / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        size = sum(path.stat().st_size for path in new.iterdir())
+        if size > bytes_max:
+            raise PackError(f"expected a bundle of at most {bytes_max} bytes, got {size}")
     return manifest
 
 
-def golden_lines(answerer: Answerer, calibrated: Calibration) -> Iterator[dict]:
-    """The first candidate of each golden question that comes out as the teacher says, confidently."""
-    task = answerer.task
-    for number, candidates in enumerate(task.golden("golden"), 1):
-        for pair in itertools.islice(candidates, GOLDEN_TRIES_MAX):
-            outcome = decide(answerer, calibrated, pair.question)
-            if outcome and _as_taught(task, pair, outcome) and outcome.confidence >= GOLDEN_CONFIDENCE_MIN:
-                break
-        else:
-            raise PackError(f"golden question {number} is never answered as the teacher says; the last tried: {pair.question}")
-        yield golden_line(task, number, pair, outcome)
+def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict]) -> Iterator[dict]:
+    """Of each task and each golden question the first candidate that comes out as the teacher says, confidently; where none of the
+    first hundred is so sure, the surest of them."""
+    number = 0
+    for answerer in answerers:
+        task, calibrated = answerer.task, calibration(fitted[answerer.task.id])
+        for candidates in task.golden("golden"):
+            number += 1
+            surest: tuple[Pair, Outcome] | None = None
+            for pair in itertools.islice(candidates, GOLDEN_TRIES_MAX):
+                outcome = decide(answerer, calibrated, pair.text)
+                if outcome and _as_taught(task, pair, outcome, calibrated):
+                    if surest is None or outcome.last.confidence > surest[1].last.confidence:
+                        surest = pair, outcome
+                    if outcome.last.confidence >= GOLDEN_CONFIDENCE:
+                        break
+            if surest is None:
+                raise PackError(f"golden question {number}, of {task.id}, is never answered as the teacher says; the last tried: "
+                                f"{pair.text}")
+            yield golden_line(task, number, *surest)
 
 
 def golden_line(task: Task, number: int, pair: Pair, outcome: Outcome) -> dict:
-    return {"id": f"{number:02}-{pair.kind}-{pair.answer}", "task": task.id, "question": pair.question,
-            "code": task.choices[outcome.choice].code, "decision": "answered" if outcome.answered else "escalated",
-            "mode": outcome.mode, "confidence": round(outcome.confidence, 4)}
+    answer = outcome.last.answer
+    said = {"code": task.choices[task.index(answer)].code} if task.choices else {"answer": answer}
+    return {"id": f"{number:02}-{pair.kind or task.id}-{pair.answer}", "task": task.id, "question": pair.text, **said,
+            "decision": "answered" if outcome.answered else "escalated", "mode": outcome.mode,
+            "confidence": round(outcome.last.confidence, 4)}
 
 
-def _as_taught(task: Task, pair: Pair, outcome: Outcome) -> bool:
-    choice = task.choices[outcome.choice]
-    return choice.text == pair.answer and outcome.answered == (not choice.person)
+def bands(fitted: dict) -> dict:
+    """Where a confidence is called high, and where medium. An answer that stands is never called low: medium begins no higher than
+    the lowest threshold that was proved."""
+    return {"high": HIGH, "medium": min(MEDIUM, fitted["first"]["threshold"], fitted["think"]["threshold"])}
 
 
-def _manifest(task: Task, g: Geometry, encoder: Encoder, fitted: dict, files: dict, origins: Sequence[dict],
+def _as_taught(task: Task, pair: Pair, outcome: Outcome, calibrated: Calibration) -> bool:
+    promised = min(calibrated.threshold, calibrated.think_threshold) < NEVER  # else everything goes to a person
+    return outcome.last.answer == pair.answer and outcome.answered == (promised and task.answers(pair.answer))
+
+
+def _manifest(recipe: Recipe, g: Geometry, encoder: Encoder, fitted: Mapping[str, dict], files: dict, origins: Sequence[dict],
               weights: str) -> dict:
     control = {name: encoder.control[token] for name, token in (("answer", ANSWER), ("why", WHY), ("think", THINK), ("end", END))}
-    recipe = hashlib.sha256(b"".join(path.read_bytes() for path in task.sources)).hexdigest()
-    pairs = {"name": f"{task.id} teacher pairs", "kind": "generated", "licence": task.licence, "sha256": recipe}
-    split = "generated pairs of their own seed, drawn as for training; every third fits, the others prove the thresholds"
     return {
         "format": FORMAT,
-        "name": task.id,
-        "version": task.version,
-        "serial": task.serial,
+        "name": recipe.id,
+        "version": recipe.version,
+        "serial": recipe.serial,
         "minimum_runtime": MINIMUM_RUNTIME,
         # Of its own weights we may say either licence; what came from Apache-2.0 stays under it.
         "licence": "Apache-2.0" if any(origin["licence"] == "Apache-2.0" for origin in origins) else LICENCE,
-        "teacher": task.teacher,
-        "data": [*origins, *([pairs] if task.sources else [])],  # a student that nobody taught has no sources
+        "teacher": "; ".join(dict.fromkeys(task.teacher for task in recipe.tasks)),
+        "data": [*origins, *(_data(task) for task in recipe.tasks if task.sources)],  # a student that nobody taught has no sources
         "files": files,
         "graph": {"layers": g.layers, "kv_heads": g.kv_heads, "head_dim": g.head_dim, "max_len": g.max_len,
                   "vocabulary": g.vocabulary, "weights": weights},
         "control": control,
         "calculator": {"open": encoder.open, "equals": encoder.equals, "close": encoder.close, "decimals": calculator.DECIMALS},
-        "tasks": [{
-            "id": task.id,
-            "title": task.title,
-            "prompt": "{question}",
-            "question_tokens_max": task.question_tokens_max,
-            "rationale_tokens_max": task.rationale_tokens_max,
-            "answers": {"choices": [vars(choice) for choice in task.choices]},
-            "calibration": {"split": split, **fitted, "bands": BANDS},
-        }],
+        "tasks": [_task(task, fitted[task.id]) for task in recipe.tasks],
+    }
+
+
+def _data(task: Task) -> dict:
+    sources = hashlib.sha256(b"".join(path.read_bytes() for path in task.sources)).hexdigest()
+    return {"name": f"{task.id} teacher pairs", "kind": "generated", "licence": task.licence, "sha256": sources}
+
+
+def _task(task: Task, fitted: dict) -> dict:
+    split = "generated pairs of their own seed, drawn as for training; every third fits, the others prove the thresholds"
+    return {
+        "id": task.id,
+        "title": task.title,
+        "prompt": task.template,
+        "question_tokens_max": task.question_tokens_max,
+        "rationale_tokens_max": task.rationale_tokens_max,
+        "answers": {"choices": [vars(choice) for choice in task.choices]} if task.choices
+        else {"free": {"tokens_max": task.answer_tokens_max}},
+        "calibration": {"split": split, **fitted, "bands": bands(fitted)},
     }
 
 

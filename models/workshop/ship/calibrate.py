@@ -1,7 +1,8 @@
-"""Fits temperature, weights and thresholds of one student on generated calibration pairs, on the int8 graph that ships.
+"""Fits temperature, weights and thresholds of one task of a student on generated calibration pairs of the task, on the int8 graph
+that ships.
 
-Every third pair fits, the rest prove, so that no threshold is proved on a pair that shaped the scores. A threshold is chosen by
-fixed-sequence Learn-then-Test (Angelopoulos et al. 2021): thresholds are walked from high to low, each is accepted only if
+Every third pair fits, the rest prove, so that no threshold is proved on a pair that shaped the confidences. A threshold is chosen
+by fixed-sequence Learn-then-Test (Angelopoulos et al. 2021): thresholds are walked from high to low, each is accepted only if
 the Clopper-Pearson bound of the error among its auto-answers keeps the promised risk, and the walk ends at the first that
 does not. Never sees a training, dev or test pair, or a real row.
 """
@@ -10,27 +11,36 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
 from ..pair import Pair
-from ..task import Sizes
-from .decode import Answerer, Calibration, ThinkingFailed, log_softmax
+from ..recipe import Sizes
+from .decode import NEVER, Answerer, Belief, Calibration, Look, ThinkingFailed, log_softmax
 
 RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the promise, of each way to answer
 # A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second and is
 # right more often. At the promised risk itself hardly anything would be left to think about.
 FIRST_RISK = 0.005
 FIT = 3  # every third pair fits
-# A walk starts at the threshold that this share of the pairs, and this many, reach: higher up, a few unlucky pairs would end it.
-# The surest errors are impossible readings that the student did not notice, and they stand at the top of every walk.
-START_SHARE, START_PAIRS, STEP_SHARE = 0.5, 150, 0.01
+# A walk starts at the threshold that this share of the answers reaches, and not before so many of them that none being wrong would
+# prove anything: higher up, a few unlucky pairs would end it. The surest errors are impossible readings that the student did not
+# notice, and they stand at the top of every walk.
+START_SHARE, STEP_SHARE = 0.5, 0.01
 # Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove nothing more.
-STREAM = "calibration-b"
-NEVER = 1.0  # a threshold that no posterior reaches in practice: the promise could not be proved anywhere
+STREAM = "calibration-c"
+# So many answers may be wrong however sure they are: a reading overlooked leaves no trace in the scores. A plain likelihood would
+# lower the confidence of all others for these few; see `_loss`.
+MISSES = 0.01
+# Of 1 / temperature and of the think weight; the first weight begins at 0, since first looks may be worth nothing. Pairs without an
+# error would ask for any: choices for ever sharper confidences, texts for ever flatter ones, until all of them are certain.
+SHARPNESS_MIN, SHARPNESS_MAX = 0.25, 2.0
+UNFITTED = 0.5, 0.5  # weights: both looks alike, and together as sure as one, since one student had both
+GRID, ROUNDS = 40, 12
+CONFIDENCE_MAX = 1 - 1e-9  # rounding makes a certainty of what is almost one; it stays below `NEVER`
 
 
 @dataclass(frozen=True)
@@ -64,55 +74,65 @@ def calibration(fitted: dict) -> Calibration:
     return Calibration(first["temperature"], first["threshold"], think["first_weight"], think["think_weight"], think["threshold"])
 
 
-def calibrate(answerer: Answerer, sizes: Sizes) -> Fitted:
-    """Draws the calibration pairs, and more until enough of them are below the first threshold or the cap is reached."""
+@dataclass(frozen=True)
+class Asked:
+    """A calibration pair and what the student made of it."""
+
+    pair: Pair
+    first: Look
+    think: Look | None = None
+
+
+def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
+    """Draws the task's calibration pairs, and more until enough of them are below the first threshold or the cap is reached."""
     task = answerer.task
-    person = np.array([choice.person for choice in task.choices])
-    stream = task.stream(f"{STREAM}-{task.plan.seed}")
+    stream = task.stream(f"{STREAM}-{seed}")
 
-    drawn = list(_scored(answerer, itertools.islice(stream, sizes.calibration)))
-    scores = np.array([scores for _, scores in drawn])  # (pairs, choices)
-    truths = np.array([task.index(pair.answer) for pair, _ in drawn])
-    fit = np.arange(len(drawn)) % FIT == 0
-    temperature = 1 / minimum(lambda x: _loss(x * scores[fit], truths[fit]), 0.01, 10)
-    first = walk(log_softmax(scores[~fit] / temperature), truths[~fit], person, FIRST_RISK)
+    drawn = list(_asked(answerer, itertools.islice(stream, sizes.calibration)))
+    temperature = fit_temperature(*_of_first(answerer, drawn[::FIT]))
+    calibration = Calibration(temperature, NEVER, *UNFITTED, NEVER)  # of the first answer alone; nobody thinks yet
+    proof = _proof(drawn)
+    first = _walk(answerer, proof, [calibration.first(asked.first) for asked in proof], FIRST_RISK)
 
-    def below(scored: tuple[Pair, np.ndarray]) -> bool:
-        return np.exp(log_softmax(scored[1] / temperature).max()) < first.threshold
+    def below(asked: Asked) -> bool:
+        return calibration.first(asked.first).confidence < first.threshold
 
-    more = filter(below, _scored(answerer, itertools.islice(stream, sizes.calibration_max - sizes.calibration)))
+    more = filter(below, _asked(answerer, itertools.islice(stream, sizes.calibration_max - sizes.calibration)))
     doubtful = list(itertools.islice(itertools.chain(filter(below, drawn), more), sizes.unsure))
     thought = list(_thought(answerer, doubtful))
-    think_weights, think = (1.0, 1.0), Walk(NEVER, 0, 0, 0.0)
+    think = Walk(NEVER, 0, 0, 0.0)
     if len(thought) >= FIT:
-        ones, twos, truths = (np.array(column) for column in zip(*thought, strict=True))
-        fit = np.arange(len(thought)) % FIT == 0
-        think_weights = _weights(ones[fit], twos[fit], truths[fit])
-        joint = log_softmax(think_weights[0] * ones[~fit] + think_weights[1] * twos[~fit])
-        think = walk(joint, truths[~fit], person)
-    return Fitted(Calibration(temperature, first.threshold, *think_weights, think.threshold), len(drawn), first, think)
+        weights = fit_weights(*_of_both(answerer, thought[::FIT], calibration))
+        calibration = Calibration(temperature, first.threshold, *weights, NEVER)
+        proof = _proof(thought)
+        think = _walk(answerer, proof, [calibration.joint(asked.first, asked.think) for asked in proof], RISK)
+    return Fitted(Calibration(temperature, first.threshold, calibration.first_weight, calibration.think_weight, think.threshold),
+                  len(drawn), first, think)
 
 
-def walk(log_posterior: np.ndarray, truths: np.ndarray, person: np.ndarray, risk: float = RISK) -> Walk:
-    """The lowest proved threshold. An auto-answer is also wrong when a person should have been asked; handing over never is."""
-    n = len(truths)
-    best = log_posterior.argmax(-1)
-    confidence = np.exp(log_posterior.max(-1))
-    answers = ~person[best]
+def walk(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float = RISK) -> Walk:
+    """The lowest proved threshold, from (n,) confidences and truth values: is it the teacher's answer, is it an answer at all?
+    What calls a person or is no answer is handed over, which is never wrong."""
+    n, confidence = len(confidence), np.minimum(confidence, CONFIDENCE_MAX)
     # Only confidences decide where the walk stops for a test, never a truth: so each test is as good as one fixed beforehand.
     steps = sorted(confidence[answers], reverse=True)
     proved = Walk(NEVER, 0, 0, 0.0)
-    start, step = max(START_PAIRS, round(START_SHARE * n)), max(1, round(STEP_SHARE * n))
+    start, step = max(needed(risk), round(START_SHARE * len(steps))), max(1, round(STEP_SHARE * n))
     for count in [*range(start, len(steps), step), len(steps)]:
         if count < start:
             break
         threshold = steps[count - 1]
         auto = answers & (confidence >= threshold)
-        answered, errors = int(auto.sum()), int((best != truths)[auto].sum())
+        answered, errors = int(auto.sum()), int((~right[auto]).sum())
         if error_bound(errors, answered) > risk:
             break
         proved = Walk(float(threshold), answered, errors, round(answered / n, 4))
     return proved
+
+
+def needed(risk: float, level: float = CONFIDENCE_LEVEL) -> int:
+    """So many answers without an error prove that the risk is kept; fewer prove nothing."""
+    return math.ceil(math.log(1 - level) / math.log(1 - risk))
 
 
 def error_bound(errors: int, n: int, level: float = CONFIDENCE_LEVEL) -> float:
@@ -142,40 +162,97 @@ def _at_most(errors: int, n: int, rate: float) -> float:
 
 
 def minimum(loss: Callable[[float], float], low: float, high: float) -> float:
-    """Where a convex function of one number is least, by ternary search."""
-    for _ in range(60):
+    """Where a function of one number is least: the best of a grid, then ternary search between its neighbours. On a grid, since
+    the losses here are convex but for what `MISSES` flattens."""
+    grid = np.linspace(low, high, GRID + 1)
+    best = int(np.argmin([loss(x) for x in grid]))
+    low, high = grid[max(0, best - 1)], grid[min(GRID, best + 1)]
+    for _ in range(40):
         a, b = low + (high - low) / 3, high - (high - low) / 3
         low, high = (low, b) if loss(a) < loss(b) else (a, high)
-    return (low + high) / 2
+    return float((low + high) / 2)
 
 
-def _weights(ones: np.ndarray, twos: np.ndarray, truths: np.ndarray) -> tuple[float, float]:
-    """Weights of the first and the think scores with the least loss; convex in both, so one after the other leads there."""
-    first = think = 0.5
-    for _ in range(20):
-        first = minimum(lambda w: _loss(w * ones + think * twos, truths), 0, 10)
-        think = minimum(lambda w: _loss(first * ones + w * twos, truths), 0, 10)
+def fit_temperature(likelihoods: Callable[[float], np.ndarray], choices: int) -> float:
+    """`likelihoods(1 / temperature)` are (n,) log-probabilities of what was right, among so many choices."""
+    if not len(likelihoods(1.0)):
+        return 1.0
+    return 1 / minimum(lambda x: _loss(likelihoods(x), choices), SHARPNESS_MIN, SHARPNESS_MAX)
+
+
+def fit_weights(likelihoods: Callable[[float, float], np.ndarray], choices: int) -> tuple[float, float]:
+    """Weights of the first look and of the one after thinking with the least loss, one after the other."""
+    if not len(likelihoods(1.0, 1.0)):
+        return UNFITTED
+    first, think = UNFITTED
+    for _ in range(ROUNDS):
+        first = minimum(lambda w: _loss(likelihoods(w, think), choices), 0, SHARPNESS_MAX)
+        think = minimum(lambda w: _loss(likelihoods(first, w), choices), SHARPNESS_MIN, SHARPNESS_MAX)
     return first, think
 
 
-def _loss(scores: np.ndarray, truths: np.ndarray) -> float:
-    """Mean negative log-likelihood."""
-    return -log_softmax(scores)[np.arange(len(truths)), truths].mean()
+def _loss(log_likelihoods: np.ndarray, choices: int) -> float:
+    """Mean negative log-likelihood where a share `MISSES` of the pairs says nothing: those are right by luck alone. So no miss,
+    however sure, costs more than a fixed amount."""
+    return float(-np.log((1 - MISSES) * np.exp(log_likelihoods) + MISSES / choices).mean())
 
 
-def _scored(answerer: Answerer, pairs: Iterator[Pair]) -> Iterator[tuple[Pair, np.ndarray]]:
-    """Pairs with their first scores; a question too long to be asked is left out."""
-    for pair in tqdm(pairs, "first answers", unit="pair", mininterval=1):
-        scores = answerer.ask(pair.question)
-        if scores is not None:
-            yield pair, scores
+def _of_first(answerer: Answerer, fit: list[Asked]) -> tuple[Callable[[float], np.ndarray], int]:
+    """Log-likelihoods of the truth by 1 / temperature, and the number of choices. A free answer is right or it is wrong."""
+    task = answerer.task
+    if task.choices:
+        scores = np.array([asked.first.values for asked in fit])  # (n, choices)
+        rows, truths = np.arange(len(fit)), [task.index(asked.pair.answer) for asked in fit]
+        return lambda x: log_softmax(x * scores)[rows, truths], len(task.choices)
+    fit = [asked for asked in fit if asked.first.text]  # the others have no confidence to be fitted
+    scores = np.array([asked.first.score for asked in fit])
+    right = np.array([asked.first.text == asked.pair.answer for asked in fit], bool)
+    return lambda x: _right_or_wrong(x * scores, right), 2
 
 
-def _thought(answerer: Answerer, scored: list[tuple[Pair, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """First scores, think scores, truth; left out where thinking fails, since a person is asked then."""
-    for pair, scores in tqdm(scored, "thinking", unit="pair", mininterval=1):
-        answerer.ask(pair.question)
+def _of_both(answerer: Answerer, fit: list[Asked], calibration: Calibration) -> tuple[Callable[[float, float], np.ndarray], int]:
+    """The same by the two weights."""
+    task = answerer.task
+    if task.choices:
+        ones, twos = np.array([asked.first.values for asked in fit]), np.array([asked.think.values for asked in fit])
+        rows, truths = np.arange(len(fit)), [task.index(asked.pair.answer) for asked in fit]
+        return lambda a, b: log_softmax(a * ones + b * twos)[rows, truths], len(task.choices)
+    fit = [asked for asked in fit if asked.think.text]
+    ones, twos = np.array([asked.first.score for asked in fit]), np.array([asked.think.score for asked in fit])
+    same = np.array([asked.first.text == asked.think.text for asked in fit], bool)
+    doubt = np.log1p(-np.minimum([calibration.first(asked.first).confidence for asked in fit], CONFIDENCE_MAX))
+    right = np.array([asked.think.text == asked.pair.answer for asked in fit], bool)
+    return lambda a, b: _right_or_wrong(np.where(same, a * ones, doubt) + b * twos, right), 2
+
+
+def _right_or_wrong(log_confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
+    log_confidence = np.minimum(log_confidence, -1e-12)
+    return np.where(right, log_confidence, np.log(-np.expm1(log_confidence)))
+
+
+def _proof(asked: list[Asked]) -> list[Asked]:
+    return [one for at, one in enumerate(asked) if at % FIT]
+
+
+def _walk(answerer: Answerer, asked: list[Asked], beliefs: Sequence[Belief], risk: float) -> Walk:
+    return walk(np.array([belief.confidence for belief in beliefs]),
+                np.array([belief.answer == one.pair.answer for belief, one in zip(beliefs, asked, strict=True)], bool),
+                np.array([answerer.task.answers(belief.answer) for belief in beliefs], bool), risk)
+
+
+def _asked(answerer: Answerer, pairs: Iterator[Pair]) -> Iterator[Asked]:
+    """Pairs with their first looks; a question too long to be asked is left out."""
+    for pair in tqdm(pairs, f"{answerer.task.id}: first answers", unit="pair", mininterval=1):
+        look = answerer.ask(pair.text)
+        if look is not None:
+            yield Asked(pair, look)
+
+
+def _thought(answerer: Answerer, doubtful: list[Asked]) -> Iterator[Asked]:
+    """With their looks after thinking; left out where thinking fails, since a person is asked then."""
+    for asked in tqdm(doubtful, f"{answerer.task.id}: thinking", unit="pair", mininterval=1):
+        answerer.ask(asked.pair.text)
         try:
-            yield scores, answerer.think().scores, answerer.task.index(pair.answer)
+            yield Asked(asked.pair, asked.first, answerer.think().look)
         except ThinkingFailed:
             continue

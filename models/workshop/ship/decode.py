@@ -3,8 +3,9 @@
 Everything the workshop measures on a student, it measures through this, on the int8 graph that ships. Judges nothing:
 thresholds are `Calibration`'s, and `decide` is the one place that reads them.
 
-How tokens are cut into runs is part of the contract, because int8 scales are taken over a whole run: the question and its
-control token go in one run, each written token in its own, and `=`, a calculator's result and `>>` in one.
+How tokens are cut into runs is part of the contract, because int8 scales are taken over a whole run: the prompt and its
+control token go in one run, each written token in its own, `=`, a calculator's result and `>>` in one; what is read back (y with
+`<|why|>`, r with `<|answer|>`) in one run too, but a free answer behind a rationale token by token, as it would be written.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from tokenizers import Tokenizer
 from .. import calculator
 from ..distil.sequences import Encoder
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
+from ..pair import PROMPT
 from ..task import Task
+
+
+NEVER = 1.0  # a threshold that nothing reaches, not even a confidence that is rounded to 1: no promise could be proved
 
 
 def session(path: Path, threads: int = 1, optimised_to: Path | None = None) -> ort.InferenceSession:
@@ -69,8 +74,28 @@ class ThinkingFailed(Exception):
 
 
 @dataclass(frozen=True)
+class Scores:
+    """A look at a closed answer set."""
+
+    values: np.ndarray  # (choices,) log-probabilities, not normalised over the set
+    texts: tuple[str, ...]  # of the choices
+
+
+@dataclass(frozen=True)
+class Written:
+    """A free answer, as it was written greedily."""
+
+    text: str  # trimmed; "" where no answer came: nothing was written, or it did not end in time
+    tokens: list[int]
+    score: float  # log-probability of the tokens and of the control token that closes them, over the whole vocabulary
+
+
+Look = Scores | Written
+
+
+@dataclass(frozen=True)
 class Thought:
-    scores: np.ndarray  # (choices,) log-probabilities after the rationale
+    look: Look  # after the rationale
     rationale: list[int]
 
 
@@ -78,8 +103,8 @@ class Thought:
 class Explanation:
     text: str
     tokens: int
-    leads_to: int  # index of the choice that the rationale leads to
-    strength: float  # probability of the explained choice after the rationale
+    leads_to: str  # the answer that the rationale leads to; "" where that is none
+    strength: float  # probability of the explained answer after the rationale
 
 
 class Writer:
@@ -122,48 +147,100 @@ class Writer:
 
 
 class Answerer:
-    """One student asked one question at a time; `ask` first, then think or explain about the same question."""
+    """One task of a student, asked one question at a time; `ask` first, then think or explain about the same question. Answers of
+    both kinds are texts: a choice's, or a free one."""
 
-    def __init__(self, model: Path, tokenizer: Tokenizer, task: Task, threads: int = 1):
-        self.decoder = Decoder(model, threads)
-        self.encoder = Encoder(tokenizer)
-        self.writer = Writer(self.decoder, self.encoder, task.rationale_tokens_max)
-        self.task = task
-        self.choices = [self.encoder.text(text) for text in task.texts]
-        self.first_tokens = [tokens[0] for tokens in self.choices]
+    def __init__(self, decoder: Decoder, encoder: Encoder, task: Task):
+        self.decoder, self.encoder, self.task = decoder, encoder, task
+        self.writer = Writer(decoder, encoder, task.rationale_tokens_max)
+        self.choices = {text: encoder.text(text) for text in task.texts}
+        self.first_tokens = [tokens[0] for tokens in self.choices.values()]
         if len(set(self.first_tokens)) < len(self.first_tokens):
-            raise ValueError("the choices' first tokens are not distinct")
-        self.question: list[int] = []
+            raise ValueError(f"task {task.id}: the choices' first tokens are not distinct")
+        self.closing = [encoder.control[token] for token in (WHY, END)]
+        self.prompt: list[int] = []
+        self.written: dict[str, list[int]] = {}  # tokens of the free answers that the question has had
 
-    def ask(self, question: str) -> np.ndarray | None:
-        """First scores, (choices,) log-probabilities; None for a question that is empty or too long to be asked."""
-        self.question = self.encoder.text(question)
-        if not 0 < len(self.question) <= self.task.question_tokens_max:
+    def ask(self, question: str) -> Look | None:
+        """The first look; None for a question that is empty, or with which the prompt is too long."""
+        self.prompt, self.written = self.encoder.text(PROMPT.format(task=self.task.id, question=question.strip())), {}
+        if not question.strip() or len(self.prompt) > self.task.question_tokens_max:
             return None
-        return self._scores(self.decoder.feed([*self.question, self.encoder.control[ANSWER]], 0))
+        return self._look([*self.prompt, self.encoder.control[ANSWER]], 0)
 
     def think(self) -> Thought:
-        """Writes a rationale after the question and scores the choices after it."""
-        at = len(self.question)
-        rationale = self.writer.write([self.encoder.control[THINK]], at, self.encoder.control[ANSWER])
-        answer = self.encoder.control[ANSWER]
-        return Thought(self._scores(self.decoder.feed([answer], at + 1 + len(rationale))), rationale)
+        """Writes a rationale after the question and looks where it leads."""
+        at, answer = len(self.prompt), self.encoder.control[ANSWER]
+        rationale = self.writer.write([self.encoder.control[THINK]], at, answer)
+        return Thought(self._look([answer], at + 1 + len(rationale)), rationale)
 
-    def explain(self, choice: int) -> Explanation:
+    def explain(self, answer: str) -> Explanation:
         """The rationale for an answer already given, and whether it leads back to that answer."""
-        control, at = self.encoder.control, len(self.question)
-        rationale = self.writer.write([control[ANSWER], *self.choices[choice], control[WHY]], at, control[END])
-        scores = self._scores(self.decoder.feed([control[THINK], *rationale, control[ANSWER]], at))
-        text = self.encoder.tokenizer.decode(rationale, skip_special_tokens=False)
-        return Explanation(text, len(rationale), int(scores.argmax()), float(softmax(scores)[choice]))
+        control, at, given = self.encoder.control, len(self.prompt), self._tokens(answer)
+        rationale = self.writer.write([control[ANSWER], *given, control[WHY]], at, control[END])
+        read = [control[THINK], *rationale, control[ANSWER]]
+        look = self._look(read, at)
+        if isinstance(look, Scores):
+            leads_to, strength = look.texts[int(look.values.argmax())], softmax(look.values)[look.texts.index(answer)]
+        else:
+            leads_to = look.text
+            strength = np.exp(look.score if leads_to == answer else self._score(read, at, given))
+        return Explanation(self.encoder.tokenizer.decode(rationale, skip_special_tokens=False), len(rationale), leads_to,
+                           float(strength))
 
-    def _scores(self, logits: np.ndarray) -> np.ndarray:
-        return log_softmax(logits.astype(np.float64))[self.first_tokens]
+    def _look(self, run: list[int], at: int) -> Look:
+        """Feeds `run`, which ends in `<|answer|>`, at place `at`, and reads the answer."""
+        scores = log_softmax(self.decoder.feed(run, at).astype(np.float64))
+        if self.task.choices:
+            return Scores(scores[self.first_tokens], tuple(self.choices))
+        at += len(run)
+        tokens: list[int] = []
+        score = 0.0
+        while True:
+            token = int(scores.argmax())
+            score += float(scores[token])
+            if token in self.closing:
+                text = self.encoder.tokenizer.decode(tokens).strip()
+                self.written.setdefault(text, tokens)
+                return Written(text, tokens, score)
+            if len(tokens) == self.task.answer_tokens_max:
+                return Written("", tokens, score)
+            scores = log_softmax(self.decoder.feed([token], at + len(tokens)).astype(np.float64))
+            tokens.append(token)
+
+    def _score(self, run: list[int], at: int, answer: list[int]) -> float:
+        """Log-probability that `answer` is written after `run`, and closed by the likelier of the two tokens that may."""
+        total = 0.0
+        for token in answer:
+            total += float(log_softmax(self.decoder.feed(run, at).astype(np.float64))[token])
+            run, at = [token], at + len(run)
+        return total + float(log_softmax(self.decoder.feed(run, at).astype(np.float64))[self.closing].max())
+
+    def _tokens(self, answer: str) -> list[int]:
+        """As they were written; of a free answer that the question has not had, as it is taught."""
+        if self.task.choices:
+            return self.choices[answer]
+        return self.written.get(answer) or self.encoder.free_text(answer)
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is made of one look or two."""
+
+    answer: str  # the likeliest; "" where no answer came
+    confidence: float  # 0 where no answer came
+    posterior: np.ndarray | None = None  # (choices,) of a closed answer set
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns scores into confidences, and from which confidence on an answer is given."""
+    """What turns looks into confidences, and from which confidence on an answer is given.
+
+    With s the scores of a look, T the temperature, a and b the weights: a closed answer set has the posterior softmax(s1 / T) at
+    once and softmax(a s1 + b s2) after thinking. A free answer has no set to be normalised over, so its confidence is the
+    probability of its text: exp(s1 / T) at once; after thinking exp(a s1 + b s2) where both looks wrote the same, else, for the
+    second text, exp(b s2) (1 - exp(s1 / T)).
+    """
 
     temperature: float
     threshold: float
@@ -171,49 +248,63 @@ class Calibration:
     think_weight: float
     think_threshold: float
 
-    def first(self, scores: np.ndarray) -> np.ndarray:
-        """(…, choices) scores to the first posterior."""
-        return softmax(scores / self.temperature)
+    def first(self, look: Look) -> Belief:
+        if isinstance(look, Scores):
+            return _likeliest(look.values / self.temperature, look.texts)
+        return Belief(look.text, probability(look.score / self.temperature) if look.text else 0.0)
 
-    def joint(self, first: np.ndarray, think: np.ndarray) -> np.ndarray:
-        """Both scores to the joint posterior."""
-        return softmax(self.first_weight * first + self.think_weight * think)
+    def joint(self, first: Look, think: Look) -> Belief:
+        if isinstance(first, Scores):
+            return _likeliest(self.first_weight * first.values + self.think_weight * think.values, first.texts)
+        if not think.text:
+            return Belief("", 0.0)
+        if think.text == first.text:
+            confidence = probability(self.first_weight * first.score + self.think_weight * think.score)
+        else:
+            confidence = probability(self.think_weight * think.score) * (1 - self.first(first).confidence)
+        return Belief(think.text, confidence)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    first: np.ndarray  # (choices,) first posterior
-    posterior: np.ndarray  # (choices,) the one decided on; the joint posterior after thinking
+    first: Belief
+    last: Belief  # the one decided on; after thinking, of both looks
     answered: bool  # else a person is asked
     mode: str  # answer_first or think_first
     think_tokens: int = 0
 
-    @property
-    def choice(self) -> int:
-        """The likeliest, whatever the decision."""
-        return int(self.posterior.argmax())
-
-    @property
-    def confidence(self) -> float:
-        return float(self.posterior.max())
-
 
 def decide(answerer: Answerer, calibration: Calibration, question: str) -> Outcome | None:
     """The cascade: the first answer if sure, else think, else a person. None for a question that cannot be asked."""
-    scores = answerer.ask(question)
-    if scores is None:
+    look = answerer.ask(question)
+    if look is None:
         return None
-    person = [choice.person for choice in answerer.task.choices]
-    first = calibration.first(scores)
-    if first.max() >= calibration.threshold:
-        return Outcome(first, first, not person[first.argmax()], "answer_first")
+    task, first = answerer.task, calibration.first(look)
+    if first.answer and _reaches(first.confidence, calibration.threshold):
+        return Outcome(first, first, task.answers(first.answer), "answer_first")
     try:
         thought = answerer.think()
     except ThinkingFailed:
-        return Outcome(first, first, False, "think_first", answerer.task.rationale_tokens_max)
-    joint = calibration.joint(scores, thought.scores)
-    answered = joint.max() >= calibration.think_threshold and not person[joint.argmax()]
-    return Outcome(first, joint, bool(answered), "think_first", len(thought.rationale))
+        return Outcome(first, first, False, "think_first", task.rationale_tokens_max)
+    joint = calibration.joint(look, thought.look)
+    if not joint.answer:  # the first answer is a guess, and a person is asked
+        return Outcome(first, first, False, "think_first", len(thought.rationale))
+    answered = _reaches(joint.confidence, calibration.think_threshold) and task.answers(joint.answer)
+    return Outcome(first, joint, answered, "think_first", len(thought.rationale))
+
+
+def _reaches(confidence: float, threshold: float) -> bool:
+    return threshold < NEVER and confidence >= threshold
+
+
+def probability(log: float) -> float:
+    return float(np.exp(min(log, 0.0)))
+
+
+def _likeliest(scores: np.ndarray, texts: tuple[str, ...]) -> Belief:
+    posterior = softmax(scores)
+    best = int(posterior.argmax())
+    return Belief(texts[best], float(posterior[best]), posterior)
 
 
 def softmax(x: np.ndarray) -> np.ndarray:

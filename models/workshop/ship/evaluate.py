@@ -1,8 +1,9 @@
-"""Measures a calibrated student on fresh generated pairs, on real rows when a table is given, and on questions of other kinds.
+"""Measures a calibrated student on fresh generated pairs, on real rows where they are given, and on questions of other kinds; task
+by task, English and Japanese beside each other.
 
 Chooses nothing: thresholds are as calibrated. Everything comes with its n and a 95% interval, in JSON and as Markdown tables.
 Intervals of rates are Clopper-Pearson. Those of balanced accuracies draw each class's recall from its Jeffreys posterior, which,
-unlike a bootstrap, stays honest when a class has no error at all.
+unlike a bootstrap, stays honest when a class has no error at all. Free answers have no classes: their accuracy is a plain rate.
 """
 
 from __future__ import annotations
@@ -10,21 +11,24 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from ..pair import Pair
+from ..pair import LANGUAGES, Pair
+from ..recipe import Sizes
 from ..task import Task
 from . import measures
 from .calibrate import CONFIDENCE_LEVEL, error_bound, interval
-from .decode import Answerer, Calibration, Outcome, ThinkingFailed, decide
+from .decode import Answerer, Belief, Calibration, Outcome, ThinkingFailed, decide
 
 OTHER_SAMPLE = 300  # questions of each file of other kinds
 DRAWS = 4000
+FORCED = "think first below the threshold, forced"
 CURVE_POINTS = 50  # of risk against coverage, as many as a plot shows
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
@@ -32,33 +36,37 @@ _JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 @dataclass(frozen=True)
 class Row:
     pair: Pair
-    truth: int  # index of the choice
     outcome: Outcome
 
     @property
     def right(self) -> bool:
-        return self.outcome.choice == self.truth
+        return self.outcome.last.answer == self.pair.answer
 
 
-def evaluate(answerer: Answerer, calibration: Calibration, table: Path | None, others: list[str]) -> dict:
-    """All measures, by suite. `table` holds the task's real rows; `others` are files of other questions: `PATH`, `PATH:field`."""
+def evaluate(answerer: Answerer, calibration: Calibration, sizes: Sizes, seed: int, table: Path | None = None,
+             others: Sequence[str] = ()) -> dict:
+    """All measures of one task, by suite. `table` holds the task's real rows; `others` are files of other questions: `PATH`,
+    `PATH:field`."""
     task = answerer.task
-    suites = task.tests(f"test-{task.plan.seed}", task.sizes.test)
-    if table and task.rows:
+    suites = task.tests(f"test-{seed}", sizes.test)
+    if table:
+        if task.rows is None:
+            raise ValueError(f"task {task.id} knows no table of real rows, and {table} was given")
         suites |= task.rows(table)
     measured = {}
     for name, pairs in suites.items():
-        bar = tqdm(pairs, name, unit="pair", mininterval=1)
-        outcomes = [(pair, decide(answerer, calibration, pair.question)) for pair in bar]
-        rows = [Row(pair, task.index(pair.answer), outcome) for pair, outcome in outcomes if outcome]
-        measured[name] = {**measure(task, rows), "unaskable": len(pairs) - len(rows)}
+        bar = tqdm(pairs, f"{task.id}: {name}", unit="pair", mininterval=1)
+        outcomes = [(pair, decide(answerer, calibration, pair.text)) for pair in bar]
+        rows = [Row(pair, outcome) for pair, outcome in outcomes if outcome]
+        measured[name] = {**measure(task, rows), "unaskable": len(pairs) - len(rows), "languages": languages(task, rows)}
         near = [row for row in rows if task.near(row.pair)]
         if near and len(near) < len(rows):
             measured[name]["near limit"] = measure(task, near)
-        measured[name]["rationales"] = rationales(answerer, rows)
+        measured[name]["rationales"] = rationales(answerer, rows, sizes.explained)
     for other in others:
         questions = _questions(other)
-        outcomes = [decide(answerer, calibration, question) for question in tqdm(questions, f"other: {other}", unit="question")]
+        bar = tqdm(questions, f"{task.id}, other: {other}", unit="question")
+        outcomes = [decide(answerer, calibration, question) for question in bar]
         answered = sum(outcome is not None and outcome.answered for outcome in outcomes)
         measured[f"other kind: {Path(other.rpartition(':')[0] or other).parent.name}"] = {
             "n": len(outcomes), "wrongly answered": _rate(answered, len(outcomes)),
@@ -68,47 +76,61 @@ def evaluate(answerer: Answerer, calibration: Calibration, table: Path | None, o
 
 def measure(task: Task, rows: list[Row]) -> dict:
     """First answers, answers after thinking, and what was answered without a person."""
-    truths = np.array([row.truth for row in rows])
-    first = np.array([row.outcome.first for row in rows])  # (rows, choices)
-    final = np.array([row.outcome.posterior for row in rows])
+    truths = [row.pair.answer for row in rows]
     answered = [row for row in rows if row.outcome.answered]
     errors = sum(not row.right for row in answered)
     thought = [row.outcome.think_tokens for row in rows if row.outcome.mode == "think_first"]
-    # A person is asked, but by which way: the student says the question is not its own, or is unsure.
-    handed_over = [task.choices[row.outcome.choice].person for row in rows if not row.outcome.answered]
+    # A person is asked, but by which way: the student says the question is not its own, or writes no answer; or it is unsure.
+    own = [task.answers(row.outcome.last.answer) for row in rows if not row.outcome.answered]
+    commonest = Counter(truths).most_common(1)[0][0]
     return {
         "n": len(rows),
-        "classes": {task.texts[c]: int((truths == c).sum()) for c in np.unique(truths)},
-        "first answer": _accuracy(truths, first.argmax(-1)),
-        "think first below the threshold, forced": _accuracy(truths, final.argmax(-1)),
+        **({"classes": {text: truths.count(text) for text in task.texts if text in truths}} if task.choices else {}),
+        "first answer": _accuracy(task, truths, [row.outcome.first.answer for row in rows]),
+        FORCED: _accuracy(task, truths, [row.outcome.last.answer for row in rows]),
         "auto-answers": {
             "n": len(answered), "coverage": _rate(len(answered), len(rows)), "errors": errors,
             "error": errors / len(answered) if answered else None,
             "error bound, one-sided": error_bound(errors, len(answered)) if answered else None,
-            "balanced accuracy": _accuracy(np.array([r.truth for r in answered]), np.array([r.outcome.choice for r in answered]))
+            "accuracy": _accuracy(task, [row.pair.answer for row in answered], [row.outcome.last.answer for row in answered])
             if answered else None,
         },
-        "escalated": {**_rate(len(handed_over), len(rows)), "as not its own": sum(handed_over),
-                      "unsure": handed_over.count(False)},
+        "escalated": {**_rate(len(own), len(rows)), "as not its own": own.count(False), "unsure": own.count(True)},
         "thought": {**_rate(len(thought), len(rows)), "tokens, mean": float(np.mean(thought)) if thought else None},
-        "floor, always the commonest": _accuracy(truths, np.full_like(truths, np.bincount(truths).argmax())),
-        "ceiling, the rules": _accuracy(truths, np.array([task.index(task.rules(row.pair)) for row in rows])),
-        "calibration of the first answer": _calibration(first, truths),
-        "calibration of the decision": _calibration(final, truths),
+        "floor, always the commonest": _accuracy(task, truths, [commonest] * len(rows)),
+        "ceiling, the rules": _accuracy(task, truths, [task.rules(row.pair) for row in rows]),
+        "calibration of the first answer": _calibration(task, truths, [row.outcome.first for row in rows]),
+        "calibration of the decision": _calibration(task, truths, [row.outcome.last for row in rows]),
     }
 
 
-def rationales(answerer: Answerer, rows: list[Row]) -> dict:
-    """Explains a sample, every failure in it before any ordinary row, and checks each rationale number by number."""
+def languages(task: Task, rows: list[Row]) -> dict:
+    """By language, what is shown beside each other."""
+    said = {}
+    for lang in LANGUAGES:
+        own = [row for row in rows if row.pair.lang == lang]
+        if own:
+            measured = measure(task, own)
+            said[lang] = {key: measured[key] for key in ("n", "first answer", FORCED)}
+            said[lang]["ece"] = measured["calibration of the first answer"]["ece"]
+    return said
+
+
+def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
+    """Explains a sample, of a closed answer set every rarer answer before any common one, and checks each rationale number by
+    number."""
     task = answerer.task
-    common = max({row.truth for row in rows}, key=lambda c: sum(row.truth == c for row in rows))
+    common = Counter(row.pair.answer for row in rows).most_common(1)[0][0] if task.choices else None
     rows = random.Random("explained").sample(rows, len(rows))
-    sample = sorted(rows, key=lambda row: row.truth == common)[: task.sizes.explained]
-    explained, unended = [], 0
-    for row in tqdm(sample, "rationales", unit="answer", mininterval=1):
-        answerer.ask(row.pair.question)
+    sample = sorted(rows, key=lambda row: row.pair.answer == common)[:count]
+    explained, unended, unanswered = [], 0, 0
+    for row in tqdm(sample, f"{task.id}: rationales", unit="answer", mininterval=1):
+        if not row.outcome.last.answer:
+            unanswered += 1
+            continue
+        answerer.ask(row.pair.text)
         try:
-            explained.append((row, answerer.explain(row.outcome.choice)))
+            explained.append((row, answerer.explain(row.outcome.last.answer)))
         except ThinkingFailed:
             unended += 1
 
@@ -120,46 +142,64 @@ def rationales(answerer: Answerer, rows: list[Row]) -> dict:
         return not task.faults(row.pair, said.text)
 
     def agrees(row, said) -> bool:
-        return said.leads_to == row.outcome.choice
+        return said.leads_to == row.outcome.last.answer
 
     return {
-        "explained": len(explained), "without an end": unended,
+        "explained": len(explained), "without an end": unended, "without an answer": unanswered,
         "without a fault, of auto-answers": share(sound, lambda row, said: row.outcome.answered),
         "without a fault, of all": share(sound),
         "in the question's language": share(lambda row, said: bool(_JAPANESE.search(said.text)) == (row.pair.lang == "ja")),
         "agrees, answer right": share(agrees, lambda row, said: row.right),
         "agrees, answer wrong": share(agrees, lambda row, said: not row.right),
         "strength of agreement, AUROC of a right answer": measures.auroc(
-            np.array([said.strength for _, said in explained]), np.array([row.right for row, _ in explained])),
+            np.array([said.strength for _, said in explained]), np.array([row.right for row, _ in explained], bool)),
         "tokens, mean": float(np.mean([said.tokens for _, said in explained])) if explained else None,
         "faults": [fault for row, said in explained for fault in task.faults(row.pair, said.text)][:10],
     }
 
 
-def markdown(measured: dict) -> str:
-    """The table of the card."""
-    suites = {name: suite for name, suite in measured["suites"].items() if "first answer" in suite}
+def markdown(tasks: dict[str, dict]) -> str:
+    """The tables of the card, from what `evaluate` measured of each task, by its id."""
+    return "\n".join(f"### {task}\n\n{_tables(measured['suites'])}" for task, measured in tasks.items())
+
+
+def _tables(measured: dict) -> str:
+    suites = {name: suite for name, suite in measured.items() if "first answer" in suite}
     parts = {part: suite for name, suite in suites.items()
              for part, suite in ((name, suite), (f"{name}, near a limit", suite.get("near limit"))) if suite}
+    balanced = all("macro_f1" in suite["first answer"] for suite in suites.values())
     lines = [
-        "| measured on | n | balanced accuracy, first answer | with think-first, forced | macro-F1, both | floor, ceiling | "
-        "auto-answered | error among them, 95% bound | ECE | Brier |", "|---|---|---|---|---|---|---|---|---|---|"]
+        f"| measured on | n | {'balanced accuracy' if balanced else 'accuracy'}, first answer | with think-first, forced | "
+        f"{'macro-F1, both | ' if balanced else ''}floor, ceiling | auto-answered | error among them, 95% bound | ECE | AURC | "
+        "Brier |",
+        f"|{'---|' * (10 + balanced)}"]
     for name, suite in parts.items():
         auto, fit = suite["auto-answers"], suite["calibration of the first answer"]
         error = f"{auto['errors']} of {auto['n']}, ≤ {auto['error bound, one-sided']:.2%}" if auto["n"] else "none answered"
-        first, forced = suite["first answer"], suite["think first below the threshold, forced"]
+        first, forced = suite["first answer"], suite[FORCED]
+        f1 = f"{first['macro_f1']:.3f}, {forced['macro_f1']:.3f} | " if balanced else ""
         edges = ", ".join(f"{suite[edge]['value']:.3f}" for edge in ("floor, always the commonest", "ceiling, the rules"))
-        lines.append(f"| {name} | {suite['n']} | {_said(first)} | {_said(forced)} | "
-                     f"{first['macro_f1']:.3f}, {forced['macro_f1']:.3f} | {edges} | {_said(auto['coverage'])} | {error} | "
-                     f"{fit['ece']:.3f} | {fit['brier']:.4f} |")
+        lines.append(f"| {name} | {suite['n']} | {_said(first)} | {_said(forced)} | {f1}{edges} | {_said(auto['coverage'])} | "
+                     f"{error} | {fit['ece']:.3f} | {fit['aurc']:.4f} | {fit['brier']:.4f} |")
+    both = {name: [suite["languages"][lang] for lang in LANGUAGES] for name, suite in suites.items()
+            if set(suite["languages"]) == set(LANGUAGES)}
+    if both:
+        lines += ["", "| English and Japanese | n | first answer, en | ja | ja − en | forced, en | ja | ja − en | ECE, en | ja |",
+                  f"|{'---|' * 10}"]
+    for name, (en, ja) in both.items():
+        cells = [f"{en['n']}, {ja['n']}"]
+        for key in ("first answer", FORCED):
+            cells += [_said(en[key]), _said(ja[key]), f"{100 * (ja[key]['value'] - en[key]['value']):+.1f} points"]
+        lines.append(f"| {name} | {' | '.join(cells)} | {en['ece']:.3f} | {ja['ece']:.3f} |")
     lines += ["", "| rationales of | explained | no fault, auto-answers | right language | agrees, answer right | "
-              "agrees, answer wrong |", "|---|---|---|---|---|---|"]
+              "agrees, answer wrong | strength of agreement, AUROC |", f"|{'---|' * 7}"]
     for name, suite in suites.items():
         said = suite["rationales"]
-        cells = (_said(said[key]) for key in ("without a fault, of auto-answers", "in the question's language",
-                                              "agrees, answer right", "agrees, answer wrong"))
-        lines.append(f"| {name} | {said['explained']} | {' | '.join(cells)} |")
-    others = {name: suite for name, suite in measured["suites"].items() if name not in suites}
+        cells = [_said(said[key]) for key in ("without a fault, of auto-answers", "in the question's language",
+                                              "agrees, answer right", "agrees, answer wrong")]
+        auroc = said["strength of agreement, AUROC of a right answer"]
+        lines.append(f"| {name} | {said['explained']} | {' | '.join(cells)} | {'-' if auroc is None else f'{auroc:.3f}'} |")
+    others = {name: suite for name, suite in measured.items() if name not in suites}
     if others:
         lines += ["", "| questions of another kind | n | wrongly answered |", "|---|---|---|"]
         lines += [f"| {name.removeprefix('other kind: ')} | {suite['n']} | {_said(suite['wrongly answered'])} |"
@@ -167,8 +207,13 @@ def markdown(measured: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _accuracy(truths: np.ndarray, chosen: np.ndarray) -> dict:
-    """Balanced accuracy with its interval, macro-F1 and plain accuracy, over the classes that occur."""
+def _accuracy(task: Task, truths: list[str], chosen: list[str]) -> dict:
+    """Of a closed answer set balanced accuracy with its interval, macro-F1 and plain accuracy, over the classes that occur; of free
+    answers plain accuracy with its interval."""
+    if not task.choices:
+        rate = _rate(sum(truth == answer for truth, answer in zip(truths, chosen, strict=True)), len(truths))
+        return {**rate, "plain": rate["value"]}
+    truths, chosen = (np.array([task.index(text) for text in texts]) for texts in (truths, chosen))
     classes = np.unique(truths)
     counts = np.array([(truths == c).sum() for c in classes])
     hits = np.array([((truths == c) & (chosen == c)).sum() for c in classes])
@@ -181,15 +226,22 @@ def _accuracy(truths: np.ndarray, chosen: np.ndarray) -> dict:
             "macro_f1": float((2 * hits / (counts + picked)).mean()), "plain": float(hits.sum() / counts.sum())}
 
 
-def _calibration(posterior: np.ndarray, truths: np.ndarray) -> dict:
-    """How far the confidence can be trusted, and how well it sorts: what `plots` draws, and the Brier score over all choices."""
-    confidence, right = posterior.max(-1), posterior.argmax(-1) == truths
+def _calibration(task: Task, truths: list[str], beliefs: list[Belief]) -> dict:
+    """How far the confidence can be trusted, and how well it sorts: what `plots` draws, and the Brier score, of a closed answer set
+    over all choices, of free answers over right and wrong."""
+    confidence = np.array([belief.confidence for belief in beliefs])
+    right = np.array([belief.answer == truth for belief, truth in zip(beliefs, truths, strict=True)], bool)
+    if task.choices:
+        told = np.eye(len(task.choices))[[task.index(truth) for truth in truths]]
+        brier = ((np.array([belief.posterior for belief in beliefs]) - told) ** 2).sum(-1)
+    else:
+        brier = (confidence - right) ** 2
     n = len(right)
     ends = np.unique(np.linspace(1, n, min(n, CURVE_POINTS)).astype(int))
     risks = measures.risks(confidence, right)
     return {
         "ece": measures.ece(confidence, right),
-        "brier": float(((posterior - np.eye(posterior.shape[1])[truths]) ** 2).sum(-1).mean()),
+        "brier": float(brier.mean()),
         "aurc": measures.aurc(confidence, right),
         "accuracy at coverage": {f"{c:.0%}": measures.accuracy_at(confidence, right, c) for c in measures.COVERAGES},
         "reliability": measures.reliability(confidence, right),

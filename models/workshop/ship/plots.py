@@ -24,15 +24,17 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 9, "axes.grid":
 
 
 def draw(folder: Path) -> list[Path]:
-    """Draws what the folder holds; returns the pictures. Raises `FileNotFoundError` where nothing was trained there."""
+    """Draws what the folder holds, of each task its own; returns the pictures. Raises `FileNotFoundError` where nothing was trained
+    there."""
     drawn = [_save(folder / "loss.svg", _loss, _points(folder / "curve.jsonl"))]
     evaluation = folder / "evaluation.json"
     if evaluation.exists():
-        suites = json.loads(evaluation.read_text(encoding="utf-8"))["suites"]
-        fits = {name: suite[CALIBRATION] for name, suite in suites.items() if "risk at coverage" in suite.get(CALIBRATION, {})}
-        if not fits:
+        measured = json.loads(evaluation.read_text(encoding="utf-8"))
+        if "suites" in measured:
             raise ValueError(f"{evaluation} was measured by an older workshop: run `evaluate` again")
-        drawn += [_save(folder / "reliability.svg", _reliability, fits), _save(folder / "risk.svg", _risk, fits)]
+        for task, of_task in measured.items():
+            fits = {name: suite[CALIBRATION] for name, suite in of_task["suites"].items() if CALIBRATION in suite}
+            drawn += [_save(folder / f"reliability-{task}.svg", _reliability, fits), _save(folder / f"risk-{task}.svg", _risk, fits)]
     return drawn
 
 
@@ -47,9 +49,9 @@ def _loss(axes: Axes, points: list[dict]) -> None:
     axes.plot(steps, [point["loss"] for point in points], color="tab:gray", label="loss")
     axes.set(xlabel="step", ylabel="loss", yscale="log")
     shares = axes.twinx()
-    for key, said, colour in (("dev_first_answer", "dev, first answer right", "tab:blue"),
-                              ("dev_read", "dev, repeated tokens right", "tab:green")):
-        shares.plot(steps, [point[key] for point in points], color=colour, label=said)
+    shares.plot(steps, [point["dev_read"] for point in points], color="tab:gray", linestyle=":", label="dev, repeated tokens right")
+    for task in points[-1]["dev_first_answer"]:
+        shares.plot(steps, [point["dev_first_answer"][task] for point in points], label=f"dev, first answer right, {task}")
     shares.set(ylim=(0, 1.02))
     shares.yaxis.set_major_formatter(PercentFormatter(1))
     shares.grid(False)

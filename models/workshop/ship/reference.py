@@ -6,34 +6,39 @@ Decodes nothing: the runs are fixed beforehand, so that a difference points at t
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from .. import disk
 from ..distil.sequences import Encoder
 from ..distil.vocabulary import ANSWER, THINK
-from ..task import Task
+from ..recipe import Recipe
 from .decode import Decoder
 
 DECIMALS = 5
+PROMPTS_MIN = 3
 SINGLE_TOKENS = 2  # fed one by one after the prompt
 
 
-def write(path: Path, model: Path, tokenizer: Path, task: Task) -> None:
-    """Three prompts, each fed as one run and then token by token, with all logits after every run."""
+def write(path: Path, model: Path, tokenizer: Path, recipe: Recipe) -> None:
+    """A prompt of every task and three at least, each fed as one run and then token by token, with all logits after every run.
+    `question` is the whole prompt, with the task's name."""
     encoder = Encoder(Tokenizer.from_file(str(tokenizer)))
     decoder = Decoder(model)
+    golden = [itertools.cycle(task.golden("reference")) for task in recipe.tasks]
     prompts = []
-    for candidates, then in zip(task.golden("reference"), (ANSWER, ANSWER, THINK), strict=False):
-        pair = next(candidates)
-        question, after = encoder.text(pair.question), encoder.text(pair.rationale)[:SINGLE_TOKENS]
+    for number in range(max(PROMPTS_MIN, len(recipe.tasks))):
+        pair, then = next(next(golden[number % len(golden)])), (ANSWER, THINK)[number % 2]
+        after = encoder.text(pair.rationale)[:SINGLE_TOKENS]
         at, runs = 0, []
-        for tokens in ([*question, encoder.control[then]], *([token] for token in after)):
+        for tokens in (encoder.prompt(pair, then), *([token] for token in after)):
             logits = decoder.feed(tokens, at)
             at += len(tokens)
             runs.append({"tokens": tokens, "logits": [round(float(x), DECIMALS) for x in logits]})
-        prompts.append({"question": pair.question, "runs": runs})
+        prompts.append({"question": pair.prompt, "runs": runs})
     written = {"model_sha256": hashlib.sha256(model.read_bytes()).hexdigest(), "prompts": prompts}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(written, ensure_ascii=False) + "\n", encoding="utf-8")
+    disk.write(path, json.dumps(written, ensure_ascii=False) + "\n")

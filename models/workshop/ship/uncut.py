@@ -12,10 +12,11 @@ from pathlib import Path
 
 from ..distil import base
 from ..distil.sequences import Encoder
+from ..recipe import Plan, Recipe, Sizes
 from ..task import Task
 from . import bundle, export
-from .calibrate import CONFIDENCE_LEVEL, NEVER, RISK, calibration
-from .decode import Answerer, decide, softmax
+from .calibrate import CONFIDENCE_LEVEL, RISK, calibration
+from .decode import NEVER, Answerer, Decoder, decide
 
 ID, VERSION = "smollm2-135m-instruct", "0.1.2"  # the version of the package that brings them
 BYTES_MAX = 400 << 20  # of one file, for the runtime
@@ -34,29 +35,31 @@ def write(task: Task, out: Path) -> tuple[Path, dict]:
     """Writes the bundle that can be asked what students of `task` are asked; returns its folder and what the gates measured."""
     whole = base.cut(base.load(base.SMOLLM2), (), (), layers=None, vocabulary_size=None, max_len=MAX_LEN)
     student = whole.student.eval()
-    task = dataclasses.replace(
-        task, id=ID, version=VERSION, serial=1, teacher="nobody: the weights are as they were published", sources=(),
-        question_tokens_max=QUESTION_TOKENS_MAX, sizes=dataclasses.replace(task.sizes, gate=GATE_PROMPTS))
+    task = dataclasses.replace(task, teacher="nobody: the weights are as they were published", sources=(),
+                               question_tokens_max=QUESTION_TOKENS_MAX)
+    recipe = Recipe(ID, VERSION, serial=1, tasks=(task,), card=Path(), plan=Plan(max_len=MAX_LEN), sizes=Sizes(gate=GATE_PROMPTS))
     folder = out / f"{ID}-{VERSION}"
     with tempfile.TemporaryDirectory() as scratch:
         model, tokenizer = Path(scratch) / "model.onnx", Path(scratch) / "tokenizer.json"
         whole.tokenizer.save(str(tokenizer))
-        measured = export.export(student, Encoder(whole.tokenizer), task, model, same_answer_min=0.0)
-        answerer = Answerer(model, whole.tokenizer, task)
-        bundle.pack(folder, model, tokenizer, student.g, answerer, FITTED, _card(task, measured), whole.origins,
-                    golden=_golden(answerer), bytes_max=BYTES_MAX)
+        encoder = Encoder(whole.tokenizer, recipe.free)
+        measured = export.export(student, encoder, recipe, model, kept_min=0.0)
+        answerer = Answerer(Decoder(model), encoder, task)
+        bundle.pack(folder, model, tokenizer, student.g, recipe, [answerer], {task.id: FITTED}, _card(measured["tasks"][task.id]),
+                    whole.origins, golden=_golden(answerer), bytes_max=BYTES_MAX)
     return folder, measured
 
 
 def _golden(answerer: Answerer) -> Iterator[dict]:
     """Of the task's golden questions the surest, where another CPU's rounding turns nothing, with whatever comes out."""
-    asked = [(pair, answerer.ask(pair.question)) for pair in map(next, answerer.task.golden("golden"))]
-    surest = sorted(((softmax(scores).max(), pair) for pair, scores in asked if scores is not None), key=lambda one: -one[0])
+    calibrated = calibration(FITTED)
+    asked = [(pair, answerer.ask(pair.text)) for pair in map(next, answerer.task.golden("golden"))]
+    surest = sorted(((calibrated.first(look).confidence, pair) for pair, look in asked if look is not None), key=lambda one: -one[0])
     for number, (_, pair) in enumerate(surest[:GOLDEN_QUESTIONS], 1):
-        yield bundle.golden_line(answerer.task, number, pair, decide(answerer, calibration(FITTED), pair.question))
+        yield bundle.golden_line(answerer.task, number, pair, decide(answerer, calibrated, pair.text))
 
 
-def _card(task: Task, measured: dict) -> str:
+def _card(measured: dict) -> str:
     return f"""# {ID} {VERSION}
 
 SmolLM2-135M-Instruct (Hugging Face, Apache-2.0), all layers and all of its vocabulary, as the base of cut students: a measure of

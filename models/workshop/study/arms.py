@@ -29,6 +29,11 @@ class Arm:
     focal: float = 0.0  # gamma of the focal loss on the answer (Lin et al. 2017); 0 is cross entropy
     amplified: bool = False  # does an answer count more where its rationale is predicted badly?
 
+    @property
+    def explains(self) -> bool:
+        """Is an answer asked for with its rationale in the same sequence, before it or after it?"""
+        return Encoder.why in self.teaches or Encoder.think in self.teaches
+
 
 ARMS = {
     "answer-only": Arm((Encoder.first,), ("first",)),
@@ -39,6 +44,9 @@ ARMS = {
     "answer-only, focal": Arm((Encoder.first,), ("first",), focal=2.0),
     "both orders": Arm((Encoder.why, Encoder.think), ("first", "think")),
 }
+
+
+PLAIN = Arm((), ())  # graded in plain cross entropy
 
 
 @dataclass(frozen=True)

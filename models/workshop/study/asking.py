@@ -6,8 +6,11 @@ Decides nothing by confidence, and uses no calibration: confidences are as the s
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from ..distil.sequences import Encoder
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
@@ -22,38 +25,61 @@ class Said:
     answer: str  # "" where no answer came
     confidence: float  # of the closed set, or of the free answer's tokens together
     tokens: int  # decoded until the answer stood, rationale included
+    seconds: float = 0.0  # from the question until the answer stood, on this machine as it was in the run
 
 
 class Asker:
+    """`closed`, everywhere, is the answer set where the question brings no choices. The set is the choices' letters, else `closed`,
+    else the answer is free."""
+
     def __init__(self, model: Path, encoder: Encoder, rationale_tokens_max: int, threads: int = 1):
         self.decoder = Decoder(model, threads)
         self.encoder = encoder
         self.rationale_tokens_max = rationale_tokens_max
 
     def ask(self, pair: Pair, way: str, closed: tuple[str, ...] = ()) -> Said:
-        """`way` is "first" or "think". `closed` is the answer set where the question brings no choices; else letters, else free."""
-        control = self.encoder.control
+        """`way` is "first" or "think"."""
+        since = time.perf_counter()
         question = self.encoder.text(pair.prompt)
-        rationale: list[int] = []
+        thought: list[int] = []
         if way == "think":
-            room = self.decoder.max_len - len(question) - ANSWER_TOKENS_MAX - 2
-            writer = Writer(self.decoder, self.encoder, min(self.rationale_tokens_max, room))
             try:
-                rationale = [control[THINK], *writer.write([*question, control[THINK]], 0, control[ANSWER])]
+                thought = [self.encoder.control[THINK], *self.thought(question)]
             except ThinkingFailed:
-                return Said("", 0.0, writer.tokens_max)
-            logits = self.decoder.feed([control[ANSWER]], len(question) + len(rationale))
-        else:
-            logits = self.decoder.feed([*question, control[ANSWER]], 0)
-        at = len(question) + len(rationale) + 1
+                return Said("", 0.0, self._room(question), time.perf_counter() - since)
+        # After thinking, all before is in the cache already.
+        fed = [] if thought else question
+        logits = self.decoder.feed([*fed, self.encoder.control[ANSWER]], len(question) + len(thought) - len(fed))
+        answer, confidence, tokens = self._answer(logits, len(question) + len(thought) + 1, pair, closed)
+        return Said(answer, confidence, len(thought) + tokens, time.perf_counter() - since)
+
+    def thought(self, question: list[int]) -> list[int]:
+        """The rationale that is written before an answer. Raises `ThinkingFailed`."""
+        control = self.encoder.control
+        return Writer(self.decoder, self.encoder, self._room(question)).write([*question, control[THINK]], 0, control[ANSWER])
+
+    def reason(self, question: list[int], answer: list[int]) -> list[int]:
+        """The rationale that is written after an answer. Raises `ThinkingFailed`."""
+        control = self.encoder.control
+        return Writer(self.decoder, self.encoder, self._room(question)).write(
+            [*question, control[ANSWER], *answer, control[WHY]], 0, control[END])
+
+    def after(self, question: list[int], thought: list[int], pair: Pair, closed: tuple[str, ...] = ()) -> str:
+        """The answer after a rationale that need not be the student's own."""
+        control = self.encoder.control
+        tokens = [*question, control[THINK], *thought, control[ANSWER]]
+        return self._answer(self.decoder.feed(tokens, 0), len(tokens), pair, closed)[0]
+
+    def _room(self, question: list[int]) -> int:
+        return min(self.rationale_tokens_max, self.decoder.max_len - len(question) - 2 * ANSWER_TOKENS_MAX - 3)
+
+    def _answer(self, logits: np.ndarray, at: int, pair: Pair, closed: tuple[str, ...]) -> tuple[str, float, int]:
+        """Answer, confidence and tokens decoded, from the logits after `<|answer|>`, which stands at `at` - 1."""
         closed = tuple(pair.letters) or closed
         if closed:
             scores = log_softmax(logits.astype(float)[[self.encoder.text(answer)[0] for answer in closed]])
             best = int(scores.argmax())
-            return Said(closed[best], math.exp(scores[best]), len(rationale) + 1)
-        return self._free(logits, at, len(rationale))
-
-    def _free(self, logits, at: int, before: int) -> Said:
+            return closed[best], math.exp(scores[best]), 1
         written: list[int] = []
         likelihood = 0.0
         while len(written) < ANSWER_TOKENS_MAX:
@@ -65,4 +91,4 @@ class Asker:
             written.append(token)
             logits = self.decoder.feed([token], at + len(written) - 1)
         answer = self.encoder.tokenizer.decode(written, skip_special_tokens=False)
-        return Said(answer, math.exp(likelihood), before + len(written) + 1)
+        return answer, math.exp(likelihood), len(written) + 1

@@ -8,6 +8,7 @@
     width = 128
     hidden = 384
     vocabulary = 1024
+    base = "target/workshop/machine-failure"  # instead of a geometry: every trial starts from this work folder's student
 
     [budget]                                  # the same for every arm
     steps = 500
@@ -38,13 +39,14 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Shape:
-    """The student's."""
+    """The student's; with a base, layers, width and hidden size are the base's."""
 
     layers: int = 4
     width: int = 128
     hidden: int = 384
     vocabulary: int = 1024
     max_len: int = 512
+    base: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class Config:
     budget: Budget
     tasks: dict[str, TaskData]
 
+    @property
+    def free(self) -> frozenset[str]:
+        """Tasks whose answers no set closes; letters of a question's choices are learned like free text."""
+        return frozenset(name for name, task in self.tasks.items() if not task.answers)
+
 
 def read(path: Path) -> Config:
     """Raises `ConfigError` that names the file and what is wrong in it."""
@@ -98,8 +105,12 @@ def read(path: Path) -> Config:
                 raise ConfigError(f"task {name!r} has nothing to train on: give `generate` or `train`")
             if not (task.generate_test or task.test):
                 raise ConfigError(f"task {name!r} has nothing to test on: give `generate_test` or `test`")
-        return Config(path.stem, tuple(said.get("seeds", (1,))), arms, _section("student", Shape, said.get("student", {})),
-                      _section("budget", Budget, said.get("budget", {})), tasks)
+        student = said.get("student", {})
+        shape = _section("student", Shape, student)
+        if shape.base and (given := [key for key in ("layers", "width", "hidden") if key in student]):
+            raise ConfigError(f"[student] has a base, which brings its own geometry: leave out {', '.join(given)}")
+        budget = _section("budget", Budget, said.get("budget", {}))
+        return Config(path.stem, tuple(said.get("seeds", (1,))), arms, shape, budget, tasks)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, ConfigError) as err:
         raise ConfigError(f"{path}: {err}") from None
 

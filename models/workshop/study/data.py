@@ -31,16 +31,20 @@ class Data:
 
 
 def gather(config: Config, root: Path) -> Data:
-    """Raises `PairsError` for bad lines, and `ValueError` where a task has pairs to train on without rationale."""
+    """Raises `PairsError` for bad lines, and `ValueError` where nothing is left to train on. A pair without rationale is left out and
+    counted, since every arm but one needs it."""
     train: list[Pair] = []
     suites: dict[str, list[Pair]] = {"dev": [], "test": [], "generated test": []}
+    bare = 0
     for name, task in config.tasks.items():
         own = [_of(name, pair) for path in task.train for pair in pair_files.read(root / path).pairs]
         if task.generate:
             own += itertools.islice(GENERATORS[name].pairs(name, f"study-{config.name}"), task.generate)
-        if bare := sum(pair.rationale is None for pair in own):
-            raise ValueError(f"task {name!r}: {bare} of {len(own)} training pairs have no rationale, which every arm but one needs")
-        train += own
+        explained = [pair for pair in own if pair.rationale is not None]
+        if not explained:
+            raise ValueError(f"task {name!r}: none of {len(own)} training pairs has a rationale, which every arm but one needs")
+        bare += len(own) - len(explained)
+        train += explained
         suites["test"] += (_of(name, pair) for path in task.test for pair in pair_files.read(root / path).pairs)
         if task.generate_test:
             suites["generated test"] += itertools.islice(
@@ -57,7 +61,9 @@ def gather(config: Config, root: Path) -> Data:
             train.append(pair)
     for name in config.tasks:
         suites["dev"] += itertools.islice((pair for pair in dev.values() if pair.task == name), DEV_MAX)
-    said = {"train": _digest(train), "left out, asked in a test": len(leaked),
+    if not suites["dev"]:
+        raise ValueError(f"no question of {len(train)} training pairs falls into the dev split: give more")
+    said = {"train": _digest(train), "left out, asked in a test": len(leaked), "left out, no rationale": bare,
             **{name: _digest(pairs) for name, pairs in suites.items()}}
     return Data(train, {name: pairs for name, pairs in suites.items() if pairs},
                 {name: task.answers for name, task in config.tasks.items() if task.answers}, said)

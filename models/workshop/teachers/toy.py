@@ -1,18 +1,22 @@
-"""The task `toy`: which of two numbers is larger. Small enough to distil within a minute, so that a test walks the whole way.
+"""The student `toy`, small enough to distil within a minute, so that a test walks the whole way. Its tasks: which of two numbers is
+larger, from a closed set, and what their last digits are, in free text.
 
 Never shipped. It uses every part of the recipe: both orders, the calculator, two languages, a question that belongs to a person.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .. import calculator
 from ..calculator import mark
-from ..pair import Pair
-from ..task import Choice, Plan, Sizes, Task
+from ..pair import LANGUAGES, Pair
+from ..recipe import Plan, Recipe, Sizes
+from ..task import Choice, Task
 
 NUMBER_MAX = 99
 PERSON_SHARE = 0.2
@@ -39,7 +43,7 @@ def stream(seed: int | str) -> Iterator[Pair]:
     rng = random.Random(seed)
     while True:
         answer = "ASK" if rng.random() < PERSON_SHARE else rng.choice("AB")
-        yield pair(rng, answer, rng.choice(("en", "ja")))
+        yield pair(rng, answer, rng.choice(LANGUAGES))
 
 
 def golden(seed: int | str) -> list[Iterator[Pair]]:
@@ -50,8 +54,8 @@ def golden(seed: int | str) -> list[Iterator[Pair]]:
 
 def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
     rng = random.Random(seed)
-    return {"numbers": [pair(rng, rng.choice("AB"), rng.choice(("en", "ja"))) for _ in range(count)],
-            "missing": [pair(rng, "ASK", rng.choice(("en", "ja"))) for _ in range(count // 3)]}
+    return {"numbers": [pair(rng, rng.choice("AB"), rng.choice(LANGUAGES)) for _ in range(count)],
+            "missing": [pair(rng, "ASK", rng.choice(LANGUAGES)) for _ in range(count // 3)]}
 
 
 def near(asked: Pair) -> bool:
@@ -75,12 +79,9 @@ _HERE = Path(__file__).parent
 
 TASK = Task(
     id="toy",
-    version="0.0.1",
-    serial=1,
     title={"en": "Larger number", "ja": "大きい数"},
     teacher="subtraction",
     licence="MIT OR Apache-2.0",
-    card=_HERE / "toy.md",
     choices=(
         Choice(0, "A", {"en": "the first", "ja": "前の数"}, False),
         Choice(1, "B", {"en": "the second", "ja": "後の数"}, False),
@@ -95,9 +96,57 @@ TASK = Task(
     sources=(Path(calculator.__file__), _HERE / "toy.py"),
     question_tokens_max=40,
     rationale_tokens_max=40,
-    shipped=False,
-    plan=Plan(steps=400, layers=2, width=64, hidden=128, warmup_steps=20, checkpoint_every=50, first_shapes=((20, 128),),
-              whole_shapes=((48, 64),), read_shapes=((32, 128),), reread_shapes=((32, 32),), read_steps_max=100, dev_pairs=200, vocabulary_pairs=500,
+)
+
+_DIGITS = {"en": ("Last digits of {a} and {b}?", "Read {a} and {b}. They end in {x} and {y}."),
+           "ja": ("{a} と {b} の下一桁は？", "{a} と {b}。{x} と {y} で終わる。")}
+
+
+def digits(rng: random.Random, lang: str) -> Pair:
+    a, b = rng.randint(0, NUMBER_MAX), rng.randint(0, NUMBER_MAX)
+    question, why = (said.format(a=a, b=b, x=a % 10, y=b % 10) for said in _DIGITS[lang])
+    return Pair(task="toy-digits", question=question, answer=f"{a % 10}{b % 10}", rationale=why, lang=lang, kind="digits",
+                reading=(a, b))
+
+
+def digits_stream(seed: int | str) -> Iterator[Pair]:
+    rng = random.Random(seed)
+    return _endless(lambda: digits(rng, rng.choice(LANGUAGES)))
+
+
+def digits_golden(seed: int | str) -> list[Iterator[Pair]]:
+    rng = random.Random(seed)
+    return [_endless(lambda lang=lang: digits(rng, lang)) for lang in LANGUAGES]
+
+
+def digits_tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
+    return {"digits": list(itertools.islice(digits_stream(seed), count))}
+
+
+DIGITS = Task(
+    id="toy-digits",
+    title={"en": "Last digits", "ja": "下一桁"},
+    teacher="remainders",
+    licence="MIT OR Apache-2.0",
+    choices=(),
+    stream=digits_stream,
+    golden=digits_golden,
+    tests=digits_tests,
+    near=lambda asked: False,
+    rules=lambda asked: "".join(str(number % 10) for number in asked.reading),
+    faults=faults,
+    sources=(_HERE / "toy.py",),
+    question_tokens_max=40,
+    rationale_tokens_max=40,
+    answer_tokens_max=4,
+)
+
+SIZES = Sizes(gate=200, calibration=2700, calibration_max=5000, unsure=300, test=300, explained=60)
+
+RECIPE = Recipe(
+    "toy", version="0.0.1", serial=1, tasks=(TASK, DIGITS), shares=(0.7, 0.3), card=_HERE / "toy.md", shipped=False,
+    plan=Plan(steps=300, layers=2, width=64, hidden=128, warmup_steps=20, checkpoint_every=50, first_tokens=1600,
+              whole_tokens=1300, reread_tokens=900, read_tokens=1000, read_steps_max=10, dev_pairs=200, vocabulary_pairs=500,
               compiled=False),
-    sizes=Sizes(gate=300, calibration=3000, calibration_max=6000, unsure=300, test=300, explained=60),
+    sizes=SIZES, own_sizes={DIGITS.id: dataclasses.replace(SIZES, calibration=1500, calibration_max=1500)},
 )

@@ -76,7 +76,7 @@ def messages(question: Pair) -> list[dict[str, str]]:
     wanted = _form(question)
     form, blank = _FORMS[question.lang][wanted]
     example, reply = _EXAMPLES[question.lang][wanted]
-    first, then = (_ASKS[question.lang].format(prompt=prompt, form=form, blank=blank) for prompt in (example, question.prompt))
+    first, then = (_ASKS[question.lang].format(prompt=prompt, form=form, blank=blank) for prompt in (example, question.text))
     return [{"role": "user", "content": first}, {"role": "assistant", "content": reply}, {"role": "user", "content": then}]
 
 

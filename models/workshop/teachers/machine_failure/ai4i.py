@@ -1,4 +1,4 @@
-"""Reads the rows of the AI4I 2020 table that one rule decides alone: failure-free, or exactly one of the three rules.
+"""Reads the rows of the AI4I 2020 table that the rules decide: failure-free, worn, or with one or more of the three rules' flags.
 
 The table is synthetic (Matzka 2020, CC BY 4.0) and used only to measure a finished student; nothing is trained on it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from .rules import FAILURES, Answer, Reading, boundary
+from .rules import FAILURES, Answer, Reading, boundary, verdict
 
 _MODES = ("TWF", "HDF", "PWF", "OSF", "RNF")
 
@@ -16,7 +16,7 @@ _MODES = ("TWF", "HDF", "PWF", "OSF", "RNF")
 def read(path: Path) -> list[tuple[Reading, Answer]]:
     """Readings and the table's own verdicts; rows whose truth hangs on rounding are left out."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = [(_reading(row), _answer(row)) for row in csv.DictReader(file)]
+        rows = [(reading := _reading(row), _answer(row, reading.worn)) for row in csv.DictReader(file)]
     return [(reading, answer) for reading, answer in rows if answer and not boundary(reading)]
 
 
@@ -31,10 +31,10 @@ def _reading(row: dict[str, str]) -> Reading:
     )
 
 
-def _answer(row: dict[str, str]) -> Answer | None:
-    """None for a row with several modes, with a mode that no rule decides, or with a failure that no mode names."""
-    flagged, failed = [mode for mode in _MODES if row[mode] == "1"], row["Machine_failure"] == "1"
-    if not flagged:
-        return None if failed else Answer.NONE
-    single = next((answer for answer in FAILURES if [answer.value] == flagged), None)
-    return single if failed else None
+def _answer(row: dict[str, str], worn: bool) -> Answer | None:
+    """None for a row that no reading explains: flagged as random, or failed for no mode; or whose flags contradict each other.
+    A tool wear failure adds nothing to the rules' flags: a worn tool carries the risk whether it failed or not."""
+    flagged, failed = {mode for mode in _MODES if row[mode] == "1"}, row["Machine_failure"] == "1"
+    if "RNF" in flagged or failed != bool(flagged) or ("TWF" in flagged and not worn):
+        return None
+    return verdict({answer for answer in FAILURES if answer.value in flagged}, worn)

@@ -9,7 +9,7 @@ import dataclasses
 import random
 
 from . import phrasing
-from .rules import IMPOSSIBLE, Answer, Reading, impossible, missing, other_kind
+from .rules import IMPOSSIBLE, Answer, Reading, impossible, missing, other_kind, wrong_unit
 from .phrasing import FIELDS
 from .sampling import draw
 
@@ -40,26 +40,85 @@ def incomplete(rng: random.Random) -> tuple[str, str, str]:
 
 
 def impossible_reading(rng: random.Random) -> tuple[str, str, str]:
-    """One reading far outside what such a machine can show. Returns question, language, rationale."""
-    if rng.random() < 0.35:
+    """One reading far outside what such a machine can show, or in a unit not its own. Returns question, language, rationale."""
+    kind = rng.random()
+    if kind < 0.25:
         return _impossible_gap(rng)
+    if kind < 0.5:
+        return _wrong_unit(rng)
     form = phrasing.pick(rng)
-    field = rng.choice(FIELDS)
+    field = rng.choices(FIELDS, _IMPOSSIBLE_WEIGHTS)[0]
     name = READING_FIELD[field]
     reading = _any_reading(rng)
     if field == "grade":
         reading = dataclasses.replace(reading, grade=rng.choice("ABCDEFGIJKNOPQRSTUVWXYZ"))
         parts, written = phrasing.write(rng, form, reading)
     else:
-        low, high = IMPOSSIBLE[name]
-        lowest, highest = FARTHEST[name]
-        if rng.random() < 0.35:
-            value = rng.randint(lowest, low)
-        else:  # half of the high ones stay close, where a slip of the keyboard lands
-            value = rng.randint(high, min(highest, 3 * high) if rng.random() < 0.5 else highest)
+        value = _impossible_value(rng, name)
         form = dataclasses.replace(form, celsius=False)
         parts, written = phrasing.write(rng, form, dataclasses.replace(reading, **{name: value}))
     return phrasing.ask(rng, form, parts), form.lang, impossible(written, name, getattr(written, field), form.lang)
+
+
+_IMPOSSIBLE_WEIGHTS = (1, 1, 1, 3, 1.5, 1.5)  # of `FIELDS`; a speed is most often mistaken, a digit lost or another unit meant
+
+
+def _impossible_value(rng: random.Random, name: str) -> int:
+    low, high = IMPOSSIBLE[name]
+    lowest, highest = FARTHEST[name]
+    if name == "speed_rpm" and rng.random() < 0.6:  # three digits: nearest to what can be, and easiest to overlook
+        return rng.randint(100, low)
+    if rng.random() < 0.35:
+        return rng.randint(lowest, low)
+    # Half of the high ones stay close, where a slip of the keyboard lands.
+    return rng.randint(high, min(highest, 3 * high) if rng.random() < 0.5 else highest)
+
+
+# Units that each reading is not taken in. Some are honest units of the same quantity: a person, not the student, converts them.
+WRONG_UNITS = {
+    "en": {"speed": ("rad/s", "Hz", "rps", "m/s", "1/s", "kHz", "m/min"),
+           "torque": ("kNm", "Ncm", "kgf", "lb-ft", "N", "kW", "mNm"),
+           "wear": ("h", "hours", "s", "seconds", "days", "mm", "um")},
+    "ja": {"speed": ("rad/s", "Hz", "rps", "m/s", "1/s", "回/秒", "m/min"),
+           "torque": ("kNm", "Ncm", "kgf", "N", "kW", "mNm"), "wear": ("時間", "秒", "h", "日", "mm", "um")},
+}
+_CONVERTED = {
+    "rad/s": 0.10472, "Hz": 1 / 60, "rps": 1 / 60, "1/s": 1 / 60, "回/秒": 1 / 60,  # from rpm
+    "h": 1 / 60, "hours": 1 / 60, "時間": 1 / 60, "s": 60, "seconds": 60, "秒": 60,  # from min
+}
+
+
+def _wrong_unit(rng: random.Random) -> tuple[str, str, str]:
+    """One reading in a foreign unit, its number converted or not; or both temperatures in °C called K, or K called °C or °F."""
+    field = rng.choice(("air", "speed", "speed", "torque", "wear"))
+    form = _form_with_unit(rng, field)
+    reading = _any_reading(rng)
+    if field == "air":
+        unit = rng.choice(("K", rng.choice(("°C", "℃")), rng.choice(("°F", "℉"))))
+        if unit == "K":
+            offset = phrasing.CELSIUS_OFFSET_DK
+            reading = dataclasses.replace(reading, air_dk=reading.air_dk - offset, process_dk=reading.process_dk - offset)
+        units = {"K": (unit,)}
+    else:
+        unit = rng.choice(WRONG_UNITS[form.lang][field])
+        name = READING_FIELD[field]
+        factor = _CONVERTED.get(unit, 1) if rng.random() < 0.6 else 1
+        value = max(1, round(getattr(reading, name) * factor))  # nothing is nothing in every unit
+        reading = dataclasses.replace(reading, **{name: value})
+        units = {field: (unit,)}
+    form = dataclasses.replace(form, celsius=False, units=form.units | units)
+    parts, written = phrasing.write(rng, form, reading)
+    why = wrong_unit(written, READING_FIELD[field], getattr(written, field), unit, form.lang)
+    return phrasing.ask(rng, form, parts), form.lang, why
+
+
+def _form_with_unit(rng: random.Random, field: str) -> phrasing.Form:
+    """A form that writes the field's unit, and no unit in its name."""
+    while True:
+        form = phrasing.pick(rng)
+        part = form.parts[FIELDS.index(field)]
+        if "{u}" in part and "rpm" not in part.lower():
+            return form
 
 
 def _impossible_gap(rng: random.Random) -> tuple[str, str, str]:

@@ -114,53 +114,108 @@ class _Plain(random.Random):
 
 PLAIN = _Plain()
 
-# Parts of which endless further forms are put together, so that the student learns to read labels and not templates.
+# Parts of which endless further forms are put together, so that the student learns to read labels and not templates. Each part
+# is drawn by itself: what was never seen together is still made of what was seen.
 _LABELS = {
     "en": (
-        ("type", "quality", "product type", "variant", "class"),
-        ("air", "air temp", "air temperature", "ambient", "ambient temperature", "room temperature"),
-        ("process", "process temp", "process temperature", "proc temp", "working temperature"),
-        ("speed", "rotational speed", "spindle speed", "rpm", "rotation"),
-        ("torque", "spindle torque", "load torque", "trq"),
-        ("wear", "tool wear", "tool time", "tool used", "tool age"),
+        ("type", "quality", "product type", "product quality", "variant", "product variant", "class", "quality class", "grade",
+         "product grade", "quality grade", "machine type", "part type", "model"),
+        ("air", "air temp", "air temperature", "ambient", "ambient temp", "ambient temperature", "ambient air",
+         "room temperature", "shop temperature", "surrounding air", "temperature of the air", "T air"),
+        ("process", "process temp", "process temperature", "proc temp", "proc", "working temperature", "machining temperature",
+         "operating temperature", "temperature of the process", "T process"),
+        ("speed", "rotational speed", "rotation speed", "spindle speed", "rpm", "rotation", "running speed", "spindle rpm",
+         "spindle running", "machine running", "running", "turning", "spindle turning", "motor speed"),
+        ("torque", "spindle torque", "load torque", "shaft torque", "motor torque", "cutting torque", "torque load", "trq"),
+        ("wear", "tool wear", "tool time", "tool used", "tool age", "tool in use", "cutting time", "tool wear time", "tool worn",
+         "cutter worn", "worn", "cutter wear", "wear of the tool", "tool life used"),
     ),
     "ja": (
-        ("型", "タイプ", "品種", "種別", "グレード"),
-        ("空気温度", "気温", "周囲温度", "室温", "空気"),
-        ("工程温度", "プロセス温度", "加工温度", "工程"),
-        ("回転数", "回転速度", "主軸回転数", "回転"),
-        ("トルク", "主軸トルク", "負荷トルク", "軸トルク"),
-        ("工具摩耗", "摩耗", "工具使用時間", "摩耗時間", "刃具摩耗"),
+        ("型", "タイプ", "品種", "種別", "グレード", "区分", "品質区分", "製品タイプ", "機種", "等級", "品質"),
+        ("空気温度", "気温", "周囲温度", "室温", "空気", "外気温", "外気", "雰囲気温度", "周辺温度", "環境温度"),
+        ("工程温度", "プロセス温度", "加工温度", "工程", "プロセス", "加工時温度", "運転温度", "作業温度"),
+        ("回転数", "回転速度", "主軸回転数", "回転", "主軸速度", "スピンドル回転数", "毎分回転数", "主軸の回転数"),
+        ("トルク", "主軸トルク", "負荷トルク", "軸トルク", "回転トルク", "切削トルク", "主軸のトルク"),
+        ("工具摩耗", "摩耗", "工具使用時間", "摩耗時間", "刃具摩耗", "刃具使用時間", "切削時間", "工具の摩耗", "工具摩耗時間", "刃物の摩耗"),
     ),
 }
-_JOINS = {
-    "en": (" {v} {u}", " {v} {u}", ": {v} {u}", "={v}", " = {v} {u}", " is {v} {u}", " [{u}] {v}", " ({u}): {v}", " {v}"),
-    "ja": (" {v} {u}", "{v}{u}", ":{v}{u}", "は{v}{u}", "={v}{u}", "[{u}] {v}", "({u}):{v}", " {v}"),
+_JOINS = {  # `{l}` is the label
+    "en": ("{l} {v} {u}", "{l} {v} {u}", "{l}: {v} {u}", "{l}={v}", "{l} = {v} {u}", "{l}={v}{u}", "{l} is {v} {u}",
+           "{l} was {v} {u}", "{l} at {v} {u}", "{l} of {v} {u}", "{l} for {v} {u}", "{l} [{u}] {v}", "{l} ({u}): {v}",
+           "{l} {v}", "{l}: {v}", "the {l} is {v} {u}", "a {l} of {v} {u}", "{v} {u} {l}", "{v} {u} of {l}", "{l} ({v} {u})"),
+    "ja": ("{l} {v} {u}", "{l}{v}{u}", "{l}:{v}{u}", "{l}: {v} {u}", "{l}は{v}{u}", "{l}は{v} {u}", "{l}は {v} {u}", "{l}が{v}{u}",
+           "{l}が {v} {u}", "{l}={v}{u}", "{l}={v}", "{l} = {v} {u}", "{l}[{u}] {v}", "{l}({u}):{v}", "{l} {v}",
+           "{l}の値は{v} {u}", "{l}の値が{v} {u}", "{v} {u}の{l}", "{l}({v}{u})"),
 }
-_SEPARATORS = {"en": (", ", "; ", " / ", "\n", " ", " | ", " and "), "ja": ("、", "、", ", ", " / ", "\n", " ", "・")}
-_QUESTIONS = {
-    "en": ("{readings}", "{readings}?", "{readings}. What is wrong?", "Check {readings}.", "Is this ok? {readings}",
-           "{readings} -> failure?", "Readings: {readings}. Diagnosis?", "Machine: {readings}. Is it failing?",
-           "What happens at {readings}?", "{readings}. Any problem?", "{readings}. Which failure?"),
-    "ja": ("{readings}", "{readings}。故障は？", "{readings}。異常ありますか？", "次の測定値を診断して。{readings}", "{readings}です。正常ですか？",
-           "測定値は{readings}。何が起きる？", "{readings}で故障しますか？", "{readings}。どの故障？", "判定: {readings}"),
+_GRADES = {  # a grade often stands without a label
+    "en": ("type {v}", "{v}", "{v} type", "a type {v} machine", "type {v} product", "{v} grade", "{v} quality"),
+    "ja": ("{v}型", "{v}タイプ", "{v}", "{v}型の機械", "{v}級", "品質{v}"),
 }
+_SEPARATORS = {
+    "en": (", ", ", ", "; ", " / ", "\n", " ", " | ", " and ", ", and ", ",", ". "),
+    "ja": ("、", "、", "、", ", ", " / ", "\n", " ", "・", "/", ",", "。", "で、"),
+}
+_OPENINGS = {
+    "en": ("", "", "", "", "Check: ", "Check ", "Please check ", "Please check: ", "Please look: ", "Please diagnose: ",
+           "Readings: ", "Machine: ", "Is this ok? ", "Any failure? ", "We have ", "Values: ", "Given ", "With ",
+           "Status at ", "Measured: ", "Does it fail? ", "What happens at ", "Current readings:\n", "Hello. ", "At "),
+    "ja": ("", "", "", "", "次の測定値を診断して。", "測定値は", "判定: ", "確認してください。", "確認: ", "この機械は故障しますか。", "現在、", "状態: ",
+           "測定値\n", "診断してください。", "条件は", "故障は起きるか。", "今の値は", "お願いします。"),
+}
+_CLOSINGS = {
+    "en": ("", "", "?", ".", ". What is wrong?", ". Which failure?", ". Any failure?", ". Any problem?", ". Any fault?",
+           " -> failure?", ". Diagnosis?", ". Is it failing?", ". Is there any failure?", ". Does it fail?", ". Is this ok?",
+           ". What fails?", ", any failure?", ", is that fine?", ". Please check.", ". Please diagnose.", ". Verdict?",
+           "\nFailure?", ". Will it fail?"),
+    "ja": ("", "", "。", "。故障は？", "です。正常ですか？", "。異常ありますか？", "。何が起きる？", "で故障しますか？", "。どの故障？", "のとき、正常ですか？",
+           "のとき、どの故障か？", "のとき、異常は起きるか？", "の場合、故障は起きるか？", "の場合、故障しますか？", "。故障は起きるか？", "だと、故障は起きるか？",
+           "。判定してください。", "です。診断して。", "のとき、故障は？", "。故障モードは？", "、大丈夫？", "でした。故障は起きますか？"),
+}
+_LOOSE_UNITS = {
+    "en": _UNITS | {"speed": ("rpm", "rpm", "r/min", "min-1", "RPM", "rev/min"), "torque": ("Nm", "Nm", "N·m", "N m", "N-m"),
+                    "wear": ("min", "min", "minutes"), "C": ("°C", "℃", "C", "deg C")},
+    "ja": _JA_UNITS | {"speed": ("rpm", "rpm", "r/min", "min-1", "回転/分"), "C": ("°C", "℃", "度")},
+}
+_ONE_JOIN_SHARE, _CASES = 0.6, (str, str, str, str.capitalize, str.upper)
+
+# Of the held-out forms, what training never shows: the way they ask, and each of their parts but the three plainest. Their words
+# do come, in other company.
+_PLAINEST = {"air temperature {v} {u}", "process temperature {v} {u}", "タイプは{v}"}
+WITHHELD = frozenset(text.lower() for form in HELD_OUT for text in (form.question, *form.parts) if text not in _PLAINEST)
 
 
 def compose(rng: random.Random) -> Form:
-    """A form put together from parts: one way to join, separate and ask, and any label for each reading."""
+    """A form put together from parts: a way to open, join, separate and close, and any label for each reading."""
+    while True:
+        form = _composed(rng)
+        if not withheld(form):
+            return form
+
+
+def withheld(form: Form) -> bool:
+    """Does the form show what `HELD_OUT` is to ask first?"""
+    return not WITHHELD.isdisjoint(text.lower() for text in (form.question, *form.parts))
+
+
+def _composed(rng: random.Random) -> Form:
     lang = rng.choice(("en", "ja"))
-    join = rng.choice(_JOINS[lang])
-    bare = re.sub(r" ?[\[(]?\{u\}[\])]?", "", join)  # a grade has no unit
-    case = rng.choice((str, str, str.capitalize, str.upper))
-    labels = [case(rng.choice(options)) for options in _LABELS[lang]]
-    parts = tuple(label + (bare if field == "grade" else join) for field, label in zip(FIELDS, labels, strict=True))
-    return Form(f"{lang}-composed", lang, parts, rng.choice(_SEPARATORS[lang]), rng.choice(_QUESTIONS[lang]), shuffle=True,
-                units=_JA_UNITS if lang == "ja" else {})
+    join = rng.choice(_JOINS[lang]) if rng.random() < _ONE_JOIN_SHARE else None  # None: each reading its own
+    case = rng.choice(_CASES)
+
+    def part(field: str, labels: tuple[str, ...]) -> str:
+        if field == "grade" and rng.random() < 0.3:
+            return rng.choice(_GRADES[lang])
+        joined = (join or rng.choice(_JOINS[lang])).replace("{l}", case(rng.choice(labels)))
+        # A grade has no unit.
+        return re.sub(r" ?[\[(]\{u\}[\])]| ?\{u\}", "", joined) if field == "grade" else joined
+
+    parts = tuple(part(field, labels) for field, labels in zip(FIELDS, _LABELS[lang], strict=True))
+    question = rng.choice(_OPENINGS[lang]) + "{readings}" + rng.choice(_CLOSINGS[lang])
+    return Form(f"{lang}-composed", lang, parts, rng.choice(_SEPARATORS[lang]), question, shuffle=True, units=_LOOSE_UNITS[lang])
 
 
 CARELESS_SHARE = 0.1  # of the questions write the grade in lower case, or glue value and unit together
-MAIN_SHARE, COMPOSED_SHARE = 0.3, 0.3  # of the training questions use one of the two main forms, or one put together
+MAIN_SHARE, COMPOSED_SHARE = 0.22, 0.53  # of the training questions use one of the two main forms, or one put together
 
 
 def pick(rng: random.Random) -> Form:

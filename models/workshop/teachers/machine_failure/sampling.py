@@ -11,35 +11,47 @@ import random
 
 from .rules import (
     FAILURES, HEAT_GAP_MIN_DK, HEAT_SPEED_MIN_RPM, POWER_MAX_W, POWER_MIN_W, RAD_PER_S_PER_RPM_E5, STRAIN_MAX_MIN_NM,
-    Answer, Reading, boundary, modes,
+    WEAR_BAND_MIN, WEAR_RISK_MIN, Answer, Reading, answer, boundary, near_limit,
 )
 
 # The range of a plausible reading, in the units of `Reading`. A little wider than the real table's own.
 RANGES = {
     "air_dk": (2940, 3060), "gap_dk": (70, 126), "speed_rpm": (1150, 2950), "torque_dnm": (30, 800), "wear_min": (0, 260),
 }
-NEAR_SHARE, TYPICAL_SHARE = 0.45, 0.25  # the rest is broad
+NEAR_SHARE, TYPICAL_SHARE = 0.55, 0.2  # the rest is broad
 TRIES_MAX = 10_000  # a class that cannot be drawn is a bug of the proposals, not bad luck
+BESIDE, BEYOND = 0.1, 0.6  # how far from a limit readings are drawn, in shares of the limit
 
 
-def draw(rng: random.Random, answer: Answer, near: float = NEAR_SHARE) -> Reading:
-    """A reading whose rules give exactly `answer` (no failure, or one single mode), never a boundary row."""
-    wanted = {answer} & set(FAILURES)
+def draw(rng: random.Random, wanted: Answer, near: float = NEAR_SHARE) -> Reading:
+    """A reading to which the rules answer `wanted`, never a boundary row."""
     for _ in range(TRIES_MAX):
         style = rng.random()
         if style < near:
-            reading = _near(rng, answer)
+            reading = _near(rng, wanted)
         elif style < near + TYPICAL_SHARE:
             reading = _typical(rng)
         else:
-            reading = _broad(rng)
-        if reading and modes(reading) == wanted and not boundary(reading):
+            reading = _broad(rng, wanted)
+        if reading and answer(reading) is wanted and not boundary(reading):
             return reading
-    raise RuntimeError(f"no reading for {answer} in {TRIES_MAX} draws")
+    raise RuntimeError(f"no reading for {wanted} in {TRIES_MAX} draws")
 
 
-def _broad(rng: random.Random) -> Reading:
-    return _reading(rng)
+def draw_near(rng: random.Random, wanted: Answer) -> Reading:
+    """As `draw`, near a limit as `near_limit` has it."""
+    return next(reading for reading in iter(lambda: draw(rng, wanted, near=1.0), None) if near_limit(reading))
+
+
+def draw_worn(rng: random.Random, wanted: Answer) -> Reading:
+    """As `draw`, with a tool in the band in which it may fail, or a little short of it: there the band decides."""
+    low, high = WEAR_BAND_MIN
+    low -= low // 10
+    return next(reading for reading in iter(lambda: draw(rng, wanted), None) if low <= reading.wear_min <= high)
+
+
+def _broad(rng: random.Random, wanted: Answer) -> Reading | None:
+    return _several(rng, BEYOND) if wanted is Answer.SEVERAL else _reading(rng)
 
 
 def _typical(rng: random.Random) -> Reading | None:
@@ -49,22 +61,46 @@ def _typical(rng: random.Random) -> Reading | None:
     return _reading(rng, speed_rpm=speed, torque_dnm=torque)
 
 
-def _near(rng: random.Random, answer: Answer) -> Reading | None:
-    """Beside one limit, on either side: the limit of `answer`, or of any rule when the answer is no failure."""
-    limit = answer if answer in FAILURES else rng.choice(FAILURES)
-    off = rng.triangular(-0.12, 0.12, 0.0)  # share of the limit
-    if limit is Answer.HEAT:
-        gap = HEAT_GAP_MIN_DK + round(rng.triangular(-12, 12, 0))
-        speed = HEAT_SPEED_MIN_RPM + round(off * HEAT_SPEED_MIN_RPM)
-        return _reading(rng, gap_dk=gap, speed_rpm=speed)
-    if limit is Answer.POWER:
-        power_w = rng.choice((POWER_MIN_W, POWER_MAX_W)) * (1 + off)
-        speed = _within(rng, "speed_rpm")
-        return _reading(rng, speed_rpm=speed, torque_dnm=round(power_w * 1e6 / (speed * RAD_PER_S_PER_RPM_E5)))
-    grade = rng.choice("LMH")
-    wear = rng.randint(130, RANGES["wear_min"][1])
-    torque = round(STRAIN_MAX_MIN_NM[grade] * (1 + off) / wear * 10)
-    return _reading(rng, grade=grade, wear_min=wear, torque_dnm=torque)
+def _near(rng: random.Random, wanted: Answer) -> Reading | None:
+    """Beside a limit, on either side: that of `wanted`, of several at once, or of any where no rule holds."""
+    if wanted is Answer.SEVERAL:
+        return _several(rng, BESIDE)
+    if wanted in FAILURES:
+        return _beside(rng, {wanted: BESIDE})
+    limit = rng.choice((*FAILURES, Answer.WEAR))
+    if wanted is Answer.WEAR and limit is not Answer.WEAR:  # beside a rule's limit, and worn too
+        return _beside(rng, {limit: BESIDE}, wear_min=rng.randint(WEAR_RISK_MIN, RANGES["wear_min"][1]))
+    return _beside(rng, {limit: BESIDE})
+
+
+def _several(rng: random.Random, first: float) -> Reading | None:
+    """About the limits of two rules or of all three: one within `first`, each other beside its limit or well beyond."""
+    limits = rng.sample(FAILURES, 3 if rng.random() < 0.2 else 2)
+    return _beside(rng, {limit: rng.choice((BESIDE, BEYOND)) if place else first for place, limit in enumerate(limits)})
+
+
+def _beside(rng: random.Random, widths: dict[Answer, float], **fixed) -> Reading | None:
+    """Within so many shares of each limit, on either side. What one limit fixes holds for those after it."""
+    def off(limit: Answer) -> float:
+        return 1 + rng.triangular(-widths[limit], widths[limit], 0.0)
+
+    if Answer.HEAT in widths:
+        fixed["gap_dk"] = HEAT_GAP_MIN_DK + round(rng.triangular(-10, 10, 0))
+        fixed["speed_rpm"] = round(off(Answer.HEAT) * HEAT_SPEED_MIN_RPM)
+    if Answer.POWER in widths:
+        power_w = rng.choice((POWER_MIN_W, POWER_MAX_W)) * off(Answer.POWER)
+        speed = fixed.setdefault("speed_rpm", _within(rng, "speed_rpm"))
+        fixed["torque_dnm"] = round(power_w * 1e6 / (speed * RAD_PER_S_PER_RPM_E5))
+    if Answer.STRAIN in widths:
+        strain = STRAIN_MAX_MIN_NM[fixed.setdefault("grade", rng.choice("LMH"))] * off(Answer.STRAIN)
+        if "torque_dnm" in fixed:
+            fixed["wear_min"] = round(strain / max(fixed["torque_dnm"], 1) * 10)
+        else:
+            wear = fixed.setdefault("wear_min", rng.randint(130, RANGES["wear_min"][1]))
+            fixed["torque_dnm"] = round(strain / wear * 10)
+    if Answer.WEAR in widths:
+        fixed["wear_min"] = round(off(Answer.WEAR) * WEAR_RISK_MIN)
+    return _reading(rng, **fixed)
 
 
 def _reading(rng: random.Random, **fixed) -> Reading | None:

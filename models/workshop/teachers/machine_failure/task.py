@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ... import calculator
 from . import ai4i, out_of_scope, phrasing, rationale_check
-from .rules import CHOICES, TASK_ID, Answer, Reading, margins, modes, near_limit, rationale
+from .rules import CHOICES, TASK_ID, Answer, Reading, margins, near_limit, rationale
+from .rules import answer as rule_answer
 from .phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, PLAIN, Form
-from .sampling import NEAR_SHARE, draw
+from .sampling import NEAR_SHARE, draw, draw_near, draw_worn
 from ...pair import Pair
 from ...task import Choice, Task
 
@@ -38,7 +39,7 @@ OUT_OF_SCOPE: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
     "impossible": out_of_scope.impossible_reading,
     "other": out_of_scope.other,
 }
-_OUT_WEIGHTS = (0.4, 0.45, 0.15)
+_OUT_WEIGHTS = (0.35, 0.5, 0.15)
 
 
 def person(rng: random.Random, kind: str | None = None) -> Pair:
@@ -74,12 +75,22 @@ def golden(seed: int | str) -> list[Iterator[Pair]]:
 
 
 def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
-    """Fresh pairs as in training, then by a wording never trained on, then each way out of scope."""
+    """Fresh pairs as in training; by a wording never trained on; all near a limit; with several modes; with a tool in the band in
+    which it may fail, or a little short of it; then each way out of scope."""
     rng = random.Random(seed)
+
+    def asked(draw: Callable[[random.Random, Answer], Reading]) -> Pair:
+        answer = rng.choice(IN_SCOPE)
+        return from_reading(rng, draw(rng, answer), answer, phrasing.pick(rng))
+
     held_out = [in_scope(rng, rng.choice(IN_SCOPE), rng.choice(HELD_OUT)) for _ in range(count)]
     out = {f"generated, {kind}": [person(rng, kind) for _ in range(count // 3)] for kind in OUT_OF_SCOPE}
     in_forms = [in_scope(rng, rng.choice(IN_SCOPE)) for _ in range(count)]
-    return {"generated, in scope": in_forms, "generated, held-out wording": held_out, **out}
+    near = [asked(draw_near) for _ in range(count)]
+    several = [in_scope(rng, Answer.SEVERAL) for _ in range(count // 3)]
+    worn = [asked(draw_worn) for _ in range(count // 3)]
+    return {"generated, in scope": in_forms, "generated, held-out wording": held_out, "generated, near a limit": near,
+            "generated, several modes": several, "generated, tool wear band": worn, **out}
 
 
 def rows(path: Path) -> dict[str, list[Pair]]:
@@ -97,7 +108,7 @@ def rules(pair: Pair) -> str:
     """What the rules say to a pair's reading, whoever answered it."""
     if not isinstance(pair.reading, Reading):
         return Answer.PERSON.value
-    return next(iter(modes(pair.reading)), Answer.NONE).value
+    return rule_answer(pair.reading).value
 
 
 def _endless(make: Callable[[], Pair]) -> Iterator[Pair]:
@@ -109,12 +120,9 @@ _HERE = Path(__file__).parent
 
 TASK = Task(
     id=TASK_ID,
-    version="0.2.0",
-    serial=2,
     title={"en": "Machine failure", "ja": "機械の故障判定"},
     teacher="the documented rules of the AI4I 2020 data set (heat dissipation, power, overstrain), written as a program",
     licence="MIT OR Apache-2.0; the rules are from AI4I 2020 (Matzka 2020), CC BY 4.0",
-    card=_HERE / "card.md",
     choices=tuple(Choice(code, answer.value, {"en": en, "ja": ja}, person) for code, answer, en, ja, person in CHOICES),
     stream=stream,
     golden=golden,

@@ -18,14 +18,14 @@ _MARK = r"<<[^=<>]+=[^=<>]+>>"
 _CHAIN = rf"(?:[a-z]{_MARK} ?)+?"
 _SENTENCES = {  # in order; a rationale may end after any of them
     "en": (
-        rf"Points dropped, highest less UCL (?P<high>{_MARK}), lowest less LCL (?P<low>{_MARK}): (?P<limit>beyond|within)\.",
-        rf"From (?P<first>[a-z]), (?P<extreme>lowest|highest) less CL (?P<centre>{_MARK}): (?P<run>no run|\d+ above|\d+ below)\.",
+        r"Sides (?P<sides>[^:]+): (?P<limit>beyond|within)\.",
+        r"From (?P<first>[a-z]): (?P<run>no run|\d+ above|\d+ below)\.",
         rf"Steps back (?P<steps>{_CHAIN}): (?P<trend>level|\d+ rising|\d+ falling)\.",
         rf"Past two sigma, times 3, (?P<zones>{_CHAIN}): (?P<zone>inside|\d+ beyond)\.",
     ),
     "ja": (
-        rf"小数点を除き、最大とUCLの差 (?P<high>{_MARK})、最小とLCLの差 (?P<low>{_MARK})、限界(?P<limit>外|内)。",
-        rf"(?P<first>[a-z])から、最(?P<extreme>小|大)とCLの差 (?P<centre>{_MARK})、(?P<run>連なし|\d+点上側|\d+点下側)。",
+        r"側 (?P<sides>[^、]+)、限界(?P<limit>外|内)。",
+        r"(?P<first>[a-z])から、(?P<run>連なし|\d+点上側|\d+点下側)。",
         rf"後ろから差 (?P<steps>{_CHAIN})、(?P<trend>横ばい|\d+点上昇|\d+点下降)。",
         rf"2σ線との差の3倍 (?P<zones>{_CHAIN})、(?P<zone>内側|\d+点外)。",
     ),
@@ -37,7 +37,6 @@ _RATIONALE = {
                      r"(?P<verdict>[^<>]+。)"),
 }
 _LIMIT = {"beyond": True, "外": True, "within": False, "内": False}
-_LOWEST = {"lowest": True, "小": True, "highest": False, "大": False}
 _UNIT = {"above": "上側", "below": "下側", "rising": "上昇", "falling": "下降", "beyond": "外"}  # English, Japanese
 _VERDICTS = {  # by how many sentences were needed, and whether the last of them fired
     (1, True): ("Beyond a limit.", "管理限界外。"), (2, True): ("Run on one side.", "片側の連。"), (3, True): ("Trend.", "傾向。"),
@@ -61,8 +60,7 @@ def faults(pair: Pair, rationale: str) -> list[str]:
 def _misjudged(s: Series, said: dict[str, str | None], lang: str) -> list[str]:
     x, last = s.readings, len(s.readings) - 1
     expected: dict[str, tuple[object, object]] = {
-        "highest less UCL": (_terms(said["high"]), [max(x), s.upper]),
-        "lowest less LCL": (_terms(said["low"]), [min(x), s.lower]),
+        "sides": (said["sides"], " ".join(label + _side(s, reading) for label, reading in zip(LABELS, x))),
         "beyond a limit": (_LIMIT[said["limit"]], any(not s.lower <= reading <= s.upper for reading in x)),
     }
     fires = [expected["beyond a limit"][1]]
@@ -71,14 +69,10 @@ def _misjudged(s: Series, said: dict[str, str | None], lang: str) -> list[str]:
         sides = {(reading > s.centre) - (reading < s.centre) for reading in eight}
         side = {1: "above", -1: "below"}.get(sides.pop(), "") if len(sides) == 1 else ""
         fires.append(bool(side))
-        lowest = _LOWEST[said["extreme"]]
         expected |= {
             "first of the run": (said["first"], LABELS[len(x) - RUN_LEN]),
-            "extreme less CL": (_terms(said["centre"]), [min(eight) if lowest else max(eight), s.centre]),
             "run": (said["run"], _said(RUN_LEN, side, lang) if side else "連なし" if lang == "ja" else "no run"),
         }
-        if side:  # only one of the two extremes can show it
-            expected["extreme that shows the run"] = (lowest, side == "above")
     if said["trend"]:
         steps = [after - before for before, after in zip(x, x[1:])][:-TREND_LEN:-1]  # the latest first
         way = (steps[0] > 0) - (steps[0] < 0)
@@ -111,6 +105,11 @@ def _misjudged(s: Series, said: dict[str, str | None], lang: str) -> list[str]:
     if True in fires[:-1]:
         expected["sentences"] = (len(fires), fires.index(True) + 1)
     return [f"{what} said as {got}, expected {truth}" for what, (got, truth) in expected.items() if got != truth]
+
+
+def _side(s: Series, reading: int) -> str:
+    past = (reading >= s.lower) + (reading > s.centre) + (reading > s.upper)
+    return "0" if reading == s.centre else "_-+^"[past]
 
 
 def _said(count: int, what: str, lang: str) -> str:

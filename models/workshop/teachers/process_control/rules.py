@@ -166,8 +166,9 @@ def recital(w: Written, lang: str) -> str:
 
 
 def rationale(s: Series, w: Written, lang: str) -> str:
-    """The recital, then the rules in order until one fires, then the verdict. Numbers lose their decimal points, all at the same
-    place, so that the calculator stays exact at any number of decimals; each comparison is the sign of a difference."""
+    """The recital, on which side of the lines each reading is, then the other rules in order until one fires, then the verdict:
+    one comparison at a time, never the extreme of many readings at once. Numbers in differences lose their decimal points, all at
+    the same place, so that the calculator stays exact at any number of decimals."""
     said = [recital(w, lang)]
     for rule, sentence in ((Answer.LIMIT, _limits), (Answer.RUN, _run), (Answer.TREND, _trend), (Answer.ZONE, _zone)):
         said.append(sentence(s, w, lang))
@@ -185,26 +186,28 @@ _VERDICTS = {
 
 
 def _limits(s: Series, w: Written, lang: str) -> str:
-    high, low = _extremes(s.readings, w.readings)
-    high, low = _less(high, w.upper), _less(low, w.lower)
+    """`^` is above the upper limit, `+` above the centre line, `0` on it, `-` below it, `_` below the lower limit."""
+    sides = " ".join(letter + _side(s, reading) for letter, reading in zip(LABELS, s.readings))
     out = Answer.LIMIT in fired(s)
-    if lang == "ja":
-        return f"小数点を除き、最大とUCLの差 {high}、最小とLCLの差 {low}、限界{'外' if out else '内'}。"
-    return f"Points dropped, highest less UCL {high}, lowest less LCL {low}: {'beyond' if out else 'within'}."
+    return f"側 {sides}、限界{'外' if out else '内'}。" if lang == "ja" else f"Sides {sides}: {'beyond' if out else 'within'}."
+
+
+def _side(s: Series, reading: int) -> str:
+    if reading > s.upper:
+        return "^"
+    if reading < s.lower:
+        return "_"
+    return "+" if reading > s.centre else "-" if reading < s.centre else "0"
 
 
 def _run(s: Series, w: Written, lang: str) -> str:
-    """Only the extreme nearer to the centre line: if all eight are above, the lowest is above, and if none is, either tells."""
-    high, low = _extremes(s.run, w.readings[-RUN_LEN:])
-    first = LABELS[len(s.readings) - RUN_LEN]
-    up = min(s.run) - s.centre >= s.centre - max(s.run)
-    left = _less(low if up else high, w.centre)
-    whole = min(s.run) > s.centre if up else max(s.run) < s.centre
+    first, up = LABELS[len(s.readings) - RUN_LEN], s.run[-1] > s.centre
+    whole = Answer.RUN in fired(s)
     if lang == "ja":
         side = f"{RUN_LEN}点{'上' if up else '下'}側" if whole else "連なし"
-        return f"{first}から、最{'小' if up else '大'}とCLの差 {left}、{side}。"
+        return f"{first}から、{side}。"
     side = f"{RUN_LEN} {'above' if up else 'below'}" if whole else "no run"
-    return f"From {first}, {'lowest' if up else 'highest'} less CL {left}: {side}."
+    return f"From {first}: {side}."
 
 
 def _trend(s: Series, w: Written, lang: str) -> str:
@@ -239,11 +242,6 @@ def _zone(s: Series, w: Written, lang: str) -> str:
     if lang == "ja":
         return f"2σ線との差の3倍 {zones}、{f'{beyond}点外' if beyond else '内側'}。"
     return f"Past two sigma, times 3, {zones}: {f'{beyond} beyond' if beyond else 'inside'}."
-
-
-def _extremes(numbers: tuple[int, ...], written: tuple[str, ...]) -> tuple[str, str]:
-    """The highest and the lowest as written."""
-    return written[numbers.index(max(numbers))], written[numbers.index(min(numbers))]
 
 
 def _bare(written: str) -> str:

@@ -154,7 +154,7 @@ def matching(asset: Asset, lang: str, count: int, seed: int | str) -> tuple[list
         one = said(rng, case, phrasing.FORMS[lang][0], lang, asset.name)
         pairs.append(Pair(id=f"{asset.name}-{seed}-{lang}-{len(pairs):06}-1", task=TASK_ID, question=one.question,
                           choices=one.choices, answer=one.answer, rationale=one.rationale, teacher=TEACHER,
-                          difficulty=difficulty, lang=lang, kind=one.kind))
+                          difficulty=difficulty, lang=lang, kind=one.kind, reading=one.reading))
     return pairs, unknown
 
 
@@ -186,7 +186,7 @@ def open_book(question: Question, rules: dict[str, Asset], cannot_tell: bool = T
     text = f"{phrasing.rows(form.table, asset.name, case)} {question.text}"
     return Pair(id=f"open-{question.id}-1", task=TASK_ID, question=text, choices=(*question.options, *last),
                 answer=string.ascii_uppercase[question.right], rationale=rationale(case, "en"), teacher=TEACHER,
-                difficulty=len(question.options), kind=f"open book/{question.kind.value}")
+                difficulty=len(question.options), kind=f"open book/{question.kind.value}", reading=case)
 
 
 def uniform_floor(questions: list[Question]) -> float:

@@ -6,7 +6,6 @@ comparisons, `Case.compared`: 2 to 5 rows, or choices where they are sensors. Re
 
 from __future__ import annotations
 
-import itertools
 import random
 
 from ...pair import Pair
@@ -26,7 +25,7 @@ def draw(rng: random.Random, lang: str, difficulty: int, form: Form | None = Non
 def said(rng: random.Random, case: Case, form: Form, lang: str, asset: str) -> Said:
     """A case as a question with its answer. The kind says which form asks what, and where rows are missing."""
     return Said(phrasing.write(rng, form, asset, case), answer(case), rationale(case, lang), texts(case, lang),
-                f"{form.name}/{'no rows' if case.lacks_rows else case.kind.value}")
+                f"{form.name}/{'no rows' if case.lacks_rows else case.kind.value}", reading=case)
 
 
 GENERATOR = Generator(draw, sampling.ROWS)
@@ -35,9 +34,6 @@ GENERATOR = Generator(draw, sampling.ROWS)
 def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
     """So many fresh pairs as in training, in a wording never trained on, and of names never trained on."""
 
-    def pairs(name: str, generator: Generator) -> list[Pair]:
-        return list(itertools.islice(generator.pairs(TASK_ID, f"{name}-{seed}"), count))
-
     def worded(rng: random.Random, lang: str, difficulty: int) -> Said:
         return draw(rng, lang, difficulty, rng.choice([*phrasing.HELD_OUT[lang], *phrasing.HELD_OUT[""]]))
 
@@ -45,4 +41,5 @@ def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
         return draw(rng, lang, difficulty, names=words.HELD_OUT)
 
     drawn = {"": draw, "held-out wording": worded, "held-out names": named}
-    return {f"generated{name and ', '}{name}": pairs(name or "test", Generator(of, sampling.ROWS)) for name, of in drawn.items()}
+    return {f"generated{name and ', '}{name}": Generator(of, sampling.ROWS).tests(TASK_ID, f"{name or 'test'}-{seed}", count)
+            for name, of in drawn.items()}

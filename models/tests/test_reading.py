@@ -1,0 +1,56 @@
+"""Reading before all tasks: what is repeated stands in the question, nothing is answered, and the base is trained first."""
+
+import dataclasses
+import itertools
+import re
+
+import pytest
+
+from workshop import __main__ as main
+from workshop.recipes import READER, RECIPES, SHOP_FLOOR
+from workshop.teachers import reading, toy
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return list(itertools.islice(reading.pairs(toy.RECIPE.stream(1), 1), 600))
+
+
+def test_every_kind_is_read_in_both_languages(pairs):
+    assert {(pair.kind, pair.lang) for pair in pairs} == {(kind, lang) for kind in reading.KINDS for lang in ("en", "ja")}
+
+
+def test_what_is_told_stands_in_the_question_and_answers_nothing(pairs):
+    for pair in pairs:
+        assert pair.answer == ""
+        for item in re.split(r", |、", pair.rationale):
+            told = item.split(" ") if pair.kind == "look up" else [item]
+            assert all(part in pair.question for part in told), pair
+
+
+def test_a_value_is_its_keys(pairs):
+    asked = [pair for pair in pairs if pair.kind == "look up" and "=" in pair.question]
+    assert asked
+    for pair in asked:
+        listed, _, keys = pair.question.rpartition("? ")
+        for key, told in zip(keys.split(", "), pair.rationale.split(", "), strict=True):
+            assert f"{key}={told.removeprefix(key).strip()}" in listed
+
+
+def test_the_reader_sees_no_task_and_shares_the_words_of_the_shipped_student():
+    assert READER.plan.read_steps_max == READER.plan.steps and READER.plan.read_goal >= 1
+    assert (READER.tasks, READER.shares, READER.plan.vocabulary) == (SHOP_FLOOR.tasks, SHOP_FLOOR.shares, SHOP_FLOOR.plan.vocabulary)
+
+
+def test_the_base_is_trained_first_unless_the_student_has_begun(monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(main, "WORK", tmp_path)
+    monkeypatch.setattr(main.train, "run", lambda recipe, folder: ran.append((recipe.id, recipe.plan.base, folder)))
+    student = dataclasses.replace(toy.RECIPE, plan=dataclasses.replace(toy.RECIPE.plan, base="reader"))
+    monkeypatch.setitem(RECIPES, "toy", student)
+    main.main(["train", "--recipe", "toy"])
+    assert ran == [("reader", None, tmp_path / "reader"), ("toy", str(tmp_path / "reader"), tmp_path / "toy")]
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "checkpoint.pt").touch()
+    main.main(["train", "--recipe", "toy"])
+    assert ran[2:] == [("toy", str(tmp_path / "reader"), tmp_path / "toy")]

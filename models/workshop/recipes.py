@@ -1,0 +1,39 @@
+"""The list of recipes. To add a student: its `Recipe` and its card; a task of it: a module with its `TASK` in `teachers`. Holds
+nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from .recipe import Plan, Recipe, Sizes
+from .teachers import symbolic_tasks, toy
+from .teachers.machine_failure import task as machine_failure
+from .teachers.process_control import task as process_control
+from .teachers.sensor_modes import task as sensor_modes
+from .teachers.word_problems import task as word_problems
+
+_SHARES = (
+    (machine_failure.TASK, 0.28), (process_control.TASK, 0.18), (sensor_modes.TASK, 0.16),
+    (symbolic_tasks.COIN_FLIP, 0.05), (symbolic_tasks.LAST_LETTERS, 0.07), (symbolic_tasks.SHUFFLED_OBJECTS, 0.08),
+    (symbolic_tasks.DATES, 0.06), (word_problems.TASK, 0.12),
+)
+_FEW = Sizes(calibration=4500, calibration_max=6000, unsure=600)  # of the tasks that no machine waits for
+
+SHOP_FLOOR = Recipe(
+    "shop-floor", version="1.0.0", serial=3, card=Path(__file__).parent / "shop_floor.md",
+    tasks=tuple(task for task, _ in _SHARES), shares=tuple(share for _, share in _SHARES),
+    plan=Plan(base="reader", steps=3000, max_len=512, vocabulary=2560, whole_tokens=9000, read_steps_max=0, decay_share=0.4,
+              checkpoint_every=25, dev_pairs=1000, vocabulary_pairs=24_000),
+    own_sizes={task.id: _FEW for task in (*symbolic_tasks.TASKS, word_problems.TASK)},
+)
+
+# What every student can start from: it reads and repeats, and has seen no answer yet. Studies start all their arms here.
+READER = dataclasses.replace(
+    SHOP_FLOOR, id="reader", shipped=False,
+    plan=dataclasses.replace(SHOP_FLOOR.plan, base=None, steps=1200, read_steps_max=1200, read_goal=1.0),
+)
+
+DEFAULT = SHOP_FLOOR  # the one that is shipped
+RECIPES: dict[str, Recipe] = {recipe.id: recipe for recipe in (SHOP_FLOOR, READER, toy.RECIPE)}
