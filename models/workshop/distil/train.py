@@ -34,7 +34,7 @@ from . import base
 from .sequences import Encoder, Sequence
 from .student import Geometry, Student
 
-BATCH_TOKENS, LENGTH_STEP = 2048, 32  # padded tokens read at once, and what their lengths are multiples of
+BATCH_TOKENS, LENGTH_STEP = 2048, 16  # padded tokens read at once, and what their lengths are multiples of
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
 CPUINFO = Path("/proc/cpuinfo")
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
@@ -75,9 +75,8 @@ def run(recipe: Recipe, folder: Path) -> Path:
         margin_heads.load_state_dict(state["margin_heads"])
         resume(optimisers, state)
         start, reads = state["step"], state["reading"]
-    if plan.compiled:  # block by block: one block's code serves them all, so compiling takes seconds
-        for block in student.blocks:
-            block.compile(dynamic=False)
+    if plan.compiled:
+        compile_blocks(student)
     seconds = json.loads((folder / "time.json").read_text())["seconds"] if start else 0.0
     bar = tqdm(total=plan.steps, initial=start, unit="step", desc="distil", mininterval=5)
     since = time.monotonic()
@@ -162,6 +161,14 @@ def _tokenizer(recipe: Recipe, folder: Path, source: base.Base | None) -> Tokeni
     return Tokenizer.from_file(str(path))
 
 
+def compile_blocks(student: Student) -> None:
+    """Block by block: one block's code serves them all, so compiling takes seconds. PyTorch goes back to slow code, and says so only
+    in its log, when a function meets more shapes than its limit: here one for each length."""
+    torch._dynamo.config.recompile_limit = -(-student.g.max_len // LENGTH_STEP) + 1
+    for block in student.blocks:
+        block.compile(dynamic=False)
+
+
 def make_optimisers(student: Student, head: nn.Module | None, muon_lr: float, adam_lr: float,
                     weight_decay: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for the embedding, the norms and the `head` beside the student."""
@@ -241,14 +248,20 @@ def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[lis
             draw(encoder.read, plan.reread_tokens)]
 
 
-def _batches(kind: list[tuple[str, Sequence]]) -> Iterator[Batch]:
-    """Cuts the sequences of one kind, by length, into batches of few shapes, so that each is compiled once. A row that nothing is
-    left for stays empty."""
-    kind = sorted(kind, key=lambda drawn: -len(drawn[1].tokens))
-    while kind:
-        length = LENGTH_STEP * -(-len(kind[0][1].tokens) // LENGTH_STEP)
+def alike[Row](drawn: list[Row], sequence: Callable[[Row], Sequence]) -> Iterator[tuple[list[Row], int, int]]:
+    """Cuts rows by the length of their sequences into batches of few shapes, so that each is compiled once: the rows, how many rows
+    the batch has, of which those that nothing is left for stay empty, and its length."""
+    left = sorted(drawn, key=lambda row: -len(sequence(row).tokens))
+    while left:
+        length = LENGTH_STEP * -(-len(sequence(left[0]).tokens) // LENGTH_STEP)
         rows = max(1, BATCH_TOKENS // length)
-        chunk, kind = kind[:rows], kind[rows:]
+        yield left[:rows], rows, length
+        left = left[rows:]
+
+
+def _batches(kind: list[tuple[str, Sequence]]) -> Iterator[Batch]:
+    """Of the sequences of one kind."""
+    for chunk, rows, length in alike(kind, lambda drawn: drawn[1]):
         asked: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
         for task in {task for task, sequence in chunk if sequence.margins}:
             told = [row for row, (of, sequence) in enumerate(chunk) if of == task and sequence.margins]
