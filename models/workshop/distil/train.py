@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,7 @@ from .student import Geometry, Student
 
 BATCH_TOKENS, LENGTH_STEP = 2048, 16  # padded tokens read at once, and what their lengths are multiples of
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
+Row = TypeVar("Row")
 CPUINFO = Path("/proc/cpuinfo")
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
 MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
@@ -248,7 +250,7 @@ def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[lis
             draw(encoder.read, plan.reread_tokens)]
 
 
-def alike[Row](drawn: list[Row], sequence: Callable[[Row], Sequence]) -> Iterator[tuple[list[Row], int, int]]:
+def alike(drawn: list[Row], sequence: Callable[[Row], Sequence]) -> Iterator[tuple[list[Row], int, int]]:
     """Cuts rows by the length of their sequences into batches of few shapes, so that each is compiled once: the rows, how many rows
     the batch has, of which those that nothing is left for stay empty, and its length."""
     left = sorted(drawn, key=lambda row: -len(sequence(row).tokens))
