@@ -14,6 +14,7 @@ import json
 import platform
 import random
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from ..recipe import Plan, Recipe
 from ..task import Task
 from ..teachers import reading
 from . import base
-from .sequences import Encoder, Sequence
+from .sequences import Encoder, Probed, Sequence
 from .student import Geometry, Student
 
 BATCH_TOKENS, LENGTH_STEP = 2048, 16  # padded tokens read at once, and what their lengths are multiples of
@@ -40,7 +41,8 @@ LOOKED_AT_ONCE = 100  # sequences, where progress is watched
 Row = TypeVar("Row")
 CPUINFO = Path("/proc/cpuinfo")
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
-MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
+# Of a sequence's probes, those of one kind taken together, by their mean squared error; beside cross entropies that sum to at most 1.
+PROBE_WEIGHT = 1.0
 
 
 def run(recipe: Recipe, folder: Path) -> Path:
@@ -69,12 +71,12 @@ def run(recipe: Recipe, folder: Path) -> Path:
     readings = reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}")
     # What the student's own vocabulary cuts into too many tokens is left out, as in training.
     dev_readings = list(itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs))
-    counts = {pair.task: len(pair.margins) for pair in dev if pair.margins}
-    margin_heads = nn.ModuleDict({task: nn.Linear(student.g.width, counts[task]) for task in sorted(counts)})  # for training alone
-    optimisers = make_optimisers(student, margin_heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
+    counts = {_head(pair.task, probe): len(probe.values) for pair in dev for probe in encoder.first(pair).probed}
+    heads = nn.ModuleDict({head: nn.Linear(student.g.width, counts[head]) for head in sorted(counts)})  # for training alone
+    optimisers = make_optimisers(student, heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
     start, reads = 0, plan.read_steps_max > 0
     if state:
-        margin_heads.load_state_dict(state["margin_heads"])
+        heads.load_state_dict(state["heads"])
         resume(optimisers, state)
         start, reads = state["step"], state["reading"]
     if plan.compiled:
@@ -86,7 +88,7 @@ def run(recipe: Recipe, folder: Path) -> Path:
         reads = reads and step < plan.read_steps_max
         kinds = _kinds(encoder, recipe, step, reads)
         # Each kind counts alike, however many its sequences.
-        losses = (_loss(student, margin_heads, batch) / len(kind) for kind in kinds for batch in _batches(kind))
+        losses = (_loss(student, heads, batch) / len(kind) for kind in kinds for batch in _batches(kind))
         loss = descend(student, optimisers, rate(step, plan.steps, plan.warmup_steps, plan.decay_share), losses)
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -98,7 +100,7 @@ def run(recipe: Recipe, folder: Path) -> Path:
             bar.write(json.dumps(point))
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(point) + "\n")
-            save(state_path, student, optimisers, margin_heads=margin_heads.state_dict(), step=done, reading=reads,
+            save(state_path, student, optimisers, heads=heads.state_dict(), step=done, reading=reads,
                  origins=list(origins))
             spent = {"seconds": seconds + time.monotonic() - since, **circumstances()}
             disk.write(folder / "time.json", json.dumps(spent))
@@ -223,13 +225,14 @@ def rate(step: int, steps: int, warmup_steps: int, decay_share: float) -> float:
 class Batch:
     tokens: Tensor  # (rows, length)
     weights: Tensor  # (rows, length), of predicting the token at the same place
-    asked: dict[str, tuple[Tensor, Tensor, Tensor]]  # by task, where margins are predicted: (told,) rows, places, (told, margins)
+    # By task and kind of probe: (probes,) rows, places and weights, (probes, values)
+    probed: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]
 
 
 def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[list[tuple[str, Sequence]]]:
     """The sequences of one step by kind, each with its task: at the beginning readings alone, of no task, then first answers, whole
-    sequences in both orders, and the readings that rationales begin with, since one digit copied wrongly spoils a whole rationale and
-    weighs next to nothing in its mean."""
+    sequences in both orders, and more readings, half of them those that rationales begin with: one digit copied wrongly spoils a whole
+    rationale and weighs next to nothing in its mean."""
     plan, seed = recipe.plan, f"{recipe.plan.seed}-{step}"
     pairs, rng = recipe.stream(seed), random.Random(f"{seed}-order")
 
@@ -247,7 +250,13 @@ def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[lis
         return [draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))]
     return [draw(encoder.first, plan.first_tokens),
             draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
-            draw(encoder.read, plan.reread_tokens)]
+            draw(encoder.read, plan.reread_tokens, _either(rng, pairs, reading.pairs(pairs, seed)))]
+
+
+def _either(rng: random.Random, *streams: Iterator[Pair]) -> Iterator[Pair]:
+    """The next of any of the streams, drawn alike."""
+    while True:
+        yield next(rng.choice(streams))
 
 
 def alike(drawn: list[Row], sequence: Callable[[Row], Sequence]) -> Iterator[tuple[list[Row], int, int]]:
@@ -264,13 +273,25 @@ def alike(drawn: list[Row], sequence: Callable[[Row], Sequence]) -> Iterator[tup
 def _batches(kind: list[tuple[str, Sequence]]) -> Iterator[Batch]:
     """Of the sequences of one kind."""
     for chunk, rows, length in alike(kind, lambda drawn: drawn[1]):
-        asked: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
-        for task in {task for task, sequence in chunk if sequence.margins}:
-            told = [row for row, (of, sequence) in enumerate(chunk) if of == task and sequence.margins]
-            asked[task] = (torch.tensor(told), torch.tensor([chunk[row][1].asked for row in told]),
-                           torch.tensor([chunk[row][1].margins for row in told]))
+        probed: dict[str, list[tuple[int, Probed, float]]] = defaultdict(list)
+        for row, (task, sequence) in enumerate(chunk):
+            counts = Counter(probe.kind for probe in sequence.probed)
+            for probe in sequence.probed:
+                probed[_head(task, probe)].append((row, probe, 1 / counts[probe.kind]))
         empty = [[0]] * (rows - len(chunk))
-        yield Batch(pad([*(s.tokens for _, s in chunk), *empty], length), pad([*(s.weights for _, s in chunk), *empty], length), asked)
+        yield Batch(pad([*(s.tokens for _, s in chunk), *empty], length), pad([*(s.weights for _, s in chunk), *empty], length),
+                    {head: _stacked(of) for head, of in probed.items()})
+
+
+def _head(task: str, probe: Probed) -> str:
+    """Names the linear head that reads a probe."""
+    return f"{task}/{probe.kind}"
+
+
+def _stacked(probes: list[tuple[int, Probed, float]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    rows, own, weights = zip(*probes, strict=True)
+    return (torch.tensor(rows), torch.tensor([probe.place for probe in own]), torch.tensor(weights),
+            torch.tensor([probe.values for probe in own]))
 
 
 def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) -> Tensor:
@@ -294,12 +315,12 @@ def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, T
     return states, row, place, F.cross_entropy(logits, tokens[row, place], reduction="none")
 
 
-def _loss(student: Student, margin_heads: nn.ModuleDict, batch: Batch) -> Tensor:
-    """Sum over the sequences of their weighted cross entropy, and of the squared error of the margins predicted."""
+def _loss(student: Student, heads: nn.ModuleDict, batch: Batch) -> Tensor:
+    """Sum over the sequences of their weighted cross entropy, and of the squared error of their probes."""
     with bfloat16():
         states, row, place, losses = graded(student, batch.tokens, batch.weights)
     loss = (losses * batch.weights[row, place]).sum()
-    for task, (told, places, margins) in batch.asked.items():
-        predicted = margin_heads[task](states[told, places].float())
-        loss = loss + MARGIN_WEIGHT * (predicted - margins).square().mean(-1).sum()
+    for head, (rows, places, weights, values) in batch.probed.items():
+        read = heads[head](states[rows, places].float())
+        loss = loss + PROBE_WEIGHT * ((read - values).square().mean(-1) * weights).sum()
     return loss

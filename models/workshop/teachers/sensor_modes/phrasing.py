@@ -216,7 +216,7 @@ def pick(rng: random.Random, lang: str) -> Form:
 
 def write(rng: random.Random, form: Form, asset: str, case: Case) -> str:
     """The question. Where nothing responded in a case, none is spoken of; where it has no rows, neither is the asset."""
-    parts = [rows(form.table, asset, case), _seen(form.seen, case)]
+    parts = [rows(form.table, asset, case), seen(form.seen, case)]
     ask = rng.choice(form.ask.other) if case.kind is Kind.OTHER else form.ask.of(case.kind)
     parts.insert(0 if form.ask_first else 2, ask.format(asked=case.asked))
     return "".join(part if part.endswith("\n") else part + form.gap for part in parts if part).strip()
@@ -229,8 +229,18 @@ def rows(table: Table, asset: str, case: Case) -> str:
     return table.whole.format(asset=asset, rows=written)
 
 
-def _seen(seen: Seen, case: Case) -> str:
+def seen(form: Seen, case: Case) -> str:
     if not case.responded:
         return ""
-    template = seen.both if case.quiet else seen.alone
-    return template.format(responded=seen.comma.join(case.responded), quiet=seen.comma.join(case.quiet))
+    return _template(form, case).format(responded=form.comma.join(case.responded), quiet=form.comma.join(case.quiet))
+
+
+def told(form: Seen, case: Case) -> list[tuple[str, bool]]:
+    """The sensors that `seen` names, in its order, and whether each responded."""
+    responded, quiet = [(sensor, True) for sensor in case.responded], [(sensor, False) for sensor in case.quiet]
+    template = _template(form, case)
+    return quiet + responded if "{quiet}" in template.partition("{responded}")[0] else responded + quiet
+
+
+def _template(form: Seen, case: Case) -> str:
+    return form.both if case.quiet else form.alone
