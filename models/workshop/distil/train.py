@@ -73,6 +73,8 @@ def run(recipe: Recipe, folder: Path) -> Path:
     dev_readings = list(itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs))
     counts = {_head(pair.task, probe): len(probe.values) for pair in dev for probe in encoder.first(pair).probed}
     heads = nn.ModuleDict({head: nn.Linear(student.g.width, counts[head]) for head in sorted(counts)})  # for training alone
+    for parameter in heads.parameters():  # else what they cannot tell yet outweighs all else in the first steps
+        nn.init.zeros_(parameter)
     optimisers = make_optimisers(student, heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
     start, reads = 0, plan.read_steps_max > 0
     if state:
