@@ -1,6 +1,7 @@
 """What probes tell, held against the questions they stand in, read anew."""
 
 import itertools
+import math
 import re
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from workshop.teachers import symbolic_tasks
 from workshop.teachers.probing import at_choices, behind
 from workshop.teachers.process_control import task as process_control
-from workshop.teachers.process_control.rules import Series, progress, progress_alone
+from workshop.teachers.process_control.rules import MARGIN_SCALES, Series, progress, progress_alone
 from workshop.teachers.sensor_modes import task as sensor_modes
 from workshop.teachers.sensor_modes.rules import Kind
 
@@ -74,6 +75,10 @@ def test_a_chart_shows_what_the_rules_make_of_the_readings_so_far():
     assert [values[above_upper] > 0 for values in told] == [False, False, True] + [False] * 5
     assert [values[below_lower] > 0 for values in told] == [False] * 6 + [True, True]
     assert [values[past_two_sigma] > 0 for values in told] == [False, False, True] + [False] * 5
+    past_lower_two_sigma = 9
+    assert [values[past_lower_two_sigma] > 0 for values in told] == [False] * 5 + [True] * 3
+    uneven = progress(Series(50, 80, 45, (49,)), 0)
+    assert uneven[1] == pytest.approx(math.tanh(-1 / 5 / MARGIN_SCALES[1]))  # in shares of the way to the limit on its side
     assert progress_alone(series, 4) == told[4][-2:]
 
 

@@ -39,9 +39,9 @@ def _seen(question: str, form: Form, case: Case) -> Iterator[Probe]:
     if not (told and case.rows and not case.lacks_rows):
         return
     fit = {row: True for row in case.rows}
-    found = phrasing.told(form.seen, case)
-    for (sensor, responded), end in zip(found, behind(question, (sensor for sensor, _ in found), question.index(told)), strict=True):
-        fit = {row: fits and (sensor in row.sensors) == responded for row, fits in fit.items()}
+    sensors = case.responded + case.quiet  # in this order in every form
+    for sensor, end in zip(sensors, behind(question, sensors, question.index(told)), strict=True):
+        fit = {row: fits and (sensor in row.sensors) == (sensor in case.responded) for row, fits in fit.items()}
         values = [1.0 if fits else -1.0 for fits in fit.values()]
         yield Probe("rows", end, (*values, *[-1.0] * (sampling.ROWS[-1] - len(values))))
 

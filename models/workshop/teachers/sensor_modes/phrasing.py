@@ -232,15 +232,5 @@ def rows(table: Table, asset: str, case: Case) -> str:
 def seen(form: Seen, case: Case) -> str:
     if not case.responded:
         return ""
-    return _template(form, case).format(responded=form.comma.join(case.responded), quiet=form.comma.join(case.quiet))
-
-
-def told(form: Seen, case: Case) -> list[tuple[str, bool]]:
-    """The sensors that `seen` names, in its order, and whether each responded."""
-    responded, quiet = [(sensor, True) for sensor in case.responded], [(sensor, False) for sensor in case.quiet]
-    template = _template(form, case)
-    return quiet + responded if "{quiet}" in template.partition("{responded}")[0] else responded + quiet
-
-
-def _template(form: Seen, case: Case) -> str:
-    return form.both if case.quiet else form.alone
+    template = form.both if case.quiet else form.alone
+    return template.format(responded=form.comma.join(case.responded), quiet=form.comma.join(case.quiet))
