@@ -17,23 +17,27 @@ from workshop.distil.student import Geometry, Student
 GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=train.LENGTH_STEP)
 
 
+def drawn(task, sequence, share=1.0):
+    return train._Drawn(task, sequence, share)
+
+
 def test_probes_of_one_kind_are_graded_together_by_their_mean_squared_error():
     head = nn.Linear(GEOMETRY.width, 2)
     nn.init.zeros_(head.weight)
     head.bias.data = torch.tensor([0.5, -0.5])
     once = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)),))
     twice = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)), Probed("k", 2, (0.5, 0.0))))
-    [batch] = train._batches([("t", Sequence([1, 2], [0.0] * 2)), ("t", once), ("t", twice)])
+    [batch] = train._batches([drawn("t", Sequence([1, 2], [0.0] * 2)), drawn("t", once), drawn("t", twice, 0.5)])
     loss = train._loss(Student(GEOMETRY), nn.ModuleDict({"t/k": head}), batch).item()
     first, second = (0.2**2 + 1.0**2) / 2, 0.5**2 / 2
-    assert loss == pytest.approx(train.PROBE_WEIGHT * (first + (first + second) / 2))
+    assert loss == pytest.approx(train.PROBE_WEIGHT * (first + 0.5 * (first + second) / 2))
 
 
 def test_probes_are_read_from_the_state_at_their_place():
     torch.manual_seed(2)
     student, head = Student(GEOMETRY), nn.Linear(GEOMETRY.width, 1)
     tokens = [4, 9, 2, 7]
-    [batch] = train._batches([("t", Sequence(tokens, [0.0] * 4, probed=(Probed("k", at, (float(at),)),))) for at in range(4)])
+    [batch] = train._batches([drawn("t", Sequence(tokens, [0.0] * 4, probed=(Probed("k", at, (float(at),)),))) for at in range(4)])
     predicted = head(student.hidden(torch.tensor([tokens]))[0])[:, 0]
     expected = (predicted - torch.arange(4)).square().sum().item()
     assert train._loss(student, nn.ModuleDict({"t/k": head}), batch).item() == pytest.approx(expected, rel=1e-3)  # states are bfloat16
@@ -42,9 +46,9 @@ def test_probes_are_read_from_the_state_at_their_place():
 def test_graded_tokens_count_by_their_weights():
     torch.manual_seed(3)
     student = Student(GEOMETRY)
-    [batch] = train._batches([("t", Sequence([4, 9, 2], [0.0, 0.25, 0.75]))])
+    [batch] = train._batches([drawn("t", Sequence([4, 9, 2], [0.0, 0.25, 0.75]), 0.5)])
     said = student(torch.tensor([[4, 9, 2]]))[0].log_softmax(-1)
-    expected = -(0.25 * said[0, 9] + 0.75 * said[1, 2]).item()
+    expected = -0.5 * (0.25 * said[0, 9] + 0.75 * said[1, 2]).item()
     assert train._loss(student, nn.ModuleDict(), batch).item() == pytest.approx(expected, rel=0.01)
 
 
@@ -53,8 +57,8 @@ def test_each_task_and_kind_has_probes_of_its_own():
     for head, bias in ((heads["a/k"], [0.1]), (heads["b/k"], [0.2, 0.3]), (heads["b/l"], [0.4])):
         nn.init.zeros_(head.weight)
         head.bias.data = torch.tensor(bias)
-    kind = [("a", Sequence([1, 2], [0.0] * 2, probed=(Probed("k", 1, (0.5,)),))),
-            ("b", Sequence([1, 3], [0.0] * 2, probed=(Probed("k", 1, (0.0, 0.8)), Probed("l", 0, (1.0,)))))]
+    kind = [drawn("a", Sequence([1, 2], [0.0] * 2, probed=(Probed("k", 1, (0.5,)),))),
+            drawn("b", Sequence([1, 3], [0.0] * 2, probed=(Probed("k", 1, (0.0, 0.8)), Probed("l", 0, (1.0,)))))]
     [batch] = train._batches(kind)
     assert train._loss(Student(GEOMETRY), heads, batch).item() == pytest.approx(0.4**2 + (0.2**2 + 0.5**2) / 2 + 0.6**2)
 

@@ -88,9 +88,7 @@ def run(recipe: Recipe, folder: Path) -> Path:
     since = time.monotonic()
     for step in range(start, plan.steps):
         reads = reads and step < plan.read_steps_max
-        kinds = _kinds(encoder, recipe, step, reads)
-        # Each kind counts alike, however many its sequences.
-        losses = (_loss(student, heads, batch) / len(kind) for kind in kinds for batch in _batches(kind))
+        losses = (_loss(student, heads, batch) for batch in _batches(_drawn(encoder, recipe, step, reads)))
         loss = descend(student, optimisers, rate(step, plan.steps, plan.warmup_steps, plan.decay_share), losses)
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -231,14 +229,21 @@ class Batch:
     probed: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]
 
 
-def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[list[tuple[str, Sequence]]]:
-    """The sequences of one step by kind, each with its task: at the beginning readings alone, of no task, then first answers, whole
-    sequences in both orders, and more readings, half of them those that rationales begin with: one digit copied wrongly spoils a whole
-    rationale and weighs next to nothing in its mean."""
+@dataclass(frozen=True)
+class _Drawn:
+    task: str
+    sequence: Sequence
+    share: float  # of the step's loss
+
+
+def _drawn(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[_Drawn]:
+    """The sequences of one step: at the beginning readings alone, of no task, then first answers, whole sequences in both orders, and
+    more readings, half of them those that rationales begin with: one digit copied wrongly spoils a whole rationale and weighs next to
+    nothing in its mean. Each of these kinds counts alike, however many its sequences."""
     plan, seed = recipe.plan, f"{recipe.plan.seed}-{step}"
     pairs, rng = recipe.stream(seed), random.Random(f"{seed}-order")
 
-    def draw(teach: Callable[[Pair], Sequence], tokens: int, pairs: Iterator[Pair] = pairs) -> list[tuple[str, Sequence]]:
+    def draw(teach: Callable[[Pair], Sequence], tokens: int, pairs: Iterator[Pair] = pairs) -> list[_Drawn]:
         drawn: list[tuple[str, Sequence]] = []
         while tokens > 0:
             pair = next(pairs)
@@ -246,13 +251,13 @@ def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[lis
             if len(sequence.tokens) <= plan.max_len:  # one too long for the student is left out
                 drawn.append((pair.task, sequence))
                 tokens -= len(sequence.tokens)
-        return drawn
+        return [_Drawn(task, sequence, 1 / len(drawn)) for task, sequence in drawn]
 
     if reads:
-        return [draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))]
-    return [draw(encoder.first, plan.first_tokens),
-            draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
-            draw(encoder.read, plan.reread_tokens, _either(rng, pairs, reading.pairs(pairs, seed)))]
+        return draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))
+    return [*draw(encoder.first, plan.first_tokens),
+            *draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
+            *draw(encoder.read, plan.reread_tokens, _either(rng, pairs, reading.pairs(pairs, seed)))]
 
 
 def _either(rng: random.Random, *streams: Iterator[Pair]) -> Iterator[Pair]:
@@ -272,16 +277,16 @@ def alike(drawn: list[Row], sequence: Callable[[Row], Sequence]) -> Iterator[tup
         left = left[rows:]
 
 
-def _batches(kind: list[tuple[str, Sequence]]) -> Iterator[Batch]:
-    """Of the sequences of one kind."""
-    for chunk, rows, length in alike(kind, lambda drawn: drawn[1]):
+def _batches(drawn: list[_Drawn]) -> Iterator[Batch]:
+    for chunk, rows, length in alike(drawn, lambda drawn: drawn.sequence):
         probed: dict[str, list[tuple[int, Probed, float]]] = defaultdict(list)
-        for row, (task, sequence) in enumerate(chunk):
-            counts = Counter(probe.kind for probe in sequence.probed)
-            for probe in sequence.probed:
-                probed[_head(task, probe)].append((row, probe, 1 / counts[probe.kind]))
+        for row, own in enumerate(chunk):
+            counts = Counter(probe.kind for probe in own.sequence.probed)
+            for probe in own.sequence.probed:
+                probed[_head(own.task, probe)].append((row, probe, own.share / counts[probe.kind]))
         empty = [[0]] * (rows - len(chunk))
-        yield Batch(pad([*(s.tokens for _, s in chunk), *empty], length), pad([*(s.weights for _, s in chunk), *empty], length),
+        yield Batch(pad([*(own.sequence.tokens for own in chunk), *empty], length),
+                    pad([*([own.share * weight for weight in own.sequence.weights] for own in chunk), *empty], length),
                     {head: _stacked(of) for head, of in probed.items()})
 
 
@@ -318,7 +323,7 @@ def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, T
 
 
 def _loss(student: Student, heads: nn.ModuleDict, batch: Batch) -> Tensor:
-    """Sum over the sequences of their weighted cross entropy, and of the squared error of their probes."""
+    """Sum over the sequences of their cross entropy and of the squared error of their probes, by their weights and shares."""
     with bfloat16():
         states, row, place, losses = graded(student, batch.tokens, batch.weights)
     loss = (losses * batch.weights[row, place]).sum()
