@@ -18,6 +18,7 @@ their questions a test set holds too. Judges no reasoning, and changes no text.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -141,6 +142,12 @@ def overlaps(train: Iterable[Pair], test: Iterable[Pair]) -> list[tuple[str, str
     the same if their letters and digits are, whatever case, width, spaces and signs they are written in."""
     tests = {bare(pair.question): pair.id for pair in test}
     return [(pair.id, tests[asked]) for pair in train if (asked := bare(pair.question)) in tests]
+
+
+def held_back(question: str, one_in: int) -> bool:
+    """Is a question one of those kept out of training, of which there is about one in so many? Its digest says, so that it always
+    falls on the same side, with all that is known of it."""
+    return int(hashlib.sha256(question.encode()).hexdigest(), 16) % one_in == 0
 
 
 def bare(text: str) -> str:

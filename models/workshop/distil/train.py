@@ -53,21 +53,26 @@ def run(recipe: Recipe, folder: Path) -> Path:
     tokenizer = _tokenizer(recipe, folder, source)
     encoder = Encoder(tokenizer, recipe.free)
     torch.manual_seed(plan.seed)
+    origins = (*(source.origins if source else ()), *([dict(recipe.mixed.origin)] if recipe.mixed else ()))
     if state:
         student, origins = base.restored(state)
     elif source:
         layers = plan.base_layers or base.spread(plan.layers, source.student.g.layers)
-        student, origins = base.transplant(source, tokenizer, layers, plan.max_len), source.origins
+        student = base.transplant(source, tokenizer, layers, plan.max_len)
     else:
-        student, origins = Student(
+        student = Student(
             Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden,
-                              max_len=plan.max_len)), ()
+                              max_len=plan.max_len))
     dev = list(itertools.islice(recipe.stream(f"dev-{plan.seed}"), plan.dev_pairs))
     readings = reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}")
     # What the student's own vocabulary cuts into too many tokens is left out, as in training.
     dev_readings = list(itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs))
     counts = {pair.task: len(pair.margins) for pair in dev if pair.margins}
     margin_heads = nn.ModuleDict({task: nn.Linear(student.g.width, counts[task]) for task in sorted(counts)})  # for training alone
+    if source:  # of an earlier student, the heads that still fit
+        fresh = margin_heads.state_dict()
+        margin_heads.load_state_dict(fresh | {name: head for name, head in source.margin_heads.items()
+                                              if name in fresh and head.shape == fresh[name].shape})
     optimisers = make_optimisers(student, margin_heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
     start, reads = 0, plan.read_steps_max > 0
     if state:
@@ -228,7 +233,7 @@ class Batch:
 def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[list[tuple[str, Sequence]]]:
     """The sequences of one step by kind, each with its task: at the beginning readings alone, of no task, then first answers, whole
     sequences in both orders, and the readings that rationales begin with, since one digit copied wrongly spoils a whole rationale and
-    weighs next to nothing in its mean."""
+    weighs next to nothing in its mean. Pairs that are mixed in take their place among the first answers."""
     plan, seed = recipe.plan, f"{recipe.plan.seed}-{step}"
     pairs, rng = recipe.stream(seed), random.Random(f"{seed}-order")
 
@@ -244,7 +249,8 @@ def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[lis
 
     if reads:
         return [draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))]
-    return [draw(encoder.first, plan.first_tokens),
+    mixed = recipe.mixed.of_step(step, plan) if recipe.mixed else ()
+    return [draw(encoder.first, plan.first_tokens, itertools.chain(mixed, pairs)),
             draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
             draw(encoder.read, plan.reread_tokens)]
 
