@@ -82,6 +82,9 @@ def retrain(work: Work, settings: Settings) -> Path:
         raise ValueError(f"the new student needs a work folder of its own, and {work.folder} is the earlier one's")
     old = Work(dataclasses.replace(work.recipe, **_generation(settings.earlier, work.recipe)), settings.earlier, work.out,
                work.reference)
+    for path in (old.tokenizer, old.checkpoint, old.model):  # needed at the end, and better missed now
+        path.stat()
+    old.by_task("calibrate", old.load("calibration.json"))
     cases = gather(old, settings.reviews)
     new = dataclasses.replace(work, recipe=_next(old, settings, cases))
     _begin(new, old, settings)

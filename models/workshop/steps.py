@@ -59,7 +59,8 @@ class Work:
         return self.out / f"{self.recipe.id}-{self.recipe.version}"
 
     def encoder(self) -> Encoder:
-        return Encoder(Tokenizer.from_file(str(self.tokenizer)), self.recipe.free)
+        text = self.tokenizer.read_text(encoding="utf-8")  # a file that is missing is named; `Tokenizer.from_file` does not
+        return Encoder(Tokenizer.from_str(text), self.recipe.free)
 
     def answerers(self) -> list[Answerer]:
         """Of each task, in the recipe's order; they share one graph."""
