@@ -50,6 +50,8 @@ def _step(args: argparse.Namespace) -> int:
     given = {name: value for name in ("steps", "base") if (value := getattr(args, name))}
     recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **given))
     folder = args.work or WORK / recipe.id
+    if retrain.is_retrained(folder) and args.command not in ("plots", "reference"):
+        raise ValueError(f"{folder} holds a retrained student, whose version and seeds are its own: `models/run retrain` goes on with it")
     if (start := RECIPES.get(recipe.plan.base)) and args.command in ("distil", "train"):
         recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, base=str(WORK / start.id)))
         if not (folder / "checkpoint.pt").exists():
@@ -57,8 +59,6 @@ def _step(args: argparse.Namespace) -> int:
     out, reference = args.out or folder, folder / "reference_logits.json"
     if recipe.shipped and not args.out:
         out, reference = REPOSITORY / "models" / "bundles", REPOSITORY / "tests" / "data" / "reference_logits.json"
-    if retrain.is_retrained(folder) and args.command not in ("plots", "reference"):
-        raise ValueError(f"{folder} holds a retrained student, whose version and seeds are its own: `models/run retrain` goes on with it")
     with disk.named(folder):
         steps.STEPS[args.command][0](_work(args, recipe, folder, out, reference))
     return 0
