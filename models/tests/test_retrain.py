@@ -132,6 +132,12 @@ def test_a_work_folder_with_another_student_is_left_alone(toy_work, tmp_path, st
     assert "holds another student" in capsys.readouterr().err and not stubbed
 
 
+def test_what_is_held_back_is_not_taught(toy_work, tmp_path):
+    cases = retrain.gather(toy_work, [written(tmp_path / "reviews.jsonl", 40)])
+    taught, held_back = ({reviews.question(pair) for pair in pairs} for pairs in (cases.taught, cases.held_back))
+    assert taught and held_back and not taught & held_back and len(taught | held_back) == 40
+
+
 def test_reviews_that_teach_nothing_are_an_error(toy_work, tmp_path):
     line = json.loads(written(tmp_path / "reviews.jsonl", 1).read_text("utf-8"))
     long = {**line, "question": "9" * 200}
@@ -212,6 +218,7 @@ def test_a_share_of_the_first_answers_is_reviewed_and_few_reviews_come_only_so_o
     assert few.mixed.dealt == retrain.REPEATS_MAX * 50
     plan = many.plan
     assert (plan.read_steps_max, plan.steps, plan.muon_lr) == (0, 20, retrain.RATE_SHARE * toy.RECIPE.plan.muon_lr)
+    assert plan.seed == toy.RECIPE.plan.seed + 2 * retrain.SEED_STRIDE  # none of the pairs that the earlier student has seen
     tokens = reviewed = 0
     for step in range(plan.steps):
         first, *others = train._kinds(encoder, many, step, False)

@@ -51,7 +51,8 @@ def _step(args: argparse.Namespace) -> int:
     recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **given))
     folder = args.work or WORK / recipe.id
     if retrain.is_retrained(folder) and args.command not in ("plots", "reference"):
-        raise ValueError(f"{folder} holds a retrained student, whose version and seeds are its own: `models/run retrain` goes on with it")
+        raise ValueError(f"{folder} holds a retrained student, whose version and seeds are its own: `models/run retrain` goes on "
+                         "with it")
     if (start := RECIPES.get(recipe.plan.base)) and args.command in ("distil", "train"):
         recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, base=str(WORK / start.id)))
         if not (folder / "checkpoint.pt").exists():
@@ -200,7 +201,8 @@ def _parser() -> argparse.ArgumentParser:
     of_steps = argparse.ArgumentParser(add_help=False)
     of_steps.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/RECIPE in the repository)")
     of_steps.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: models/bundles)")
-    of_steps.add_argument("--steps", type=_positive, metavar="N", help="training steps, the same at every resume (default: the plan's)")
+    of_steps.add_argument("--steps", type=_positive, metavar="N",
+                          help="training steps, the same at every resume (default: the plan's)")
     of_steps.add_argument("--base", metavar="smollm2|reader|DIR",
                           help="start from SmolLM2's weights or an earlier student's work folder (default: the plan's)")
     for name, (_, said) in steps.STEPS.items():
@@ -208,8 +210,8 @@ def _parser() -> argparse.ArgumentParser:
 
     again = commands.add_parser(
         "retrain", help="train the student that ships on with what people said to its answers, and pack the next",
-        description="Goes on from an earlier student with fresh pairs of its tasks and with reviewed cases, then exports, calibrates and "
-                    "measures. Both students are asked the same questions: where the new one has forgotten a task, no bundle is "
+        description="Goes on from an earlier student with fresh pairs of its tasks and with reviewed cases, then exports, "
+                    "calibrates and measures. Both students are asked the same questions: where the new one has forgotten a task, no bundle is "
                     "written. The bundle has the next serial and, if not told otherwise, the next patch version. The same command "
                     "goes on where it was stopped.", parents=[of_recipe, of_measures])
     again.add_argument("--from", dest="earlier", type=Path, required=True, metavar="DIR",
@@ -221,8 +223,8 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--steps", type=_positive, metavar="N",
                        help=f"training steps (default: {retrain.STEPS_SHARE:.0%} of the plan's)".replace("%", "%%"))
     again.add_argument("--share", type=_above_0, default=retrain.SHARE, metavar="S",
-                       help=f"of the first answers, how many are reviewed cases, at most {retrain.SHARE_MAX}; where reviews are few it "
-                            f"is less, since each comes {retrain.REPEATS_MAX} times at most (default: %(default)s)")
+                       help=f"of the first answers, how many are reviewed cases, at most {retrain.SHARE_MAX}; where reviews are few "
+                            f"it is less, since each comes {retrain.REPEATS_MAX} times at most (default: %(default)s)")
     again.add_argument("--version", metavar="X.Y.Z", help="of the bundle (default: the next patch)")
     again.add_argument("--licence", default=retrain.LICENCE, metavar="TEXT",
                        help="of the reviews, and so of the bundle (default: %(default)s)")

@@ -38,7 +38,7 @@ HELD_BACK = 10  # every tenth reviewed question
 # A pair repeated up to four times teaches almost as much as a fresh one, then ever less (Muennighoff et al. 2023); and a text that
 # is seen too often is learned by heart. Reviews are few and are what this is about, so twice that, and no more.
 REPEATS_MAX = 8
-SHARE, SHARE_MAX = 0.2, 0.5  # of the first answers' tokens; beyond a half it would be the reviews that are learned, and the rest forgotten
+SHARE, SHARE_MAX = 0.2, 0.5  # of the first answers' tokens; beyond a half the reviews would be the rule, and the tasks the exception
 STEPS_SHARE = 0.1  # of the plan's steps, where no number is given
 RATE_SHARE = 0.3  # of the plan's rates: at the whole of them, a trained student first loses what it knows, then finds it again
 SEED_STRIDE = 1000  # between generations, so that each draws pairs to train, calibrate and test of its own
@@ -108,15 +108,15 @@ def gather(old: Work, files: Sequence[Path]) -> Cases:
     fit = [pair for pair in taught.pairs if len(encoder.text(pair.prompt)) <= tasks[pair.task].question_tokens_max and (
         pair.task not in encoder.free or len(encoder.answer(pair)) <= tasks[pair.task].answer_tokens_max)]
     held_back = [pair for pair in fit if pair_files.held_back(reviews.question(pair), HELD_BACK)]
-    rest = [pair for pair in fit if pair not in held_back]
+    rest, long = [pair for pair in fit if pair not in held_back], len(taught.pairs) - len(fit)
     if not rest:
-        raise ValueError(f"nothing is left to teach: {taught}; {len(taught.pairs) - len(fit)} too long, {len(held_back)} held back")
-    return Cases(rest, held_back, f"{taught}, {len(taught.pairs) - len(fit)} of the pairs too long for the student")
+        raise ValueError(f"nothing is left to teach: {taught}; {long} too long, {len(held_back)} held back")
+    return Cases(rest, held_back, f"{taught}, {long} of the pairs too long for the student")
 
 
 def compare(old: Work, new: Work, cases: Cases, accept: bool) -> None:
-    """Asks both students the same fresh pairs of every task, and the reviewed questions that were held back. Raises `ForgottenError`
-    where a task was forgotten, unless that is accepted."""
+    """Asks both students the same fresh pairs of every task, and the reviewed questions that were held back. Raises
+    `ForgottenError` where a task was forgotten, unless that is accepted."""
     measured: dict[str, dict] = {"fresh": {}, "held back": {}}
     students = [_students(work) for work in (old, new)]
     for task in old.recipe.tasks:
@@ -136,7 +136,8 @@ def compare(old: Work, new: Work, cases: Cases, accept: bool) -> None:
     print(said)
     if lost and not accept:
         raise ForgottenError("\n".join([
-            *lost, "no bundle was written; mix in less (--share), train less (--steps), or take it as it is (--accept-forgetting)"]))
+            *lost,
+            "no bundle was written; mix in less (--share), train less (--steps), or take it as it is (--accept-forgetting)"]))
     for sentence in lost:
         print(f"warning: {sentence}; accepted, and the card says so", file=sys.stderr)
 
@@ -165,8 +166,8 @@ def _lost(task: str, measure: str, found: dict, old: str, new: str) -> str | Non
     if not forgotten(found):
         return None
     n = found["n"]
-    return (f"task {task}, {measure}: {old} was right on {found['old'] / n:.1%} of {n} fresh pairs, {new} is on {found['new'] / n:.1%} "
-            f"({found['lost']} lost, {found['won']} won; p = {found['p']:.2g})")
+    return (f"task {task}, {measure}: {old} was right on {found['old'] / n:.1%} of {n} fresh pairs, {new} is on "
+            f"{found['new'] / n:.1%} ({found['lost']} lost, {found['won']} won; p = {found['p']:.2g})")
 
 
 def _students(work: Work) -> dict[str, tuple[Answerer, Calibration]]:
@@ -226,7 +227,8 @@ def _begin(new: Work, old: Work, settings: Settings) -> None:
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         if other := [key for key in said if said[key] != before.get(key)]:
-            raise ValueError(f"{new.folder} holds a retrained student with another {', '.join(other)}; give a work folder of its own")
+            raise ValueError(f"{new.folder} holds a retrained student with another {', '.join(other)}; give a work folder of "
+                             "its own")
         return
     if new.checkpoint.exists():
         raise ValueError(f"{new.folder} holds another student; give a work folder of its own")
@@ -244,8 +246,8 @@ def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
         f"{RATE_SHARE:.0%} of its rates.",
         f"- {cases.said}. {len(cases.taught)} of them were taught, as first answers among fresh ones of the tasks, "
         f"{mixed.dealt / len(cases.taught):.1f} times each; {len(cases.held_back)} were held back.",
-        "- Both students were asked the same questions. Lost are those that only the earlier one answers right, won those that only "
-        "this one does; p is the chance to lose so many were losing and winning alike (McNemar, exact).",
+        "- Both students were asked the same questions. Lost are those that only the earlier one answers right, won those that "
+        "only this one does; p is the chance to lose so many were losing and winning alike (McNemar, exact).",
         *(f"- **Forgotten, and accepted**: {sentence}." for sentence in measured["forgotten"]), "",
         f"| asked | n | measured | {old.recipe.version} right | {recipe.version} right | lost | won | p |", f"|{'---|' * 8}"]
     for name, said in (("fresh", "fresh pairs"), ("held back", "reviewed questions held back")):

@@ -9,8 +9,8 @@ One JSON object a line, one line a review. The keys of a teacher pair, which say
     task           id of the task that was asked
     question       as it was asked
     choices        as in a teacher pair: only where the question brings its own, never the task's closed answer set
-    answer         what the student said, given or only guessed: the text of a choice, a letter where the question brings choices, or
-                   free text; "" where it said nothing
+    answer         what the student said, given or only guessed: the text of a choice, a letter where the question brings choices,
+                   or free text; "" where it said nothing
     rationale      what the student wrote for it; null where it wrote none
     teacher, weight, difficulty, lang, kind   as in a teacher pair, and as seldom needed; lang is the question's
 
@@ -23,8 +23,8 @@ and what became of it; every one of these keys must be there:
     mode           "answer_first" or "think_first"
     confidence     of the answer, 0 to 1; 0 where there is none
     verdict        on the answer, whether or not it was given: "right", "wrong", or "unclear": nobody can say
-    correction     the right answer, where the verdict is "wrong"; null elsewhere. Where the student said nothing, the verdict is "wrong"
-                   with what it should have said, or "unclear"
+    correction     the right answer, where the verdict is "wrong"; null elsewhere. Where the student said nothing, the verdict is
+                   "wrong" with what it should have said, or "unclear"
     reviewer       who said so, as far as it may be told; null elsewhere
     reviewed_at    when: RFC 3339 in UTC, as 2026-03-01T08:15:30Z
 
@@ -101,8 +101,8 @@ class Taught:
     unclear: int  # after all
 
     def __str__(self) -> str:
-        return (f"{len(self.pairs)} pairs of {self.reviews} reviews: {self.overruled} overruled by a later review of the same question, "
-                f"{self.repeated} repeated by one, {self.unclear} unclear")
+        return (f"{len(self.pairs)} pairs of {self.reviews} reviews: {self.overruled} overruled by a later review of the same "
+                f"question, {self.repeated} repeated by one, {self.unclear} unclear")
 
 
 def read(paths: Iterable[Path], tasks: Iterable[Task]) -> list[Review]:
@@ -128,8 +128,8 @@ def taught(reviews: Iterable[Review]) -> Taught:
 
 
 def question(pair: Pair) -> str:
-    """Two questions are one if the student reads the same: whatever width they are written in, and whatever space is around them. No
-    more than that may differ, since a sign or a point makes another number."""
+    """Two questions are one if the student reads the same: whatever width they are written in, and whatever space is around them.
+    No more than that may differ, since a sign or a point makes another number."""
     return unicodedata.normalize("NFKC", f"{pair.task}: {pair.text.strip()}")
 
 
@@ -142,8 +142,8 @@ def summary(reviews: Iterable[Review]) -> str:
     for task, own in sorted(by_task.items()):
         said = Counter((review.decision, review.verdict) for review in own)
         reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(review.reason or "-" for review in own).most_common())
-        lines.append(f"{task:28} {len(own):8} {said['answered', RIGHT]:16} {said['answered', WRONG]:6} {said['escalated', RIGHT]:17} "
-                     f"{said['escalated', WRONG]:6} {sum(review.verdict == UNCLEAR for review in own):8}  {reasons}")
+        lines.append(f"{task:28} {len(own):8} {said['answered', RIGHT]:16} {said['answered', WRONG]:6} "
+                     f"{said['escalated', RIGHT]:17} {said['escalated', WRONG]:6} {sum(review.verdict == UNCLEAR for review in own):8}  {reasons}")
     return "\n".join(lines)
 
 
