@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import json
 import random
+import shutil
 from collections import Counter
 
 import pytest
@@ -114,10 +115,15 @@ def test_the_same_command_goes_on_and_another_is_refused(retrained, stubbed, cap
     (["--version", "0.0.1"], "--version: expected three numbers that come after 0.0.1, as 1.2.3, got 0.0.1"),
     (["--version", "next"], "--version: expected three numbers that come after 0.0.1, as 1.2.3, got next"),
     (["--from", "EMPTY"], "is missing; has the step before it run?"),
+    (["--from", "UNEXPORTED"], "model.onnx is missing; has the step before it run?"),
     (["--rows", "coins=rows.csv"], "--rows: toy has no task coins"),
 ])
 def test_what_cannot_be_asked_is_said_and_nothing_is_begun(toy_work, tmp_path, stubbed, capsys, more, says):
-    more = [{"FROM": str(toy_work.folder), "EMPTY": str(tmp_path)}.get(word, word) for word in more]
+    (tmp_path / "unexported").mkdir()
+    for name in ("tokenizer.json", "checkpoint.pt", "calibration.json"):
+        shutil.copy(toy_work.folder / name, tmp_path / "unexported")
+    folders = {"FROM": toy_work.folder, "EMPTY": tmp_path, "UNEXPORTED": tmp_path / "unexported"}
+    more = [str(folders.get(word, word)) for word in more]
     reviewed = written(tmp_path / "reviews.jsonl", 40)
     assert __main__.main(["retrain", "--recipe", "toy", "--from", str(toy_work.folder), "--reviews", str(reviewed),
                           "--work", str(tmp_path / "next"), *more]) == 1
