@@ -68,6 +68,13 @@ def restored(checkpoint: dict) -> tuple[Student, tuple[dict, ...]]:
     return student, tuple(checkpoint.get("origins", ()))
 
 
+def vocabulary_of(base: Base | None, texts: Iterable[str], words: Iterable[str], size: int) -> Tokenizer:
+    """Learned on `texts` and `words`, or cut to them out of the base's."""
+    if base is None:
+        return vocabulary.train(texts, words, size)
+    return vocabulary.cut(base.tokenizer, texts, words, size, base.kept_share)
+
+
 def cut(base: Base, texts: Iterable[str], words: Iterable[str], layers: Sequence[int] | None = None,
         vocabulary_size: int | None = vocabulary.VOCABULARY_SIZE, max_len: int = Geometry.max_len) -> Base:
     """`base` with a vocabulary cut to `texts` and its `words`, and with these of its layers; None keeps all."""

@@ -30,11 +30,12 @@ from ..pair import Pair
 from ..recipe import Plan, Recipe
 from ..task import Task
 from ..teachers import reading
-from . import base, vocabulary
+from . import base
 from .sequences import Encoder, Sequence
 from .student import Geometry, Student
 
 BATCH_TOKENS, LENGTH_STEP = 2048, 32  # padded tokens read at once, and what their lengths are multiples of
+LOOKED_AT_ONCE = 100  # sequences, where progress is watched
 CPUINFO = Path("/proc/cpuinfo")
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
 MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
@@ -128,39 +129,32 @@ def _accuracies(student: Student, encoder: Encoder, recipe: Recipe, pairs: list[
     return {task.id: round(accuracy(student, encoder, task, asked), 4) for task, asked in own if asked}
 
 
-@torch.no_grad()
 def accuracy(student: Student, encoder: Encoder, task: Task, pairs: list[Pair]) -> float:
     """Share of right first answers: by the likeliest token of a closed answer set, and of a free answer all tokens, its end too,
     each after the right ones before it."""
-    choices = torch.tensor([encoder.text(text)[0] for text in task.texts])
-    sequences = sorted((encoder.first(pair) for pair in pairs), key=lambda s: len(s.tokens))
-    right = 0
-    for at in range(0, len(sequences), 100):
-        chunk = sequences[at : at + 100]
-        tokens = pad([s.tokens for s in chunk])
-        row, place = pad([[weight > 0 for weight in s.weights] for s in chunk]).nonzero(as_tuple=True)
-        with torch.compiler.set_stance("force_eager"):
-            logits = student.logits(student.hidden(tokens)[row, place - 1])
-        best = choices[logits[:, choices].argmax(-1)] if task.choices else logits.argmax(-1)
-        wrong = row[best != tokens[row, place]]
-        right += len(chunk) - len(wrong.unique())
-    return right / len(pairs)
+    choices = torch.tensor([encoder.text(text)[0] for text in task.texts]) if task.choices else None
+    hits = _hits(student, [encoder.first(pair) for pair in pairs], choices)
+    return sum(bool(own.all()) for own in hits) / len(pairs)
+
+
+def read_accuracy(student: Student, encoder: Encoder, pairs: list[Pair]) -> float:
+    """Share of right tokens when the readings are repeated, each token after the right ones before it."""
+    return torch.cat(_hits(student, [encoder.read(pair) for pair in pairs])).double().mean().item()
 
 
 @torch.no_grad()
-def read_accuracy(student: Student, encoder: Encoder, pairs: list[Pair]) -> float:
-    """Share of right tokens when the readings are repeated, each token after the right ones before it."""
-    right = graded = 0
-    for at in range(0, len(pairs), 100):
-        sequences = [encoder.read(pair) for pair in pairs[at : at + 100]]
-        tokens = pad([s.tokens for s in sequences])
-        weights = pad([[weight > 0 for weight in s.weights] for s in sequences])
-        row, place = weights.nonzero(as_tuple=True)
+def _hits(student: Student, sequences: list[Sequence], among: Tensor | None = None) -> list[Tensor]:
+    """Of each sequence, in no order, (graded,) which graded tokens are the likeliest, `among` these where there are some."""
+    sequences, hits = sorted(sequences, key=lambda s: len(s.tokens)), []
+    for at in range(0, len(sequences), LOOKED_AT_ONCE):
+        chunk = sequences[at : at + LOOKED_AT_ONCE]
+        tokens, graded = pad([s.tokens for s in chunk]), pad([[weight > 0 for weight in s.weights] for s in chunk])
+        row, place = graded.nonzero(as_tuple=True)
         with torch.compiler.set_stance("force_eager"):
-            best = student.logits(student.hidden(tokens)[row, place - 1]).argmax(-1)
-        right += (best == tokens[row, place]).sum().item()
-        graded += len(row)
-    return right / graded
+            logits = student.logits(student.hidden(tokens)[row, place - 1])
+        best = logits.argmax(-1) if among is None else among[logits[:, among].argmax(-1)]
+        hits += (best == tokens[row, place]).split(graded.sum(-1).tolist())
+    return hits
 
 
 def _tokenizer(recipe: Recipe, folder: Path, source: base.Base | None) -> Tokenizer:
@@ -169,9 +163,7 @@ def _tokenizer(recipe: Recipe, folder: Path, source: base.Base | None) -> Tokeni
         pairs = itertools.islice(recipe.stream(f"vocabulary-{plan.seed}"), plan.vocabulary_pairs)
         texts = (text for p in pairs for text in (p.prompt, p.rationale))
         words = list(dict.fromkeys(text for task in recipe.tasks for text in task.texts))
-        made = (vocabulary.cut(source.tokenizer, texts, words, plan.vocabulary, source.kept_share) if source
-                else vocabulary.train(texts, words, plan.vocabulary))
-        disk.write(path, made.to_str(pretty=True))
+        disk.write(path, base.vocabulary_of(source, texts, words, plan.vocabulary).to_str(pretty=True))
     return Tokenizer.from_file(str(path))
 
 

@@ -14,6 +14,8 @@ import os
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when the library loads
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +28,6 @@ from ..distil.sequences import Encoder
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
 from ..pair import PROMPT
 from ..task import Task
-
 
 NEVER = 1.0  # a threshold that nothing reaches, not even a confidence that is rounded to 1: no promise could be proved
 
@@ -67,6 +68,16 @@ class Decoder:
         self.binding.bind_cpu_input("total_sequence_length", np.array(total, np.int32))
         self.session.run_with_iobinding(self.binding)
         return self.binding.get_outputs()[0].numpy()[0]
+
+
+def greedy(decoder: Decoder, logits: np.ndarray, at: int) -> Iterator[tuple[int, float]]:
+    """From `logits` (vocabulary,), the likeliest token with its log-probability, and so on without end: each is fed, from place
+    `at` on, when the next is asked for."""
+    for place in itertools.count(at):
+        scores = log_softmax(logits.astype(np.float64))
+        token = int(scores.argmax())
+        yield token, float(scores[token])
+        logits = decoder.feed([token], place)
 
 
 class ThinkingFailed(Exception):
@@ -190,23 +201,21 @@ class Answerer:
 
     def _look(self, run: list[int], at: int) -> Look:
         """Feeds `run`, which ends in `<|answer|>`, at place `at`, and reads the answer."""
-        scores = log_softmax(self.decoder.feed(run, at).astype(np.float64))
+        logits = self.decoder.feed(run, at)
         if self.task.choices:
-            return Scores(scores[self.first_tokens], tuple(self.choices))
-        at += len(run)
+            return Scores(log_softmax(logits.astype(np.float64))[self.first_tokens], tuple(self.choices))
         tokens: list[int] = []
         score = 0.0
-        while True:
-            token = int(scores.argmax())
-            score += float(scores[token])
+        for token, likely in greedy(self.decoder, logits, at + len(run)):
+            score += likely
             if token in self.closing:
                 text = self.encoder.tokenizer.decode(tokens).strip()
                 self.written.setdefault(text, tokens)
                 return Written(text, tokens, score)
             if len(tokens) == self.task.answer_tokens_max:
-                return Written("", tokens, score)
-            scores = log_softmax(self.decoder.feed([token], at + len(tokens)).astype(np.float64))
+                break
             tokens.append(token)
+        return Written("", tokens, score)
 
     def _score(self, run: list[int], at: int, answer: list[int]) -> float:
         """Log-probability that `answer` is written after `run`, and closed by the likelier of the two tokens that may."""

@@ -5,6 +5,7 @@ Decides nothing by confidence, and uses no calibration: confidences are as the s
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 from ..distil.sequences import Encoder
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
 from ..pair import Pair
-from ..ship.decode import Decoder, ThinkingFailed, Writer, log_softmax
+from ..ship.decode import Decoder, ThinkingFailed, Writer, greedy, log_softmax
 
 ANSWER_TOKENS_MAX = 24  # of a free answer
 
@@ -82,13 +83,10 @@ class Asker:
             return closed[best], math.exp(scores[best]), 1
         written: list[int] = []
         likelihood = 0.0
-        while len(written) < ANSWER_TOKENS_MAX:
-            scores = log_softmax(logits.astype(float))
-            token = int(scores.argmax())
-            likelihood += float(scores[token])
+        for token, likely in itertools.islice(greedy(self.decoder, logits, at), ANSWER_TOKENS_MAX):
+            likelihood += likely
             if token in (self.encoder.control[WHY], self.encoder.control[END]):
                 break
             written.append(token)
-            logits = self.decoder.feed([token], at + len(written) - 1)
         answer = self.encoder.tokenizer.decode(written, skip_special_tokens=False)
         return answer, math.exp(likelihood), len(written) + 1

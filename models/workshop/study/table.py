@@ -71,7 +71,7 @@ def _ways(arm: str, lines: list[dict], routes: list[dict] | None = None) -> dict
     if arm != BOTH:
         way = "think" if "think" in lines[0] else "first"
         return {arm: [said(line, way) for line in lines]}
-    dev = [line for line in lines if line["suite"] == "dev"]
+    dev = [line["suite"] == "dev" for line in lines]
     sure = [line["first"]["confidence"] for line in lines]
     trusted = _trusted(lines, sure, dev)
     ways = {
@@ -81,7 +81,7 @@ def _ways(arm: str, lines: list[dict], routes: list[dict] | None = None) -> dict
     }
     if routes:
         # Neither decodes anything before it has decided. What soft prompts cost beside the answer was not measured as it would ship.
-        unlearned = [line for line, route in zip(lines, routes, strict=True) if line["suite"] == "dev" and not route["fitted"]]
+        unlearned = [in_dev and not route["fitted"] for in_dev, route in zip(dev, routes, strict=True)]
         trusted = _trusted(lines, [route["gate"] for route in routes], unlearned)
         ways[LOGISTIC] = [said(line, "first" if trust else "think") for line, trust in zip(lines, trusted, strict=True)]
         ways[SOFT] = [said(line, "first" if route["soft"] >= 0.5 else "think") | {"seconds": float("nan")}
@@ -94,10 +94,9 @@ def _right(line: dict, way: str) -> bool:
     return answers.same(line[way]["answer"], line["gold"])
 
 
-def _trusted(lines: list[dict], scores: list[float], dev: list[dict]) -> list[bool]:
-    """Is each line's score at or above its task's threshold, which was set on those of the lines that are in `dev`?"""
-    in_dev = {id(line) for line in dev}
-    scored = [(line, score) for line, score in zip(lines, scores, strict=True) if id(line) in in_dev]
+def _trusted(lines: list[dict], scores: list[float], set_on: list[bool]) -> list[bool]:
+    """Is each line's score at or above its task's threshold, which was set on the lines marked in `set_on`?"""
+    scored = [(line, score) for line, score, marked in zip(lines, scores, set_on, strict=True) if marked]
     thresholds = {task: _threshold([(line, score) for line, score in scored if line["task"] == task])
                   for task in {line["task"] for line in lines}}
     return [score >= thresholds[line["task"]] for line, score in zip(lines, scores, strict=True)]

@@ -23,7 +23,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from tqdm import tqdm
 
-from ..distil import base, train, vocabulary
+from .. import disk
+from ..distil import base, train
 from ..distil.base import Base
 from ..distil.sequences import Encoder, Sequence
 from ..distil.student import Geometry, Student
@@ -53,10 +54,10 @@ def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> P
     source = base.load(config.student.base) if config.student.base else None
     record = {"arm": arm_name, "seed": seed, "config": asdict(config), "base": source.origins if source else (), "data": data.said,
               "threads": torch.get_num_threads()}
-    _write(folder / "trial.json", json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+    disk.write(folder / "trial.json", json.dumps(record, ensure_ascii=False, indent=2) + "\n")
     encoder = Encoder(_tokenizer(config, data, source, folder), config.free)
     student, spent = _train(config, data, arm, seed, encoder, source, folder)
-    _write(folder / "time.json", json.dumps(spent))
+    disk.write(folder / "time.json", json.dumps(spent))
     # Asked on the exported fp32 graph: int8 is a matter of shipping, not of the method.
     with tempfile.TemporaryDirectory() as graphs:
         model = Path(graphs) / "fp32.onnx"
@@ -70,7 +71,7 @@ def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> P
     if told in wanted and not told.exists():
         tests = [pair for name, pairs in data.suites.items() if name != "dev" for pair in pairs]
         rows = [row for way in arm.asked for row in independence.measure(asker, student, way, tests, data.answers)]
-        _write(told, json.dumps(rows, indent=1) + "\n")
+        disk.write(told, json.dumps(rows, indent=1) + "\n")
     return said
 
 
@@ -178,7 +179,8 @@ def _route(student: Student, encoder: Encoder, data: Data, lines: list[dict], se
     right = [answers.same(line["first"]["answer"], line["gold"]) for line in lines]
     states = gate.last_states(student, [encoder.prompt(pair, ANSWER) for _, pair in asked])
     head = gate.fit(states[fitted], torch.tensor([right[at] for at in fitted]))
-    _write(folder / "gate.json", json.dumps({"weights": head.weights.tolist(), "bias": head.bias, "fitted_on": len(fitted)}) + "\n")
+    disk.write(folder / "gate.json", json.dumps(
+        {"weights": head.weights.tolist(), "bias": head.bias, "fitted_on": len(fitted)}) + "\n")
     # The prompts take room before a question; what a very long one says last is not read for them.
     questions = [encoder.text(pair.prompt)[: student.g.max_len - soft_prompt.PROMPT_TOKENS] for _, pair in asked]
     first, think = encoder.control[ANSWER], encoder.control[THINK]
@@ -194,18 +196,9 @@ def _tokenizer(config: Config, data: Data, source: Base | None, folder: Path) ->
     if not path.exists():
         texts = (text for pair in data.train for text in (pair.prompt, pair.rationale or ""))
         words = sorted({answer for answers in data.answers.values() for answer in answers})
-        made = (vocabulary.cut(source.tokenizer, texts, words, config.student.vocabulary, source.kept_share) if source
-                else vocabulary.train(texts, words, config.student.vocabulary))
-        made.save(str(path))
+        disk.write(path, base.vocabulary_of(source, texts, words, config.student.vocabulary).to_str(pretty=True))
     return Tokenizer.from_file(str(path))
 
 
 def _write_lines(path: Path, lines: Iterable[dict]) -> None:
-    _write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
+    disk.write(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))

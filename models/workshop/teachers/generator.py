@@ -71,6 +71,11 @@ class Generator:
         return self.difficulties[len(self.difficulties) * 2 // 3 :]
 
 
+def endless(make: Callable[[], Pair]) -> Iterator[Pair]:
+    """One pair after the other."""
+    return iter(make, None)
+
+
 def tested(pair: Pair) -> bool:
     """Is its question kept for tests? Two questions are one if their letters and digits are."""
     return int.from_bytes(hashlib.sha256(bare(pair.question).encode()).digest()[:8]) % TESTED_SHARE == 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from .. import calculator
@@ -17,6 +17,7 @@ from ..calculator import mark
 from ..pair import LANGUAGES, Pair
 from ..recipe import Plan, Recipe, Sizes
 from ..task import Choice, Task
+from .generator import endless
 
 NUMBER_MAX = 99
 PERSON_SHARE = 0.2
@@ -48,7 +49,7 @@ def stream(seed: int | str) -> Iterator[Pair]:
 
 def golden(seed: int | str) -> list[Iterator[Pair]]:
     rng = random.Random(seed)
-    return [_endless(lambda answer=answer, lang=lang: pair(rng, answer, lang))
+    return [endless(lambda answer=answer, lang=lang: pair(rng, answer, lang))
             for answer in ("A", "B", "ASK") for lang in QUESTIONS]
 
 
@@ -68,11 +69,6 @@ def rules(asked: Pair) -> str:
 
 def faults(asked: Pair, rationale: str) -> list[str]:
     return [] if rationale == asked.rationale else [f"expected `{asked.rationale}`"]
-
-
-def _endless(make: Callable[[], Pair]) -> Iterator[Pair]:
-    while True:
-        yield make()
 
 
 _HERE = Path(__file__).parent
@@ -111,12 +107,12 @@ def digits(rng: random.Random, lang: str) -> Pair:
 
 def digits_stream(seed: int | str) -> Iterator[Pair]:
     rng = random.Random(seed)
-    return _endless(lambda: digits(rng, rng.choice(LANGUAGES)))
+    return endless(lambda: digits(rng, rng.choice(LANGUAGES)))
 
 
 def digits_golden(seed: int | str) -> list[Iterator[Pair]]:
     rng = random.Random(seed)
-    return [_endless(lambda lang=lang: digits(rng, lang)) for lang in LANGUAGES]
+    return [endless(lambda lang=lang: digits(rng, lang)) for lang in LANGUAGES]
 
 
 def digits_tests(seed: int | str, count: int) -> dict[str, list[Pair]]:

@@ -15,6 +15,7 @@ from .rules import CHOICES, TASK_ID, Answer, Reading, margins, near_limit, ratio
 from .rules import answer as rule_answer
 from .phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, PLAIN, Form
 from .sampling import NEAR_SHARE, draw, draw_near, draw_worn
+from ..generator import endless
 from ...pair import Pair
 from ...task import Choice, Task
 
@@ -65,11 +66,11 @@ def golden(seed: int | str) -> list[Iterator[Pair]]:
     forms = [(answer, form) for form in (EN_MAIN, JA_MAIN, terse) for answer in IN_SCOPE]
 
     def out(kind: str, lang: str) -> Iterator[Pair]:
-        return (pair for pair in _endless(lambda: person(rng, kind)) if pair.lang == lang)
+        return (pair for pair in endless(lambda: person(rng, kind)) if pair.lang == lang)
 
     return [
         *(iter([from_reading(PLAIN, FIRST_PAGE, Answer.NONE, form)]) for form in (EN_MAIN, JA_MAIN)),
-        *(_endless(lambda answer=answer, form=form: in_scope(rng, answer, form)) for answer, form in forms),
+        *(endless(lambda answer=answer, form=form: in_scope(rng, answer, form)) for answer, form in forms),
         *(out(kind, lang) for kind in OUT_OF_SCOPE for lang in ("en", "ja")),
     ]
 
@@ -109,11 +110,6 @@ def rules(pair: Pair) -> str:
     if not isinstance(pair.reading, Reading):
         return Answer.PERSON.value
     return rule_answer(pair.reading).value
-
-
-def _endless(make: Callable[[], Pair]) -> Iterator[Pair]:
-    while True:
-        yield make()
 
 
 _HERE = Path(__file__).parent

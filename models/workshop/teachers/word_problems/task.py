@@ -21,6 +21,7 @@ from ... import calculator, pair_files
 from ...pair import LANGUAGES, Pair
 from ...task import Task
 from ..generator import Generator, Said
+from ..marks import evaluated
 from .reckoning import Reckoning
 from .telling import STORIES, Story
 
@@ -125,21 +126,14 @@ def faults(pair: Pair, said: str) -> list[str]:
     equations = _EQUATION.findall(said)
     if not equations:
         return ["nothing is reckoned"]
-    found = [f"{step} is not {result}" for _, step, result in equations if _evaluated(step) != result]
-    if _same(equations[-1][2], pair.answer) is False:
+    found = [f"{step} is not {result}" for _, step, result in equations if evaluated(step, reckoning.ANSWER_DECIMALS) != result]
+    if not _same(equations[-1][2], pair.answer):
         found.append(f"reckoned {equations[-1][2]}, expected {pair.answer}")
     if isinstance(pair.reading, Reckoning):
         expected = [step for step, _ in pair.reading.steps]
         if (steps := [step for _, step, _ in equations]) != expected:
             found.append(f"reckoned {steps}, expected {expected}")
     return found
-
-
-def _evaluated(step: str) -> str | None:
-    try:
-        return calculator.evaluate(step, reckoning.ANSWER_DECIMALS)
-    except calculator.CalculatorError:
-        return None
 
 
 def _same(one: str, other: str) -> bool:
