@@ -11,9 +11,11 @@ from workshop.teachers import toy
 
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "data" / "reviews.jsonl"  # what the runtime must export, too
 GOOD = {"id": "case-1-1", "task": "toy", "question": "Which is larger, 3 or 7?", "answer": "A",
-        "student": {"name": "toy", "version": "0.0.1", "serial": 1}, "decision": "escalated", "reason": "unsure", "mode": "think_first",
-        "confidence": 0.4, "verdict": "wrong", "correction": "B", "reviewer": None, "reviewed_at": "2026-03-01T08:15:30Z"}
-FREE = {**GOOD, "task": "toy-digits", "question": "Last digits of 13 and 7?", "answer": "37", "verdict": "right", "correction": None}
+        "student": {"name": "toy", "version": "0.0.1", "serial": 1}, "decision": "escalated", "reason": "unsure",
+        "mode": "think_first", "confidence": 0.4, "verdict": "wrong", "correction": "B", "reviewer": None,
+        "reviewed_at": "2026-03-01T08:15:30Z"}
+FREE = {**GOOD, "task": "toy-digits", "question": "Last digits of 13 and 7?", "answer": "37", "verdict": "right",
+        "correction": None}
 SILENT = {**FREE, "answer": "", "reason": "no_answer", "confidence": 0, "verdict": "wrong", "correction": "37"}
 
 
@@ -62,13 +64,14 @@ def test_the_example_of_each_kind_is_read_and_teaches():
     ({**GOOD, "choices": ["3", "7", "9"], "answer": "ASK"}, "expected 'answer' to be a letter from A to C, got 'ASK'"),
     ({**GOOD, "choices": ["3", "7"], "correction": "ASK"}, "expected 'correction' to be one of A, B, got 'ASK'"),
     *(({**GOOD, "student": student}, "expected 'student' to have a name, a version and a whole serial") for student in (
-        None, "toy", {}, {**GOOD["student"], "serial": "1"}, {**GOOD["student"], "serial": True}, {**GOOD["student"], "colour": "red"})),
+        None, "toy", {}, *({**GOOD["student"], **other} for other in ({"serial": "1"}, {"serial": True}, {"colour": "red"})))),
     ({**GOOD, "decision": "maybe"}, "expected 'decision' to be one of answered, escalated, got 'maybe'"),
     ({**GOOD, "decision": ["answered"]}, "expected 'decision' to be one of answered, escalated, got ['answered']"),
-    ({**GOOD, "reason": "audit"}, "expected 'reason' to be one of out_of_scope, unsure, thinking_failed, no_answer where the student "
-                                  "escalated, got 'audit'"),
+    ({**GOOD, "reason": "audit"}, "expected 'reason' to be one of out_of_scope, unsure, thinking_failed, no_answer where the "
+                                  "student escalated, got 'audit'"),
     ({**GOOD, "reason": None}, "where the student escalated, got None"),
-    ({**GOOD, "decision": "answered"}, "expected 'reason' to be one of audit, disagreement, null where the student answered, got 'unsure'"),
+    ({**GOOD, "decision": "answered"}, "expected 'reason' to be one of audit, disagreement, null where the student answered, "
+                                       "got 'unsure'"),
     ({**GOOD, "mode": "fast"}, "expected 'mode' to be one of answer_first, think_first, got 'fast'"),
     *(({**GOOD, "confidence": value}, "expected 'confidence' to be a number from 0 to 1, got ") for value in (
         -0.1, 1.01, True, "0.4", None, float("nan"), 10**400)),
@@ -79,9 +82,11 @@ def test_the_example_of_each_kind_is_read_and_teaches():
     ({**GOOD, "correction": 2}, "expected 'correction' to be a text that is not empty, got 2"),
     ({**GOOD, "correction": "C"}, "expected 'correction' to be one of A, B, ASK, got 'C'"),
     ({**GOOD, "correction": "A"}, "expected 'correction' to differ from what was wrong, got 'A' for both"),
+    ({**FREE, "verdict": "wrong", "correction": "37 "}, "expected 'correction' to differ from what was wrong, got '37 ' for both"),
     ({**GOOD, "verdict": "right"}, "expected no 'correction' where the verdict is right, got 'B'"),
     ({**GOOD, "verdict": "unclear"}, "expected no 'correction' where the verdict is unclear, got 'B'"),
-    ({**SILENT, "verdict": "right", "correction": None}, "expected 'verdict' to be wrong or unclear where the student said nothing"),
+    ({**SILENT, "verdict": "right", "correction": None},
+     "expected 'verdict' to be wrong or unclear where the student said nothing"),
     ({**SILENT, "decision": "answered", "reason": "audit"}, "expected an answer where the student answered, got none"),
     ({**GOOD, "reviewer": ""}, "expected 'reviewer' to be a text that is not empty, or null, got ''"),
     *(({**GOOD, "reviewed_at": value}, "expected 'reviewed_at' to be a time in UTC as 2026-03-01T08:15:30Z, got ") for value in (
@@ -101,7 +106,8 @@ def test_a_file_without_reviews_is_an_error(tmp_path):
 
 def test_what_a_review_teaches_is_the_right_answer_and_no_rationale(tmp_path):
     lines = [{**GOOD, "rationale": "3 is more.", "lang": "ja", "kind": "numbers", "question": " Which is larger, 3 or 7?\n"},
-             {**FREE, "id": "case-2-1", "rationale": "They end so."}, {**SILENT, "id": "case-3-1", "question": "Last digits of 8 and 9?"},
+             {**FREE, "id": "case-2-1", "rationale": "They end so."},
+             {**SILENT, "id": "case-3-1", "question": "Last digits of 8 and 9?", "correction": " 37\n"},
              {**FREE, "id": "case-4-1", "question": "Last digits?", "verdict": "unclear"}]
     taught = reviews.taught(read(tmp_path, *lines))
     assert taught.pairs == [
@@ -135,4 +141,5 @@ def test_the_command_makes_pairs_that_every_other_command_takes(tmp_path, capsys
 
 def test_a_file_of_reviews_is_not_taken_for_pairs(tmp_path, capsys):
     assert __main__.main(["check", str(written(tmp_path, GOOD))]) == 1
-    assert "reviews.jsonl:1: this is a review, and what it calls the answer may be wrong; `models/run reviews`" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "reviews.jsonl:1: this is a review, and what it calls the answer may be wrong; `models/run reviews`" in said

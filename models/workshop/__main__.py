@@ -1,5 +1,6 @@
-"""The workshop's command line: `distil` walks all steps, and each step is a command of its own; beside them, teacher pairs are
-generated, asked of a teacher, checked and selected. Decides nothing itself.
+"""The workshop's command line: `distil` walks all steps, and each step is a command of its own; `retrain` makes the next student
+from one that ships. Beside them, teacher pairs are generated, asked of a teacher, made of reviews, checked and selected. Decides
+nothing itself.
 """
 
 from __future__ import annotations
@@ -195,7 +196,8 @@ def _parser() -> argparse.ArgumentParser:
     of_measures.add_argument("--rows", type=_of_task, action="append", default=[], metavar="TASK=FILE",
                              help="real rows of a task, to measure on, as machine-failure=ai4i2020.csv; repeatable")
     of_measures.add_argument("--other", action="append", default=[], metavar="PATH[:FIELD]",
-                             help="JSON lines with questions of another kind, to measure on; repeatable (default field: question)")
+                             help="JSON lines with questions of another kind, to measure on; repeatable (default field: "
+                                  "question)")
     of_measures.add_argument("--keep-fp32", action="append", default=[], metavar="MATRIX",
                              help="do not quantize this matrix, named as a failed export names it; repeatable")
     of_steps = argparse.ArgumentParser(add_help=False)
@@ -211,9 +213,9 @@ def _parser() -> argparse.ArgumentParser:
     again = commands.add_parser(
         "retrain", help="train the student that ships on with what people said to its answers, and pack the next",
         description="Goes on from an earlier student with fresh pairs of its tasks and with reviewed cases, then exports, "
-                    "calibrates and measures. Both students are asked the same questions: where the new one has forgotten a task, no bundle is "
-                    "written. The bundle has the next serial and, if not told otherwise, the next patch version. The same command "
-                    "goes on where it was stopped.", parents=[of_recipe, of_measures])
+                    "calibrates and measures. Both students are asked the same questions: where the new one has forgotten a "
+                    "task, no bundle is written. The bundle has the next serial and, if not told otherwise, the next patch "
+                    "version. The same command goes on where it was stopped.", parents=[of_recipe, of_measures])
     again.add_argument("--from", dest="earlier", type=Path, required=True, metavar="DIR",
                        help="work folder of the student that ships, with its calibration")
     again.add_argument("--reviews", type=Path, nargs="+", required=True, metavar="FILE.jsonl",
@@ -223,12 +225,13 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--steps", type=_positive, metavar="N",
                        help=f"training steps (default: {retrain.STEPS_SHARE:.0%} of the plan's)".replace("%", "%%"))
     again.add_argument("--share", type=_above_0, default=retrain.SHARE, metavar="S",
-                       help=f"of the first answers, how many are reviewed cases, at most {retrain.SHARE_MAX}; where reviews are few "
-                            f"it is less, since each comes {retrain.REPEATS_MAX} times at most (default: %(default)s)")
+                       help=f"of the first answers' tokens, how much is reviewed cases, at most {retrain.SHARE_MAX}; less where "
+                            f"reviews are few, since each comes {retrain.REPEATS_MAX} times at most (default: %(default)s)")
     again.add_argument("--version", metavar="X.Y.Z", help="of the bundle (default: the next patch)")
     again.add_argument("--licence", default=retrain.LICENCE, metavar="TEXT",
                        help="of the reviews, and so of the bundle (default: %(default)s)")
-    again.add_argument("--accept-forgetting", action="store_true", help="write the bundle even so; its card says what was forgotten")
+    again.add_argument("--accept-forgetting", action="store_true",
+                       help="write the bundle even so; its card says what was forgotten")
     again.set_defaults(run=_retrain)
 
     people = commands.add_parser("reviews", help="check files of reviews, and make teacher pairs of them", parents=[of_recipe],

@@ -18,7 +18,6 @@ their questions a test set holds too. Judges no reasoning, and changes no text.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -31,6 +30,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from . import disk
 from .pair import LANGUAGES, Pair
 
 LINE_BYTES_MAX = 1 << 20  # the longest teacher pair known to us has 6 kB; a longer line is no pair but a broken file
@@ -40,13 +40,13 @@ CHOICES_MAX = len(string.ascii_uppercase)
 
 KEYS = tuple(field.name for field in fields(Pair) if field.metadata.get("file", True))
 REQUIRED = ("id", "task", "question", "answer")
-REVIEWED = "verdict"  # a key that only reviews have: what they call the answer is what the student said, right or wrong
+REVIEW_KEY = "verdict"  # a key that only reviews have: what they call the answer is what the student said, right or wrong
 
 Read = TypeVar("Read")
 
 
 class PairsError(ValueError):
-    """A file holds lines that are no teacher pairs."""
+    """A file holds lines that are not what they should be, teacher pairs or reviews."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,9 @@ def _read(paths: Iterable[Path], required: tuple[str, ...]) -> Pairs:
     ignored: Counter[str] = Counter()
 
     def parse(value: dict[str, Any]) -> tuple[str, Pair]:
-        if REVIEWED in value:
-            raise ValueError("this is a review, and what it calls the answer may be wrong; `models/run reviews` makes pairs of it")
+        if REVIEW_KEY in value:
+            raise ValueError("this is a review, and what it calls the answer may be wrong; `models/run reviews` makes pairs of "
+                             "reviews")
         pair = parsed(value, required)
         ignored.update(key for key in value if key not in KEYS)
         return pair.id, pair
@@ -81,8 +82,8 @@ def _read(paths: Iterable[Path], required: tuple[str, ...]) -> Pairs:
 
 
 def read_lines(paths: Iterable[Path], parse: Callable[[dict[str, Any]], tuple[str, Read]]) -> list[Read]:
-    """What `parse` makes of every line's object, beside the id that no other line may have; it raises `ValueError` where it can make
-    nothing. Raises `PairsError` as `read` does."""
+    """What `parse` makes of every line's object, beside the id that no other line may have; it raises `ValueError` where it can
+    make nothing. Raises `PairsError` as `read` does."""
     found: list[Read] = []
     errors: list[str] = []
     places: dict[str, str] = {}  # of each id
@@ -101,7 +102,7 @@ def read_lines(paths: Iterable[Path], parse: Callable[[dict[str, Any]], tuple[st
                 continue
             found.append(item)
         if len(found) + len(errors) == before:
-            errors.append(f"{path}: expected one pair a line, the file has none")
+            errors.append(f"{path}: expected one JSON object a line, the file has none")
     if errors:
         raise PairsError("\n".join(errors))
     return found
@@ -111,12 +112,10 @@ def write(path: Path, pairs: Iterable[Pair]) -> int:
     """Writes a file anew, whole or not at all, and its folder if need be; returns how many pairs it holds."""
     count = 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    with new.open("w", encoding="utf-8") as file:
+    with disk.whole(path) as new, new.open("w", encoding="utf-8") as file:
         for count, pair in enumerate(pairs, 1):
             said = {key: value for key in KEYS if (value := getattr(pair, key)) not in (None, "")}
             file.write(json.dumps(said, ensure_ascii=False) + "\n")
-    new.replace(path)
     return count
 
 
@@ -142,12 +141,6 @@ def overlaps(train: Iterable[Pair], test: Iterable[Pair]) -> list[tuple[str, str
     the same if their letters and digits are, whatever case, width, spaces and signs they are written in."""
     tests = {bare(pair.question): pair.id for pair in test}
     return [(pair.id, tests[asked]) for pair in train if (asked := bare(pair.question)) in tests]
-
-
-def held_back(question: str, one_in: int) -> bool:
-    """Is a question one of those kept out of training, of which there is about one in so many? Its digest says, so that it always
-    falls on the same side, with all that is known of it."""
-    return int(hashlib.sha256(question.encode()).hexdigest(), 16) % one_in == 0
 
 
 def bare(text: str) -> str:

@@ -80,7 +80,8 @@ class Mixed:
         """What one step is dealt, whichever steps were asked for before: a training that was stopped goes on with the same."""
         n = len(self.pairs)
         start, end = (self.dealt * done // plan.steps for done in (step, step + 1))
-        turns = {turn: random.Random(f"mixed-{plan.seed}-{turn}").sample(self.pairs, n) for turn in range(start // n, -(-end // n))}
+        turns = {turn: random.Random(f"mixed-{plan.seed}-{turn}").sample(self.pairs, n)
+                 for turn in range(start // n, -(-end // n))}
         return [turns[at // n][at % n] for at in range(start, end)]
 
 

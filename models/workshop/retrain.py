@@ -1,20 +1,22 @@
-"""The next student from the one that ships and what people said to its answers: trains on, asks both the same questions, and packs
-the bundle with the next serial.
+"""The next student from the one that ships and what people said to its answers: trains on, asks both the same questions, and
+packs the bundle with the next serial.
 
     train      -> the files of that step, with tokenizer.json the earlier student's
     export, calibrate
     compare    -> forgetting.json, retrained.md; stops here where a task was forgotten
     evaluate, plots, pack
 
-Old and new are mixed: the student goes on with the pairs of its tasks, fresh ones of a seed of their own, and a share of its first
-answers are reviewed cases. Changes no tokenizer and no layer, and knows no teacher but the recipe's and the reviews. A tenth of the
-reviewed questions is never taught: only there can be seen what was learned, rather than remembered.
+Old and new are mixed: the student goes on with the pairs of its tasks, fresh ones of a seed of their own, and a share of its
+first answers are reviewed cases. Changes no tokenizer and no layer, and knows no teacher but the recipe's and the reviews.
+Reviewed questions that generators would keep for tests, a tenth, are never taught: only there can be seen what was learned,
+rather than remembered, and no test of a generator asks what was taught.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import re
 import shutil
@@ -22,29 +24,30 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from . import disk, pair_files, reviews, steps
+from . import disk, reviews, steps
 from .distil import base
 from .pair import Pair
 from .recipe import Mixed, Recipe
 from .ship import calibrate, measures
 from .ship.decode import Answerer, Calibration, decide
 from .steps import Work
+from .teachers.generator import tested
 
 SETTINGS = "retrain.json"  # in the work folder: makes it a retrained student's, and says which
-HELD_BACK = 10  # every tenth reviewed question
-# A pair repeated up to four times teaches almost as much as a fresh one, then ever less (Muennighoff et al. 2023); and a text that
-# is seen too often is learned by heart. Reviews are few and are what this is about, so twice that, and no more.
+# A pair repeated up to four times teaches almost as much as a fresh one, then ever less (Muennighoff et al. 2023); and a text
+# that is seen too often is learned by heart. Reviews are few and are what this is about, so twice that, and no more.
 REPEATS_MAX = 8
-SHARE, SHARE_MAX = 0.2, 0.5  # of the first answers' tokens; beyond a half the reviews would be the rule, and the tasks the exception
+SHARE, SHARE_MAX = 0.2, 0.5  # of the first answers' tokens; beyond a half the tasks would be the exception
 STEPS_SHARE = 0.1  # of the plan's steps, where no number is given
 RATE_SHARE = 0.3  # of the plan's rates: at the whole of them, a trained student first loses what it knows, then finds it again
 SEED_STRIDE = 1000  # between generations, so that each draws pairs to train, calibrate and test of its own
 MARGIN = 0.01  # of the pairs: a loss below it is no loss that anybody would notice
 CHANCE = 0.05  # a loss that luck brings as often as this is none
-MEASURES = ("first answer", "decision")  # the second as far as the cascade goes, whatever its confidence
+MEASURES = ("first answer", "last answer")  # the last is the cascade's, after thinking where it thinks, whatever its confidence
 LICENCE = "not for distribution"  # of reviews: they are somebody's, and nobody has said otherwise
 _SEMVER = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -107,17 +110,17 @@ def gather(old: Work, files: Sequence[Path]) -> Cases:
     tasks, encoder = {task.id: task for task in old.recipe.tasks}, old.encoder()
     fit = [pair for pair in taught.pairs if len(encoder.text(pair.prompt)) <= tasks[pair.task].question_tokens_max and (
         pair.task not in encoder.free or len(encoder.answer(pair)) <= tasks[pair.task].answer_tokens_max)]
-    held_back = [pair for pair in fit if pair_files.held_back(reviews.question(pair), HELD_BACK)]
-    rest, long = [pair for pair in fit if pair not in held_back], len(taught.pairs) - len(fit)
-    if not rest:
-        raise ValueError(f"nothing is left to teach: {taught}; {long} too long, {len(held_back)} held back")
-    return Cases(rest, held_back, f"{taught}, {long} of the pairs too long for the student")
+    cases = Cases(list(itertools.filterfalse(tested, fit)), list(filter(tested, fit)),
+                  f"{taught}, {len(taught.pairs) - len(fit)} of the pairs too long for the student")
+    if not cases.taught:
+        raise ValueError(f"nothing is left to teach: {cases.said}, {len(cases.held_back)} held back")
+    return cases
 
 
 def compare(old: Work, new: Work, cases: Cases, accept: bool) -> None:
     """Asks both students the same fresh pairs of every task, and the reviewed questions that were held back. Raises
     `ForgottenError` where a task was forgotten, unless that is accepted."""
-    measured: dict[str, dict] = {"fresh": {}, "held back": {}}
+    measured: dict[str, Any] = {"fresh": {}, "held back": {}}
     students = [_students(work) for work in (old, new)]
     for task in old.recipe.tasks:
         fresh = [pair for suite in task.tests(f"forgetting-{new.recipe.plan.seed}", old.recipe.sizes_of(task).test).values()
@@ -146,7 +149,7 @@ def right(answerer: Answerer, calibration: Calibration, pairs: Sequence[Pair]) -
     """Of each pair, by `MEASURES`: is the answer right? A question that cannot be asked is not answered right."""
     outcomes = [(pair, decide(answerer, calibration, pair.text))
                 for pair in tqdm(pairs, f"{answerer.task.id}: old and new", unit="pair", mininterval=1)]
-    return [(bool(outcome) and outcome.first.answer == pair.answer, bool(outcome) and outcome.last.answer == pair.answer)
+    return [(outcome.first.answer == pair.answer, outcome.last.answer == pair.answer) if outcome else (False, False)
             for pair, outcome in outcomes]
 
 
@@ -253,6 +256,6 @@ def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
     for name, said in (("fresh", "fresh pairs"), ("held back", "reviewed questions held back")):
         for task, found in measured[name].items():
             for measure, of in found.items():
-                lines.append(f"| {task}, {said} | {of['n']} | {measure} | {of['old'] / of['n']:.3f} | {of['new'] / of['n']:.3f} | "
-                             f"{of['lost']} | {of['won']} | {of['p']:.2g} |")
+                lines.append(f"| {task}, {said} | {of['n']} | {measure} | {of['old'] / of['n']:.3f} | "
+                             f"{of['new'] / of['n']:.3f} | {of['lost']} | {of['won']} | {of['p']:.2g} |")
     return "\n".join(lines) + "\n"

@@ -1,7 +1,7 @@
 """What people said to a student's answers: the file that `sokutou review export` writes, and the pairs that it teaches.
 
-Reads files whole or not at all, with the reader of `pair_files`. Judges no person: where two disagree, the later one stands, and it
-is counted.
+Reads files whole or not at all, with the reader of `pair_files`. Judges no person: where two disagree, the later one stands, and
+it is counted.
 
 One JSON object a line, one line a review. The keys of a teacher pair, which say the question and what the student said to it:
 
@@ -44,9 +44,9 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from . import pair_files
 from .pair import Pair
@@ -57,14 +57,12 @@ REASONS: dict[str, tuple[str | None, ...]] = {
     "answered": ("audit", "disagreement", None), "escalated": ("out_of_scope", "unsure", "thinking_failed", "no_answer")}
 MODES = ("answer_first", "think_first")
 RIGHT, WRONG, UNCLEAR = VERDICTS = ("right", "wrong", "unclear")
-STUDENT = {"name": str, "version": str, "serial": int}
-KEYS = ("student", "decision", "reason", "mode", "confidence", "verdict", "correction", "reviewer", "reviewed_at")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 
 
 @dataclass(frozen=True)
-class Reviewed:
-    """The student that answered."""
+class StudentId:
+    """Which student answered."""
 
     name: str
     version: str
@@ -74,7 +72,7 @@ class Reviewed:
 @dataclass(frozen=True, kw_only=True)
 class Review:
     pair: Pair  # as the student answered it
-    student: Reviewed
+    student: StudentId
     decision: str
     reason: str | None
     mode: str
@@ -86,8 +84,13 @@ class Review:
 
     @property
     def right(self) -> str | None:
-        """The right answer; None where nobody can say."""
-        return {RIGHT: self.pair.answer, WRONG: self.correction, UNCLEAR: None}[self.verdict]
+        """The right answer, without the space that a person may have typed around it; None where nobody can say."""
+        said = {RIGHT: self.pair.answer, WRONG: self.correction, UNCLEAR: None}[self.verdict]
+        return said and said.strip()
+
+
+STUDENT = get_type_hints(StudentId)
+KEYS = tuple(field.name for field in fields(Review) if field.name != "pair")
 
 
 @dataclass(frozen=True)
@@ -141,9 +144,11 @@ def summary(reviews: Iterable[Review]) -> str:
         by_task.setdefault(review.pair.task, []).append(review)
     for task, own in sorted(by_task.items()):
         said = Counter((review.decision, review.verdict) for review in own)
-        reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(review.reason or "-" for review in own).most_common())
+        unclear = sum(review.verdict == UNCLEAR for review in own)
+        reasons = Counter(review.reason or "-" for review in own).most_common()
         lines.append(f"{task:28} {len(own):8} {said['answered', RIGHT]:16} {said['answered', WRONG]:6} "
-                     f"{said['escalated', RIGHT]:17} {said['escalated', WRONG]:6} {sum(review.verdict == UNCLEAR for review in own):8}  {reasons}")
+                     f"{said['escalated', RIGHT]:17} {said['escalated', WRONG]:6} {unclear:8}  "
+                     + ", ".join(f"{reason} {count}" for reason, count in reasons))
     return "\n".join(lines)
 
 
@@ -171,7 +176,7 @@ def _review(value: dict[str, Any], tasks: Mapping[str, Task]) -> Review:
     if reviewer is not None and not (isinstance(reviewer, str) and reviewer.strip()):
         raise ValueError(f"expected 'reviewer' to be a text that is not empty, or null, got {reviewer!r:.60}")
     review = Review(pair=pair, **{key: value[key] for key in KEYS} | {
-        "student": Reviewed(**student), "confidence": float(confidence), "reviewed_at": _time(value["reviewed_at"])})
+        "student": StudentId(**student), "confidence": float(confidence), "reviewed_at": _time(value["reviewed_at"])})
     _check_verdict(review, tasks[pair.task])
     return review
 
@@ -188,7 +193,7 @@ def _check_verdict(review: Review, task: Task) -> None:
         raise ValueError(f"expected no 'correction' where the verdict is {verdict}, got {correction!r:.60}")
     if correction is not None and not (isinstance(correction, str) and correction.strip()):
         raise ValueError(f"expected 'correction' to be a text that is not empty, got {correction!r:.60}")
-    if correction is not None and correction == said:
+    if correction is not None and correction.strip() == said:
         raise ValueError(f"expected 'correction' to differ from what was wrong, got {correction!r:.60} for both")
     answers = review.pair.letters if review.pair.choices else task.texts
     for key, answer in (("answer", said), ("correction", correction)):
@@ -198,7 +203,8 @@ def _check_verdict(review: Review, task: Task) -> None:
 
 def _one_of(key: str, value: object, allowed: tuple[str | None, ...], where: str = "") -> None:
     if not (value is None or isinstance(value, str)) or value not in allowed:
-        raise ValueError(f"expected {key!r} to be one of {', '.join(said or 'null' for said in allowed)}{where}, got {value!r:.60}")
+        raise ValueError(
+            f"expected {key!r} to be one of {', '.join(said or 'null' for said in allowed)}{where}, got {value!r:.60}")
 
 
 def _time(value: object) -> datetime.datetime:

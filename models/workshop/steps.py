@@ -26,7 +26,6 @@ from .recipe import Recipe
 from .ship import bundle, calibrate, evaluate, export, reference
 from .ship.decode import Answerer, Decoder
 
-
 RETRAINED = "retrained.md"  # what `retrain` says of a student, for its card
 
 
@@ -161,7 +160,8 @@ TRUST = ("| task | int8 answers like fp32 | calibrated on | first answer, thresh
 
 def _card(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) -> str:
     """What the student is for, how it came about and how well it does."""
-    start = " and ".join(f"{origin['name']} ({origin['licence']})" for origin in origins if origin["kind"] == "model") or "scratch"
+    models = [f"{origin['name']} ({origin['licence']})" for origin in origins if origin["kind"] == "model"]
+    start = " and ".join(models) or "scratch"
     recipe, time, exported = work.recipe, work.load("time.json"), work.load("export.json")
     last = json.loads((work.folder / "curve.jsonl").read_text().splitlines()[-1])
     versions = ", ".join(f"{name} {version}" for name, version in time["versions"].items())

@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from .. import disk
 from ..pair import Pair
-from ..recipe import Plan, Recipe
+from ..recipe import Recipe
 from ..task import Task
 from ..teachers import reading
 from . import base
@@ -223,9 +223,9 @@ class Batch:
 
 
 def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[list[tuple[str, Sequence]]]:
-    """The sequences of one step by kind, each with its task: at the beginning readings alone, of no task, then first answers, whole
-    sequences in both orders, and the readings that rationales begin with, since one digit copied wrongly spoils a whole rationale and
-    weighs next to nothing in its mean. Pairs that are mixed in take their place among the first answers."""
+    """The sequences of one step by kind, each with its task: at the beginning readings alone, of no task, then first answers,
+    whole sequences in both orders, and the readings that rationales begin with, since one digit copied wrongly spoils a whole
+    rationale and weighs next to nothing in its mean. Pairs that are mixed in take their place among the first answers."""
     plan, seed = recipe.plan, f"{recipe.plan.seed}-{step}"
     pairs, rng = recipe.stream(seed), random.Random(f"{seed}-order")
 

@@ -41,8 +41,8 @@ def pack(folder: Path, model: Path, tokenizer: Path, geometry: Geometry, recipe:
          fitted: Mapping[str, dict], card: str, origins: Sequence[dict] = (), fp32_matrices: Sequence[str] = (),
          golden: Iterable[dict] | None = None, bytes_max: int = BYTES_MAX) -> dict:
     """Fills `folder` anew, whole or not at all, and returns its manifest. `answerers` are the recipe's tasks, in its order; `fitted`
-    is what calibration found of each, by its id, `origins` what the weights came from beside them, both as the manifest says them. Without
-    `golden`, the tasks' questions that come out as taught."""
+    is what calibration found of each, by its id, `origins` what the weights came from beside the tasks, both as the manifest says
+    them. Without `golden`, the tasks' questions that come out as taught."""
     recipe.check_fit()
     folder.parent.mkdir(parents=True, exist_ok=True)
     lines = golden_lines(answerers, fitted) if golden is None else golden

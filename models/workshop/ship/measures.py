@@ -59,8 +59,8 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float | None:
 
 
 def worse(lost: int, won: int) -> float:
-    """Exact one-sided McNemar test of two students on the same questions: the probability that so many of the questions which only
-    one of them answers right are lost or more, were losing and winning alike."""
+    """Exact one-sided McNemar test of two students on the same questions: the probability that so many of the questions which
+    only one of them answers right are lost or more, were losing and winning alike."""
     n = lost + won
     return sum(math.comb(n, k) for k in range(lost, n + 1)) / 2**n
 
