@@ -16,8 +16,7 @@ from workshop.distil import base, train
 from workshop.pair import Pair
 from workshop.recipe import Mixed
 from workshop.ship import measures
-from workshop.teachers import toy
-from workshop.teachers.generator import tested
+from workshop.teachers import generator, toy
 
 REVIEWS = 500
 ORIGIN = {"name": "reviews", "kind": "human", "licence": "mine", "sha256": "0"}
@@ -56,7 +55,8 @@ def test_the_next_bundle_says_what_it_is(toy_work, retrained):
         "toy", "0.0.2", 2, retrain.LICENCE)
     model, human, *tasks = manifest["data"]
     assert tasks == before["data"] and (model["kind"], model["licence"]) == ("model", base.OWN_LICENCE)
-    taught = sum(not tested(review.pair) for review in reviews.read([folder.parent / "reviews.jsonl"], toy.RECIPE.tasks))
+    read = reviews.read([folder.parent / "reviews.jsonl"], toy.RECIPE.tasks)
+    taught = sum(not generator.tested(review.pair) for review in read)
     assert human == {"name": f"reviews of toy, {taught} pairs", "kind": "human", "licence": retrain.LICENCE,
                      "sha256": hashlib.sha256((folder.parent / "reviews.jsonl").read_bytes()).hexdigest()}
     assert 0.85 * REVIEWS < taught < 0.95 * REVIEWS
@@ -143,7 +143,7 @@ def test_a_work_folder_with_another_student_is_left_alone(toy_work, tmp_path, st
 def test_what_is_held_back_is_not_taught(toy_work, tmp_path):
     cases = retrain.gather(toy_work, [written(tmp_path / "reviews.jsonl", 40)])
     assert len(cases.taught) + len(cases.held_back) == 40 and len(cases.held_back) > 1
-    assert not any(map(tested, cases.taught)) and all(map(tested, cases.held_back))
+    assert not any(map(generator.tested, cases.taught)) and all(map(generator.tested, cases.held_back))
 
 
 def test_reviews_that_teach_nothing_are_an_error(toy_work, tmp_path):
