@@ -1,5 +1,6 @@
 """What one step is graded on, against values computed by hand."""
 
+import dataclasses
 import errno
 import json
 from pathlib import Path
@@ -9,7 +10,6 @@ import torch
 from torch import nn
 
 from workshop import disk
-
 from workshop.distil import train
 from workshop.distil.sequences import Probed, Sequence
 from workshop.distil.student import Geometry, Student
@@ -61,6 +61,22 @@ def test_each_task_and_kind_has_probes_of_its_own():
             drawn("b", Sequence([1, 3], [0.0] * 2, probed=(Probed("k", 1, (0.0, 0.8)), Probed("l", 0, (1.0,)))))]
     [batch] = train._batches(kind)
     assert train._loss(Student(GEOMETRY), heads, batch).item() == pytest.approx(0.4**2 + (0.2**2 + 0.5**2) / 2 + 0.6**2)
+
+
+def test_rows_are_cut_into_batches_of_few_shapes_and_none_is_lost():
+    rows = [Sequence([1] * count, [0.0] * count) for count in (*range(1, 3 * train.LENGTH_STEP), *[5] * 500)]
+    batches = list(train.alike(rows, lambda row: row))
+    assert sorted(id(row) for chunk, _, _ in batches for row in chunk) == sorted(map(id, rows))
+    assert {(count, length) for _, count, length in batches} == {
+        (train.BATCH_TOKENS // length, length) for length in (train.LENGTH_STEP, 2 * train.LENGTH_STEP, 3 * train.LENGTH_STEP)}
+    assert all(len(chunk) <= count and max(len(row.tokens) for row in chunk) <= length for chunk, count, length in batches)
+
+
+def test_every_length_may_be_compiled(monkeypatch):
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 8)
+    student = Student(dataclasses.replace(GEOMETRY, max_len=20 * train.LENGTH_STEP))
+    train.compile_blocks(student)
+    assert torch._dynamo.config.recompile_limit > 20
 
 
 def test_a_full_disk_is_named_and_the_checkpoint_before_stays_whole(tmp_path, monkeypatch):

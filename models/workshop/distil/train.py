@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from .. import disk
 from ..pair import Pair
-from ..recipe import Plan, Recipe
+from ..recipe import Recipe
 from ..task import Task
 from ..teachers import reading
 from . import base
@@ -58,15 +58,16 @@ def run(recipe: Recipe, folder: Path) -> Path:
     tokenizer = _tokenizer(recipe, folder, source)
     encoder = Encoder(tokenizer, recipe.free)
     torch.manual_seed(plan.seed)
+    origins = (*(source.origins if source else ()), *([dict(recipe.mixed.origin)] if recipe.mixed else ()))
     if state:
         student, origins = base.restored(state)
     elif source:
         layers = plan.base_layers or base.spread(plan.layers, source.student.g.layers)
-        student, origins = base.transplant(source, tokenizer, layers, plan.max_len), source.origins
+        student = base.transplant(source, tokenizer, layers, plan.max_len)
     else:
-        student, origins = Student(
+        student = Student(
             Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden,
-                              max_len=plan.max_len)), ()
+                              max_len=plan.max_len))
     dev = list(itertools.islice(recipe.stream(f"dev-{plan.seed}"), plan.dev_pairs))
     readings = reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}")
     # What the student's own vocabulary cuts into too many tokens is left out, as in training.
@@ -75,6 +76,10 @@ def run(recipe: Recipe, folder: Path) -> Path:
     heads = nn.ModuleDict({head: nn.Linear(student.g.width, counts[head]) for head in sorted(counts)})  # for training alone
     for parameter in heads.parameters():  # else what they cannot tell yet outweighs all else in the first steps
         nn.init.zeros_(parameter)
+    if source:  # of an earlier student, the heads that still fit
+        fresh = heads.state_dict()
+        heads.load_state_dict(fresh | {name: head for name, head in source.heads.items()
+                                       if name in fresh and head.shape == fresh[name].shape})
     optimisers = make_optimisers(student, heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
     start, reads = 0, plan.read_steps_max > 0
     if state:
@@ -239,7 +244,8 @@ class _Drawn:
 def _drawn(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[_Drawn]:
     """The sequences of one step: at the beginning readings alone, of no task, then first answers, whole sequences in both orders, and
     more readings, half of them those that rationales begin with: one digit copied wrongly spoils a whole rationale and weighs next to
-    nothing in its mean. Each of these kinds counts alike, however many its sequences."""
+    nothing in its mean. Each of these kinds counts alike, however many its sequences. Pairs that are mixed in take their place among
+    the first answers."""
     plan, seed = recipe.plan, f"{recipe.plan.seed}-{step}"
     pairs, rng = recipe.stream(seed), random.Random(f"{seed}-order")
 
@@ -255,7 +261,8 @@ def _drawn(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[_Dr
 
     if reads:
         return draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))
-    return [*draw(encoder.first, plan.first_tokens),
+    mixed = recipe.mixed.of_step(step, plan) if recipe.mixed else ()
+    return [*draw(encoder.first, plan.first_tokens, itertools.chain(mixed, pairs)),
             *draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
             *draw(encoder.read, plan.reread_tokens, _either(rng, pairs, reading.pairs(pairs, seed)))]
 
