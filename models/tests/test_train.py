@@ -64,7 +64,7 @@ def test_each_task_and_kind_has_probes_of_its_own():
 
 
 def test_rows_are_cut_into_batches_of_few_shapes_and_none_is_lost():
-    rows = [Sequence([1] * count, [0.0] * count) for count in (*range(1, 3 * train.LENGTH_STEP), *[5] * 500)]
+    rows = [Sequence([1] * count, [0.0] * count) for count in (*range(1, 3 * train.LENGTH_STEP), *[20] * 100, *[5] * 500)]
     batches = list(train.alike(rows, lambda row: row))
     assert sorted(id(row) for chunk, _, _ in batches for row in chunk) == sorted(map(id, rows))
     assert {(count, length) for _, count, length in batches} == {

@@ -82,12 +82,12 @@ def loss(student: Student, b: Batch, arm: Arm) -> Tensor:
     answers = nothing.index_add(0, row[answer], weighted[answer])
     rationales = nothing.index_add(0, row[~answer], weighted[~answer])
     if arm.amplified:
-        answers = answers * amplification(rationales.detach() / (1 - ANSWER_WEIGHT))
+        rows = (b.weights > 0).any(-1).sum()  # that are not empty
+        answers = answers * amplification(rationales.detach() / (1 - ANSWER_WEIGHT), rows)
     return (b.counts * (answers + rationales)).sum()
 
 
-def amplification(rationales: Tensor) -> Tensor:
-    """(rows,) mean losses of the rationales to what each answer counts: its rationale's loss against the batch's mean. Batches are
+def amplification(rationales: Tensor, rows: Tensor) -> Tensor:
+    """(rows,) mean losses of the rationales to what each answer counts: its rationale's loss against the mean of so many. Batches are
     cut by length, so that a row is mostly compared with rows of its own task."""
-    mean = rationales.sum() / (rationales > 0).sum().clamp_min(1)  # an empty row is none
-    return (rationales / mean.clamp_min(1e-6)).clamp(*AMPLIFIED)
+    return (rationales / (rationales.sum() / rows).clamp_min(1e-6)).clamp(*AMPLIFIED)
