@@ -1,11 +1,13 @@
-"""What several tests share: small tokenizers, and students with random weights."""
+"""What several tests share: small tokenizers, students with random weights, and the toy student, distilled once."""
 
 import itertools
 
 import pytest
 import torch
 
+from workshop import __main__, steps
 from workshop.distil import vocabulary
+from workshop.teachers import toy
 from workshop.teachers.machine_failure.task import TASK
 from workshop.distil.sequences import Encoder
 from workshop.distil.student import Geometry, Student
@@ -25,3 +27,11 @@ def student(encoder) -> Student:
         if parameter.ndim == 2:
             torch.nn.init.normal_(parameter, std=0.2)
     return student.eval()
+
+
+@pytest.fixture(scope="session")
+def toy_work(tmp_path_factory) -> steps.Work:
+    """The work folder that the whole way leaves, as the command line walks it."""
+    folder = tmp_path_factory.mktemp("toy")
+    assert __main__.main(["distil", "--recipe", "toy", "--work", str(folder)]) == 0
+    return steps.Work(toy.RECIPE, folder, folder, folder / "reference_logits.json")

@@ -80,6 +80,16 @@ def texts():
     return [text for pair in itertools.islice(toy.stream("base"), 400) for text in (pair.question, pair.rationale)]
 
 
+@pytest.mark.parametrize(("origins", "licence"), [
+    ((), base.OWN_LICENCE),
+    ((("model", base.OWN_LICENCE),), base.OWN_LICENCE),
+    ((("model", "Apache-2.0"), ("model", base.OWN_LICENCE)), "Apache-2.0"),
+    ((("model", base.OWN_LICENCE), ("human", "mine"), ("model", "mine"), ("human", "mine")), "mine"),
+    ((("model", "Apache-2.0"), ("human", "mine"), ("human", "CC0-1.0")), "mine; CC0-1.0; Apache-2.0")])
+def test_weights_stay_under_the_licences_of_what_they_came_from(origins, licence):
+    assert base.licence([{"kind": kind, "licence": of} for kind, of in origins]) == licence
+
+
 def naive(held: dict, tokens: list[int]) -> torch.Tensor:
     """Logits (seq, vocabulary) by the tensors as GGUF has them: neighbours are rotated together, head by head, place by place."""
     def norm(x, gain):

@@ -1,6 +1,5 @@
 """What chooses the order, against other means: the logistic gate, the soft prompts; and whether answers depend on rationales."""
 
-import dataclasses
 import math
 import random
 from types import SimpleNamespace

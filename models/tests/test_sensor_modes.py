@@ -266,7 +266,7 @@ def test_draws_are_made_by_their_seed_and_fit_a_file(tmp_path):
     assert len({pair.question for pair in drawn()}) > 0.99 * COUNT
     assert all(pair.difficulty == len(pair.choices) - 1 and len(set(pair.choices)) == len(pair.choices) for pair in drawn())
     pair_files.write(tmp_path / "pairs.jsonl", drawn())
-    assert pair_files.read(tmp_path / "pairs.jsonl").pairs == [dataclasses.replace(pair, reading=None) for pair in drawn()]
+    assert pair_files.read(tmp_path / "pairs.jsonl").pairs == [dataclasses.replace(pair, reading=None, probes=()) for pair in drawn()]
 
 
 @pytest.mark.parametrize(("lang", "question", "reason"), [("en", 560, 540), ("ja", 330, 330)])

@@ -1,11 +1,14 @@
 """What the student reads and is graded on."""
 
+import dataclasses
 import itertools
+import unicodedata
 
 import pytest
 
 from workshop.teachers.machine_failure.task import TASK
-from workshop.distil.sequences import ANSWER_WEIGHT
+from workshop.distil.sequences import ANSWER_WEIGHT, MARGINS, Probed
+from workshop.pair import Probe
 from workshop.distil.vocabulary import ANSWER, CONTROL
 
 PAIRS = list(itertools.islice(TASK.stream("test-sequences"), 60))
@@ -30,8 +33,22 @@ def test_margins_are_predicted_where_the_first_answer_is_and_never_when_thinking
         for sequence in (encoder.first(pair), encoder.why(pair)):
             assert sequence.tokens[sequence.asked] == encoder.control[ANSWER]
             assert sequence.tokens[: sequence.asked] == encoder.text(pair.prompt)
-            assert sequence.margins == pair.margins and bool(pair.margins) == bool(pair.reading)
-        assert not encoder.read(pair).margins and not encoder.think(pair).margins
+            assert sequence.probed == ((Probed(MARGINS, sequence.asked, pair.margins),) if pair.reading else ())
+        assert not encoder.read(pair).probed and not encoder.think(pair).probed
+
+
+def test_probes_of_the_question_stand_at_the_token_that_ends_before_them(encoder):
+    plain = next(pair for pair in PAIRS if unicodedata.is_normalized("NFKC", pair.text))  # else tokens hold other characters
+    text = plain.text
+    pair = dataclasses.replace(plain, probes=tuple(Probe("k", end, (end / len(text),)) for end in range(1, len(text) + 1)))
+    tokens = encoder.text(pair.prompt)
+    for sequence in (encoder.first(pair), encoder.why(pair), encoder.think(pair), encoder.read(pair), encoder.reason(pair)):
+        probed = [probe for probe in sequence.probed if probe.kind == "k"]
+        assert len(probed) == len(text) and probed[-1].place == len(tokens) - 1
+        for probe, told in zip(probed, pair.probes, strict=True):
+            read = [encoder.tokenizer.decode(tokens[: probe.place + more], skip_special_tokens=False) for more in (0, 1)]
+            ahead = len(pair.prompt) - len(text) + told.end
+            assert len(read[0]) < ahead <= len(read[1]) and probe.values == told.values
 
 
 def test_reading_stops_after_the_first_sentence(encoder):

@@ -39,7 +39,7 @@ def losses(student, tokens):
 
 
 def loss(student, arm, *rows):
-    return arms.loss(student, arms.batch(list(rows)), arms.ARMS[arm]).item()
+    return arms.loss(student, arms.batch(list(rows), len(rows), max(len(s.tokens) for s, _ in rows)), arms.ARMS[arm]).item()
 
 
 def test_cross_entropy_counts_by_weights_and_by_pair(student):
@@ -71,8 +71,8 @@ def test_an_amplified_answer_counts_by_its_rationales_loss(student):
 
 def test_amplification_is_bounded():
     low, high = arms.AMPLIFIED
-    assert arms.amplification(torch.tensor([0.0, 1.0, 11.0])).tolist() == pytest.approx([low, low, 11 / 4])
-    assert arms.amplification(torch.tensor([1.0] * 9 + [100.0])).tolist()[-1] == high
+    assert arms.amplification(torch.tensor([0.0, 1.0, 11.0]), torch.tensor(3)).tolist() == pytest.approx([low, low, 11 / 4])
+    assert arms.amplification(torch.tensor([1.0] * 9 + [100.0]), torch.tensor(10)).tolist()[-1] == high
 
 
 PAIR = Pair(id="q-1", task="t", question="ab?", answer="yes", rationale="b is b.")

@@ -17,10 +17,8 @@ from workshop.teachers.toy import DIGITS, RECIPE, TASK
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy")
-    assert __main__.main(["distil", "--recipe", "toy", "--work", str(folder)]) == 0
-    return steps.Work(RECIPE, folder, folder, folder / "reference_logits.json")
+def work(toy_work):
+    return toy_work
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What one step is graded on, against values computed by hand."""
 
+import dataclasses
 import errno
 import json
 from pathlib import Path
@@ -9,51 +10,73 @@ import torch
 from torch import nn
 
 from workshop import disk
-
 from workshop.distil import train
-from workshop.distil.sequences import Sequence
+from workshop.distil.sequences import Probed, Sequence
 from workshop.distil.student import Geometry, Student
 
 GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=train.LENGTH_STEP)
 
 
-def test_margins_are_graded_at_their_place_by_their_mean_squared_error():
+def drawn(task, sequence, share=1.0):
+    return train._Drawn(task, sequence, share)
+
+
+def test_probes_of_one_kind_are_graded_together_by_their_mean_squared_error():
     head = nn.Linear(GEOMETRY.width, 2)
     nn.init.zeros_(head.weight)
     head.bias.data = torch.tensor([0.5, -0.5])
-    told, untold = Sequence([1, 2, 3], [0.0] * 3, 1, margins=(0.7, 0.5)), Sequence([1, 2], [0.0] * 2)
-    [batch] = train._batches([("t", untold), ("t", told), ("t", told)])
-    loss = train._loss(Student(GEOMETRY), nn.ModuleDict({"t": head}), batch).item()
-    assert loss == pytest.approx(2 * train.MARGIN_WEIGHT * (0.2**2 + 1.0**2) / 2)
+    once = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)),))
+    twice = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)), Probed("k", 2, (0.5, 0.0))))
+    [batch] = train._batches([drawn("t", Sequence([1, 2], [0.0] * 2)), drawn("t", once), drawn("t", twice, 0.5)])
+    loss = train._loss(Student(GEOMETRY), nn.ModuleDict({"t/k": head}), batch).item()
+    first, second = (0.2**2 + 1.0**2) / 2, 0.5**2 / 2
+    assert loss == pytest.approx(train.PROBE_WEIGHT * (first + 0.5 * (first + second) / 2))
 
 
-def test_margins_are_read_from_the_state_where_the_answer_is_asked_for():
+def test_probes_are_read_from_the_state_at_their_place():
     torch.manual_seed(2)
     student, head = Student(GEOMETRY), nn.Linear(GEOMETRY.width, 1)
     tokens = [4, 9, 2, 7]
-    [batch] = train._batches([("t", Sequence(tokens, [0.0] * 4, asked, margins=(float(asked),))) for asked in range(4)])
+    [batch] = train._batches([drawn("t", Sequence(tokens, [0.0] * 4, probed=(Probed("k", at, (float(at),)),))) for at in range(4)])
     predicted = head(student.hidden(torch.tensor([tokens]))[0])[:, 0]
     expected = (predicted - torch.arange(4)).square().sum().item()
-    assert train._loss(student, nn.ModuleDict({"t": head}), batch).item() == pytest.approx(expected, rel=1e-3)  # states are bfloat16
+    assert train._loss(student, nn.ModuleDict({"t/k": head}), batch).item() == pytest.approx(expected, rel=1e-3)  # states are bfloat16
 
 
 def test_graded_tokens_count_by_their_weights():
     torch.manual_seed(3)
     student = Student(GEOMETRY)
-    [batch] = train._batches([("t", Sequence([4, 9, 2], [0.0, 0.25, 0.75]))])
+    [batch] = train._batches([drawn("t", Sequence([4, 9, 2], [0.0, 0.25, 0.75]), 0.5)])
     said = student(torch.tensor([[4, 9, 2]]))[0].log_softmax(-1)
-    expected = -(0.25 * said[0, 9] + 0.75 * said[1, 2]).item()
+    expected = -0.5 * (0.25 * said[0, 9] + 0.75 * said[1, 2]).item()
     assert train._loss(student, nn.ModuleDict(), batch).item() == pytest.approx(expected, rel=0.01)
 
 
-def test_each_task_has_margins_of_its_own():
-    heads = nn.ModuleDict({"a": nn.Linear(GEOMETRY.width, 1), "b": nn.Linear(GEOMETRY.width, 2)})
-    for head, bias in ((heads["a"], [0.1]), (heads["b"], [0.2, 0.3])):
+def test_each_task_and_kind_has_probes_of_its_own():
+    heads = nn.ModuleDict({"a/k": nn.Linear(GEOMETRY.width, 1), "b/k": nn.Linear(GEOMETRY.width, 2), "b/l": nn.Linear(GEOMETRY.width, 1)})
+    for head, bias in ((heads["a/k"], [0.1]), (heads["b/k"], [0.2, 0.3]), (heads["b/l"], [0.4])):
         nn.init.zeros_(head.weight)
         head.bias.data = torch.tensor(bias)
-    kind = [("a", Sequence([1, 2], [0.0] * 2, 1, margins=(0.5,))), ("b", Sequence([1, 3], [0.0] * 2, 1, margins=(0.0, 0.8)))]
+    kind = [drawn("a", Sequence([1, 2], [0.0] * 2, probed=(Probed("k", 1, (0.5,)),))),
+            drawn("b", Sequence([1, 3], [0.0] * 2, probed=(Probed("k", 1, (0.0, 0.8)), Probed("l", 0, (1.0,)))))]
     [batch] = train._batches(kind)
-    assert train._loss(Student(GEOMETRY), heads, batch).item() == pytest.approx(0.4**2 + (0.2**2 + 0.5**2) / 2)
+    assert train._loss(Student(GEOMETRY), heads, batch).item() == pytest.approx(0.4**2 + (0.2**2 + 0.5**2) / 2 + 0.6**2)
+
+
+def test_rows_are_cut_into_batches_of_few_shapes_and_none_is_lost():
+    rows = [Sequence([1] * count, [0.0] * count) for count in (*range(1, 3 * train.LENGTH_STEP), *[20] * 100, *[5] * 500)]
+    batches = list(train.alike(rows, lambda row: row))
+    assert sorted(id(row) for chunk, _, _ in batches for row in chunk) == sorted(map(id, rows))
+    assert {(count, length) for _, count, length in batches} == {
+        (train.BATCH_TOKENS // length, length) for length in (train.LENGTH_STEP, 2 * train.LENGTH_STEP, 3 * train.LENGTH_STEP)}
+    assert all(len(chunk) <= count and max(len(row.tokens) for row in chunk) <= length for chunk, count, length in batches)
+
+
+def test_every_length_may_be_compiled(monkeypatch):
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 8)
+    student = Student(dataclasses.replace(GEOMETRY, max_len=20 * train.LENGTH_STEP))
+    train.compile_blocks(student)
+    assert torch._dynamo.config.recompile_limit > 20
 
 
 def test_a_full_disk_is_named_and_the_checkpoint_before_stays_whole(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
-"""The workshop's command line: `distil` walks all steps, and each step is a command of its own; beside them, teacher pairs are
-generated, asked of a teacher, checked and selected. Decides nothing itself.
+"""The workshop's command line: `distil` walks all steps, and each step is a command of its own; `retrain` makes the next student
+from one that ships. Beside them, teacher pairs are generated, asked of a teacher, made of reviews, checked and selected. Decides
+nothing itself.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from . import disk, pair_files, selection, steps
+from . import disk, pair_files, retrain, reviews, selection, steps
 from .distil import train
+from .recipe import Recipe
 from .recipes import DEFAULT, RECIPES
 from .selection import report as selection_report
 from .teachers.catalogue import GENERATORS
@@ -34,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return args.run(args)
     except FileNotFoundError as err:
-        hint = "; has the step before it run?" if args.command in steps.STEPS else ""
+        hint = "; has the step before it run?" if args.command in (*steps.STEPS, "retrain") else ""
         print(f"error: {err.filename} is missing{hint}", file=sys.stderr)
     except (OSError, RuntimeError, ValueError) as err:
         print(f"error: {err}", file=sys.stderr)
@@ -49,6 +51,9 @@ def _step(args: argparse.Namespace) -> int:
     given = {name: value for name in ("steps", "base") if (value := getattr(args, name))}
     recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, **given))
     folder = args.work or WORK / recipe.id
+    if retrain.is_retrained(folder) and args.command not in ("plots", "reference"):
+        raise ValueError(f"{folder} holds a retrained student, whose version and seeds are its own: `models/run retrain` goes on "
+                         "with it")
     if (start := RECIPES.get(recipe.plan.base)) and args.command in ("distil", "train"):
         recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, base=str(WORK / start.id)))
         if not (folder / "checkpoint.pt").exists():
@@ -56,13 +61,35 @@ def _step(args: argparse.Namespace) -> int:
     out, reference = args.out or folder, folder / "reference_logits.json"
     if recipe.shipped and not args.out:
         out, reference = REPOSITORY / "models" / "bundles", REPOSITORY / "tests" / "data" / "reference_logits.json"
+    with disk.named(folder):
+        steps.STEPS[args.command][0](_work(args, recipe, folder, out, reference))
+    return 0
+
+
+def _work(args: argparse.Namespace, recipe: Recipe, folder: Path, out: Path, reference: Path) -> steps.Work:
     rows = dict(args.rows)
     if unknown := rows.keys() - {task.id for task in recipe.tasks}:
         raise ValueError(f"--rows: {recipe.id} has no task {', '.join(sorted(unknown))}, only "
                          f"{', '.join(task.id for task in recipe.tasks)}")
-    work = steps.Work(recipe, folder, out, reference, rows, tuple(args.other), tuple(args.keep_fp32))
+    return steps.Work(recipe, folder, out, reference, rows, tuple(args.other), tuple(args.keep_fp32))
+
+
+def _reviews(args: argparse.Namespace) -> int:
+    read = reviews.read(args.files, RECIPES[args.recipe].tasks)
+    taught = reviews.taught(read)
+    print(f"{reviews.summary(read)}\n{taught}")
+    if args.out:
+        print(f"wrote {pair_files.write(args.out, taught.pairs)} pairs to {args.out}")
+    return 0
+
+
+def _retrain(args: argparse.Namespace) -> int:
+    recipe, folder = RECIPES[args.recipe], args.work
+    work = _work(args, recipe, folder, args.out or folder, folder / "reference_logits.json")
+    settings = retrain.Settings(args.earlier, tuple(args.reviews), args.steps, args.share, args.version, args.licence,
+                                args.accept_forgetting)
     with disk.named(folder):
-        steps.STEPS[args.command][0](work)
+        retrain.retrain(work, settings)
     return 0
 
 
@@ -163,21 +190,55 @@ def _select(args: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="models/run", description="Distils, measures and packs a student.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    of_recipe = argparse.ArgumentParser(add_help=False)
+    of_recipe.add_argument("--recipe", choices=RECIPES, default=DEFAULT.id, help="which student (default: %(default)s)")
+    of_measures = argparse.ArgumentParser(add_help=False)
+    of_measures.add_argument("--rows", type=_of_task, action="append", default=[], metavar="TASK=FILE",
+                             help="real rows of a task, to measure on, as machine-failure=ai4i2020.csv; repeatable")
+    of_measures.add_argument("--other", action="append", default=[], metavar="PATH[:FIELD]",
+                             help="JSON lines with questions of another kind, to measure on; repeatable (default field: "
+                                  "question)")
+    of_measures.add_argument("--keep-fp32", action="append", default=[], metavar="MATRIX",
+                             help="do not quantize this matrix, named as a failed export names it; repeatable")
     of_steps = argparse.ArgumentParser(add_help=False)
-    of_steps.add_argument("--recipe", choices=RECIPES, default=DEFAULT.id, help="which student (default: %(default)s)")
     of_steps.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/RECIPE in the repository)")
     of_steps.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: models/bundles)")
-    of_steps.add_argument("--steps", type=int, metavar="N", help="training steps, the same at every resume (default: the plan's)")
+    of_steps.add_argument("--steps", type=_positive, metavar="N",
+                          help="training steps, the same at every resume (default: the plan's)")
     of_steps.add_argument("--base", metavar="smollm2|reader|DIR",
                           help="start from SmolLM2's weights or an earlier student's work folder (default: the plan's)")
-    of_steps.add_argument("--rows", type=_of_task, action="append", default=[], metavar="TASK=FILE",
-                          help="real rows of a task, to measure on, as machine-failure=ai4i2020.csv; repeatable")
-    of_steps.add_argument("--other", action="append", default=[], metavar="PATH[:FIELD]",
-                          help="JSON lines with questions of another kind, to measure on; repeatable (default field: question)")
-    of_steps.add_argument("--keep-fp32", action="append", default=[], metavar="MATRIX",
-                          help="do not quantize this matrix, named as a failed export names it; repeatable")
     for name, (_, said) in steps.STEPS.items():
-        commands.add_parser(name, help=said, description=said, parents=[of_steps]).set_defaults(run=_step)
+        commands.add_parser(name, help=said, description=said, parents=[of_recipe, of_steps, of_measures]).set_defaults(run=_step)
+
+    again = commands.add_parser(
+        "retrain", help="train the student that ships on with what people said to its answers, and pack the next",
+        description="Goes on from an earlier student with fresh pairs of its tasks and with reviewed cases, then exports, "
+                    "calibrates and measures. Both students are asked the same questions: where the new one has forgotten a "
+                    "task, no bundle is written. The bundle has the next serial and, if not told otherwise, the next patch "
+                    "version. The same command goes on where it was stopped.", parents=[of_recipe, of_measures])
+    again.add_argument("--from", dest="earlier", type=Path, required=True, metavar="DIR",
+                       help="work folder of the student that ships, with its calibration")
+    again.add_argument("--reviews", type=Path, nargs="+", required=True, metavar="FILE.jsonl",
+                       help="what `sokutou review export` wrote (see reviews --help)")
+    again.add_argument("--work", type=Path, required=True, metavar="DIR", help="work folder of the new student")
+    again.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: the work folder)")
+    again.add_argument("--steps", type=_positive, metavar="N",
+                       help=f"training steps (default: {retrain.STEPS_SHARE:.0%} of the plan's)".replace("%", "%%"))
+    again.add_argument("--share", type=_above_0, default=retrain.SHARE, metavar="S",
+                       help=f"of the first answers' tokens, how much is reviewed cases, at most {retrain.SHARE_MAX}; less where "
+                            f"reviews are few, since each comes {retrain.REPEATS_MAX} times at most (default: %(default)s)")
+    again.add_argument("--version", metavar="X.Y.Z", help="of the bundle (default: the next patch)")
+    again.add_argument("--licence", default=retrain.LICENCE, metavar="TEXT",
+                       help="of the reviews, and so of the bundle (default: %(default)s)")
+    again.add_argument("--accept-forgetting", action="store_true",
+                       help="write the bundle even so; its card says what was forgotten")
+    again.set_defaults(run=_retrain)
+
+    people = commands.add_parser("reviews", help="check files of reviews, and make teacher pairs of them", parents=[of_recipe],
+                                 description=reviews.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    people.add_argument("files", type=Path, nargs="+", metavar="FILE.jsonl", help="what `sokutou review export` wrote")
+    people.add_argument("--out", type=Path, metavar="PAIRS.jsonl", help="where the pairs go; none are written without it")
+    people.set_defaults(run=_reviews)
 
     whole = commands.add_parser("uncut", help="write the base weights uncut, as a bundle to compare speeds with",
                                 description="Writes SmolLM2-135M-Instruct, uncut and untaught, as a bundle that answers nothing: "

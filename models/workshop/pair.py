@@ -12,6 +12,16 @@ LANGUAGES = ("en", "ja")
 PROMPT = "{task}: {question}"
 
 
+@dataclass(frozen=True)
+class Probe:
+    """How far the teacher's reasoning has got at one place of the question: what a linear head shall read from the student's state
+    there (a probe, Alain and Bengio 2016). For training alone."""
+
+    kind: str  # within a task, probes of one kind mean the same, and have as many values
+    end: int  # the place: behind so many characters of the pair's `text`
+    values: tuple[float, ...]  # -1..1
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pair:
     # What the fields say to a teacher of any kind stands in `pair_files`.
@@ -29,6 +39,7 @@ class Pair:
     # Known only to a teacher that is a program; no file holds them.
     reading: object | None = field(default=None, metadata={"file": False})  # what the rules saw
     margins: tuple[float, ...] = field(default=(), metadata={"file": False})  # distances to the limits, -1..1
+    probes: tuple[Probe, ...] = field(default=(), metadata={"file": False})
 
     @property
     def asked(self) -> str:

@@ -25,10 +25,12 @@ import statistics
 import string
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
+from . import disk
 from .pair import LANGUAGES, Pair
 
 LINE_BYTES_MAX = 1 << 20  # the longest teacher pair known to us has 6 kB; a longer line is no pair but a broken file
@@ -37,10 +39,14 @@ CHOICES_MAX = len(string.ascii_uppercase)
 
 
 KEYS = tuple(field.name for field in fields(Pair) if field.metadata.get("file", True))
+REQUIRED = ("id", "task", "question", "answer")
+REVIEW_KEY = "verdict"  # a key that only reviews have: what they call the answer is what the student said, right or wrong
+
+Read = TypeVar("Read")
 
 
 class PairsError(ValueError):
-    """A file holds lines that are no teacher pairs."""
+    """A file holds lines that are not what they should be, teacher pairs or reviews."""
 
 
 @dataclass(frozen=True)
@@ -53,49 +59,63 @@ class Pairs:
 
 def read(*paths: Path) -> Pairs:
     """Every pair of the files. Raises `PairsError` that names each bad line, up to `ERRORS_MAX` of them."""
-    return _read(paths, required=("id", "task", "question", "answer"))
+    return _read(paths, REQUIRED)
 
 
 def read_questions(*paths: Path) -> Pairs:
     """As `read`, for files that need not say the answers: where a line says none, it is ""."""
-    return _read(paths, required=("id", "task", "question"))
+    return _read(paths, tuple(key for key in REQUIRED if key != "answer"))
 
 
 def _read(paths: Iterable[Path], required: tuple[str, ...]) -> Pairs:
-    pairs, ignored, errors = [], Counter(), []
+    ignored: Counter[str] = Counter()
+
+    def parse(value: dict[str, Any]) -> tuple[str, Pair]:
+        if REVIEW_KEY in value:
+            raise ValueError("this is a review, and what it calls the answer may be wrong; `models/run reviews` makes pairs of "
+                             "reviews")
+        pair = parsed(value, required)
+        ignored.update(key for key in value if key not in KEYS)
+        return pair.id, pair
+
+    return Pairs(read_lines(paths, parse), ignored)
+
+
+def read_lines(paths: Iterable[Path], parse: Callable[[dict[str, Any]], tuple[str, Read]]) -> list[Read]:
+    """What `parse` makes of every line's object, beside the id that no other line may have; it raises `ValueError` where it can
+    make nothing. Raises `PairsError` as `read` does."""
+    found: list[Read] = []
+    errors: list[str] = []
     places: dict[str, str] = {}  # of each id
     for path in paths:
-        before = len(pairs) + len(errors)
+        before = len(found) + len(errors)
         for number, line in _lines(path):
             place = f"{path}:{number}"
             try:
-                pair, more = _pair(line, required)
-                if (first := places.setdefault(pair.id, place)) != place:
-                    raise ValueError(f"id {pair.id!r} stands at {first} already")
+                name, item = parse(_object(line))
+                if (first := places.setdefault(name, place)) != place:
+                    raise ValueError(f"id {name!r} stands at {first} already")
             except ValueError as err:
                 errors.append(f"{place}: {err}")
                 if len(errors) == ERRORS_MAX:
                     raise PairsError("\n".join([*errors, f"reading stopped after {ERRORS_MAX} bad lines"])) from None
                 continue
-            pairs.append(pair)
-            ignored.update(more)
-        if len(pairs) + len(errors) == before:
-            errors.append(f"{path}: expected one pair a line, the file has none")
+            found.append(item)
+        if len(found) + len(errors) == before:
+            errors.append(f"{path}: expected one JSON object a line, the file has none")
     if errors:
         raise PairsError("\n".join(errors))
-    return Pairs(pairs, ignored)
+    return found
 
 
 def write(path: Path, pairs: Iterable[Pair]) -> int:
     """Writes a file anew, whole or not at all, and its folder if need be; returns how many pairs it holds."""
     count = 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    with new.open("w", encoding="utf-8") as file:
+    with disk.whole(path) as new, new.open("w", encoding="utf-8") as file:
         for count, pair in enumerate(pairs, 1):
             said = {key: value for key in KEYS if (value := getattr(pair, key)) not in (None, "")}
             file.write(json.dumps(said, ensure_ascii=False) + "\n")
-    new.replace(path)
     return count
 
 
@@ -129,7 +149,7 @@ def bare(text: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not blank. One that is too long is cut, and `_pair` refuses it by its length."""
+    """Numbered lines that are not blank. One that is too long is cut, and `_object` refuses it by its length."""
     with path.open("rb") as file:
         for number in itertools.count(1):
             line = rest = file.readline(LINE_BYTES_MAX + 1)
@@ -141,8 +161,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _pair(line: bytes, required: tuple[str, ...]) -> tuple[Pair, list[str]]:
-    """The pair of a line, and the keys that it has beside the format's. Raises `ValueError` that says what is wrong."""
+def _object(line: bytes) -> dict[str, Any]:
+    """The JSON object of a line. Raises `ValueError` that says what is wrong."""
     if len(line) > LINE_BYTES_MAX:
         raise ValueError(f"expected a line of at most {LINE_BYTES_MAX} bytes")
     try:
@@ -157,6 +177,11 @@ def _pair(line: bytes, required: tuple[str, ...]) -> tuple[Pair, list[str]]:
         raise ValueError(f"expected a JSON object, got {type(value).__name__}")
     if any("\ud800" <= c <= "\udfff" for c in json.dumps(value, ensure_ascii=False)):
         raise ValueError("expected text, got half a surrogate pair (\\ud800 to \\udfff)")
+    return value
+
+
+def parsed(value: dict[str, Any], required: tuple[str, ...] = REQUIRED) -> Pair:
+    """The pair of an object, whatever other keys it has. Raises `ValueError` that says what is wrong."""
     said = {key: value[key] for key in KEYS if value.get(key) is not None}  # null says as much as nothing
     for key in required:
         if key not in said:
@@ -173,7 +198,7 @@ def _pair(line: bytes, required: tuple[str, ...]) -> tuple[Pair, list[str]]:
         raise ValueError(f"expected 'weight' to be a number above 0, got {weight!r:.60}")
     if isinstance(difficulty, bool) or not isinstance(difficulty, int) or difficulty < 1:
         raise ValueError(f"expected 'difficulty' to be a whole number from 1, got {difficulty!r:.60}")
-    return Pair(**{"answer": "", **said}), [key for key in value if key not in KEYS]
+    return Pair(**{"answer": "", **said})
 
 
 def _choices(choices: object, answer: str | None) -> tuple[str, ...]:

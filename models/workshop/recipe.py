@@ -69,6 +69,23 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Mixed:
+    """Pairs without rationales, dealt out over a training among the first answers: each comes once before any comes again."""
+
+    pairs: tuple[Pair, ...]
+    dealt: int  # in all, over all steps
+    origin: Mapping[str, str]  # as a manifest's `data` says it
+
+    def of_step(self, step: int, plan: Plan) -> list[Pair]:
+        """What one step is dealt, whichever steps were asked for before: a training that was stopped goes on with the same."""
+        n = len(self.pairs)
+        start, end = (self.dealt * done // plan.steps for done in (step, step + 1))
+        turns = {turn: random.Random(f"mixed-{plan.seed}-{turn}").sample(self.pairs, n)
+                 for turn in range(start // n, -(-end // n))}
+        return [turns[at // n][at % n] for at in range(start, end)]
+
+
+@dataclass(frozen=True)
 class Recipe:
     id: str  # names the bundle
     version: str  # of the bundle, semver
@@ -80,6 +97,7 @@ class Recipe:
     plan: Plan = field(default_factory=Plan)
     sizes: Sizes = field(default_factory=Sizes)
     own_sizes: Mapping[str, Sizes] = field(default_factory=dict)  # of tasks that are measured on fewer pairs or more, by their ids
+    mixed: Mixed | None = None  # beside what the tasks teach
 
     def sizes_of(self, task: Task) -> Sizes:
         return self.own_sizes.get(task.id, self.sizes)

@@ -26,6 +26,8 @@ from .recipe import Recipe
 from .ship import bundle, calibrate, evaluate, export, reference
 from .ship.decode import Answerer, Decoder
 
+RETRAINED = "retrained.md"  # what `retrain` says of a student, for its card
+
 
 @dataclass(frozen=True)
 class Work:
@@ -56,7 +58,8 @@ class Work:
         return self.out / f"{self.recipe.id}-{self.recipe.version}"
 
     def encoder(self) -> Encoder:
-        return Encoder(Tokenizer.from_file(str(self.tokenizer)), self.recipe.free)
+        text = self.tokenizer.read_text(encoding="utf-8")  # a file that is missing is named; `Tokenizer.from_file` does not
+        return Encoder(Tokenizer.from_str(text), self.recipe.free)
 
     def answerers(self) -> list[Answerer]:
         """Of each task, in the recipe's order; they share one graph."""
@@ -157,7 +160,8 @@ TRUST = ("| task | int8 answers like fp32 | calibrated on | first answer, thresh
 
 def _card(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) -> str:
     """What the student is for, how it came about and how well it does."""
-    start = " and ".join(f"{origin['name']} ({origin['licence']})" for origin in origins) or "scratch"
+    models = [f"{origin['name']} ({origin['licence']})" for origin in origins if origin["kind"] == "model"]
+    start = " and ".join(models) or "scratch"
     recipe, time, exported = work.recipe, work.load("time.json"), work.load("export.json")
     last = json.loads((work.folder / "curve.jsonl").read_text().splitlines()[-1])
     versions = ", ".join(f"{name} {version}" for name, version in time["versions"].items())
@@ -165,6 +169,7 @@ def _card(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) ->
     tasks = "\n".join(_trust(task.id, gates[task.id], fitted[task.id]) for task in recipe.tasks)
     risk, level = fitted[recipe.tasks[0].id]["risk"], fitted[recipe.tasks[0].id]["confidence_level"]
     measured = (work.folder / "evaluation.md").read_text(encoding="utf-8")
+    retrained = f"{(work.folder / RETRAINED).read_text(encoding='utf-8')}\n" if work.recipe.mixed else ""
     return f"""# {recipe.id} {recipe.version}
 
 {recipe.card.read_text(encoding="utf-8").strip()}
@@ -182,7 +187,7 @@ def _card(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) ->
 |{"---|" * (TRUST.count("|") - 1)}
 {tasks}
 
-## How well it does
+{retrained}## How well it does
 
 Rates with 95% intervals. "Forced" takes the likeliest answer whatever the confidence; an auto-answer is also wrong when a person
 should have been asked. Agreement says whether a rationale leads back to the answer. The rules themselves, as a program, are the

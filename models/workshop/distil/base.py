@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ class Base:
     tokenizer: Tokenizer
     origins: tuple[dict, ...]  # what its weights come from, as a manifest's `data` says it
     kept_share: float  # of a vocabulary cut from it, what is kept of its own beside the bytes; the rest is learned on the texts
+    heads: Mapping[str, Tensor] = field(default_factory=dict)  # that read probes, of an earlier student's training
 
 
 def load(name: str) -> Base:
@@ -44,11 +45,20 @@ def load(name: str) -> Base:
         return Base(*smollm.load(), (origin,), SMOLLM2_KEPT)
     folder = Path(name)
     content = (folder / "checkpoint.pt").read_bytes()
-    student, origins = restored(torch.load(io.BytesIO(content), weights_only=True))
-    licence = origins[0]["licence"] if origins else OWN_LICENCE
-    origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence,
+    checkpoint = torch.load(io.BytesIO(content), weights_only=True)
+    student, origins = restored(checkpoint)
+    origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence(origins),
               "sha256": hashlib.sha256(content).hexdigest()}
-    return Base(student, Tokenizer.from_file(str(folder / "tokenizer.json")), (*origins, origin), EARLIER_KEPT)
+    return Base(student, Tokenizer.from_file(str(folder / "tokenizer.json")), (*origins, origin), EARLIER_KEPT,
+                checkpoint.get("heads", {}))
+
+
+def licence(origins: Sequence[Mapping[str, str]]) -> str:
+    """Of weights that came from these: what people's pairs taught stays under the terms of those people, and what came from
+    Apache-2.0 stays under that. Of weights of our own we may say either of two licences."""
+    said = [origin["licence"] for origin in origins if origin["kind"] == "human"]
+    said += ["Apache-2.0"] if any(origin["licence"] == "Apache-2.0" for origin in origins) else []
+    return "; ".join(dict.fromkeys(said)) or OWN_LICENCE
 
 
 def restored(checkpoint: dict) -> tuple[Student, tuple[dict, ...]]:

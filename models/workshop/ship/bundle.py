@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .. import calculator, disk
+from ..distil import base
 from ..distil.sequences import Encoder
 from ..distil.student import Geometry
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
@@ -26,7 +27,6 @@ from .decode import NEVER, Answerer, Calibration, Outcome, decide
 
 FORMAT = 2
 MINIMUM_RUNTIME = "0.2.0"
-LICENCE = "MIT OR Apache-2.0"
 BYTES_MAX = 40 << 20  # the repository's budget for the student it brings
 HIGH, MEDIUM = 0.98, 0.8
 GOLDEN_CONFIDENCE = 0.9  # far enough from where another CPU's rounding could turn it
@@ -41,8 +41,8 @@ def pack(folder: Path, model: Path, tokenizer: Path, geometry: Geometry, recipe:
          fitted: Mapping[str, dict], card: str, origins: Sequence[dict] = (), fp32_matrices: Sequence[str] = (),
          golden: Iterable[dict] | None = None, bytes_max: int = BYTES_MAX) -> dict:
     """Fills `folder` anew, whole or not at all, and returns its manifest. `answerers` are the recipe's tasks, in its order; `fitted`
-    is what calibration found of each, by its id, `origins` what the weights started from, both as the manifest says them. Without
-    `golden`, the tasks' questions that come out as taught."""
+    is what calibration found of each, by its id, `origins` what the weights came from beside the tasks, both as the manifest says
+    them. Without `golden`, the tasks' questions that come out as taught."""
     recipe.check_fit()
     folder.parent.mkdir(parents=True, exist_ok=True)
     lines = golden_lines(answerers, fitted) if golden is None else golden
@@ -112,8 +112,7 @@ def _manifest(recipe: Recipe, g: Geometry, encoder: Encoder, fitted: Mapping[str
         "version": recipe.version,
         "serial": recipe.serial,
         "minimum_runtime": MINIMUM_RUNTIME,
-        # Of its own weights we may say either licence; what came from Apache-2.0 stays under it.
-        "licence": "Apache-2.0" if any(origin["licence"] == "Apache-2.0" for origin in origins) else LICENCE,
+        "licence": base.licence(origins),
         "teacher": "; ".join(dict.fromkeys(task.teacher for task in recipe.tasks)),
         "data": [*origins, *(_data(task) for task in recipe.tasks if task.sources)],  # a student that nobody taught has no sources
         "files": files,

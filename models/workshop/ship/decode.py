@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from tokenizers import Tokenizer
 
 from .. import calculator
 from ..distil.sequences import Encoder

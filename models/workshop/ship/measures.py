@@ -6,6 +6,7 @@ confidences are equal count alike, whatever order they stand in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -55,6 +56,13 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float | None:
     _, group, sizes = np.unique(score, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[group]  # mean rank of equal scores, from 1 (Mann and Whitney 1947)
     return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def worse(lost: int, won: int) -> float:
+    """Exact one-sided McNemar test of two students on the same questions: the probability that so many of the questions which
+    only one of them answers right are lost or more, were losing and winning alike."""
+    n = lost + won
+    return sum(math.comb(n, k) for k in range(lost, n + 1)) / 2**n
 
 
 def bootstrap(statistic: Callable[..., float], *columns: np.ndarray, level: float, seed: int = 1) -> tuple[float, float]:

@@ -46,6 +46,7 @@ ARMS = {
 }
 
 
+_EMPTY = Sequence([0], [0.0])
 PLAIN = Arm((), ())  # graded in plain cross entropy
 
 
@@ -57,13 +58,14 @@ class Batch:
     counts: Tensor  # (rows,), how much each pair counts
 
 
-def batch(rows: list[tuple[Sequence, float]]) -> Batch:
-    """Sequences, each with its pair's weight."""
+def batch(rows: list[tuple[Sequence, float]], count: int, length: int) -> Batch:
+    """Sequences, each with its pair's weight, and empty rows behind them up to `count`."""
+    rows = [*rows, *[(_EMPTY, 0.0)] * (count - len(rows))]
     sequences = [sequence for sequence, _ in rows]
-    places = torch.arange(max(len(s.tokens) for s in sequences))
+    places = torch.arange(length)
     return Batch(
-        pad([s.tokens for s in sequences]),
-        pad([s.weights for s in sequences]),
+        pad([s.tokens for s in sequences], length),
+        pad([s.weights for s in sequences], length),
         torch.stack([(places > s.asked) & (places < s.answered) for s in sequences]),
         torch.tensor([weight for _, weight in rows]),
     )
@@ -80,11 +82,12 @@ def loss(student: Student, b: Batch, arm: Arm) -> Tensor:
     answers = nothing.index_add(0, row[answer], weighted[answer])
     rationales = nothing.index_add(0, row[~answer], weighted[~answer])
     if arm.amplified:
-        answers = answers * amplification(rationales.detach() / (1 - ANSWER_WEIGHT))
+        rows = (b.weights > 0).any(-1).sum()  # that are not empty
+        answers = answers * amplification(rationales.detach() / (1 - ANSWER_WEIGHT), rows)
     return (b.counts * (answers + rationales)).sum()
 
 
-def amplification(rationales: Tensor) -> Tensor:
-    """(rows,) mean losses of the rationales to what each answer counts: its rationale's loss against the batch's mean. Batches are
+def amplification(rationales: Tensor, rows: Tensor) -> Tensor:
+    """(rows,) mean losses of the rationales to what each answer counts: its rationale's loss against the mean of so many. Batches are
     cut by length, so that a row is mostly compared with rows of its own task."""
-    return (rationales / rationales.mean().clamp_min(1e-6)).clamp(*AMPLIFIED)
+    return (rationales / (rationales.sum() / rows).clamp_min(1e-6)).clamp(*AMPLIFIED)

@@ -37,8 +37,6 @@ from .asking import Asker
 from .config import Config
 from .data import Data
 
-# Padded tokens that are read at once; a step is cut into as many batches as it needs. Small ones pad less and stay in the cache.
-BATCH_TOKENS = 1024
 LOOKS = 3  # at the dev split, evenly spread over the second half of the steps
 LOOKED_AT = {"first": Encoder.first, "think": Encoder.think}  # by the way that is asked
 
@@ -97,6 +95,7 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
     dev = [(sequence, 1.0) for pair in data.suites["dev"] for way in arm.asked
            if len((sequence := LOOKED_AT[way](encoder, pair)).tokens) <= shape.max_len]
     stream = itertools.islice(_sequences(data.train, arm, seed, encoder, shape.max_len), drawn, None)
+    train.compile_blocks(student)
     began = time.monotonic()
     for step in tqdm(range(start, budget.steps), initial=start, total=budget.steps, unit="step", desc=folder.name, mininterval=10):
         rows: list[tuple[Sequence, float]] = []
@@ -119,15 +118,16 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
             train.save(checkpoint, student, optimisers, step=done, drawn=drawn, read=read, best=best,
                        seconds=seconds + time.monotonic() - began)
     spent = {"train_seconds": seconds + time.monotonic() - began, "tokens_read": read, "chosen": best}
-    if best:
-        student.load_state_dict(torch.load(chosen, weights_only=True)["student"])
-    return student.eval(), spent
+    asked = Student(student.g)  # questions come in every length; nothing is compiled for them
+    asked.load_state_dict(torch.load(chosen, weights_only=True)["student"] if best else student.state_dict())
+    return asked.eval(), spent
 
 
 @torch.no_grad()
 def _dev_loss(student: Student, dev: list[tuple[Sequence, float]]) -> float:
     """Mean over the sequences that the arm is asked for, in plain cross entropy, whatever loss the arm is trained on."""
-    return sum(arms.loss(student, batch, arms.PLAIN).item() for batch in _batches(dev)) / len(dev)
+    with torch.compiler.set_stance("force_eager"):
+        return sum(arms.loss(student, batch, arms.PLAIN).item() for batch in _batches(dev)) / len(dev)
 
 
 def _sequences(pairs: list[Pair], arm: arms.Arm, seed: int, encoder: Encoder, max_len: int) -> Iterator[tuple[Sequence, float]]:
@@ -149,14 +149,8 @@ def _losses(student: Student, arm: arms.Arm, rows: list[tuple[Sequence, float]])
 
 
 def _batches(rows: list[tuple[Sequence, float]]) -> Iterator[arms.Batch]:
-    rows = sorted(rows, key=lambda row: len(row[0].tokens))
-    at = 0
-    while at < len(rows):
-        end = at + 1
-        while end < len(rows) and (end + 1 - at) * len(rows[end][0].tokens) <= BATCH_TOKENS:
-            end += 1
-        yield arms.batch(rows[at:end])
-        at = end
+    for chunk, count, length in train.alike(rows, lambda row: row[0]):
+        yield arms.batch(chunk, count, length)
 
 
 def _ask(asker: Asker, data: Data, arm: arms.Arm, title: str) -> Iterator[dict]:

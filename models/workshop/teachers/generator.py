@@ -14,7 +14,7 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from ..pair import LANGUAGES, Pair
+from ..pair import LANGUAGES, Pair, Probe
 from ..pair_files import bare
 from ..task import Choice
 
@@ -33,6 +33,7 @@ class Said:
     kind: str | None = None
     reading: object | None = None
     margins: tuple[float, ...] = ()
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Generator:
             said = self.draw(rng, lang, difficulty)
             yield Pair(id=f"{task}-{seed}-{lang}-{number:06}-1", task=task, question=said.question, choices=said.choices,
                        answer=said.answer, rationale=said.rationale, teacher=TEACHER, difficulty=difficulty, lang=lang,
-                       kind=said.kind, reading=said.reading, margins=said.margins)
+                       kind=said.kind, reading=said.reading, margins=said.margins, probes=said.probes)
 
     def stream(self, task: str, seed: int | str) -> Iterator[Pair]:
         """As `pairs`, to train on: none that is kept for tests."""

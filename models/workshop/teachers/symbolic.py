@@ -15,7 +15,9 @@ import string
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..pair import Probe
 from .generator import Generator, Said
+from .probing import at_choices, behind
 
 _NAMES = {
     "en": ("Aaron", "Alice", "Beth", "Bob", "Carla", "Claire", "Dmitri", "Elsa", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kofi", "Lucia", "Mehmet", "Nora",
@@ -55,15 +57,22 @@ def coin_flip(rng: random.Random, lang: str, difficulty: int) -> Said:
     answer = "yes" if sides[-1] else "no"
     if lang == "ja":
         side = {True: "表", False: "裏"}
-        told = "".join(f"{name}さんがコインを裏返{'す' if turn else 'さない'}。" for name, turn in zip(names, turns, strict=True))
+        acts = [f"{name}さんがコインを裏返{'す' if turn else 'さない'}。" for name, turn in zip(names, turns, strict=True)]
         steps = "".join(f"{name}さんの後は{side[heads]}。" for name, heads in zip(names, sides, strict=True))
-        return Said(f"コインは表向き。{told}コインはまだ表向きか？", answer, f"はじめは表。{steps}")
+        question = f"コインは表向き。{''.join(acts)}コインはまだ表向きか？"
+        return Said(question, answer, f"はじめは表。{steps}", probes=_turned(question, acts, sides))
     side = {True: "heads", False: "tails"}
     lies, turned, left = rng.choice((("A coin lies heads up.", "turns the coin over", "leaves the coin as it is"),
                                      ("A coin is heads up.", "flips the coin", "does not flip the coin")))
-    told = " ".join(f"{name} {turned if turn else left}." for name, turn in zip(names, turns, strict=True))
+    acts = [f"{name} {turned if turn else left}." for name, turn in zip(names, turns, strict=True)]
     steps = " ".join(f"After {name}: {side[heads]}." for name, heads in zip(names, sides, strict=True))
-    return Said(f"{lies} {told} Is the coin still heads up?", answer, f"At first: heads. {steps}")
+    question = f"{lies} {' '.join(acts)} Is the coin still heads up?"
+    return Said(question, answer, f"At first: heads. {steps}", probes=_turned(question, acts, sides))
+
+
+def _turned(question: str, acts: list[str], sides: list[bool]) -> tuple[Probe, ...]:
+    """Behind each act: is the coin heads up?"""
+    return tuple(Probe("side", end, (1.0 if heads else -1.0,)) for end, heads in zip(behind(question, acts), sides, strict=True))
 
 
 def last_letters(rng: random.Random, lang: str, difficulty: int) -> Said:
@@ -135,23 +144,33 @@ def shuffled_objects(rng: random.Random, lang: str, difficulty: int) -> Said:
         steps.append(dict(held))
     asked = rng.choice(names)
     answer = string.ascii_uppercase[choices.index(held[asked])]
+
+    def said(question: str, told: list[str], rationale: str) -> Said:
+        """Behind what is told of the beginning and behind each swap: which object has each person? Both in the order of the
+        beginning."""
+        holding = [tuple(float(step[name] == thing) for name in names for thing in objects) for step in steps]
+        probes = [Probe("holding", end, values) for end, values in zip(behind(question, told), holding, strict=True)]
+        right = (thing == held[asked] for thing in choices)
+        return Said(question, answer, rationale, tuple(choices), probes=(*probes, *at_choices(question, choices, right)))
+
     if lang == "ja":
         holds = ["、".join(f"{name}さんは{thing}" for name, thing in step.items()) for step in steps]
-        told = "".join(f"{a}さんと{b}さんが交換する。" for a, b in swaps)
-        return Said(f"はじめに{holds[0]}を持つ。{told}最後に{asked}さんが持つのは？", answer,
-                    f"{'。'.join(holds)}。{asked}さんは{held[asked]}。", tuple(choices))
+        acts = [f"{a}さんと{b}さんが交換する。" for a, b in swaps]
+        return said(f"はじめに{holds[0]}を持つ。{''.join(acts)}最後に{asked}さんが持つのは？", [f"{holds[0]}を持つ。", *acts],
+                    f"{'。'.join(holds)}。{asked}さんは{held[asked]}。")
     kept = " ".join(f"{', '.join(f'{name} {thing}' for name, thing in step.items())}." for step in steps)
     if story:
         a, b, c = names
         holds = [f"{name} {story.held} {thing}" for name, thing in zip(names, objects, strict=True)]
         order = ["First", *["Then"] * (difficulty - 2), "Finally"]
-        told = " ".join(f"{when}, {a} and {b} {story.swap}." for when, (a, b) in zip(order, swaps))
-        return Said(f"{story.start.format(f'{a}, {b}, and {c}')} {holds[0]}, {holds[1]}, and {holds[2]}.\n\n{story.meanwhile} {told} "
-                    f"{story.end} {asked} {story.kept}", answer, f"{kept} {asked} {story.kept} {held[asked]}.", tuple(choices))
+        acts = [f"{when}, {a} and {b} {story.swap}." for when, (a, b) in zip(order, swaps)]
+        return said(f"{story.start.format(f'{a}, {b}, and {c}')} {holds[0]}, {holds[1]}, and {holds[2]}.\n\n{story.meanwhile} "
+                    f"{' '.join(acts)} {story.end} {asked} {story.kept}", [f"and {holds[2]}.", *acts],
+                    f"{kept} {asked} {story.kept} {held[asked]}.")
     holds = ", ".join(f"{name} has the {thing}" for name, thing in steps[0].items())
-    told = " ".join(f"{a} and {b} swap." for a, b in swaps)
-    return Said(f"{holds}. {told} At the end {asked} has which?", answer,
-                f"{kept} {asked} has the {held[asked]}.", tuple(choices))
+    acts = [f"{a} and {b} swap." for a, b in swaps]
+    return said(f"{holds}. {' '.join(acts)} At the end {asked} has which?", [f"{holds}.", *acts],
+                f"{kept} {asked} has the {held[asked]}.")
 
 
 _FIRST_DAY, _DAYS = datetime.date(1970, 1, 1), 25_000
@@ -181,10 +200,10 @@ def dates(rng: random.Random, lang: str, difficulty: int) -> Said:
     if lang == "ja":
         meant = "の".join([written(start), *(_SHIFTS[shift][1] for shift in shifts)])
         steps = "".join(f"その{_SHIFTS[shift][1]}は{written(day)}。" for shift, day in zip(shifts, days[1:], strict=True))
-        return Said(f"{meant}は何月何日か？", answer, f"{written(start)}から。{steps}", choices)
+        return _dated(f"{meant}は何月何日か？", answer, f"{written(start)}から。{steps}", choices)
     meant = " ".join([*(_SHIFTS[shift][0] for shift in reversed(shifts)), written(start)])
     steps = " ".join(f"{_SHIFTS[shift][0].capitalize()}: {written(day)}." for shift, day in zip(shifts, days[1:], strict=True))
-    return Said(f"Which date (MM/DD/YYYY) is {meant}?", answer, f"From {written(start)}. {steps}", choices)
+    return _dated(f"Which date (MM/DD/YYYY) is {meant}?", answer, f"From {written(start)}. {steps}", choices)
 
 
 def _date_of_today(rng: random.Random, told: datetime.date, difficulty: int) -> Said:
@@ -202,8 +221,13 @@ def _date_of_today(rng: random.Random, told: datetime.date, difficulty: int) -> 
     spelt = rng.choice((f"{month} {day}, {year}", f"{month[:3]} {day}, {year}", f"{told.month}/{day}/{year}", _date_en(told)))
     steps = [_date_en(told), f"Today: {_date_en(today)}", *([f"{_ASKED[shift].capitalize()}: {_date_en(meant)}"] if shift else [])]
     choices, answer = _date_choices(rng, meant, _date_en)
-    return Said(f"{rng.choice(_TODAY_FROM[off]).format(spelt)} What is the date {_ASKED[shift]} in MM/DD/YYYY?", answer,
-                f"From {'. '.join(steps)}.", choices)
+    return _dated(f"{rng.choice(_TODAY_FROM[off]).format(spelt)} What is the date {_ASKED[shift]} in MM/DD/YYYY?", answer,
+                  f"From {'. '.join(steps)}.", choices)
+
+
+def _dated(question: str, answer: str, rationale: str, choices: tuple[str, ...]) -> Said:
+    right = (letter == answer for letter in string.ascii_uppercase[: len(choices)])
+    return Said(question, answer, rationale, choices, probes=at_choices(question, choices, right))
 
 
 def _date_choices(rng: random.Random, right: datetime.date, written: Callable[[datetime.date], str]) -> tuple[tuple[str, ...], str]:

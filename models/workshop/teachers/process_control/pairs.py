@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import random
 
+from ...pair import Probe
 from ..generator import Generator, Said
+from ..probing import behind
 from . import out_of_scope, phrasing, sampling
 from .phrasing import Chart, Form
-from .rules import READINGS_MAX, READINGS_MIN, RULES, Answer, Series, impossible, margins, rationale, verdict
+from .rules import (
+    READINGS_MAX, READINGS_MIN, RULES, Answer, Series, Written, impossible, margins, progress, progress_alone, rationale, verdict,
+)
 
 PERSON_SHARE = 0.2  # of the questions belong to a person
 IN_SCOPE = (Answer.NONE, *RULES)
@@ -50,7 +54,16 @@ def from_series(rng: random.Random, series: Series, form: Form, about: Chart) ->
     if not series.possible:
         return Said(question, Answer.PERSON.value, impossible(written, form.lang), kind=form.name)
     return Said(question, verdict(series).value, rationale(series, written, form.lang), kind=form.name, reading=series,
-                margins=margins(series))
+                margins=margins(series), probes=_read(question, form, written, series))
+
+
+def _read(question: str, form: Form, written: Written, series: Series) -> tuple[Probe, ...]:
+    """Behind each reading what the rules make of the readings so far; where the lines come only after it, less is known there."""
+    told = form.separator.join(written.readings)
+    ends = behind(question, written.readings, question.index(told))
+    known = form.question.index("{lines}") < form.question.index("{readings}")
+    return tuple(Probe("reading" if known else "reading alone", end, (progress if known else progress_alone)(series, at))
+                 for at, end in enumerate(ends))
 
 
 GENERATOR = Generator(draw, DIFFICULTIES)

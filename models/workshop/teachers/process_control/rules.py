@@ -134,6 +134,37 @@ def margins(s: Series) -> tuple[float, ...]:
     return tuple(math.tanh(share / scale) for share in shares for scale in MARGIN_SCALES)
 
 
+def progress(s: Series, at: int) -> tuple[float, ...]:
+    """What the rules make of the readings up to the one at this place: how far it is above the centre, past either limit and past
+    either two sigma line, squashed as margins are, whether any was past a limit, and all of `progress_alone` with its step in
+    shares of the way to the limits, and the run so far."""
+    reading, ways = s.readings[at], (s.upper - s.centre, s.centre - s.lower)
+    up = (reading - s.centre) / ways[reading < s.centre]
+    step = (reading - s.readings[at - 1]) / min(ways) if at else 0.0
+    limits = [(reading - s.upper) / ways[0], (s.lower - reading) / ways[1]]
+    zones = [s.past_zone(reading, s.upper) / LIMIT_SIGMAS / ways[0], -s.past_zone(reading, s.lower) / LIMIT_SIGMAS / ways[1]]
+    out = any(r > s.upper or r < s.lower for r in s.readings[: at + 1])
+    squashed = [math.tanh(share / scale) for share in (up, *limits, *zones, step) for scale in MARGIN_SCALES]
+    return *squashed, 1.0 if out else -1.0, _run_so_far([_sign(r - s.centre) for r in s.readings[: at + 1]], RUN_LEN), \
+        *progress_alone(s, at)
+
+
+def progress_alone(s: Series, at: int) -> tuple[float, ...]:
+    """As far as no line is known: does the reading rise or fall, and how much of a trend are the last steps?"""
+    ways = [_sign(after - before) for before, after in zip(s.readings[:at], s.readings[1 : at + 1])]
+    return (float(ways[-1]) if ways else 0.0, _run_so_far(ways, TREND_LEN - 1))
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _run_so_far(signs: list[int], whole: int) -> float:
+    """How many of the last signs are alike, in shares of a whole run, and with their sign."""
+    count = next((count for count, sign in enumerate(reversed(signs)) if sign != signs[-1]), len(signs))
+    return signs[-1] * min(count / whole, 1.0) if signs else 0.0
+
+
 def near_edge(s: Series, share: float = 0.1) -> bool:
     """Within `share` of the way from the centre to a limit of firing a rule, or of not firing the one that fires."""
     way = min(s.upper - s.centre, s.centre - s.lower)

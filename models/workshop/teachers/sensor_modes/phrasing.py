@@ -216,7 +216,7 @@ def pick(rng: random.Random, lang: str) -> Form:
 
 def write(rng: random.Random, form: Form, asset: str, case: Case) -> str:
     """The question. Where nothing responded in a case, none is spoken of; where it has no rows, neither is the asset."""
-    parts = [rows(form.table, asset, case), _seen(form.seen, case)]
+    parts = [rows(form.table, asset, case), seen(form.seen, case)]
     ask = rng.choice(form.ask.other) if case.kind is Kind.OTHER else form.ask.of(case.kind)
     parts.insert(0 if form.ask_first else 2, ask.format(asked=case.asked))
     return "".join(part if part.endswith("\n") else part + form.gap for part in parts if part).strip()
@@ -229,8 +229,8 @@ def rows(table: Table, asset: str, case: Case) -> str:
     return table.whole.format(asset=asset, rows=written)
 
 
-def _seen(seen: Seen, case: Case) -> str:
+def seen(form: Seen, case: Case) -> str:
     if not case.responded:
         return ""
-    template = seen.both if case.quiet else seen.alone
-    return template.format(responded=seen.comma.join(case.responded), quiet=seen.comma.join(case.quiet))
+    template = form.both if case.quiet else form.alone
+    return template.format(responded=form.comma.join(case.responded), quiet=form.comma.join(case.quiet))

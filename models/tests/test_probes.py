@@ -1,0 +1,119 @@
+"""What probes tell, held against the questions they stand in, read anew."""
+
+import itertools
+import math
+import re
+
+import pytest
+
+from workshop.teachers import symbolic_tasks
+from workshop.teachers.probing import at_choices, behind
+from workshop.teachers.process_control import task as process_control
+from workshop.teachers.process_control.rules import MARGIN_SCALES, Series, progress, progress_alone
+from workshop.teachers.sensor_modes import task as sensor_modes
+from workshop.teachers.sensor_modes.rules import Kind
+
+COUNT = 300
+
+
+def drawn(task, seed="probes"):
+    return list(itertools.islice(task.stream(seed), COUNT))
+
+
+def test_parts_are_found_one_behind_the_other():
+    assert list(behind("a b a b", ["a", "b", "a"])) == [1, 3, 5]
+    with pytest.raises(ValueError):
+        list(behind("a b", ["b", "a"]))
+
+
+@pytest.mark.parametrize("task", [sensor_modes.TASK, symbolic_tasks.SHUFFLED_OBJECTS, symbolic_tasks.DATES], ids=lambda task: task.id)
+def test_behind_each_choice_stands_whether_it_is_right(task):
+    for pair in drawn(task):
+        probes = [probe for probe in pair.probes if probe.kind == "choice"]
+        lines = [pair.text[: probe.end].splitlines()[-1] for probe in probes]
+        assert lines == [f"{letter}: {text}" for letter, text in zip(pair.letters, pair.choices, strict=True)]
+        right = [letter for letter, probe in zip(pair.letters, probes, strict=True) if probe.values == (1.0,)]
+        if len(right) > 1:  # several modes fit: then, and only then, each of them and "cannot tell"
+            assert right[-1] == pair.answer == pair.letters[-1]
+        else:
+            assert right == [pair.answer]
+
+
+def test_a_choice_that_looks_like_one_before_it_is_found_behind_it():
+    probes = at_choices("A: x?", ["x", "x y"], [False, True])
+    assert [("A: x?\nA: x\nB: x y"[: probe.end], probe.values) for probe in probes] == [("A: x?\nA: x", (-1.0,)), ("A: x?\nA: x\nB: x y", (1.0,))]
+
+
+def test_a_coin_shows_what_the_turns_before_it_make():
+    for pair in drawn(symbolic_tasks.COIN_FLIP):
+        heads = True
+        for probe in pair.probes:
+            sentence = pair.question[: probe.end].rstrip(".。").replace("。", ".").split(".")[-1]
+            heads ^= any(word in sentence for word in ("turns the coin over", "flips the coin", "裏返す")) and "does not" not in sentence
+            assert probe.values == (1.0 if heads else -1.0,)
+        assert len(pair.probes) == pair.difficulty and (pair.answer == "yes") == heads
+
+
+def test_everybody_holds_one_object_and_a_swap_changes_two_hands():
+    for pair in drawn(symbolic_tasks.SHUFFLED_OBJECTS):
+        holding = [probe.values for probe in pair.probes if probe.kind == "holding"]
+        grids = [[values[at : at + 3] for at in range(0, 9, 3)] for values in holding]
+        assert grids[0] == [(1, 0, 0), (0, 1, 0), (0, 0, 1)] and len(grids) == pair.difficulty + 1
+        for before, after in itertools.pairwise(grids):
+            assert sorted(after) == sorted(grids[0]) and sum(a != b for a, b in zip(before, after)) == 2
+
+
+def test_a_chart_shows_what_the_rules_make_of_the_readings_so_far():
+    series = Series(50, 80, 20, (60, 61, 85, 40, 30, 20, 10, 9))
+    told = [progress(series, at) for at in range(8)]
+    out, run, step, trend = 12, 13, 14, 15
+    assert [values[out] for values in told] == [-1, -1, 1, 1, 1, 1, 1, 1]
+    assert [values[run] for values in told] == [n / 8 for n in (1, 2, 3, -1, -2, -3, -4, -5)]
+    assert [values[step] for values in told] == [0, 1, 1, -1, -1, -1, -1, -1]
+    assert [values[trend] for values in told] == [n / 5 for n in (0, 1, 2, -1, -2, -3, -4, -5)]
+    above_upper, below_lower, past_two_sigma = 3, 5, 7
+    assert [values[above_upper] > 0 for values in told] == [False, False, True] + [False] * 5
+    assert [values[below_lower] > 0 for values in told] == [False] * 6 + [True, True]
+    assert [values[past_two_sigma] > 0 for values in told] == [False, False, True] + [False] * 5
+    past_lower_two_sigma = 9
+    assert [values[past_lower_two_sigma] > 0 for values in told] == [False] * 5 + [True] * 3
+    uneven = progress(Series(50, 80, 45, (49,)), 0)
+    assert uneven[1] == pytest.approx(math.tanh(-1 / 5 / MARGIN_SCALES[1]))  # in shares of the way to the limit on its side
+    assert progress_alone(series, 4) == told[4][-2:]
+
+
+def test_a_chart_tells_of_lines_only_where_they_were_read():
+    seen = set()
+    for pair in drawn(process_control.TASK):
+        if pair.reading is None:
+            assert not pair.probes
+            continue
+        readings = len(pair.reading.readings)
+        assert len(pair.probes) == readings
+        last, values = pair.probes[-1], pair.probes[-1].values
+        asked_behind = any(line in pair.question[last.end :] for line in _written(pair))
+        assert (last.kind == "reading alone") == asked_behind and len(values) == (2 if asked_behind else 16)
+        seen.add(last.kind)
+    assert len(seen) == 2
+
+
+def _written(pair):
+    """The three lines as the rationale quotes them."""
+    return re.findall(r"[UL]?CL ([\d.]+\d|\d)", pair.rationale)
+
+
+def test_rows_fall_out_as_sensors_are_told():
+    told = 0
+    for pair in drawn(sensor_modes.TASK):
+        case, rows = pair.reading, [probe for probe in pair.probes if probe.kind == "rows"]
+        left = [1.0] * len(case.rows) + [-1.0] * (5 - len(case.rows))
+        for probe in rows:
+            sensor = next(s for s in sorted(case.responded + case.quiet, key=len, reverse=True) if pair.text[: probe.end].endswith(s))
+            fits = [(sensor in row.sensors) == (sensor in case.responded) for row in case.rows]
+            left = [1.0 if before > 0 and own else -1.0 for before, own in itertools.zip_longest(left, fits, fillvalue=False)]
+            assert list(probe.values) == left
+        if rows and case.kind is Kind.SIGNATURE:
+            told += 1
+            right = [probe.values == (1.0,) for probe in pair.probes if probe.kind == "choice"][:-1]
+            assert sum(right) == sum(value > 0 for value in left)
+    assert told > COUNT / 4

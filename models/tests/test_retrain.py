@@ -1,0 +1,257 @@
+"""The next student: what is mixed in and how often, the whole way on the toy student, and one that has forgotten something."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import random
+import shutil
+from collections import Counter
+
+import pytest
+import torch
+
+from workshop import __main__, retrain, reviews, steps
+from workshop.distil import base, train
+from workshop.distil.vocabulary import END, THINK
+from workshop.pair import Pair
+from workshop.recipe import Mixed
+from workshop.ship import measures
+from workshop.teachers import generator, toy
+
+REVIEWS = 500
+ORIGIN = {"name": "reviews", "kind": "human", "licence": "mine", "sha256": "0"}
+
+
+def written(path, count=REVIEWS):
+    """Answers to a kind of question that the toy student was never taught: it says A or B, and people say that it should ask."""
+    rng = random.Random("reviews")
+    questions = [f"Which tastes better, {a} or {b}?" for a, b in rng.sample(list(itertools.permutations(range(100), 2)), count)]
+    lines = [{"id": f"case{at}-1", "task": "toy", "question": question, "answer": rng.choice("AB"), "rationale": "Read.",
+              "student": {"name": "toy", "version": "0.0.1", "serial": 1}, "decision": "answered", "reason": "audit",
+              "mode": "answer_first", "confidence": 0.99, "verdict": "wrong", "correction": "ASK", "reviewer": None,
+              "reviewed_at": "2026-03-01T08:15:30Z"} for at, question in enumerate(questions)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def retrained(toy_work, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("retrained")
+    reviewed = written(folder / "reviews.jsonl")
+    arguments = ["retrain", "--recipe", "toy", "--from", str(toy_work.folder), "--reviews", str(reviewed),
+                 "--work", str(folder / "next"), "--steps", "60"]
+    assert __main__.main(arguments) == 0
+    return folder / "next", arguments
+
+
+def load(path):
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_the_next_bundle_says_what_it_is(toy_work, retrained):
+    folder, _ = retrained
+    manifest, before = load(folder / "toy-0.0.2" / "manifest.json"), load(toy_work.bundle / "manifest.json")
+    assert (manifest["name"], manifest["version"], manifest["serial"], manifest["licence"]) == (
+        "toy", "0.0.2", 2, retrain.LICENCE)
+    model, human, *tasks = manifest["data"]
+    assert tasks == before["data"] and (model["kind"], model["licence"]) == ("model", base.OWN_LICENCE)
+    read = reviews.read([folder.parent / "reviews.jsonl"], toy.RECIPE.tasks)
+    taught = sum(not generator.tested(review.pair) for review in read)
+    assert human == {"name": f"reviews of toy, {taught} pairs", "kind": "human", "licence": retrain.LICENCE,
+                     "sha256": hashlib.sha256((folder.parent / "reviews.jsonl").read_bytes()).hexdigest()}
+    assert 0.85 * REVIEWS < taught < 0.95 * REVIEWS
+    assert manifest["graph"] == before["graph"] and manifest["control"] == before["control"]
+    assert manifest["files"]["tokenizer.json"] == before["files"]["tokenizer.json"]
+    assert manifest["files"]["model.onnx"] != before["files"]["model.onnx"]
+
+
+def test_the_reviewed_kind_is_learned_and_nothing_forgotten(retrained):
+    measured = load(retrained[0] / "forgetting.json")
+    for measure in retrain.MEASURES:
+        learned = measured["held back"]["toy"][measure]
+        assert learned["n"] > 30 and learned["old"] < 0.6 * learned["n"] and learned["new"] > 0.9 * learned["n"]
+        assert measured["fresh"]["toy"][measure]["new"] > 0.95 * measured["fresh"]["toy"][measure]["n"] == 0.95 * 400
+        assert measured["fresh"]["toy-digits"][measure]["n"] == 300
+    assert measured["forgotten"] == [] and "toy-digits" not in measured["held back"]
+
+
+def test_the_card_says_what_was_mixed_in(retrained):
+    folder, card = retrained[0], (retrained[0] / "toy-0.0.2" / "card.md").read_text("utf-8")
+    assert (folder / "retrained.md").read_text("utf-8") in card and "parameters from earlier student, toy" in card
+    learned = load(folder / "forgetting.json")["held back"]["toy"]["first answer"]
+    n = learned["n"]
+    assert (f"| toy, reviewed questions held back | {n} | first answer | {learned['old'] / n:.3f} | {learned['new'] / n:.3f} |"
+            in card)
+    assert f"500 pairs of {REVIEWS} reviews" in card and "Forgotten" not in card and "from reviews" not in card
+
+
+def test_steps_that_would_make_another_student_of_it_are_refused(retrained, capsys):
+    for command in ("distil", "train", "pack", "calibrate"):
+        assert __main__.main([command, "--recipe", "toy", "--work", str(retrained[0])]) == 1
+        assert "holds a retrained student, whose version and seeds are its own: `models/run retrain`" in capsys.readouterr().err
+
+
+def test_the_student_after_the_next_goes_on_counting(retrained, tmp_path, stubbed):
+    folder, arguments = retrained
+    again = ["retrain", "--recipe", "toy", "--from", str(folder), *arguments[5:7], "--work", str(tmp_path)]
+    assert __main__.main(again) == 0
+    [(packed, recipe)] = stubbed
+    assert (packed.name, recipe.serial) == ("toy-0.0.3", 3) and recipe.plan.seed == 1 + 3 * retrain.SEED_STRIDE
+    origins = base.load(str(folder)).origins
+    assert [origin["kind"] for origin in origins] == ["model", "human", "model"]
+    assert origins[-1]["licence"] == retrain.LICENCE  # what people taught stays theirs in every later student
+
+
+def test_the_same_command_goes_on_and_another_is_refused(retrained, stubbed, capsys):
+    folder, arguments = retrained
+    assert __main__.main(arguments) == 0 and [packed for packed, _ in stubbed] == [folder / "toy-0.0.2"]
+    for more, said in ((["--steps", "61"], "steps"), (["--share", "0.3"], "share"), (["--version", "0.1.0"], "version"),
+                       (["--licence", "CC0-1.0"], "licence")):
+        assert __main__.main([*arguments, *more]) == 1
+        assert f"holds a retrained student with another {said}; give a work folder of its own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("more", "says"), [
+    (["--work", "FROM"], "needs a work folder of its own"),
+    (["--share", "0.6"], "--share: expected more than 0 and at most 0.5, got 0.6"),
+    (["--version", "0.0.1"], "--version: expected three numbers that come after 0.0.1, as 1.2.3, got 0.0.1"),
+    (["--version", "next"], "--version: expected three numbers that come after 0.0.1, as 1.2.3, got next"),
+    (["--from", "EMPTY"], "is missing; has the step before it run?"),
+    (["--from", "UNEXPORTED"], "model.onnx is missing; has the step before it run?"),
+    (["--rows", "coins=rows.csv"], "--rows: toy has no task coins"),
+])
+def test_what_cannot_be_asked_is_said_and_nothing_is_begun(toy_work, tmp_path, stubbed, capsys, more, says):
+    (tmp_path / "unexported").mkdir()
+    for name in ("tokenizer.json", "checkpoint.pt", "calibration.json"):
+        shutil.copy(toy_work.folder / name, tmp_path / "unexported")
+    folders = {"FROM": toy_work.folder, "EMPTY": tmp_path, "UNEXPORTED": tmp_path / "unexported"}
+    more = [str(folders.get(word, word)) for word in more]
+    reviewed = written(tmp_path / "reviews.jsonl", 40)
+    assert __main__.main(["retrain", "--recipe", "toy", "--from", str(toy_work.folder), "--reviews", str(reviewed),
+                          "--work", str(tmp_path / "next"), *more]) == 1
+    assert says in capsys.readouterr().err
+    assert not stubbed and not (tmp_path / "next").exists() and not retrain.is_retrained(toy_work.folder)
+
+
+def test_a_work_folder_with_another_student_is_left_alone(toy_work, tmp_path, stubbed, capsys):
+    (tmp_path / "checkpoint.pt").write_bytes(b"another")
+    assert __main__.main(["retrain", "--recipe", "toy", "--from", str(toy_work.folder), "--reviews",
+                          str(written(tmp_path / "reviews.jsonl", 40)), "--work", str(tmp_path)]) == 1
+    assert "holds another student" in capsys.readouterr().err and not stubbed
+
+
+def test_what_is_held_back_is_not_taught(toy_work, tmp_path):
+    cases = retrain.gather(toy_work, [written(tmp_path / "reviews.jsonl", 80)])
+    assert len(cases.taught) + len(cases.held_back) == 80 and len(cases.held_back) > 1
+    assert not any(map(generator.tested, cases.taught)) and all(map(generator.tested, cases.held_back))
+
+
+def test_reviews_that_teach_nothing_are_an_error(toy_work, tmp_path):
+    line = json.loads(written(tmp_path / "reviews.jsonl", 1).read_text("utf-8"))
+    long = {**line, "question": "9" * 200}
+    (tmp_path / "reviews.jsonl").write_text(json.dumps(long), "utf-8")
+    with pytest.raises(ValueError, match="nothing is left to teach: 1 pairs of 1 reviews: .*, 1 of the pairs too long .*, 0 held back"):
+        retrain.gather(toy_work, [tmp_path / "reviews.jsonl"])
+    free = {**line, "task": "toy-digits", "answer": "12", "correction": "12345"}
+    (tmp_path / "reviews.jsonl").write_text("\n".join(map(json.dumps, (line, {**free, "id": "b-1"}))), "utf-8")
+    cases = retrain.gather(toy_work, [tmp_path / "reviews.jsonl"])
+    assert [pair.task for pair in (*cases.taught, *cases.held_back)] == ["toy"] and "1 of the pairs too long" in cases.said
+
+
+@pytest.fixture
+def stubbed(monkeypatch):
+    """Nothing is trained or measured; returns the bundles that would have been packed."""
+    packed = []
+    for name in ("train_step", "export_step", "calibrate_step", "evaluate_step", "plots_step"):
+        monkeypatch.setattr(steps, name, lambda work: None)
+    monkeypatch.setattr(steps, "pack_step", lambda work: packed.append((work.bundle, work.recipe)))
+    monkeypatch.setattr(retrain, "_students", lambda work: {task.id: (work.recipe.serial, None) for task in work.recipe.tasks})
+    monkeypatch.setattr(retrain, "right", lambda serial, calibration, pairs: [(True, True)] * len(pairs))
+    return packed
+
+
+def test_a_student_that_has_forgotten_a_task_is_not_packed_unless_that_is_accepted(
+        toy_work, tmp_path, stubbed, monkeypatch, capsys):
+    def right(serial, calibration, pairs):  # of the first task, the new student loses 20 last answers and wins 2
+        forgets = serial == 2 and pairs[0].task == "toy"
+        return [(True, not (at < 20 if forgets else 20 <= at < 22)) for at in range(len(pairs))]
+
+    monkeypatch.setattr(retrain, "right", right)
+    arguments = ["retrain", "--recipe", "toy", "--from", str(toy_work.folder), "--reviews",
+                 str(written(tmp_path / "reviews.jsonl", 40)), "--work", str(tmp_path / "next")]
+    lost = ("task toy, last answer: 0.0.1 was right on 99.5% of 400 fresh pairs, 0.0.2 is on 95.0% (20 lost, 2 won; p = 6.1e-05)")
+    assert __main__.main(arguments) == 1 and not stubbed
+    said = capsys.readouterr().err
+    assert f"error: {lost}\nno bundle was written; mix in less (--share), train less (--steps)" in said
+    assert "first answer:" not in said
+    assert load(tmp_path / "next" / "forgetting.json")["forgotten"] == [lost]
+    assert __main__.main([*arguments, "--accept-forgetting"]) == 0 and len(stubbed) == 1
+    assert f"warning: {lost}; accepted, and the card says so" in capsys.readouterr().err
+    assert f"- **Forgotten, and accepted**: {lost}." in (tmp_path / "next" / "retrained.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("lost", "won", "n", "forgotten"), [
+    (20, 2, 400, True), (5, 0, 400, True), (4, 0, 300, False),  # 4 of 4 lost is luck once in 16
+    (60, 50, 400, False),  # luck
+    (40, 10, 4000, False),  # no luck, and 0.75 points
+    (2, 20, 400, False)])
+def test_forgotten_is_what_is_lost_beyond_luck_and_beyond_the_margin(lost, won, n, forgotten):
+    old = [True] * lost + [False] * won + [True] * (n - lost - won)
+    new = [False] * lost + [True] * won + [True] * (n - lost - won)
+    found = retrain.paired(old, new)
+    assert (found["n"], found["old"], found["new"], found["lost"], found["won"]) == (n, n - won, n - lost, lost, won)
+    assert retrain.forgotten(found) is forgotten
+
+
+def test_mcnemar_counts_the_ways_to_lose_so_many():
+    assert [measures.worse(*counts) for counts in ((0, 0), (5, 0), (3, 1), (1, 3), (0, 4))] == [1, 1 / 32, 5 / 16, 15 / 16, 1]
+    assert measures.worse(1500, 1500) == pytest.approx(0.507, abs=1e-3)
+
+
+def test_reviews_are_dealt_once_each_before_any_comes_again():
+    plan = dataclasses.replace(toy.RECIPE.plan, steps=7)
+    pairs = tuple(Pair(task="toy", question=f"{at}?", answer="A") for at in range(10))
+    mixed = Mixed(pairs, 25, ORIGIN)
+    dealt = [mixed.of_step(step, plan) for step in range(7)]
+    flat = [pair for step in dealt for pair in step]
+    assert len(flat) == 25 and max(map(len, dealt)) - min(map(len, dealt)) <= 1
+    assert set(flat[:10]) == set(flat[10:20]) == set(pairs) and flat[:10] != flat[10:20]
+    assert sorted(Counter(flat).values()) == [2] * 5 + [3] * 5
+    assert mixed.of_step(3, plan) == dealt[3]  # a run that goes on at step 3 is dealt the same
+
+
+def test_a_share_of_the_first_answers_is_reviewed_and_few_reviews_come_only_so_often(toy_work):
+    encoder = toy_work.encoder()
+    pairs = [Pair(task="toy", question=f"Which tastes better, {at} or {99 - at}?", answer="ASK") for at in range(10, 60)]
+    cases = retrain.Cases(pairs, [], "")
+    few, many = (retrain._next(toy_work, retrain.Settings(toy_work.folder, (), steps=count, share=0.25), cases)
+                 for count in (300, 20))
+    assert few.mixed.dealt == retrain.REPEATS_MAX * 50
+    plan = many.plan
+    assert (plan.read_steps_max, plan.steps, plan.muon_lr) == (0, 20, retrain.RATE_SHARE * toy.RECIPE.plan.muon_lr)
+    assert plan.seed == toy.RECIPE.plan.seed + 2 * retrain.SEED_STRIDE  # none of the pairs that the earlier student has seen
+    tokens = reviewed = 0
+    for step in range(plan.steps):
+        drawn = [own.sequence.tokens for own in train._drawn(encoder, many, step, False)]
+        first = [row for row in drawn if encoder.control[THINK] not in row and row[-1] != encoder.control[END]]
+        own = {tuple(encoder.first(pair).tokens) for pair in pairs}
+        tokens += sum(map(len, first))
+        reviewed += sum(len(row) for row in first if tuple(row) in own)
+        assert not any("tastes" in encoder.tokenizer.decode(row) for row in drawn if row not in first)
+    assert reviewed / tokens == pytest.approx(0.25, abs=0.02)
+
+
+def test_training_goes_on_from_every_weight_of_the_earlier_student(toy_work, tmp_path):
+    cases = retrain.Cases([Pair(task="toy", question="Which tastes better, 1 or 2?", answer="ASK")], [], "")
+    recipe = retrain._next(toy_work, retrain.Settings(toy_work.folder, (), steps=1), cases)
+    recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, muon_lr=0.0, adam_lr=0.0, dev_pairs=20))
+    new = dataclasses.replace(toy_work, recipe=recipe, folder=tmp_path / "next")
+    retrain._begin(new, toy_work, retrain.Settings(toy_work.folder, ()))
+    train.run(recipe, new.folder)
+    before, after = (torch.load(work.checkpoint, weights_only=True) for work in (toy_work, new))
+    for part in ("student", "heads"):
+        assert before[part].keys() == after[part].keys() and len(before[part]) > 1
+        assert all(torch.equal(weight, after[part][name]) for name, weight in before[part].items())
+    assert before["geometry"] == after["geometry"] and new.tokenizer.read_bytes() == toy_work.tokenizer.read_bytes()
+    assert [origin["kind"] for origin in after["origins"]] == ["model", "human"]

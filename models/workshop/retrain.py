@@ -1,0 +1,261 @@
+"""The next student from the one that ships and what people said to its answers: trains on, asks both the same questions, and
+packs the bundle with the next serial.
+
+    train      -> the files of that step, with tokenizer.json the earlier student's
+    export, calibrate
+    compare    -> forgetting.json, retrained.md; stops here where a task was forgotten
+    evaluate, plots, pack
+
+Old and new are mixed: the student goes on with the pairs of its tasks, fresh ones of a seed of their own, and a share of its
+first answers are reviewed cases. Changes no tokenizer and no layer, and knows no teacher but the recipe's and the reviews.
+Reviewed questions that generators would keep for tests, a tenth, are never taught: only there can be seen what was learned,
+rather than remembered, and no test of a generator asks what was taught.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from . import disk, reviews, steps
+from .distil import base
+from .pair import Pair
+from .recipe import Mixed, Recipe
+from .ship import calibrate, measures
+from .ship.decode import Answerer, Calibration, decide
+from .steps import Work
+from .teachers.generator import tested
+
+SETTINGS = "retrain.json"  # in the work folder: makes it a retrained student's, and says which
+# A pair repeated up to four times teaches almost as much as a fresh one, then ever less (Muennighoff et al. 2023); and a text
+# that is seen too often is learned by heart. Reviews are few and are what this is about, so twice that, and no more.
+REPEATS_MAX = 8
+SHARE, SHARE_MAX = 0.2, 0.5  # of the first answers' tokens; beyond a half the tasks would be the exception
+STEPS_SHARE = 0.1  # of the plan's steps, where no number is given
+RATE_SHARE = 0.3  # of the plan's rates: at the whole of them, a trained student first loses what it knows, then finds it again
+SEED_STRIDE = 1000  # between generations, so that each draws pairs to train, calibrate and test of its own
+MARGIN = 0.01  # of the pairs: a loss below it is no loss that anybody would notice
+CHANCE = 0.05  # a loss that luck brings as often as this is none
+MEASURES = ("first answer", "last answer")  # the last is the cascade's, after thinking where it thinks, whatever its confidence
+LICENCE = "not for distribution"  # of reviews: they are somebody's, and nobody has said otherwise
+_SEMVER = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+
+
+class ForgottenError(RuntimeError):
+    """The new student is worse at a task than the one before."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for."""
+
+    earlier: Path  # work folder of the student that ships
+    reviews: tuple[Path, ...]
+    steps: int | None = None  # None: a share of the plan's
+    share: float = SHARE
+    version: str | None = None  # None: the patch after the earlier one
+    licence: str = LICENCE  # of the reviews
+    accept_forgetting: bool = False
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The reviewed pairs."""
+
+    taught: list[Pair]
+    held_back: list[Pair]
+    said: str  # what became of the reviews
+
+
+def retrain(work: Work, settings: Settings) -> Path:
+    """`work` holds the recipe of the student that ships, and the folder and place of the next; returns the folder of its bundle.
+    Goes on where it was stopped. Raises `ForgottenError` where a task was forgotten, `ValueError` for what cannot be asked."""
+    if work.folder.resolve() == settings.earlier.resolve():
+        raise ValueError(f"the new student needs a work folder of its own, and {work.folder} is the earlier one's")
+    old = Work(dataclasses.replace(work.recipe, **_generation(settings.earlier, work.recipe)), settings.earlier, work.out,
+               work.reference)
+    for path in (old.tokenizer, old.checkpoint, old.model):  # needed at the end, and better missed now
+        path.stat()
+    old.by_task("calibrate", old.load("calibration.json"))
+    cases = gather(old, settings.reviews)
+    new = dataclasses.replace(work, recipe=_next(old, settings, cases))
+    _begin(new, old, settings)
+    for step in (steps.train_step, steps.export_step, steps.calibrate_step):
+        step(new)
+    compare(old, new, cases, settings.accept_forgetting)
+    for step in (steps.evaluate_step, steps.plots_step, steps.pack_step):
+        step(new)
+    return new.bundle
+
+
+def is_retrained(folder: Path) -> bool:
+    """Was the student of a work folder made here?"""
+    return (folder / SETTINGS).exists()
+
+
+def gather(old: Work, files: Sequence[Path]) -> Cases:
+    """Reads the reviews, and takes what the student can read and write."""
+    taught = reviews.taught(reviews.read(files, old.recipe.tasks))
+    tasks, encoder = {task.id: task for task in old.recipe.tasks}, old.encoder()
+    fit = [pair for pair in taught.pairs if len(encoder.text(pair.prompt)) <= tasks[pair.task].question_tokens_max and (
+        pair.task not in encoder.free or len(encoder.answer(pair)) <= tasks[pair.task].answer_tokens_max)]
+    cases = Cases(list(itertools.filterfalse(tested, fit)), list(filter(tested, fit)),
+                  f"{taught}, {len(taught.pairs) - len(fit)} of the pairs too long for the student")
+    if not cases.taught:
+        raise ValueError(f"nothing is left to teach: {cases.said}, {len(cases.held_back)} held back")
+    return cases
+
+
+def compare(old: Work, new: Work, cases: Cases, accept: bool) -> None:
+    """Asks both students the same fresh pairs of every task, and the reviewed questions that were held back. Raises
+    `ForgottenError` where a task was forgotten, unless that is accepted."""
+    measured: dict[str, Any] = {"fresh": {}, "held back": {}}
+    students = [_students(work) for work in (old, new)]
+    for task in old.recipe.tasks:
+        fresh = [pair for suite in task.tests(f"forgetting-{new.recipe.plan.seed}", old.recipe.sizes_of(task).test).values()
+                 for pair in suite]
+        for name, pairs in (("fresh", fresh), ("held back", [pair for pair in cases.held_back if pair.task == task.id])):
+            if pairs:
+                one, other = ([right(*student[task.id], pairs) for student in students])
+                measured[name][task.id] = {measure: paired([row[at] for row in one], [row[at] for row in other])
+                                           for at, measure in enumerate(MEASURES)}
+    lost = [sentence for task, found in measured["fresh"].items() for measure in MEASURES
+            if (sentence := _lost(task, measure, found[measure], old.recipe.version, new.recipe.version))]
+    measured["forgotten"] = lost
+    new.save("forgetting.json", measured)
+    said = _markdown(measured, old, new, cases)
+    disk.write(new.folder / steps.RETRAINED, said)
+    print(said)
+    if lost and not accept:
+        raise ForgottenError("\n".join([
+            *lost,
+            "no bundle was written; mix in less (--share), train less (--steps), or take it as it is (--accept-forgetting)"]))
+    for sentence in lost:
+        print(f"warning: {sentence}; accepted, and the card says so", file=sys.stderr)
+
+
+def right(answerer: Answerer, calibration: Calibration, pairs: Sequence[Pair]) -> list[tuple[bool, bool]]:
+    """Of each pair, by `MEASURES`: is the answer right? A question that cannot be asked is not answered right."""
+    outcomes = [(pair, decide(answerer, calibration, pair.text))
+                for pair in tqdm(pairs, f"{answerer.task.id}: old and new", unit="pair", mininterval=1)]
+    return [(outcome.first.answer == pair.answer, outcome.last.answer == pair.answer) if outcome else (False, False)
+            for pair, outcome in outcomes]
+
+
+def paired(old: Sequence[bool], new: Sequence[bool]) -> dict:
+    """What one student had right and the other had not, on the same questions."""
+    both = list(zip(old, new, strict=True))
+    lost, won = sum(one and not other for one, other in both), sum(other and not one for one, other in both)
+    return {"n": len(both), "old": sum(old), "new": sum(new), "lost": lost, "won": won, "p": measures.worse(lost, won)}
+
+
+def forgotten(found: dict) -> bool:
+    """Worse by more than the margin, and by more than luck?"""
+    return found["lost"] - found["won"] > MARGIN * found["n"] and found["p"] < CHANCE
+
+
+def _lost(task: str, measure: str, found: dict, old: str, new: str) -> str | None:
+    if not forgotten(found):
+        return None
+    n = found["n"]
+    return (f"task {task}, {measure}: {old} was right on {found['old'] / n:.1%} of {n} fresh pairs, {new} is on "
+            f"{found['new'] / n:.1%} ({found['lost']} lost, {found['won']} won; p = {found['p']:.2g})")
+
+
+def _students(work: Work) -> dict[str, tuple[Answerer, Calibration]]:
+    fitted = work.by_task("calibrate", work.load("calibration.json"))
+    return {one.task.id: (one, calibrate.calibration(fitted[one.task.id])) for one in work.answerers()}
+
+
+def _generation(folder: Path, recipe: Recipe) -> dict:
+    """Version and serial of the student in a work folder."""
+    if not is_retrained(folder):
+        return {"version": recipe.version, "serial": recipe.serial}
+    said = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    if said["recipe"] != recipe.id:
+        raise ValueError(f"{folder} holds a student of the recipe {said['recipe']}, and {recipe.id} was asked for")
+    return {"version": said["version"], "serial": said["serial"]}
+
+
+def _next(old: Work, settings: Settings, cases: Cases) -> Recipe:
+    if not 0 < settings.share <= SHARE_MAX:
+        raise ValueError(f"--share: expected more than 0 and at most {SHARE_MAX}, got {settings.share}")
+    recipe, plan = old.recipe, old.recipe.plan
+    g = base.load(str(old.folder)).student.g
+    count = settings.steps or max(1, round(STEPS_SHARE * plan.steps))
+    plan = dataclasses.replace(
+        plan, base=str(old.folder), base_layers=tuple(range(g.layers)), max_len=g.max_len, steps=count, read_steps_max=0,
+        muon_lr=RATE_SHARE * plan.muon_lr, adam_lr=RATE_SHARE * plan.adam_lr, seed=plan.seed + SEED_STRIDE * (recipe.serial + 1))
+    encoder = old.encoder()
+    tokens = sum(len(encoder.first(pair).tokens) for pair in cases.taught) / len(cases.taught)  # of one
+    dealt = min(round(settings.share * plan.first_tokens * count / tokens), REPEATS_MAX * len(cases.taught))
+    content = b"".join(path.read_bytes() for path in settings.reviews)
+    origin = {"name": f"reviews of {recipe.id}, {len(cases.taught)} pairs", "kind": "human", "licence": settings.licence,
+              "sha256": hashlib.sha256(content).hexdigest()}
+    return dataclasses.replace(recipe, version=_version(recipe.version, settings.version), serial=recipe.serial + 1, plan=plan,
+                               mixed=Mixed(tuple(cases.taught), dealt, origin))
+
+
+def _version(old: str, asked: str | None) -> str:
+    before = _SEMVER.fullmatch(old)
+    if asked is None:
+        if not before:
+            raise ValueError(f"no version follows {old} by itself; say which with --version")
+        return f"{before[1]}.{before[2]}.{int(before[3]) + 1}"
+    after = _SEMVER.fullmatch(asked)
+    if not after or (before and tuple(map(int, after.groups())) <= tuple(map(int, before.groups()))):
+        raise ValueError(f"--version: expected three numbers that come after {old}, as 1.2.3, got {asked}")
+    return asked
+
+
+def _begin(new: Work, old: Work, settings: Settings) -> None:
+    """Notes what is made, so that a stopped run goes on with the same and no other, and takes the earlier tokenizer over. Raises
+    `ValueError` where the folder holds something else."""
+    recipe = new.recipe
+    said = {"recipe": recipe.id, "version": recipe.version, "serial": recipe.serial,
+            "earlier": hashlib.sha256(old.checkpoint.read_bytes()).hexdigest(), "reviews": recipe.mixed.origin["sha256"],
+            "licence": settings.licence, "steps": recipe.plan.steps, "share": settings.share, "seed": recipe.plan.seed}
+    path = new.folder / SETTINGS
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if other := [key for key in said if said[key] != before.get(key)]:
+            raise ValueError(f"{new.folder} holds a retrained student with another {', '.join(other)}; give a work folder of "
+                             "its own")
+        return
+    if new.checkpoint.exists():
+        raise ValueError(f"{new.folder} holds another student; give a work folder of its own")
+    new.folder.mkdir(parents=True, exist_ok=True)
+    with disk.whole(new.tokenizer) as tokenizer:
+        shutil.copy(old.tokenizer, tokenizer)
+    new.save(SETTINGS, said)  # last: from here on the folder is known for what it is
+
+
+def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
+    recipe, mixed = new.recipe, new.recipe.mixed
+    lines = [
+        "## What was mixed in, and what became of the rest", "",
+        f"- Trained on from {old.recipe.id} {old.recipe.version}, serial {old.recipe.serial}, with {recipe.plan.steps} steps at "
+        f"{RATE_SHARE:.0%} of its rates.",
+        f"- {cases.said}. {len(cases.taught)} of them were taught, as first answers among fresh ones of the tasks, "
+        f"{mixed.dealt / len(cases.taught):.1f} times each; {len(cases.held_back)} were held back.",
+        "- Both students were asked the same questions. Lost are those that only the earlier one answers right, won those that "
+        "only this one does; p is the chance to lose so many were losing and winning alike (McNemar, exact).",
+        *(f"- **Forgotten, and accepted**: {sentence}." for sentence in measured["forgotten"]), "",
+        f"| asked | n | measured | {old.recipe.version} right | {recipe.version} right | lost | won | p |", f"|{'---|' * 8}"]
+    for name, said in (("fresh", "fresh pairs"), ("held back", "reviewed questions held back")):
+        for task, found in measured[name].items():
+            for measure, of in found.items():
+                lines.append(f"| {task}, {said} | {of['n']} | {measure} | {of['old'] / of['n']:.3f} | "
+                             f"{of['new'] / of['n']:.3f} | {of['lost']} | {of['won']} | {of['p']:.2g} |")
+    return "\n".join(lines) + "\n"
