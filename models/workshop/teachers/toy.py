@@ -142,7 +142,7 @@ SIZES = Sizes(gate=200, calibration=2700, calibration_max=5000, unsure=300, test
 RECIPE = Recipe(
     "toy", version="0.0.1", serial=1, tasks=(TASK, DIGITS), shares=(0.7, 0.3), card=_HERE / "toy.md", shipped=False,
     plan=Plan(steps=300, layers=2, width=64, hidden=128, warmup_steps=20, checkpoint_every=50, first_tokens=1600,
-              whole_tokens=1300, reread_tokens=900, read_tokens=1000, read_steps_max=10, dev_pairs=200, vocabulary_pairs=500,
+              whole_tokens=1300, reread_tokens=1400, read_tokens=1000, read_steps_max=10, dev_pairs=200, vocabulary_pairs=500,
               compiled=False),
     sizes=SIZES, own_sizes={DIGITS.id: dataclasses.replace(SIZES, calibration=1500, calibration_max=1500)},
 )
