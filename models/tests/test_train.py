@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import itertools
 import json
 from pathlib import Path
 
@@ -64,11 +65,12 @@ def test_each_task_and_kind_has_probes_of_its_own():
 
 
 def test_rows_are_cut_into_batches_of_few_shapes_and_none_is_lost():
-    rows = [Sequence([1] * count, [0.0] * count) for count in (*range(1, 3 * train.LENGTH_STEP), *[20] * 100, *[5] * 500)]
+    longest = train.FINE_MAX + train.LENGTH_STEP
+    rows = [Sequence([1] * count, [0.0] * count) for count in itertools.chain(*[range(1, longest)] * 200)]
     batches = list(train.alike(rows, lambda row: row))
     assert sorted(id(row) for chunk, _, _ in batches for row in chunk) == sorted(map(id, rows))
-    assert {(count, length) for _, count, length in batches} == {
-        (train.BATCH_TOKENS // length, length) for length in (train.LENGTH_STEP, 2 * train.LENGTH_STEP, 3 * train.LENGTH_STEP)}
+    lengths = [*range(train.LENGTH_STEP // 2, train.FINE_MAX + 1, train.LENGTH_STEP // 2), longest]
+    assert {(count, length) for _, count, length in batches} == {(train.BATCH_TOKENS // length, length) for length in lengths}
     assert all(len(chunk) <= count and max(len(row.tokens) for row in chunk) <= length for chunk, count, length in batches)
 
 

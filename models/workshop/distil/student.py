@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-QUERIES = 64  # attended from at once, so that a long sequence skips most of the keys that lie ahead
+QUERIES = 128  # attended from at once, so that a long sequence skips most of the keys that lie ahead
 
 @dataclass(frozen=True)
 class Geometry:

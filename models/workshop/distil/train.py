@@ -36,7 +36,8 @@ from . import base
 from .sequences import Encoder, Probed, Sequence
 from .student import Geometry, Student
 
-BATCH_TOKENS, LENGTH_STEP = 2048, 16  # padded tokens read at once, and what their lengths are multiples of
+BATCH_TOKENS = 2048  # padded tokens that are read at once
+LENGTH_STEP, FINE_MAX = 32, 128  # what their lengths are multiples of, and up to where half of it is: each length is compiled
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
 Row = TypeVar("Row")
 CPUINFO = Path("/proc/cpuinfo")
@@ -173,7 +174,7 @@ def _tokenizer(recipe: Recipe, folder: Path, source: base.Base | None) -> Tokeni
 def compile_blocks(student: Student) -> None:
     """Block by block: one block's code serves them all, so compiling takes seconds. PyTorch goes back to slow code, and says so only
     in its log, when a function meets more shapes than its limit: here one for each length."""
-    torch._dynamo.config.recompile_limit = -(-student.g.max_len // LENGTH_STEP) + 1
+    torch._dynamo.config.recompile_limit = 2 * student.g.max_len // LENGTH_STEP
     for block in student.blocks:
         block.compile(dynamic=False)
 
@@ -278,7 +279,9 @@ def alike(drawn: list[Row], sequence: Callable[[Row], Sequence]) -> Iterator[tup
     the batch has, of which those that nothing is left for stay empty, and its length."""
     left = sorted(drawn, key=lambda row: -len(sequence(row).tokens))
     while left:
-        length = LENGTH_STEP * -(-len(sequence(left[0]).tokens) // LENGTH_STEP)
+        length = len(sequence(left[0]).tokens)
+        step = LENGTH_STEP if length > FINE_MAX else LENGTH_STEP // 2
+        length = step * -(-length // step)
         rows = max(1, BATCH_TOKENS // length)
         yield left[:rows], rows, length
         left = left[rows:]
