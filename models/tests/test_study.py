@@ -39,7 +39,7 @@ def losses(student, tokens):
 
 
 def loss(student, arm, *rows):
-    return arms.loss(student, arms.batch(list(rows), len(rows), max(len(s.tokens) for s, _ in rows)), arms.ARMS[arm]).item()
+    return arms.loss(student, arms.batch(list(rows), max(len(s.tokens) for s, _ in rows)), arms.ARMS[arm]).item()
 
 
 def test_cross_entropy_counts_by_weights_and_by_pair(student):

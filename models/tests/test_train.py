@@ -12,7 +12,7 @@ from torch import nn
 
 from workshop import disk
 from workshop.distil import train
-from workshop.distil.sequences import Probed, Sequence
+from workshop.distil.sequences import EMPTY, Probed, Sequence
 from workshop.distil.student import Geometry, Student
 
 GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=train.LENGTH_STEP)
@@ -67,11 +67,11 @@ def test_each_task_and_kind_has_probes_of_its_own():
 def test_rows_are_cut_into_batches_of_few_shapes_and_none_is_lost():
     longest = train.FINE_MAX + train.LENGTH_STEP
     rows = [Sequence([1] * count, [0.0] * count) for count in itertools.chain(*[range(1, longest)] * 200)]
-    batches = list(train.alike(rows, lambda row: row))
-    assert sorted(id(row) for chunk, _, _ in batches for row in chunk) == sorted(map(id, rows))
+    batches = list(train.alike(rows, lambda row: row, EMPTY))
+    assert sorted(id(row) for own, _ in batches for row in own if row is not EMPTY) == sorted(map(id, rows))
     lengths = [*range(train.LENGTH_STEP // 2, train.FINE_MAX + 1, train.LENGTH_STEP // 2), longest]
-    assert {(count, length) for _, count, length in batches} == {(train.BATCH_TOKENS // length, length) for length in lengths}
-    assert all(len(chunk) <= count and max(len(row.tokens) for row in chunk) <= length for chunk, count, length in batches)
+    assert {(len(own), length) for own, length in batches} == {(train.BATCH_TOKENS // length, length) for length in lengths}
+    assert all(max(len(row.tokens) for row in own) <= length for own, length in batches)
 
 
 def test_every_length_may_be_compiled(monkeypatch):

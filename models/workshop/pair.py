@@ -6,6 +6,7 @@ Holds data, judges nothing. `pair_files` reads and writes it as a line of JSON.
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 LANGUAGES = ("en", "ja")
@@ -66,4 +67,9 @@ class Pair:
         """The question, its choices below it, one a line."""
         if self.choices is None:
             return self.question
-        return "\n".join([self.question, *(f"{letter}: {text}" for letter, text in zip(self.letters, self.choices, strict=True))])
+        return "\n".join([self.question, *listed(self.choices)])
+
+
+def listed(choices: Sequence[str]) -> list[str]:
+    """A line for each choice, as it stands below a question."""
+    return [f"{letter}: {text}" for letter, text in zip(string.ascii_uppercase, choices)]

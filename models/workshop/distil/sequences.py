@@ -48,6 +48,9 @@ class Sequence:
     probed: tuple[Probed, ...] = ()
 
 
+EMPTY = Sequence([0], [0.0])  # fills a batch up to its rows
+
+
 class Encoder:
     """Encodes pairs with one tokenizer. In the tasks named `free` answers are free text: they are written character by character,
     so that no answer depends on which of its letters the vocabulary has joined, and the student must also learn where one ends,
@@ -64,7 +67,16 @@ class Encoder:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def prompt(self, pair: Pair, then: str) -> list[int]:
-        return [*self.text(pair.prompt), self.control[then]]
+        return self._asked(pair, then)[0]
+
+    def _asked(self, pair: Pair, then: str) -> tuple[list[int], tuple[Probed, ...]]:
+        """The prompt, and the pair's probes at their places in it."""
+        read = self.tokenizer.encode(pair.prompt, add_special_tokens=False)
+        probed: tuple[Probed, ...] = ()
+        if pair.probes:
+            ahead, starts = len(pair.prompt) - len(pair.text), [start for start, _ in read.offsets]
+            probed = tuple(Probed(p.kind, bisect.bisect_left(starts, ahead + p.end) - 1, p.values) for p in pair.probes)
+        return [*read.ids, self.control[then]], probed
 
     def answer(self, pair: Pair) -> list[int]:
         return self.free_text(pair.answer) if pair.task in self.free else self.text(pair.answer)
@@ -73,10 +85,10 @@ class Encoder:
         return [token for character in answer for token in self.text(character)]
 
     def first(self, pair: Pair) -> Sequence:
-        x, y = self.prompt(pair, ANSWER), self.answer(pair)
+        (x, probed), y = self._asked(pair, ANSWER), self.answer(pair)
         if pair.task in self.free:
             y.append(self.control[WHY])
-        probed = self._probed(pair) + ((Probed(MARGINS, len(x) - 1, pair.margins),) if pair.margins else ())
+        probed += (Probed(MARGINS, len(x) - 1, pair.margins),) if pair.margins else ()
         return Sequence(x + y, [0.0] * len(x) + _mean(ANSWER_WEIGHT, [True] * len(y)), len(x) - 1, len(x + y), probed)
 
     def why(self, pair: Pair) -> Sequence:
@@ -90,28 +102,21 @@ class Encoder:
 
     def read(self, pair: Pair) -> Sequence:
         """Short and dense: the fastest way to learn to copy, which every number of a rationale rests on."""
-        x, r = self.prompt(pair, THINK), self.text(first_sentence(pair.rationale))
-        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, [True] * len(r)), probed=self._probed(pair))
+        (x, probed), r = self._asked(pair, THINK), self.text(first_sentence(pair.rationale))
+        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, [True] * len(r)), probed=probed)
 
     def think(self, pair: Pair) -> Sequence:
-        x, r = self.prompt(pair, THINK), [*self.text(pair.rationale), self.control[ANSWER]]
+        (x, probed), r = self._asked(pair, THINK), [*self.text(pair.rationale), self.control[ANSWER]]
         y = [*self.answer(pair), self.control[END]]
         return Sequence(
             x + r + y,
             [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)) + _mean(ANSWER_WEIGHT, [True] * len(y)),
-            len(x + r) - 1, len(x + r + y), self._probed(pair),
+            len(x + r) - 1, len(x + r + y), probed,
         )
 
     def reason(self, pair: Pair) -> Sequence:
-        x, r = self.prompt(pair, THINK), [*self.text(pair.rationale), self.control[END]]
-        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)), probed=self._probed(pair))
-
-    def _probed(self, pair: Pair) -> tuple[Probed, ...]:
-        if not pair.probes:
-            return ()
-        ahead = len(pair.prompt) - len(pair.text)
-        starts = [start for start, _ in self.tokenizer.encode(pair.prompt, add_special_tokens=False).offsets]
-        return tuple(Probed(probe.kind, bisect.bisect_left(starts, ahead + probe.end) - 1, probe.values) for probe in pair.probes)
+        (x, probed), r = self._asked(pair, THINK), [*self.text(pair.rationale), self.control[END]]
+        return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)), probed=probed)
 
     def _undetermined(self, r: list[int]) -> list[bool]:
         """False for a calculator's result and the mark that closes it."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 QUERIES = 128  # attended from at once, so that a long sequence skips most of the keys that lie ahead
 
+
 @dataclass(frozen=True)
 class Geometry:
     vocabulary: int

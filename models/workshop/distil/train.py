@@ -33,17 +33,18 @@ from ..recipe import Recipe
 from ..task import Task
 from ..teachers import reading
 from . import base
-from .sequences import Encoder, Probed, Sequence
+from .sequences import EMPTY, Encoder, Probed, Sequence
 from .student import Geometry, Student
 
 BATCH_TOKENS = 2048  # padded tokens that are read at once
 LENGTH_STEP, FINE_MAX = 32, 128  # what their lengths are multiples of, and up to where half of it is: each length is compiled
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
-Row = TypeVar("Row")
 CPUINFO = Path("/proc/cpuinfo")
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
 # Of a sequence's probes, those of one kind taken together, by their mean squared error; beside cross entropies that sum to at most 1.
 PROBE_WEIGHT = 1.0
+
+Row = TypeVar("Row")
 
 
 def run(recipe: Recipe, folder: Path) -> Path:
@@ -274,29 +275,28 @@ def _either(rng: random.Random, *streams: Iterator[Pair]) -> Iterator[Pair]:
         yield next(rng.choice(streams))
 
 
-def alike(drawn: list[Row], sequence: Callable[[Row], Sequence]) -> Iterator[tuple[list[Row], int, int]]:
-    """Cuts rows by the length of their sequences into batches of few shapes, so that each is compiled once: the rows, how many rows
-    the batch has, of which those that nothing is left for stay empty, and its length."""
+def alike(drawn: list[Row], sequence: Callable[[Row], Sequence], empty: Row) -> Iterator[tuple[list[Row], int]]:
+    """Cuts rows by the length of their sequences into batches of few shapes, so that each is compiled once: the rows, `empty` ones
+    where none is left, and the batch's length."""
     left = sorted(drawn, key=lambda row: -len(sequence(row).tokens))
     while left:
         length = len(sequence(left[0]).tokens)
         step = LENGTH_STEP if length > FINE_MAX else LENGTH_STEP // 2
         length = step * -(-length // step)
         rows = max(1, BATCH_TOKENS // length)
-        yield left[:rows], rows, length
-        left = left[rows:]
+        chunk, left = left[:rows], left[rows:]
+        yield chunk + [empty] * (rows - len(chunk)), length
 
 
 def _batches(drawn: list[_Drawn]) -> Iterator[Batch]:
-    for chunk, rows, length in alike(drawn, lambda drawn: drawn.sequence):
+    for rows, length in alike(drawn, lambda own: own.sequence, _Drawn("", EMPTY, 0.0)):
         probed: dict[str, list[tuple[int, Probed, float]]] = defaultdict(list)
-        for row, own in enumerate(chunk):
+        for row, own in enumerate(rows):
             counts = Counter(probe.kind for probe in own.sequence.probed)
             for probe in own.sequence.probed:
                 probed[_head(own.task, probe)].append((row, probe, own.share / counts[probe.kind]))
-        empty = [[0]] * (rows - len(chunk))
-        yield Batch(pad([*(own.sequence.tokens for own in chunk), *empty], length),
-                    pad([*([own.share * weight for weight in own.sequence.weights] for own in chunk), *empty], length),
+        yield Batch(pad([own.sequence.tokens for own in rows], length),
+                    pad([[own.share * weight for weight in own.sequence.weights] for own in rows], length),
                     {head: _stacked(of) for head, of in probed.items()})
 
 

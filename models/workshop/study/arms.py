@@ -46,7 +46,6 @@ ARMS = {
 }
 
 
-_EMPTY = Sequence([0], [0.0])
 PLAIN = Arm((), ())  # graded in plain cross entropy
 
 
@@ -58,9 +57,8 @@ class Batch:
     counts: Tensor  # (rows,), how much each pair counts
 
 
-def batch(rows: list[tuple[Sequence, float]], count: int, length: int) -> Batch:
-    """Sequences, each with its pair's weight, and empty rows behind them up to `count`."""
-    rows = [*rows, *[(_EMPTY, 0.0)] * (count - len(rows))]
+def batch(rows: list[tuple[Sequence, float]], length: int) -> Batch:
+    """Sequences, each with its pair's weight."""
     sequences = [sequence for sequence, _ in rows]
     places = torch.arange(length)
     return Batch(

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from .. import disk
 from ..distil import base, train
 from ..distil.base import Base
-from ..distil.sequences import Encoder, Sequence
+from ..distil.sequences import EMPTY, Encoder, Sequence
 from ..distil.student import Geometry, Student
 from ..distil.vocabulary import ANSWER, THINK
 from ..pair import Pair
@@ -149,8 +149,7 @@ def _losses(student: Student, arm: arms.Arm, rows: list[tuple[Sequence, float]])
 
 
 def _batches(rows: list[tuple[Sequence, float]]) -> Iterator[arms.Batch]:
-    for chunk, count, length in train.alike(rows, lambda row: row[0]):
-        yield arms.batch(chunk, count, length)
+    return itertools.starmap(arms.batch, train.alike(rows, lambda row: row[0], (EMPTY, 0.0)))
 
 
 def _ask(asker: Asker, data: Data, arm: arms.Arm, title: str) -> Iterator[dict]:

@@ -1,11 +1,10 @@
-"""Finds the places of a question where probes stand. Knows no task and computes no value of a probe."""
+"""Puts probes behind the parts of a question that they tell of. Knows no task and computes no value of a probe."""
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..pair import Probe
+from ..pair import Probe, listed
 
 
 def behind(text: str, parts: Iterable[str], start: int = 0) -> Iterator[int]:
@@ -15,9 +14,18 @@ def behind(text: str, parts: Iterable[str], start: int = 0) -> Iterator[int]:
         yield start
 
 
+def at_parts(kind: str, text: str, parts: Iterable[str], values: Iterable[tuple[float, ...]], start: int = 0) -> tuple[Probe, ...]:
+    """One behind each part; values and parts are as many."""
+    return tuple(Probe(kind, end, told) for end, told in zip(behind(text, parts, start), values, strict=True))
+
+
 def at_choices(question: str, choices: Sequence[str], right: Iterable[bool]) -> tuple[Probe, ...]:
     """One behind each choice, which stand below the question one a line: does it answer it? There the whole question is read, and
     nothing is left to do behind the choices than to find the letter."""
-    lines = [f"{letter}: {text}" for letter, text in zip(string.ascii_uppercase, choices)]
-    ends = behind("\n".join([question, *lines]), lines, len(question))
-    return tuple(Probe("choice", end, (1.0 if yes else -1.0,)) for end, yes in zip(ends, right, strict=True))
+    lines = listed(choices)
+    return at_parts("choice", "\n".join([question, *lines]), lines, ((sign(yes),) for yes in right), len(question))
+
+
+def sign(yes: bool) -> float:
+    """A probe's value for yes or no."""
+    return 1.0 if yes else -1.0

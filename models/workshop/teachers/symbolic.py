@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ..pair import Probe
 from .generator import Generator, Said
-from .probing import at_choices, behind
+from .probing import at_choices, at_parts, sign
 
 _NAMES = {
     "en": ("Aaron", "Alice", "Beth", "Bob", "Carla", "Claire", "Dmitri", "Elsa", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kofi", "Lucia", "Mehmet", "Nora",
@@ -72,7 +72,7 @@ def coin_flip(rng: random.Random, lang: str, difficulty: int) -> Said:
 
 def _turned(question: str, acts: list[str], sides: list[bool]) -> tuple[Probe, ...]:
     """Behind each act: is the coin heads up?"""
-    return tuple(Probe("side", end, (1.0 if heads else -1.0,)) for end, heads in zip(behind(question, acts), sides, strict=True))
+    return at_parts("side", question, acts, ((sign(heads),) for heads in sides))
 
 
 def last_letters(rng: random.Random, lang: str, difficulty: int) -> Said:
@@ -148,10 +148,10 @@ def shuffled_objects(rng: random.Random, lang: str, difficulty: int) -> Said:
     def said(question: str, told: list[str], rationale: str) -> Said:
         """Behind what is told of the beginning and behind each swap: which object has each person? Both in the order of the
         beginning."""
-        holding = [tuple(float(step[name] == thing) for name in names for thing in objects) for step in steps]
-        probes = [Probe("holding", end, values) for end, values in zip(behind(question, told), holding, strict=True)]
+        holding = (tuple(float(step[name] == thing) for name in names for thing in objects) for step in steps)
         right = (thing == held[asked] for thing in choices)
-        return Said(question, answer, rationale, tuple(choices), probes=(*probes, *at_choices(question, choices, right)))
+        return Said(question, answer, rationale, tuple(choices),
+                    probes=at_parts("holding", question, told, holding) + at_choices(question, choices, right))
 
     if lang == "ja":
         holds = ["、".join(f"{name}さんは{thing}" for name, thing in step.items()) for step in steps]

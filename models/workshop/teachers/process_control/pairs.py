@@ -13,7 +13,7 @@ import random
 
 from ...pair import Probe
 from ..generator import Generator, Said
-from ..probing import behind
+from ..probing import at_parts
 from . import out_of_scope, phrasing, sampling
 from .phrasing import Chart, Form
 from .rules import (
@@ -60,10 +60,10 @@ def from_series(rng: random.Random, series: Series, form: Form, about: Chart) ->
 def _read(question: str, form: Form, written: Written, series: Series) -> tuple[Probe, ...]:
     """Behind each reading what the rules make of the readings so far; where the lines come only after it, less is known there."""
     told = form.separator.join(written.readings)
-    ends = behind(question, written.readings, question.index(told))
     known = form.question.index("{lines}") < form.question.index("{readings}")
-    return tuple(Probe("reading" if known else "reading alone", end, (progress if known else progress_alone)(series, at))
-                 for at, end in enumerate(ends))
+    kind, so_far = ("reading", progress) if known else ("reading alone", progress_alone)
+    values = (so_far(series, at) for at in range(len(written.readings)))
+    return at_parts(kind, question, written.readings, values, question.index(told))
 
 
 GENERATOR = Generator(draw, DIFFICULTIES)

@@ -26,6 +26,7 @@ from __future__ import annotations
 import enum
 import math
 import string
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...calculator import mark
@@ -131,6 +132,10 @@ def margins(s: Series) -> tuple[float, ...]:
     ways = (s.upper - s.centre, s.centre - s.lower)
     shares = [reach / ways[place % 2] for place, reach in enumerate(reaches(s))]
     shares[-2:] = [share / LIMIT_SIGMAS for share in shares[-2:]]
+    return _squashed(shares)
+
+
+def _squashed(shares: Iterable[float]) -> tuple[float, ...]:
     return tuple(math.tanh(share / scale) for share in shares for scale in MARGIN_SCALES)
 
 
@@ -144,9 +149,8 @@ def progress(s: Series, at: int) -> tuple[float, ...]:
     limits = [(reading - s.upper) / ways[0], (s.lower - reading) / ways[1]]
     zones = [s.past_zone(reading, s.upper) / LIMIT_SIGMAS / ways[0], -s.past_zone(reading, s.lower) / LIMIT_SIGMAS / ways[1]]
     out = any(r > s.upper or r < s.lower for r in s.readings[: at + 1])
-    squashed = [math.tanh(share / scale) for share in (up, *limits, *zones, step) for scale in MARGIN_SCALES]
-    return *squashed, 1.0 if out else -1.0, _run_so_far([_sign(r - s.centre) for r in s.readings[: at + 1]], RUN_LEN), \
-        *progress_alone(s, at)
+    run = _run_so_far([_sign(r - s.centre) for r in s.readings[: at + 1]], RUN_LEN)
+    return *_squashed((up, *limits, *zones, step)), 1.0 if out else -1.0, run, *progress_alone(s, at)
 
 
 def progress_alone(s: Series, at: int) -> tuple[float, ...]:

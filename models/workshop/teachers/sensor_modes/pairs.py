@@ -7,14 +7,13 @@ comparisons, `Case.compared`: 2 to 5 rows, or choices where they are sensors. Re
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 from ...pair import Pair, Probe
 from ..generator import Generator, Said
 from . import phrasing, sampling, words
 from .phrasing import Form
-from ..probing import at_choices, behind
-from .rules import TASK_ID, Case, answer, fitting, rationale, texts
+from ..probing import at_choices, at_parts, sign
+from .rules import TASK_ID, Case, answer, fits, fitting, rationale, texts
 
 
 def draw(rng: random.Random, lang: str, difficulty: int, form: Form | None = None, names: words.Words = words.TRAINED) -> Said:
@@ -30,20 +29,22 @@ def said(rng: random.Random, case: Case, form: Form, lang: str, asset: str) -> S
     right = [name in found for name in case.choices]
     return Said(question, answer(case), rationale(case, lang), choices,
                 f"{form.name}/{'no rows' if case.lacks_rows else case.kind.value}", reading=case,
-                probes=(*_seen(question, form, case), *at_choices(question, choices, [*right, sum(right) != 1])))
+                probes=_seen(question, form, case) + at_choices(question, choices, [*right, sum(right) != 1]))
 
 
-def _seen(question: str, form: Form, case: Case) -> Iterator[Probe]:
+def _seen(question: str, form: Form, case: Case) -> tuple[Probe, ...]:
     """Behind each sensor that is told of after the rows: which row still fits what was told so far?"""
     told = phrasing.seen(form.seen, case).strip()
-    if not (told and case.rows and not case.lacks_rows):
-        return
-    fit = {row: True for row in case.rows}
+    if not (told and case.rows):
+        return ()
+
+    def left(count: int) -> tuple[float, ...]:
+        responded, quiet = case.responded[:count], case.quiet[: max(0, count - len(case.responded))]
+        values = [sign(fits(row, responded, quiet)) for row in case.rows]
+        return *values, *[-1.0] * (sampling.ROWS[-1] - len(values))
+
     sensors = case.responded + case.quiet  # in this order in every form
-    for sensor, end in zip(sensors, behind(question, sensors, question.index(told)), strict=True):
-        fit = {row: fits and (sensor in row.sensors) == (sensor in case.responded) for row, fits in fit.items()}
-        values = [1.0 if fits else -1.0 for fits in fit.values()]
-        yield Probe("rows", end, (*values, *[-1.0] * (sampling.ROWS[-1] - len(values))))
+    return at_parts("rows", question, sensors, map(left, range(1, len(sensors) + 1)), question.index(told))
 
 
 GENERATOR = Generator(draw, sampling.ROWS)
