@@ -10,7 +10,7 @@ from workshop.teachers import symbolic_tasks
 from workshop.teachers.probing import at_choices, behind
 from workshop.teachers.process_control import task as process_control
 from workshop.teachers.process_control.rules import MARGIN_SCALES, Series, progress, progress_alone
-from workshop.teachers.sensor_modes import task as sensor_modes
+from workshop.teachers.sensor_modes import pairs, task as sensor_modes
 from workshop.teachers.sensor_modes.rules import Kind
 
 COUNT = 300
@@ -40,7 +40,7 @@ def test_behind_each_choice_stands_whether_it_is_right(task):
 
 
 def test_a_choice_that_looks_like_one_before_it_is_found_behind_it():
-    probes = at_choices("A: x?", ["x", "x y"], [False, True])
+    probes = at_choices("k", "A: x?", ["x", "x y"], [(-1.0,), (1.0,)])
     assert [("A: x?\nA: x\nB: x y"[: probe.end], probe.values) for probe in probes] == [("A: x?\nA: x", (-1.0,)), ("A: x?\nA: x\nB: x y", (1.0,))]
 
 
@@ -61,6 +61,38 @@ def test_everybody_holds_one_object_and_a_swap_changes_two_hands():
         assert grids[0] == [(1, 0, 0), (0, 1, 0), (0, 0, 1)] and len(grids) == pair.difficulty + 1
         for before, after in itertools.pairwise(grids):
             assert sorted(after) == sorted(grids[0]) and sum(a != b for a, b in zip(before, after)) == 2
+
+
+def test_swaps_and_choices_say_whom_and_what_they_name():
+    for pair in drawn(symbolic_tasks.SHUFFLED_OBJECTS):
+        who, what, holding = ([probe for probe in pair.probes if probe.kind == kind] for kind in ("who", "what", "holding"))
+        assert len(who) == 2 * pair.difficulty + 1 and len(what) == 3
+        for a, b, before, after in zip(who[:-1:2], who[1::2], holding[:-1], holding[1:], strict=True):
+            hands = [before.values[at : at + 3] != after.values[at : at + 3] for at in range(0, 9, 3)]
+            assert [x + y > 0 for x, y in zip(a.values, b.values)] == hands  # of the two that are named the objects change
+        named: dict[tuple, set[str]] = {}
+        for probe in who:
+            named.setdefault(probe.values, set()).add(pair.text[probe.end - 2 : probe.end])
+        assert all(len(endings) == 1 for endings in named.values())  # one person, one name
+        person = who[-1].values.index(1.0)
+        held = holding[-1].values[3 * person : 3 * person + 3]
+        assert [letter for letter, probe in zip(pair.letters, what, strict=True) if probe.values == held] == [pair.answer]
+
+
+def test_dates_say_the_day_they_tell_of():
+    for pair in drawn(symbolic_tasks.DATES):
+        told, same = ([probe for probe in pair.probes if probe.kind == kind] for kind in ("date", "same"))
+        assert all(sum(probe.values) == 3 and len(probe.values) == 53 for probe in told)
+        numbers = [int(number) for number in re.findall(r"\d+", pair.answer_text)]
+        year, month, day = numbers if pair.lang == "ja" else (numbers[2], *numbers[:2])
+        last = told[-1].values
+        assert (last[:10].index(1), last[10:22].index(1) + 1, last[22:].index(1) + 1) == (year % 10, month, day)
+        for probe, choice in zip(same, pair.choices, strict=True):
+            other = [int(number) for number in re.findall(r"\d+", choice)]
+            assert probe.values == tuple(1.0 if a == b else -1.0 for a, b in
+                                         zip(other if pair.lang == "ja" else (other[2], *other[:2]), (year, month, day)))
+        if pair.lang == "ja":  # day by day
+            assert len(told) == pair.difficulty + 1 and told[0].end == pair.question.index("日") + 1
 
 
 def test_a_chart_shows_what_the_rules_make_of_the_readings_so_far():
@@ -100,6 +132,32 @@ def test_a_chart_tells_of_lines_only_where_they_were_read():
 def _written(pair):
     """The three lines as the rationale quotes them."""
     return re.findall(r"[UL]?CL ([\d.]+\d|\d)", pair.rationale)
+
+
+def test_names_say_which_rows_hold_them():
+    rows_before = asked_first = 0
+    for pair in drawn(sensor_modes.TASK):
+        case, held = pair.reading, [probe for probe in pair.probes if probe.kind == "held"]
+        names = {name for row in case.rows for name in (row.mode, *row.sensors)} | {*case.choices, *case.responded, *case.quiet, case.asked}
+        assert bool(held) == bool(case.rows)
+        writes = [count for count, row in enumerate(case.rows, 1) for _ in row.sensors]  # so many rows are begun behind each sensor
+        for probe, begun in itertools.zip_longest(held, writes, fillvalue=len(case.rows)):
+            name = max((name for name in names if name and pair.text[: probe.end].endswith(name)), key=len)
+            rows_before += begun < len(case.rows)
+            yes = [name in (row.mode, *row.sensors) for row in case.rows[:begun]]
+            assert probe.values == tuple(1.0 if own else -1.0 for own in [*yes, *[False] * (5 - len(yes))])
+        if rows := [probe for probe in pair.probes if probe.kind == "row"]:
+            asked_first += 1
+            fit = [(case.asked in row.sensors) == (case.kind is Kind.MODE) for row in case.rows]
+            assert [probe.values == (1.0,) for probe in rows] == fit
+            for probe, row in zip(rows, case.rows, strict=True):
+                assert pair.text[: probe.end].endswith(row.sensors[-1])
+    assert rows_before > COUNT and asked_first > 2
+
+
+def test_names_are_found_where_they_were_written():
+    """One name holds another, and stands in a word beside it."""
+    assert pairs._located("x \x02sh\x03 shows \x02show oil\x03.") == ("x sh shows show oil.", [("sh", 4), ("show oil", 19)])
 
 
 def test_rows_fall_out_as_sensors_are_told():

@@ -19,13 +19,18 @@ def at_parts(kind: str, text: str, parts: Iterable[str], values: Iterable[tuple[
     return tuple(Probe(kind, end, told) for end, told in zip(behind(text, parts, start), values, strict=True))
 
 
-def at_choices(question: str, choices: Sequence[str], right: Iterable[bool]) -> tuple[Probe, ...]:
-    """One behind each choice, which stand below the question one a line: does it answer it? There the whole question is read, and
-    nothing is left to do behind the choices than to find the letter."""
+def at_choices(kind: str, question: str, choices: Sequence[str], values: Iterable[tuple[float, ...]]) -> tuple[Probe, ...]:
+    """One behind each choice, which stand below the question one a line. There the whole question is read: where "choice" says
+    whether it answers, nothing is left to do behind the choices than to find the letter."""
     lines = listed(choices)
-    return at_parts("choice", "\n".join([question, *lines]), lines, ((sign(yes),) for yes in right), len(question))
+    return at_parts(kind, "\n".join([question, *lines]), lines, values, len(question))
 
 
 def sign(yes: bool) -> float:
     """A probe's value for yes or no."""
     return 1.0 if yes else -1.0
+
+
+def one_of(count: int, number: int) -> tuple[float, ...]:
+    """A probe's values for a number below `count`."""
+    return tuple(float(at == number) for at in range(count))

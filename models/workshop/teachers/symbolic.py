@@ -12,12 +12,12 @@ import datetime
 import itertools
 import random
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..pair import Probe
 from .generator import Generator, Said
-from .probing import at_choices, at_parts, sign
+from .probing import at_choices, at_parts, one_of, sign
 
 _NAMES = {
     "en": ("Aaron", "Alice", "Beth", "Bob", "Carla", "Claire", "Dmitri", "Elsa", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kofi", "Lucia", "Mehmet", "Nora",
@@ -144,14 +144,18 @@ def shuffled_objects(rng: random.Random, lang: str, difficulty: int) -> Said:
         steps.append(dict(held))
     asked = rng.choice(names)
     answer = string.ascii_uppercase[choices.index(held[asked])]
+    named = [*itertools.chain(*swaps), asked]
 
     def said(question: str, told: list[str], rationale: str) -> Said:
-        """Behind what is told of the beginning and behind each swap: which object has each person? Both in the order of the
-        beginning."""
+        """Behind what is told of the beginning and behind each swap: which object has each person? Behind each name from then on:
+        which person is it? Behind each choice: which object, and is it the answer? People and objects as at the beginning."""
         holding = (tuple(float(step[name] == thing) for name in names for thing in objects) for step in steps)
-        right = (thing == held[asked] for thing in choices)
-        return Said(question, answer, rationale, tuple(choices),
-                    probes=at_parts("holding", question, told, holding) + at_choices(question, choices, right))
+        begun = question.index(told[0]) + len(told[0])
+        return Said(question, answer, rationale, tuple(choices), probes=(
+            *at_parts("holding", question, told, holding),
+            *at_parts("who", question, named, (one_of(_PEOPLE, names.index(name)) for name in named), begun),
+            *at_choices("what", question, choices, (one_of(_PEOPLE, objects.index(thing)) for thing in choices)),
+            *at_choices("choice", question, choices, ((sign(thing == held[asked]),) for thing in choices))))
 
     if lang == "ja":
         holds = ["、".join(f"{name}さんは{thing}" for name, thing in step.items()) for step in steps]
@@ -196,14 +200,16 @@ def dates(rng: random.Random, lang: str, difficulty: int) -> Said:
     shifts = [rng.choice(list(_SHIFTS)) for _ in range(difficulty)]
     days = list(itertools.accumulate(shifts, lambda day, shift: day + datetime.timedelta(shift), initial=start))
     written = _date_ja if lang == "ja" else _date_en
-    choices, answer = _date_choices(rng, days[-1], written)
+    choices = _date_choices(rng, days[-1])
     if lang == "ja":
-        meant = "の".join([written(start), *(_SHIFTS[shift][1] for shift in shifts)])
+        told = [written(start), *(_SHIFTS[shift][1] for shift in shifts)]
         steps = "".join(f"その{_SHIFTS[shift][1]}は{written(day)}。" for shift, day in zip(shifts, days[1:], strict=True))
-        return _dated(f"{meant}は何月何日か？", answer, f"{written(start)}から。{steps}", choices)
+        question = f"{'の'.join(told)}は何月何日か？"
+        return _dated(question, written, choices, days[-1], f"{written(start)}から。{steps}", zip(told, days))
     meant = " ".join([*(_SHIFTS[shift][0] for shift in reversed(shifts)), written(start)])
     steps = " ".join(f"{_SHIFTS[shift][0].capitalize()}: {written(day)}." for shift, day in zip(shifts, days[1:], strict=True))
-    return _dated(f"Which date (MM/DD/YYYY) is {meant}?", answer, f"From {written(start)}. {steps}", choices)
+    question = f"Which date (MM/DD/YYYY) is {meant}?"
+    return _dated(question, written, choices, days[-1], f"From {written(start)}. {steps}", [(question, days[-1])])
 
 
 def _date_of_today(rng: random.Random, told: datetime.date, difficulty: int) -> Said:
@@ -220,21 +226,32 @@ def _date_of_today(rng: random.Random, told: datetime.date, difficulty: int) -> 
     month, day, year = f"{told:%B}", told.day, told.year
     spelt = rng.choice((f"{month} {day}, {year}", f"{month[:3]} {day}, {year}", f"{told.month}/{day}/{year}", _date_en(told)))
     steps = [_date_en(told), f"Today: {_date_en(today)}", *([f"{_ASKED[shift].capitalize()}: {_date_en(meant)}"] if shift else [])]
-    choices, answer = _date_choices(rng, meant, _date_en)
-    return _dated(f"{rng.choice(_TODAY_FROM[off]).format(spelt)} What is the date {_ASKED[shift]} in MM/DD/YYYY?", answer,
-                  f"From {'. '.join(steps)}.", choices)
+    choices, said = _date_choices(rng, meant), rng.choice(_TODAY_FROM[off]).format(spelt)
+    asked = f" What is the date {_ASKED[shift]} in MM/DD/YYYY?"
+    return _dated(said + asked, _date_en, choices, meant, f"From {'. '.join(steps)}.", [(said, today), (asked, meant)])
 
 
-def _dated(question: str, answer: str, rationale: str, choices: tuple[str, ...]) -> Said:
-    right = (letter == answer for letter in string.ascii_uppercase[: len(choices)])
-    return Said(question, answer, rationale, choices, probes=at_choices(question, choices, right))
+def _dated(question: str, written: Callable[[datetime.date], str], choices: list[datetime.date], meant: datetime.date, rationale: str,
+           told: Iterable[tuple[str, datetime.date]]) -> Said:
+    """Behind each part of the question that tells a date: which one? Behind each choice: has it the year, month and day that are
+    meant, and is it the answer?"""
+    parts, days = zip(*told)
+    texts, fields = [written(day) for day in choices], [(day.year, day.month, day.day) for day in choices]
+    same = [tuple(sign(own == right) for own, right in zip(day, (meant.year, meant.month, meant.day))) for day in fields]
+    return Said(question, string.ascii_uppercase[choices.index(meant)], rationale, tuple(texts), probes=(
+        *at_parts("date", question, parts, (_fields(day) for day in days)),
+        *at_choices("same", question, texts, same),
+        *at_choices("choice", question, texts, ((sign(day == meant),) for day in choices))))
 
 
-def _date_choices(rng: random.Random, right: datetime.date, written: Callable[[datetime.date], str]) -> tuple[tuple[str, ...], str]:
-    """The choices, and the letter of the right one."""
+def _fields(day: datetime.date) -> tuple[float, ...]:
+    """The year's last digit, the month and the day, each as one of so many."""
+    return (*one_of(10, day.year % 10), *one_of(12, day.month - 1), *one_of(31, day.day - 1))
+
+
+def _date_choices(rng: random.Random, right: datetime.date) -> list[datetime.date]:
     near = [right + datetime.timedelta(off) for off in (-31, -14, -10, -7, -2, -1, 1, 2, 7, 10, 14, 31)]
-    choices = tuple(written(day) for day in rng.sample([*rng.sample(near, _DATE_CHOICES - 1), right], _DATE_CHOICES))
-    return choices, string.ascii_uppercase[choices.index(written(right))]
+    return rng.sample([*rng.sample(near, _DATE_CHOICES - 1), right], _DATE_CHOICES)
 
 
 def _date_en(day: datetime.date) -> str:

@@ -6,14 +6,16 @@ comparisons, `Case.compared`: 2 to 5 rows, or choices where they are sensors. Re
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from collections.abc import Iterable
 
 from ...pair import Pair, Probe
 from ..generator import Generator, Said
 from . import phrasing, sampling, words
 from .phrasing import Form
-from ..probing import at_choices, at_parts, sign
-from .rules import TASK_ID, Case, answer, fits, fitting, rationale, texts
+from ..probing import at_choices, sign
+from .rules import OF_MODES, TASK_ID, Case, Row, answer, fits, fitting, rationale, texts
 
 
 def draw(rng: random.Random, lang: str, difficulty: int, form: Form | None = None, names: words.Words = words.TRAINED) -> Said:
@@ -25,26 +27,72 @@ def draw(rng: random.Random, lang: str, difficulty: int, form: Form | None = Non
 
 def said(rng: random.Random, case: Case, form: Form, lang: str, asset: str) -> Said:
     """A case as a question with its answer. The kind says which form asks what, and where rows are missing."""
-    question, choices, found = phrasing.write(rng, form, asset, case), texts(case, lang), fitting(case)
+    question, named = _located(phrasing.write(rng, form, asset, _marked(case)))
+    choices, found = texts(case, lang), fitting(case)
     right = [name in found for name in case.choices]
     return Said(question, answer(case), rationale(case, lang), choices,
                 f"{form.name}/{'no rows' if case.lacks_rows else case.kind.value}", reading=case,
-                probes=_seen(question, form, case) + at_choices(question, choices, [*right, sum(right) != 1]))
+                probes=_probes(form, case, named) + at_choices("choice", question, choices, [(sign(yes),) for yes in [*right, sum(right) != 1]])
+                + (at_choices("held", question, choices[:-1], [_held(case.rows, name) for name in case.choices]) if case.rows else ()))
 
 
-def _seen(question: str, form: Form, case: Case) -> tuple[Probe, ...]:
-    """Behind each sensor that is told of after the rows: which row still fits what was told so far?"""
-    told = phrasing.seen(form.seen, case).strip()
-    if not (told and case.rows):
+_NAME_STARTS, _NAME_ENDS = "\x02", "\x03"  # no question has these
+
+
+def _marked(case: Case) -> Case:
+    """With every name between marks, so that it is found where it was written: a name may hold another, or be part of a word."""
+    def mark(*names: str) -> tuple[str, ...]:
+        return tuple(f"{_NAME_STARTS}{name}{_NAME_ENDS}" for name in names)
+
+    return dataclasses.replace(
+        case, rows=tuple(Row(*mark(row.mode), mark(*row.sensors)) for row in case.rows), choices=mark(*case.choices),
+        responded=mark(*case.responded), quiet=mark(*case.quiet), asked="".join(mark(case.asked)) if case.asked else "")
+
+
+def _located(marked: str) -> tuple[str, list[tuple[str, int]]]:
+    """The question without marks, and the names in it, each with where it ends."""
+    question, named = "", []
+    for part in marked.split(_NAME_STARTS):
+        name, ends, rest = part.rpartition(_NAME_ENDS)
+        question += name
+        if ends:
+            named.append((name, len(question)))
+        question += rest
+    return question, named
+
+
+def _probes(form: Form, case: Case, named: list[tuple[str, int]]) -> tuple[Probe, ...]:
+    """Behind each name from the first row on that is not a row's mode: which rows hold it, of those that are written by then? Behind
+    each sensor that is told of after the rows: which row still fits what was told so far? Behind each row, where it is known which
+    sensor is asked for: does it answer?"""
+    if not case.rows:
         return ()
+    probes, names = [], iter(named)
+    if form.ask_first and case.asked:
+        next(names)
+    for count, row in enumerate(case.rows, 1):
+        next(names)  # the mode
+        for _ in row.sensors:
+            sensor, end = next(names)
+            probes.append(Probe("held", end, _held(case.rows[:count], sensor)))
+        if form.ask_first and case.kind in OF_MODES:
+            probes.append(Probe("row", end, (sign(row.mode in fitting(case)),)))
+    for count, (name, end) in enumerate(names, 1):
+        probes.append(Probe("held", end, _held(case.rows, name)))
+        if count <= len(case.responded + case.quiet):  # these come first, in this order
+            responded, quiet = case.responded[:count], case.quiet[: max(0, count - len(case.responded))]
+            probes.append(Probe("rows", end, _each(fits(row, responded, quiet) for row in case.rows)))
+    return tuple(probes)
 
-    def left(count: int) -> tuple[float, ...]:
-        responded, quiet = case.responded[:count], case.quiet[: max(0, count - len(case.responded))]
-        values = [sign(fits(row, responded, quiet)) for row in case.rows]
-        return *values, *[-1.0] * (sampling.ROWS[-1] - len(values))
 
-    sensors = case.responded + case.quiet  # in this order in every form
-    return at_parts("rows", question, sensors, map(left, range(1, len(sensors) + 1)), question.index(told))
+def _held(rows: tuple[Row, ...], name: str) -> tuple[float, ...]:
+    return _each(name in (row.mode, *row.sensors) for row in rows)
+
+
+def _each(values: Iterable[bool]) -> tuple[float, ...]:
+    """Row by row, and no for rows that a question might have and this one has not."""
+    told = [sign(yes) for yes in values]
+    return *told, *[sign(False)] * (sampling.ROWS[-1] - len(told))
 
 
 GENERATOR = Generator(draw, sampling.ROWS)
