@@ -46,11 +46,16 @@ def test_the_base_is_trained_first_unless_the_student_has_begun(monkeypatch, tmp
     ran = []
     monkeypatch.setattr(main, "WORK", tmp_path)
     monkeypatch.setattr(main.train, "run", lambda recipe, folder: ran.append((recipe.id, recipe.plan.base, folder)))
-    student = dataclasses.replace(toy.RECIPE, plan=dataclasses.replace(toy.RECIPE.plan, base="reader"))
-    monkeypatch.setitem(RECIPES, "toy", student)
-    main.main(["train", "--recipe", "toy"])
-    assert ran == [("reader", None, tmp_path / "reader"), ("toy", str(tmp_path / "reader"), tmp_path / "toy")]
-    (tmp_path / "toy").mkdir()
-    (tmp_path / "toy" / "checkpoint.pt").touch()
-    main.main(["train", "--recipe", "toy"])
-    assert ran[2:] == [("toy", str(tmp_path / "reader"), tmp_path / "toy")]
+    ways = ("first", None), ("second", "first"), ("third", "second")
+    for name, start in ways:
+        monkeypatch.setitem(RECIPES, name, dataclasses.replace(toy.RECIPE, id=name, plan=dataclasses.replace(toy.RECIPE.plan, base=start)))
+    whole = [("first", None, tmp_path / "first"), ("second", str(tmp_path / "first"), tmp_path / "second"),
+             ("third", str(tmp_path / "second"), tmp_path / "third")]
+    main.main(["train", "--recipe", "third"])
+    assert ran == whole
+    for begun, name in (2, "second"), (3, "third"):  # what has begun needs its base no more
+        ran.clear()
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "checkpoint.pt").touch()
+        main.main(["train", "--recipe", "third"])
+        assert ran == whole[begun - 1 :]

@@ -54,16 +54,26 @@ def _step(args: argparse.Namespace) -> int:
     if retrain.is_retrained(folder) and args.command not in ("plots", "reference"):
         raise ValueError(f"{folder} holds a retrained student, whose version and seeds are its own: `models/run retrain` goes on "
                          "with it")
-    if (start := RECIPES.get(recipe.plan.base)) and args.command in ("distil", "train"):
-        recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, base=str(WORK / start.id)))
-        if not (folder / "checkpoint.pt").exists():
-            train.run(start, WORK / start.id)
+    if args.command in ("distil", "train"):
+        recipe = _on_its_base(recipe, folder)
     out, reference = args.out or folder, folder / "reference_logits.json"
     if recipe.shipped and not args.out:
         out, reference = REPOSITORY / "models" / "bundles", REPOSITORY / "tests" / "data" / "reference_logits.json"
     with disk.named(folder):
         steps.STEPS[args.command][0](_work(args, recipe, folder, out, reference))
     return 0
+
+
+def _on_its_base(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe that starts from its base's work folder. Unless the student in `folder` has begun, the base is trained first, on
+    its own base."""
+    start = RECIPES.get(recipe.plan.base)
+    if start is None:
+        return recipe
+    based = WORK / start.id
+    if not (folder / "checkpoint.pt").exists():
+        train.run(_on_its_base(start, based), based)
+    return dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, base=str(based)))
 
 
 def _work(args: argparse.Namespace, recipe: Recipe, folder: Path, out: Path, reference: Path) -> steps.Work:
