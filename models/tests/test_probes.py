@@ -12,6 +12,7 @@ from workshop.teachers.process_control import task as process_control
 from workshop.teachers.process_control.rules import MARGIN_SCALES, Series, progress, progress_alone
 from workshop.teachers.sensor_modes import pairs, task as sensor_modes
 from workshop.teachers.sensor_modes.rules import Kind
+from workshop.teachers.word_problems import task as word_problems
 
 COUNT = 300
 
@@ -152,7 +153,22 @@ def test_names_say_which_rows_hold_them():
             assert [probe.values == (1.0,) for probe in rows] == fit
             for probe, row in zip(rows, case.rows, strict=True):
                 assert pair.text[: probe.end].endswith(row.sensors[-1])
+        if answers := [probe for probe in pair.probes if probe.kind == "answers"]:
+            [probe] = answers
+            right = [row.mode for row, value in zip(case.rows, probe.values) if value > 0]
+            assert probe.end == len(pair.question) and (pair.answer_text in right if len(right) == 1 else pair.answer == pair.letters[-1])
     assert rows_before > COUNT and asked_first > 2
+
+
+def test_word_problems_say_how_they_are_reckoned():
+    for pair in drawn(word_problems.TASK):
+        first, last = pair.probes
+        assert first.end == last.end == len(pair.question) and (first.values == last.values or pair.difficulty > 1)
+        for probe, (step, result) in zip(pair.probes, (pair.reading.steps[0], pair.reading.steps[-1])):
+            [sign] = [sign for sign, value in zip("+-*/", probe.values) if value]
+            assert sign in step
+            digits = [probe.values[at : at + 10].index(1.0) for at in range(4, 44, 10)]
+            assert int(result.replace(".", "")[-4:]) == int("".join(map(str, digits)))
 
 
 def test_names_are_found_where_they_were_written():

@@ -15,7 +15,7 @@ from ..generator import Generator, Said
 from . import phrasing, sampling, words
 from .phrasing import Form
 from ..probing import at_choices, sign
-from .rules import OF_MODES, TASK_ID, Case, Row, answer, fits, fitting, rationale, texts
+from .rules import OF_MODES, OF_SENSORS, TASK_ID, Case, Row, answer, fits, fitting, rationale, texts
 
 
 def draw(rng: random.Random, lang: str, difficulty: int, form: Form | None = None, names: words.Words = words.TRAINED) -> Said:
@@ -32,7 +32,7 @@ def said(rng: random.Random, case: Case, form: Form, lang: str, asset: str) -> S
     right = [name in found for name in case.choices]
     return Said(question, answer(case), rationale(case, lang), choices,
                 f"{form.name}/{'no rows' if case.lacks_rows else case.kind.value}", reading=case,
-                probes=_probes(form, case, named) + at_choices("choice", question, choices, [(sign(yes),) for yes in [*right, sum(right) != 1]])
+                probes=_probes(form, case, question, named) + at_choices("choice", question, choices, [(sign(yes),) for yes in [*right, sum(right) != 1]])
                 + (at_choices("held", question, choices[:-1], [_held(case.rows, name) for name in case.choices]) if case.rows else ()))
 
 
@@ -61,10 +61,10 @@ def _located(marked: str) -> tuple[str, list[tuple[str, int]]]:
     return question, named
 
 
-def _probes(form: Form, case: Case, named: list[tuple[str, int]]) -> tuple[Probe, ...]:
+def _probes(form: Form, case: Case, question: str, named: list[tuple[str, int]]) -> tuple[Probe, ...]:
     """Behind each name from the first row on that is not a row's mode: which rows hold it, of those that are written by then? Behind
     each sensor that is told of after the rows: which row still fits what was told so far? Behind each row, where it is known which
-    sensor is asked for: does it answer?"""
+    sensor is asked for: does it answer? At the end, where a failure mode is asked for: which rows answer?"""
     if not case.rows:
         return ()
     probes, names = [], iter(named)
@@ -82,6 +82,8 @@ def _probes(form: Form, case: Case, named: list[tuple[str, int]]) -> tuple[Probe
         if count <= len(case.responded + case.quiet):  # these come first, in this order
             responded, quiet = case.responded[:count], case.quiet[: max(0, count - len(case.responded))]
             probes.append(Probe("rows", end, _each(fits(row, responded, quiet) for row in case.rows)))
+    if case.kind not in OF_SENSORS:
+        probes.append(Probe("answers", len(question), _each(row.mode in fitting(case) for row in case.rows)))
     return tuple(probes)
 
 

@@ -18,10 +18,11 @@ from pathlib import Path
 
 from . import reckoning, telling, words_en, words_ja
 from ... import calculator, pair_files
-from ...pair import LANGUAGES, Pair
+from ...pair import LANGUAGES, Pair, Probe
 from ...task import Task
 from ..generator import Generator, Said
 from ..marks import evaluated
+from ..probing import one_of
 from .reckoning import Reckoning
 from .telling import STORIES, Story
 
@@ -30,6 +31,7 @@ PUBLISHED = ("addsub", "single_eq", "multiarith", "svamp")  # sets of such quest
 HARD_DIFFICULTY = 2
 DIFFICULTIES = range(1, 4)
 ANSWER_MAGNITUDE = 3  # of the margin: log10 of a thousand
+PROBED_DIGITS = 4  # few answers have more
 _STEPS = {
     "en": {"+": "Sum", "-": "Difference", "*": "Product", "/": "Quotient"},
     "ja": {"+": "和", "-": "差", "*": "積", "/": "商"},
@@ -49,7 +51,17 @@ def from_story(rng: random.Random, story: Story, difficulty: int) -> Said:
     reckoned = Reckoning(story.expression, numbers)
     magnitude = math.log10(1 + float(reckoned.answer)) / ANSWER_MAGNITUDE
     return Said(question, reckoned.answer, rationale(reckoned, story.lang), kind=story.kind, reading=reckoned,
-                margins=(min(1.0, round(magnitude, 4)),))
+                margins=(min(1.0, round(magnitude, 4)),), probes=_steps(question, reckoned))
+
+
+def _steps(question: str, reckoned: Reckoning) -> tuple[Probe, ...]:
+    """At the end of the question, of the first step and of the last: its sign and the last digits of what it comes to."""
+    def told(step: str, result: str) -> tuple[float, ...]:
+        digits = result.replace(".", "")[-PROBED_DIGITS:].rjust(PROBED_DIGITS, "0")
+        signs = [float(sign == re.search("[-+*/]", step)[0]) for sign in _STEPS["en"]]
+        return *signs, *itertools.chain.from_iterable(one_of(10, int(digit)) for digit in digits)
+
+    return tuple(Probe(kind, len(question), told(*reckoned.steps[at])) for kind, at in (("first step", 0), ("last step", -1)))
 
 
 def rationale(reckoned: Reckoning, lang: str) -> str:
