@@ -90,13 +90,13 @@ GENERATOR = Generator(draw, DIFFICULTIES)
 
 
 def stream(seed: int | str) -> Iterator[Pair]:
-    return GENERATOR.pairs(TASK_ID, seed)
+    return GENERATOR.stream(TASK_ID, seed)
 
 
 def golden(seed: int | str) -> list[Iterator[Pair]]:
-    """One endless stream for each golden question: each difficulty in each language."""
-    return [filter(lambda pair, wanted=wanted: (pair.lang, pair.difficulty) == wanted, stream(seed))
-            for wanted in itertools.product(LANGUAGES, DIFFICULTIES)]
+    """Each difficulty in each language."""
+    return [GENERATOR.golden(TASK_ID, seed, lambda pair, asked=asked: (pair.lang, pair.difficulty) == asked)
+            for asked in itertools.product(LANGUAGES, DIFFICULTIES)]
 
 
 def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
@@ -107,8 +107,7 @@ def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
         return from_story(rng, rng.choice(kinds[rng.choice(sorted(kinds))]), difficulty)
 
     generators = {"generated": GENERATOR, "generated, held-out wording": Generator(held_out, DIFFICULTIES)}
-    return {name: list(itertools.islice(generator.pairs(TASK_ID, f"{seed}-{name}"), count))
-            for name, generator in generators.items()}
+    return {name: generator.tests(TASK_ID, f"{seed}-{name}", count) for name, generator in generators.items()}
 
 
 def rows(path: Path) -> dict[str, list[Pair]]:
