@@ -35,7 +35,8 @@ class Task:
     tests: Callable[[int | str, int], dict[str, list[Pair]]]  # so many test pairs of each way to ask, by its name
     near: Callable[[Pair], bool]  # is the pair a hard one, where reasoning is needed: close to a limit, or of many steps?
     rules: Callable[[Pair], str]  # what the teacher's rules answer to a pair's reading; the ceiling beside every measure
-    faults: Callable[[Pair, str], list[str]]  # what is wrong in a rationale written to a pair's question; empty when all is right
+    # What is wrong in a rationale written to a pair's question; empty when all is right, None where nothing exact is known of it.
+    faults: Callable[[Pair, str], list[str] | None]
     sources: tuple[Path, ...]  # files that generate the pairs, in a fixed order
     question_tokens_max: int  # of the whole prompt
     rationale_tokens_max: int

@@ -24,7 +24,7 @@ from ..recipe import Sizes
 from ..task import Task
 from . import measures
 from .calibrate import CONFIDENCE_LEVEL, error_bound, interval
-from .decode import Answerer, Belief, Calibration, Outcome, ThinkingFailed, decide
+from .decode import Answerer, Belief, Calibration, Explanation, Outcome, ThinkingFailed, decide
 
 OTHER_SAMPLE = 300  # questions of each file of other kinds
 DRAWS = 4000
@@ -41,6 +41,13 @@ class Row:
     @property
     def right(self) -> bool:
         return self.outcome.last.answer == self.pair.answer
+
+
+@dataclass(frozen=True)
+class _Explained:
+    row: Row
+    said: Explanation
+    faults: list[str] | None  # None where nobody knows of any
 
 
 def evaluate(answerer: Answerer, calibration: Calibration, sizes: Sizes, seed: int, table: Path | None = None,
@@ -123,38 +130,42 @@ def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
     common = Counter(row.pair.answer for row in rows).most_common(1)[0][0] if task.choices else None
     rows = random.Random("explained").sample(rows, len(rows))
     sample = sorted(rows, key=lambda row: row.pair.answer == common)[:count]
-    explained, unended, unanswered = [], 0, 0
+    explained: list[_Explained] = []
+    unended = unanswered = 0
     for row in tqdm(sample, f"{task.id}: rationales", unit="answer", mininterval=1):
         if not row.outcome.last.answer:
             unanswered += 1
             continue
         answerer.ask(row.pair.text)
         try:
-            explained.append((row, answerer.explain(row.outcome.last.answer)))
+            said = answerer.explain(row.outcome.last.answer)
+            explained.append(_Explained(row, said, task.faults(row.pair, said.text)))
         except ThinkingFailed:
             unended += 1
 
-    def share(test: Callable, over: Callable = lambda row, said: True) -> dict:
-        chosen = [(row, said) for row, said in explained if over(row, said)]
-        return _rate(sum(test(row, said) for row, said in chosen), len(chosen))
+    def share(test: Callable[[_Explained], bool], over: list[_Explained]) -> dict:
+        return _rate(sum(map(test, over)), len(over))
 
-    def sound(row, said) -> bool:
-        return not task.faults(row.pair, said.text)
+    def sound(one: _Explained) -> bool:
+        return not one.faults
 
-    def agrees(row, said) -> bool:
-        return said.leads_to == row.outcome.last.answer
+    def agrees(one: _Explained) -> bool:
+        return one.said.leads_to == one.row.outcome.last.answer
+
+    judged = [one for one in explained if one.faults is not None]
 
     return {
         "explained": len(explained), "without an end": unended, "without an answer": unanswered,
-        "without a fault, of auto-answers": share(sound, lambda row, said: row.outcome.answered),
-        "without a fault, of all": share(sound),
-        "in the question's language": share(lambda row, said: bool(_JAPANESE.search(said.text)) == (row.pair.lang == "ja")),
-        "agrees, answer right": share(agrees, lambda row, said: row.right),
-        "agrees, answer wrong": share(agrees, lambda row, said: not row.right),
+        "without a fault, of auto-answers": share(sound, [one for one in judged if one.row.outcome.answered]),
+        "without a fault, of all": share(sound, judged),
+        "in the question's language": share(
+            lambda one: bool(_JAPANESE.search(one.said.text)) == (one.row.pair.lang == "ja"), explained),
+        "agrees, answer right": share(agrees, [one for one in explained if one.row.right]),
+        "agrees, answer wrong": share(agrees, [one for one in explained if not one.row.right]),
         "strength of agreement, AUROC of a right answer": measures.auroc(
-            np.array([said.strength for _, said in explained]), np.array([row.right for row, _ in explained], bool)),
-        "tokens, mean": float(np.mean([said.tokens for _, said in explained])) if explained else None,
-        "faults": [fault for row, said in explained for fault in task.faults(row.pair, said.text)][:10],
+            np.array([one.said.strength for one in explained]), np.array([one.row.right for one in explained], bool)),
+        "tokens, mean": float(np.mean([one.said.tokens for one in explained])) if explained else None,
+        "faults": [fault for one in judged for fault in one.faults][:10],
     }
 
 

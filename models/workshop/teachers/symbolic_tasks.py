@@ -25,10 +25,10 @@ YES_NO = (Choice(0, "no", {"en": "no", "ja": "いいえ"}, False), Choice(1, "ye
 _SENTENCE_END = re.compile(r"(?<=\.)\s|(?<=。)(?=.)")
 
 
-def faults(pair: Pair, rationale: str) -> list[str]:
-    """Names the first sentence that is not the exact rationale's; empty when all are."""
+def faults(pair: Pair, rationale: str) -> list[str] | None:
+    """Names the first sentence that is not the exact rationale's; empty when all are. Of published questions none is known."""
     if pair.rationale is None:
-        return ["no exact rationale of this question is known"]
+        return None
     said, exact = (_SENTENCE_END.split(text) for text in (rationale, pair.rationale))
     return [f"sentence {number} said as {one!r:.80}, expected {other!r:.80}" for number, (one, other)
             in enumerate(itertools.zip_longest(said, exact, fillvalue=""), 1) if one != other][:1]
