@@ -18,30 +18,36 @@ from workshop.distil.student import Geometry, Student
 GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=train.LENGTH_STEP)
 
 
+def head(*bias, variance=1.0):
+    """Says the same of every state."""
+    made = train.Head(GEOMETRY.width, torch.zeros(1, len(bias)))
+    made.bias.data, made.variance = torch.tensor(bias), torch.full([len(bias)], variance)
+    return made
+
+
 def drawn(task, sequence, share=1.0):
     return train._Drawn(task, sequence, share)
 
 
 def test_probes_of_one_kind_are_graded_together_by_their_mean_squared_error():
-    head = nn.Linear(GEOMETRY.width, 2)
-    nn.init.zeros_(head.weight)
-    head.bias.data = torch.tensor([0.5, -0.5])
     once = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)),))
     twice = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)), Probed("k", 2, (0.5, 0.0))))
     [batch] = train._batches([drawn("t", Sequence([1, 2], [0.0] * 2)), drawn("t", once), drawn("t", twice, 0.5)])
-    loss = train._loss(Student(GEOMETRY), nn.ModuleDict({"t/k": head}), batch).item()
+    loss = train._loss(Student(GEOMETRY), nn.ModuleDict({"t/k": head(0.5, -0.5)}), batch).item()
     first, second = (0.2**2 + 1.0**2) / 2, 0.5**2 / 2
     assert loss == pytest.approx(train.PROBE_WEIGHT * (first + 0.5 * (first + second) / 2))
 
 
 def test_probes_are_read_from_the_state_at_their_place():
     torch.manual_seed(2)
-    student, head = Student(GEOMETRY), nn.Linear(GEOMETRY.width, 1)
+    student, reader = Student(GEOMETRY), train.Head(GEOMETRY.width, torch.zeros(1, 1))
+    nn.init.normal_(reader.weight)
+    reader.variance = torch.ones(1)
     tokens = [4, 9, 2, 7]
     [batch] = train._batches([drawn("t", Sequence(tokens, [0.0] * 4, probed=(Probed("k", at, (float(at),)),))) for at in range(4)])
-    predicted = head(student.hidden(torch.tensor([tokens]))[0])[:, 0]
-    expected = (predicted - torch.arange(4)).square().sum().item()
-    assert train._loss(student, nn.ModuleDict({"t/k": head}), batch).item() == pytest.approx(expected, rel=1e-3)  # states are bfloat16
+    predicted = reader(student.hidden(torch.tensor([tokens]))[0])[:, 0]
+    expected = train.PROBE_WEIGHT * (predicted - torch.arange(4)).square().sum().item()
+    assert train._loss(student, nn.ModuleDict({"t/k": reader}), batch).item() == pytest.approx(expected, rel=1e-2)  # states are bfloat16
 
 
 def test_graded_tokens_count_by_their_weights():
@@ -54,14 +60,21 @@ def test_graded_tokens_count_by_their_weights():
 
 
 def test_each_task_and_kind_has_probes_of_its_own():
-    heads = nn.ModuleDict({"a/k": nn.Linear(GEOMETRY.width, 1), "b/k": nn.Linear(GEOMETRY.width, 2), "b/l": nn.Linear(GEOMETRY.width, 1)})
-    for head, bias in ((heads["a/k"], [0.1]), (heads["b/k"], [0.2, 0.3]), (heads["b/l"], [0.4])):
-        nn.init.zeros_(head.weight)
-        head.bias.data = torch.tensor(bias)
+    heads = nn.ModuleDict({"a/k": head(0.1), "b/k": head(0.2, 0.3), "b/l": head(0.4)})
     kind = [drawn("a", Sequence([1, 2], [0.0] * 2, probed=(Probed("k", 1, (0.5,)),))),
             drawn("b", Sequence([1, 3], [0.0] * 2, probed=(Probed("k", 1, (0.0, 0.8)), Probed("l", 0, (1.0,)))))]
     [batch] = train._batches(kind)
-    assert train._loss(Student(GEOMETRY), heads, batch).item() == pytest.approx(0.4**2 + (0.2**2 + 0.5**2) / 2 + 0.6**2)
+    expected = train.PROBE_WEIGHT * (0.4**2 + (0.2**2 + 0.5**2) / 2 + 0.6**2)
+    assert train._loss(Student(GEOMETRY), heads, batch).item() == pytest.approx(expected)
+
+
+def test_errors_count_in_shares_of_what_a_value_varies():
+    told = torch.tensor([[1.0, 0.0, 5.0], [-1.0, 0.0, 5.0], [1.0, 1.0, 5.0], [-1.0, 0.0, 5.0]])
+    reader = train.Head(GEOMETRY.width, told)
+    assert reader.variance.tolist() == pytest.approx([1.0, 3 / 16, train.VARIANCE_MIN])
+    mean = torch.tensor([0.0, 0.25, 5.0])
+    reader.bias.data = mean  # whoever knows the average alone loses 1 of each value that varies
+    assert reader.losses(torch.zeros(4, GEOMETRY.width), told).mean().item() == pytest.approx(2 / 3)
 
 
 def test_rows_are_cut_into_batches_of_few_shapes_and_none_is_lost():

@@ -41,8 +41,10 @@ LENGTH_STEP, FINE_MAX = 32, 128  # what their lengths are multiples of, and up t
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
 CPUINFO = Path("/proc/cpuinfo")
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
-# Of a sequence's probes, those of one kind taken together, by their mean squared error; beside cross entropies that sum to at most 1.
-PROBE_WEIGHT = 1.0
+# Of a sequence's probes, those of one kind taken together: 1 where they are only known on average. Beside cross entropies, whose
+# weights sum to at most 1.
+PROBE_WEIGHT = 0.5
+VARIANCE_MIN = 0.02  # of a probe's value, else what is nearly always the same would outweigh all else
 
 Row = TypeVar("Row")
 
@@ -74,14 +76,15 @@ def run(recipe: Recipe, folder: Path) -> Path:
     readings = reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}")
     # What the student's own vocabulary cuts into too many tokens is left out, as in training.
     dev_readings = list(itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs))
-    counts = {_head(pair.task, probe): len(probe.values) for pair in dev for probe in encoder.first(pair).probed}
-    heads = nn.ModuleDict({head: nn.Linear(student.g.width, counts[head]) for head in sorted(counts)})  # for training alone
-    for parameter in heads.parameters():  # else what they cannot tell yet outweighs all else in the first steps
-        nn.init.zeros_(parameter)
+    told: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for pair in dev:
+        for probe in encoder.first(pair).probed:
+            told[_head(pair.task, probe)].append(probe.values)
+    heads = nn.ModuleDict({head: Head(student.g.width, torch.tensor(told[head])) for head in sorted(told)})
     if source:  # of an earlier student, the heads that still fit
-        fresh = heads.state_dict()
-        heads.load_state_dict(fresh | {name: head for name, head in source.heads.items()
-                                       if name in fresh and head.shape == fresh[name].shape})
+        fresh = dict(heads.named_parameters())
+        heads.load_state_dict({name: head for name, head in source.heads.items() if name in fresh and head.shape == fresh[name].shape},
+                              strict=False)
     optimisers = make_optimisers(student, heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
     start, reads = 0, plan.read_steps_max > 0
     if state:
@@ -228,6 +231,24 @@ def rate(step: int, steps: int, warmup_steps: int, decay_share: float) -> float:
     return min(1.0, (step + 1) / warmup_steps, (steps - step) / (decay_share * steps))
 
 
+class Head(nn.Linear):
+    """Reads the probes of one kind from the student's states; for training alone."""
+
+    variance: Tensor
+
+    def __init__(self, width: int, told: Tensor):
+        """`told` (probes, values) are examples."""
+        super().__init__(width, told.shape[1])
+        for parameter in self.parameters():  # else what it cannot tell yet outweighs all else in the first steps
+            nn.init.zeros_(parameter)
+        self.register_buffer("variance", told.var(0, correction=0).clamp_min(VARIANCE_MIN))
+
+    def losses(self, states: Tensor, values: Tensor) -> Tensor:
+        """(probes,), the mean of the squared errors, each in shares of its value's variance: so that a rare yes is learned as soon
+        as a common one."""
+        return ((self(states) - values).square() / self.variance).mean(-1)
+
+
 @dataclass(frozen=True)
 class Batch:
     tokens: Tensor  # (rows, length)
@@ -333,11 +354,10 @@ def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, T
 
 
 def _loss(student: Student, heads: nn.ModuleDict, batch: Batch) -> Tensor:
-    """Sum over the sequences of their cross entropy and of the squared error of their probes, by their weights and shares."""
+    """Sum over the sequences of their cross entropy and of what their probes lose, by their weights and shares."""
     with bfloat16():
         states, row, place, losses = graded(student, batch.tokens, batch.weights)
     loss = (losses * batch.weights[row, place]).sum()
     for head, (rows, places, weights, values) in batch.probed.items():
-        read = heads[head](states[rows, places].float())
-        loss = loss + PROBE_WEIGHT * ((read - values).square().mean(-1) * weights).sum()
+        loss = loss + PROBE_WEIGHT * (heads[head].losses(states[rows, places].float(), values) * weights).sum()
     return loss
