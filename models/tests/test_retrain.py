@@ -252,6 +252,7 @@ def test_training_goes_on_from_every_weight_of_the_earlier_student(toy_work, tmp
     before, after = (torch.load(work.checkpoint, weights_only=True) for work in (toy_work, new))
     for part in ("student", "heads"):
         assert before[part].keys() == after[part].keys() and len(before[part]) > 1
-        assert all(torch.equal(weight, after[part][name]) for name, weight in before[part].items())
+        learned = {name: weight for name, weight in before[part].items() if not name.endswith(".variance")}  # that is measured anew
+        assert all(torch.equal(weight, after[part][name]) for name, weight in learned.items())
     assert before["geometry"] == after["geometry"] and new.tokenizer.read_bytes() == toy_work.tokenizer.read_bytes()
     assert [origin["kind"] for origin in after["origins"]] == ["model", "human"]

@@ -112,5 +112,5 @@ def test_a_full_disk_is_named_and_the_checkpoint_before_stays_whole(tmp_path, mo
 
 def test_what_a_training_ran_on_is_told():
     told = json.loads(json.dumps(train.circumstances()))
-    assert set(told) == {"threads", "cpu", "date", "versions"} and told["cpu"]
+    assert set(told) == {"threads", "processor", "date", "versions"} and told["processor"]
     assert told["versions"]["torch"] == torch.__version__.partition("+")[0] and "onnxruntime" in told["versions"]

@@ -125,7 +125,7 @@ def plots_step(work: Work) -> None:
 
 def pack_step(work: Work) -> None:
     fitted = work.by_task("calibrate", work.load("calibration.json"))
-    student, origins = base.restored(torch.load(work.checkpoint, weights_only=True))
+    student, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))
     card = _card(work, fitted, sum(p.numel() for p in student.parameters()), origins)
     bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.recipe, work.answerers(), fitted, card, origins,
                 work.load("export.json").get("fp32_matrices", ()))
@@ -177,7 +177,7 @@ def _card(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) ->
 ## How it came about
 
 - {parameters:,} parameters from {start}, {last["step"]} steps in {time["seconds"] / 60:.0f} minutes on {time["threads"]} CPU
-  threads ({time["cpu"]}), finished on {time["date"]} (UTC), with {versions}.
+  threads ({time["processor"]}), finished on {time["date"]} (UTC), with {versions}.
 - int8 graph of {exported["bytes"]:,} bytes.
 - Each task is calibrated on generated pairs of its own: a third fits, the others prove the thresholds.
 - Promise of each task: at most {risk:.0%} wrong among auto-answers, with {level:.0%} confidence, on questions drawn like those.

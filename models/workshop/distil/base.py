@@ -45,7 +45,7 @@ def load(name: str) -> Base:
         return Base(*smollm.load(), (origin,), SMOLLM2_KEPT)
     folder = Path(name)
     content = (folder / "checkpoint.pt").read_bytes()
-    checkpoint = torch.load(io.BytesIO(content), weights_only=True)
+    checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     student, origins = restored(checkpoint)
     origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence(origins),
               "sha256": hashlib.sha256(content).hexdigest()}

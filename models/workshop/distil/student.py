@@ -89,6 +89,10 @@ class Student(nn.Module):
             for linear in (block.attention.out, block.down):
                 nn.init.normal_(linear.weight, std=0.02 / (2 * g.layers) ** 0.5)
 
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.weight.device
+
     def hidden(self, tokens: Tensor) -> Tensor:
         """(batch, seq) ids to (batch, seq, width) states after the last norm."""
         return self.states(self.embedding(tokens))
@@ -118,7 +122,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """The last queries (batch, heads, queries, head_dim) look back over all keys. Written out: compiled for a CPU this takes half
     the time of a training step with PyTorch's fused attention, whose way back is slow there."""
     scores = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5
-    seen = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).tril(k.shape[2] - q.shape[2])
+    seen = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril(k.shape[2] - q.shape[2])
     return scores.masked_fill(~seen, float("-inf")).softmax(-1).to(v.dtype) @ v
 
 

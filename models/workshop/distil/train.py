@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import io
+import functools
 import itertools
 import json
 import platform
@@ -16,7 +17,6 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -32,14 +32,14 @@ from ..pair import Pair
 from ..recipe import Recipe
 from ..task import Task
 from ..teachers import reading
-from . import base
+from . import base, compute
+from .muon import Muon
 from .sequences import EMPTY, Encoder, Probed, Sequence
 from .student import Geometry, Student
 
 BATCH_TOKENS = 2048  # padded tokens that are read at once
 LENGTH_STEP, FINE_MAX = 32, 128  # what their lengths are multiples of, and up to where half of it is: each length is compiled
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
-CPUINFO = Path("/proc/cpuinfo")
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
 # Of a sequence's probes, those of one kind taken together: 1 where they are only known on average. Beside cross entropies, whose
 # weights sum to at most 1.
@@ -57,7 +57,7 @@ def run(recipe: Recipe, folder: Path) -> Path:
         raise ValueError(f"the plan's max_len: expected a multiple of {LENGTH_STEP}, which rows are padded to, got {plan.max_len}")
     folder.mkdir(parents=True, exist_ok=True)
     state_path = folder / "checkpoint.pt"
-    state = torch.load(state_path, weights_only=True) if state_path.exists() else None
+    state = torch.load(state_path, map_location="cpu", weights_only=True) if state_path.exists() else None
     source = base.load(plan.base) if plan.base and not state else None
     tokenizer = _tokenizer(recipe, folder, source)
     encoder = Encoder(tokenizer, recipe.free)
@@ -85,6 +85,8 @@ def run(recipe: Recipe, folder: Path) -> Path:
         fresh = dict(heads.named_parameters())
         heads.load_state_dict({name: head for name, head in source.heads.items() if name in fresh and head.shape == fresh[name].shape},
                               strict=False)
+    device = compute.device()
+    student, heads = student.to(device), heads.to(device)
     optimisers = make_optimisers(student, heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
     start, reads = 0, plan.read_steps_max > 0
     if state:
@@ -96,9 +98,13 @@ def run(recipe: Recipe, folder: Path) -> Path:
     seconds = json.loads((folder / "time.json").read_text())["seconds"] if start else 0.0
     bar = tqdm(total=plan.steps, initial=start, unit="step", desc="distil", mininterval=5)
     since = time.monotonic()
+    batches, of_readings = None, reads
     for step in range(start, plan.steps):
         reads = reads and step < plan.read_steps_max
-        losses = (_loss(student, heads, batch) for batch in _batches(_drawn(encoder, recipe, step, reads)))
+        if batches is None or reads != of_readings:
+            made = functools.partial(_made, encoder, recipe, reads)
+            batches, of_readings = compute.ahead(made, range(step, plan.steps), device), reads
+        losses = (_loss(student, heads, batch.to(device)) for batch in next(batches))
         loss = descend(student, optimisers, rate(step, plan.steps, plan.warmup_steps, plan.decay_share), losses)
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -120,15 +126,14 @@ def run(recipe: Recipe, folder: Path) -> Path:
 
 def circumstances() -> dict:
     """What a training ran on, and when it got here: its bits are those of this kind of machine and these libraries alone."""
-    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.exists() else []
-    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return {"threads": torch.get_num_threads(), "cpu": cpu, "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    return {"threads": torch.get_num_threads(), "processor": compute.name(compute.device()),
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in LIBRARIES}}}
 
 
 def load(path: Path) -> Student:
     """The student of a checkpoint, ready to evaluate."""
-    return base.restored(torch.load(path, weights_only=True))[0].eval()
+    return base.restored(torch.load(path, map_location="cpu", weights_only=True))[0].eval()
 
 
 def _accuracies(student: Student, encoder: Encoder, recipe: Recipe, pairs: list[Pair]) -> dict[str, float]:
@@ -153,10 +158,13 @@ def read_accuracy(student: Student, encoder: Encoder, pairs: list[Pair]) -> floa
 @torch.no_grad()
 def _hits(student: Student, sequences: list[Sequence], among: Tensor | None = None) -> list[Tensor]:
     """Of each sequence, in no order, (graded,) which graded tokens are the likeliest, `among` these where there are some."""
-    sequences, hits = sorted(sequences, key=lambda s: len(s.tokens)), []
+    device, hits = student.device, []
+    among = None if among is None else among.to(device)
+    sequences = sorted(sequences, key=lambda s: len(s.tokens))
     for at in range(0, len(sequences), LOOKED_AT_ONCE):
         chunk = sequences[at : at + LOOKED_AT_ONCE]
-        tokens, graded = pad([s.tokens for s in chunk]), pad([[weight > 0 for weight in s.weights] for s in chunk])
+        tokens = pad([s.tokens for s in chunk]).to(device)
+        graded = pad([[weight > 0 for weight in s.weights] for s in chunk]).to(device)
         row, place = graded.nonzero(as_tuple=True)
         with torch.compiler.set_stance("force_eager"):
             logits = student.logits(student.hidden(tokens)[row, place - 1])
@@ -188,7 +196,7 @@ def make_optimisers(student: Student, head: nn.Module | None, muon_lr: float, ad
     """Muon for the matrices inside the blocks, AdamW for the embedding, the norms and the `head` beside the student."""
     matrices = [p for p in student.blocks.parameters() if p.ndim == 2]
     rest = [p for p in student.parameters() if not any(p is m for m in matrices)] + (list(head.parameters()) if head else [])
-    muon = torch.optim.Muon(matrices, lr=muon_lr, weight_decay=weight_decay, momentum=0.95)
+    muon = Muon(matrices, muon_lr, weight_decay)
     adam = torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
     for optimiser in (muon, adam):
         for group in optimiser.param_groups:
@@ -256,6 +264,10 @@ class Batch:
     # By task and kind of probe: (probes,) rows, places and weights, (probes, values)
     probed: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]
 
+    def to(self, device: torch.device) -> Batch:
+        probed = {head: tuple(part.to(device) for part in parts) for head, parts in self.probed.items()}
+        return Batch(self.tokens.to(device), self.weights.to(device), probed)
+
 
 @dataclass(frozen=True)
 class _Drawn:
@@ -309,6 +321,10 @@ def alike(drawn: list[Row], sequence: Callable[[Row], Sequence], empty: Row) -> 
         yield chunk + [empty] * (rows - len(chunk)), length
 
 
+def _made(encoder: Encoder, recipe: Recipe, reads: bool, step: int) -> list[Batch]:
+    return list(_batches(_drawn(encoder, recipe, step, reads)))
+
+
 def _batches(drawn: list[_Drawn]) -> Iterator[Batch]:
     for rows, length in alike(drawn, lambda own: own.sequence, _Drawn("", EMPTY, 0.0)):
         probed: dict[str, list[tuple[int, Probed, float]]] = defaultdict(list)
@@ -338,13 +354,6 @@ def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) ->
     return torch.tensor([row + [0] * (length - len(row)) for row in rows])
 
 
-@contextmanager
-def bfloat16() -> Iterator[None]:
-    """Matrices are multiplied in bfloat16 inside."""
-    with torch.autocast("cpu", torch.bfloat16):
-        yield
-
-
 def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """States (rows, length, width), then, for every token with a weight, its row, its place and its cross entropy."""
     states = student.hidden(tokens)
@@ -355,7 +364,7 @@ def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, T
 
 def _loss(student: Student, heads: nn.ModuleDict, batch: Batch) -> Tensor:
     """Sum over the sequences of their cross entropy and of what their probes lose, by their weights and shares."""
-    with bfloat16():
+    with compute.bfloat16(student.device):
         states, row, place, losses = graded(student, batch.tokens, batch.weights)
     loss = (losses * batch.weights[row, place]).sum()
     for head, (rows, places, weights, values) in batch.probed.items():

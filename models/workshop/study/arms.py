@@ -6,7 +6,7 @@ Knows sequences and losses; nothing of tasks, files or budgets.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -56,6 +56,9 @@ class Batch:
     answers: Tensor  # (rows, length), is the token at the place part of the answer?
     counts: Tensor  # (rows,), how much each pair counts
 
+    def to(self, device: torch.device) -> Batch:
+        return Batch(*(getattr(self, part.name).to(device) for part in fields(self)))
+
 
 def batch(rows: list[tuple[Sequence, float]], length: int) -> Batch:
     """Sequences, each with its pair's weight."""
@@ -76,7 +79,7 @@ def loss(student: Student, b: Batch, arm: Arm) -> Tensor:
     if arm.focal:
         losses = torch.where(answer, losses * (1 - torch.exp(-losses)) ** arm.focal, losses)
     weighted = losses * b.weights[row, place]
-    nothing = torch.zeros(len(b.tokens))
+    nothing = b.counts.new_zeros(len(b.tokens))
     answers = nothing.index_add(0, row[answer], weighted[answer])
     rationales = nothing.index_add(0, row[~answer], weighted[~answer])
     if arm.amplified:

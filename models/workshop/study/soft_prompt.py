@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..distil import train
+from ..distil import compute
 from ..distil.student import Student
 from ..distil.train import pad
 from .gate import ROWS, mean_states
@@ -54,7 +54,7 @@ def fit(student: Student, questions: list[list[int]], orders: list[int], seed: i
     adam = torch.optim.Adam(soft.parameters(), LEARNING_RATE)
     for step in range(steps):
         rows = rng.sample(range(len(questions)), min(STEP_ROWS, len(questions)))
-        with train.bfloat16():
+        with compute.bfloat16(student.device):
             logits = order_logits(student, soft(pooled[rows]), [questions[at] for at in rows])
         loss = F.cross_entropy(logits.float(), torch.tensor([orders[at] for at in rows]))
         loss.backward()

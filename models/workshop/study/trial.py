@@ -24,7 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import disk
-from ..distil import base, train
+from ..distil import base, compute, train
 from ..distil.base import Base
 from ..distil.sequences import EMPTY, Encoder, Sequence
 from ..distil.student import Geometry, Student
@@ -83,11 +83,12 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
     else:
         student = Student(Geometry.of_width(encoder.tokenizer.get_vocab_size(), shape.width, layers=shape.layers,
                                             hidden=shape.hidden, max_len=shape.max_len))
+    student = student.to(compute.device())
     optimisers = train.make_optimisers(student, None, budget.muon_lr, budget.adam_lr, budget.weight_decay)
     checkpoint, chosen = folder / "checkpoint.pt", folder / "chosen.pt"
     start, drawn, read, seconds, best = 0, 0, 0, 0.0, None
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         student.load_state_dict(state["student"])
         train.resume(optimisers, state)
         start, drawn, read, seconds, best = state["step"], state["drawn"], state["read"], state["seconds"], state.get("best")
@@ -119,7 +120,7 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
                        seconds=seconds + time.monotonic() - began)
     spent = {"train_seconds": seconds + time.monotonic() - began, "tokens_read": read, "chosen": best}
     asked = Student(student.g)  # questions come in every length; nothing is compiled for them
-    asked.load_state_dict(torch.load(chosen, weights_only=True)["student"] if best else student.state_dict())
+    asked.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=True)["student"] if best else student.state_dict())
     return asked.eval(), spent
 
 
@@ -127,7 +128,7 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
 def _dev_loss(student: Student, dev: list[tuple[Sequence, float]]) -> float:
     """Mean over the sequences that the arm is asked for, in plain cross entropy, whatever loss the arm is trained on."""
     with torch.compiler.set_stance("force_eager"):
-        return sum(arms.loss(student, batch, arms.PLAIN).item() for batch in _batches(dev)) / len(dev)
+        return sum(arms.loss(student, batch.to(student.device), arms.PLAIN).item() for batch in _batches(dev)) / len(dev)
 
 
 def _sequences(pairs: list[Pair], arm: arms.Arm, seed: int, encoder: Encoder, max_len: int) -> Iterator[tuple[Sequence, float]]:
@@ -143,8 +144,8 @@ def _sequences(pairs: list[Pair], arm: arms.Arm, seed: int, encoder: Encoder, ma
 
 def _losses(student: Student, arm: arms.Arm, rows: list[tuple[Sequence, float]]) -> Iterator[Tensor]:
     for batch in _batches(rows):
-        with train.bfloat16():
-            loss = arms.loss(student, batch, arm) / len(rows)
+        with compute.bfloat16(student.device):
+            loss = arms.loss(student, batch.to(student.device), arm) / len(rows)
         yield loss
 
 
