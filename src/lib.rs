@@ -27,6 +27,7 @@
 //! | [`policy`] | looks to verdict, pure | domain, the bundle's manifest |
 //! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
+//! | [`reply`] | an answer as a machine reads it | domain, bundle, engine, pipeline |
 //! | [`cli`] | the commands | all |
 //!
 //! # What never happens
@@ -49,6 +50,10 @@ pub mod policy;
 pub mod engine;
 
 pub mod pipeline;
+
+pub mod reply;
+
+pub mod triggers;
 
 pub mod cli;
 

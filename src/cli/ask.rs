@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
-use super::reply::{Reply, in_words, nothing_to_explain, rationale_in_words};
+use super::words::{in_words, nothing_to_explain, rationale_in_words};
 use super::{AskArgs, Error, Exit, open_bundle, open_engine, print, print_json};
 use crate::bundle::manifest::Task;
 use crate::bundle::{Bundle, UnknownTask};
@@ -10,6 +10,7 @@ use crate::domain::Decision;
 use crate::engine::{AskError, QUESTION_BYTES_MAX};
 use crate::pipeline;
 use crate::policy::Policy;
+use crate::reply::Reply;
 
 pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let question = match &args.question {

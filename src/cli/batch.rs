@@ -10,10 +10,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use super::ask::{policy, task};
-use super::reply::Reply;
 use super::{AskArgs, Error, Exit, chain, open_bundle, open_engine, print_json};
 use crate::engine::{AskError, QUESTION_BYTES_MAX};
 use crate::pipeline;
+use crate::reply::Reply;
 
 /// A line holds a question in JSON, where each of its bytes may stand as a \u escape of six, and an id.
 const LINE_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;

@@ -4,7 +4,7 @@ mod ask;
 mod batch;
 mod bundle;
 mod doctor;
-mod reply;
+mod words;
 
 use std::error::Error as StdError;
 use std::ffi::OsString;

@@ -1,0 +1,131 @@
+//! Where questions come in and answers go out: bytes to [`Request`], [`Letter`] to bytes. No trigger sees the engine or the
+//! journal; each speaks with the daemon through channels, and acknowledges nothing that the daemon has not made durable.
+
+pub mod mqtt;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+/// Of a client's name and of a request's: they stand in topics, files and tables.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// What makes a request the same one again: who asks, and the name it gave the question before it asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Who asks.
+    pub client: String,
+    /// The client's own name for the question.
+    pub id: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.client, self.id)
+    }
+}
+
+/// A question as it came in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The same key again is the same question.
+    pub key: Key,
+    /// Which of the student's tasks; `None` is the default one.
+    pub task: Option<String>,
+    /// The question.
+    pub question: String,
+    /// Is the rationale wanted with the answer?
+    pub explain: bool,
+    /// How long an answer is of use to the asker, from now on.
+    pub expires_in: Option<Duration>,
+    /// Where the answer goes.
+    pub route: Route,
+}
+
+/// A wish for the rationale of an earlier answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explain {
+    /// Of which question.
+    pub key: Key,
+    /// Where the rationale goes.
+    pub route: Route,
+}
+
+/// Where an answer goes; written into the journal with the question, so that it finds its way after a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// To a topic of the broker.
+    Mqtt(mqtt::ReplyTo),
+    /// To whoever asks for it by its key.
+    Fetched,
+}
+
+/// What a trigger hands to the daemon.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A question, and who waits to hear that it is durable.
+    Ask(Request, oneshot::Sender<Result<(), Refusal>>),
+    /// A wish for a rationale; nothing is durable about it, who gets none asks again.
+    Explain(Explain),
+    /// The trigger reaches its clients again: what was not delivered can be tried.
+    Connected(Source),
+    /// It does not reach them now.
+    Disconnected(Source),
+    /// A letter arrived, as the broker says.
+    Delivered(Stamp),
+    /// A letter did not arrive, and the trigger has let it go.
+    Returned(Stamp),
+}
+
+/// A kind of trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The broker.
+    Mqtt,
+}
+
+/// Which answer a letter holds: a case of the journal, and which revision of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// The case.
+    pub case: i64,
+    /// 0 is the student's answer; a person's are counted from 1.
+    pub revision: u32,
+}
+
+/// An answer on its way out.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// What to report as delivered; `None` where nobody keeps count.
+    pub stamp: Option<Stamp>,
+    /// Where it goes.
+    pub route: Route,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// Why a question was not taken. Nothing of it was kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// What came cannot be read as a question.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The answer would go where none may go.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The journal has no room for it.
+    #[error("the gateway's journal is full; ask a person, and tell whoever keeps the gateway")]
+    Full,
+    /// The journal cannot be written to now.
+    #[error("the gateway cannot keep questions now: {0}")]
+    Unkept(String),
+}
+
+/// May this stand for a client or a request? Letters, digits, hyphen and underscore, since it becomes part of a topic.
+pub fn is_name(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
