@@ -1,5 +1,6 @@
 //! The words every room speaks: question, answer, confidence, verdict, rationale. No I/O, no serde, no clock.
 
+use std::error::Error;
 use std::fmt;
 
 /// A token of the student's vocabulary.
@@ -229,6 +230,20 @@ pub struct Agreement {
     pub agrees: bool,
     /// Probability of the answer given, after reading the rationale.
     pub strength: Confidence,
+}
+
+/// An error and its causes, in one line; a cause that its effect already tells is not told twice.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]

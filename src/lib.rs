@@ -53,7 +53,11 @@ pub mod pipeline;
 
 pub mod reply;
 
+pub mod store;
+
 pub mod triggers;
+
+pub mod daemon;
 
 pub mod cli;
 

@@ -206,7 +206,8 @@ pub(crate) fn milliseconds(time: Duration) -> f64 {
     round(time.as_secs_f64() * 1e3, 3)
 }
 
-fn round(value: f64, decimals: i32) -> f64 {
+/// To so many decimals.
+pub(crate) fn round(value: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);
     (value * scale).round() / scale
 }

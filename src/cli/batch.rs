@@ -10,7 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
 use super::ask::{policy, task};
-use super::{AskArgs, Error, Exit, chain, open_bundle, open_engine, print_json};
+use super::{AskArgs, Error, Exit, open_bundle, open_engine, print_json};
+use crate::domain::chain;
 use crate::engine::{AskError, QUESTION_BYTES_MAX};
 use crate::pipeline;
 use crate::reply::Reply;

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::bundle::golden_failures;
-use super::{BundleArg, Error, Exit, chain, open_bundle, open_engine, print, print_json};
+use super::{BundleArg, Error, Exit, open_bundle, open_engine, print, print_json};
+use crate::domain::chain;
 use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE};
 use crate::engine::{Kernels, Library};
 

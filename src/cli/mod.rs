@@ -6,7 +6,6 @@ mod bundle;
 mod doctor;
 mod words;
 
-use std::error::Error as StdError;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,7 +16,7 @@ use thiserror::Error;
 
 use crate::DEFAULT_BUNDLE;
 use crate::bundle::{self as student, Bundle, UnknownTask};
-use crate::domain::Confidence;
+use crate::domain::{Confidence, chain};
 use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
 use crate::installed;
 use crate::pipeline::Think;
@@ -267,20 +266,6 @@ fn open_bundle(arg: &BundleArg) -> Result<(PathBuf, Bundle), Error> {
 fn open_engine(folder: &Path, bundle: &Bundle) -> Result<Engine<OrtModel>, Error> {
     let library = Library::load()?;
     Engine::open(&library, bundle).map_err(|source| Error::Open { folder: folder.to_owned(), source })
-}
-
-/// An error and its causes, in one line; a cause that its effect already tells is not told twice.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn confidence(text: &str) -> Result<Confidence, String> {

@@ -59,8 +59,6 @@ pub struct Explain {
 pub enum Route {
     /// To a topic of the broker.
     Mqtt(mqtt::ReplyTo),
-    /// To whoever asks for it by its key.
-    Fetched,
 }
 
 /// What a trigger hands to the daemon.
@@ -87,13 +85,22 @@ pub enum Source {
     Mqtt,
 }
 
-/// Which answer a letter holds: a case of the journal, and which revision of its answer.
+/// What a letter holds: a case of the journal, and what is said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp {
     /// The case.
     pub case: i64,
-    /// 0 is the student's answer; a person's are counted from 1.
-    pub revision: u32,
+    /// What is said of it.
+    pub part: Part,
+}
+
+/// What is said of a case in one letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// A revision of the answer: 0 is the student's, a person's are counted from 1.
+    Reply(u32),
+    /// The student's rationale.
+    Rationale,
 }
 
 /// An answer on its way out.
@@ -128,4 +135,10 @@ pub enum Refusal {
 pub fn is_name(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// From 0 to 1: keeps gateways from coming back at one moment, and draws what a person looks at. Not for secrets.
+pub fn chance() -> f64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    (RandomState::new().hash_one(0_u8) >> 11) as f64 / (1_u64 << 53) as f64
 }

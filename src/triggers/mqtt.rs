@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::{Arrival, Explain, Key, Letter, NAME_BYTES_MAX, Refusal, Request, Route, Source, is_name};
+use super::{Arrival, Explain, Key, Letter, NAME_BYTES_MAX, Refusal, Request, Route, Source, chance, is_name};
 use crate::engine::QUESTION_BYTES_MAX;
 
 /// A question in JSON, where each byte may stand as an escape of six, and a few keys around it.
@@ -292,7 +292,8 @@ impl Reader {
                 drop(said.send(Err(refusal)));
             }
         }
-        if let (Some(ack), Some(connection)) = (ack, *self.connection.borrow()) {
+        let connection = *self.connection.borrow();
+        if let (Some(ack), Some(connection)) = (ack, connection) {
             drop(self.taken.send((connection, ack, taken)).await);
         }
     }
@@ -329,7 +330,7 @@ async fn send(client: AsyncClient, mut letters: mpsc::Receiver<Letter>, arrivals
         tokio::select! {
             letter = letters.recv() => {
                 let Some(Letter { stamp, route, body }) = letter else { return };
-                let Route::Mqtt(to) = route else { continue };
+                let Route::Mqtt(to) = route;
                 let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&to));
                 let notice = client.publish_tracked(to.topic.clone(), body, options).await;
                 let Some(stamp) = stamp else { continue };
@@ -365,8 +366,9 @@ async fn say_status(
 ) {
     let retained = || PublishOptions::new(QoS::AtLeastOnce).retained();
     loop {
-        if connected.borrow().is_some() {
-            let online = statuses.borrow_and_update().online.clone();
+        let online = statuses.borrow_and_update().online.clone();
+        let is_connected = connected.borrow_and_update().is_some();
+        if is_connected {
             drop(client.publish(topic.clone(), online, retained()).await);
         }
         tokio::select! {
@@ -514,12 +516,6 @@ fn properties(to: &ReplyTo) -> PublishProperties {
     }
 }
 
-/// From 0 to 1; good enough to keep gateways apart.
-fn chance() -> f64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    (RandomState::new().hash_one(0_u8) >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 /// What the client library is told when it asks for the session that an earlier process left: there was one, and nothing of it is
 /// open. Truly so: answers that did not arrive stand in the journal, from where they are sent again, and a question that was not
 /// acknowledged is the broker's to send. Without this the library would refuse a session that the broker has kept.
@@ -606,7 +602,7 @@ mod tests {
         assert_eq!(request.key, Key { client: "plc-1".into(), id: "0042".into() });
         assert_eq!((request.question.as_str(), request.task, request.explain), ("判定は?", None, false));
         assert_eq!(request.expires_in, Some(Duration::from_secs(30)));
-        let Route::Mqtt(to) = request.route else { panic!("not to the broker") };
+        let Route::Mqtt(to) = request.route;
         assert_eq!(to, ReplyTo { topic: "sokutou/press-3/answer/plc-1/0042".into(), correlation: None });
     }
 
@@ -617,7 +613,7 @@ mod tests {
         let publish = message("sokutou/press-3/ask", body, Some("plant/line-1/answers"), Some(&correlation));
         let request = asked(&publish);
         assert_eq!((request.task.as_deref(), request.explain), (Some("t"), true));
-        let Route::Mqtt(to) = &request.route else { panic!("not to the broker") };
+        let Route::Mqtt(to) = &request.route;
         assert_eq!(to, &ReplyTo { topic: "plant/line-1/answers".into(), correlation: Some(correlation.into()) });
         assert_eq!(properties(to).correlation_data.unwrap()[..], correlation);
         assert_eq!(asked(&publish).key, request.key, "the same again is the same request");
@@ -627,9 +623,7 @@ mod tests {
 
     #[test]
     fn questions_to_anyone_are_answered_where_anyone_looks() {
-        let Route::Mqtt(to) = asked(&message("sokutou/any/ask/plc/1", "?", None, None)).route else {
-            panic!("not to the broker")
-        };
+        let Route::Mqtt(to) = asked(&message("sokutou/any/ask/plc/1", "?", None, None)).route;
         assert_eq!(to.topic, "sokutou/any/answer/plc/1");
     }
 

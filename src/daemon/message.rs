@@ -1,0 +1,195 @@
+//! What the gateway says of a case, as JSON. Made from the journal's record alone, so that the same answer, sent again, is the same
+//! to the byte.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::manifest::{Answers, Task};
+use crate::bundle::{Bundle, CODE_ASK_A_PERSON};
+use crate::domain::{Decision, Language};
+use crate::reply::{AgreementRecord, BandName, Guess, ModeName, ReasonName, ask_a_person, milliseconds, round};
+use crate::store::{Case, Judgement, Outcome, Reasons, Recorded};
+
+/// Of the message's form; grows only where an old reader would be misled.
+pub const VERSION: u32 = 1;
+
+/// An answer, or why there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// [`VERSION`].
+    pub v: u32,
+    /// Who asked.
+    pub client: String,
+    /// The asker's name for the question.
+    pub id: String,
+    /// 0 is the student's answer; a person's are counted from 1, and the greatest one stands.
+    pub rev: u32,
+    /// What kind of word this is.
+    pub state: State,
+    /// The task that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// What is said about it.
+    #[serde(flatten)]
+    pub said: Said,
+}
+
+/// What kind of word a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The student's answer stands.
+    Answered,
+    /// A person is asked; another message follows when they have decided.
+    Pending,
+    /// A person has decided.
+    Reviewed,
+    /// The question's time ran out before it was answered.
+    Expired,
+    /// The student could not answer.
+    Error,
+}
+
+/// The parts of a message that its state decides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    /// As a person reads it, in the question's language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// What a PLC acts on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// How likely the student's answer is right, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub band: Option<BandName>,
+    /// Why a person is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ReasonName>,
+    /// The student's likeliest answer where none stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guess: Option<Guess>,
+    /// How the student's answer came about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ModeName>,
+    /// From the question's text to the student's verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_answer_ms: Option<f64>,
+    /// Name and version of the student's bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub student: Option<String>,
+    /// What the person said of the student's answer: right, wrong, unclear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
+    /// What the student wrote for its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rationale: Option<String>,
+    /// Does it lead to the answer?
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<AgreementRecord>,
+    /// Why there is no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// One revision of the reply to a case; `None` where the case has no such revision. A rationale follows in a message of its own: the
+/// answer does not wait for it. The bundle says what a person's answer is called and coded.
+pub fn reply(case: &Case, revision: u32, bundle: Option<&Bundle>) -> Option<Message> {
+    let language = Language::of(&case.asked.question);
+    let (state, said) = match (case.outcome.as_ref()?, revision) {
+        (Outcome::Answered(recorded), 0) => (state(recorded), of_student(recorded, language)),
+        (Outcome::Expired, 0) => (State::Expired, Said::default()),
+        (Outcome::Failed(why), 0) => (State::Error, Said { error: Some(why.clone()), ..Said::default() }),
+        (outcome, _) => {
+            let review = case.reviews.iter().find(|review| review.number == revision)?;
+            let judgement = &review.resolved.as_ref()?.judgement;
+            let task = bundle.and_then(|bundle| bundle.task(&case.asked.task).ok());
+            (State::Reviewed, of_person(judgement, outcome, task, language))
+        }
+    };
+    Some(around(case, revision, state, said))
+}
+
+/// The rationale of the student's answer.
+pub fn rationale(case: &Case) -> Option<Message> {
+    let Some(Outcome::Answered(recorded)) = &case.outcome else { return None };
+    let said = with(of_student(recorded, Language::of(&case.asked.question)), case.rationale.as_ref());
+    Some(around(case, 0, state(recorded), said))
+}
+
+/// Why a question was not taken; it has no case.
+pub fn refusal(client: &str, id: &str, why: &str) -> Message {
+    let said = Said { error: Some(why.to_owned()), ..Said::default() };
+    let (client, id) = (client.to_owned(), id.to_owned());
+    Message { v: VERSION, client, id, rev: 0, state: State::Error, task: None, said }
+}
+
+fn around(case: &Case, rev: u32, state: State, said: Said) -> Message {
+    let asked = &case.asked;
+    Message {
+        v: VERSION,
+        client: asked.client.clone(),
+        id: asked.request.clone(),
+        rev,
+        state,
+        task: Some(asked.task.clone()),
+        said,
+    }
+}
+
+fn state(recorded: &Recorded) -> State {
+    match recorded.decision {
+        Decision::Answered => State::Answered,
+        Decision::Escalated(_) => State::Pending,
+    }
+}
+
+fn of_student(recorded: &Recorded, language: Language) -> Said {
+    let own = Guess { answer: recorded.label.clone(), code: recorded.code };
+    let (answer, code, reason, guess) = match recorded.decision {
+        Decision::Answered => (own.answer, own.code, None, None),
+        Decision::Escalated(reason) => {
+            let guess = Some(own).filter(|own| !own.answer.is_empty() && own.code != Some(CODE_ASK_A_PERSON));
+            (ask_a_person(language).to_owned(), Some(CODE_ASK_A_PERSON), Some(reason.into()), guess)
+        }
+    };
+    Said {
+        answer: Some(answer),
+        code,
+        confidence: Some(round(recorded.confidence.value(), 4)),
+        band: Some(recorded.band.into()),
+        reason,
+        guess,
+        mode: Some(recorded.mode.into()),
+        time_to_answer_ms: Some(milliseconds(recorded.time_to_answer)),
+        student: Some(format!("{}-{}", recorded.student.name, recorded.student.version)),
+        ..Said::default()
+    }
+}
+
+fn of_person(judgement: &Judgement, outcome: &Outcome, task: Option<&Task>, language: Language) -> Said {
+    let (verdict, answer, code) = match (judgement, outcome) {
+        (Judgement::Right, Outcome::Answered(recorded)) => ("right", Some(recorded.label.clone()), recorded.code),
+        (Judgement::Right, _) => ("right", None, None),
+        (Judgement::Wrong(correction), _) => {
+            let choice = task.and_then(|task| match &task.answers {
+                Answers::Choices(choices) => choices.iter().find(|choice| choice.text == *correction),
+                Answers::Free(_) => None,
+            });
+            let label = choice.map_or(correction.as_str(), |choice| choice.label.in_language(language));
+            ("wrong", Some(label.to_owned()), choice.map(|choice| choice.code))
+        }
+        (Judgement::Unclear, _) => ("unclear", None, None),
+    };
+    Said { verdict: Some(verdict.to_owned()), answer, code, ..Said::default() }
+}
+
+fn with(said: Said, reasons: Option<&Reasons>) -> Said {
+    Said {
+        rationale: reasons.map(|reasons| reasons.text.clone()),
+        agreement: reasons.and_then(|reasons| reasons.agreement).map(AgreementRecord::from),
+        ..said
+    }
+}

@@ -1,0 +1,609 @@
+//! The gateway: questions from every trigger through the journal to the student, and what became of them back. The one room that
+//! knows every room of the way; each step of a case is durable before the next one begins.
+//!
+//! ```text
+//! trigger --Request--> journal --> acknowledged --> student --> journal --Letter--> trigger --delivered--> journal
+//! ```
+//!
+//! What was acknowledged is answered, whenever the process or the power ends: the journal says what is still to do, and the daemon
+//! goes on with that. The same request again gets the recorded answer, to the byte. Nothing here waits for a broker, a network, a
+//! clock or a student: without them the daemon runs, keeps questions and says what is missing.
+//!
+//! Never decides about an answer, and never orders anything by the clock on the wall.
+
+pub mod message;
+mod student;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{LocalSet, spawn_local};
+
+use self::message::Message;
+use self::student::{Answered, Question, Report, Student, Wanted};
+use crate::bundle::Bundle;
+use crate::domain::{Answer, Decision, chain};
+use crate::reply;
+use crate::store::{
+    self, Case, CaseId, Journal, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded, Why, Writer,
+};
+use crate::triggers::mqtt::{self, Statuses};
+use crate::triggers::{Arrival, Explain, Letter, Part, Refusal, Request, Route, Source, Stamp, chance};
+
+/// Questions in the student's hand at once; the journal keeps the others, in their order.
+const QUEUE_LEN: usize = 16;
+/// Letters on their way to one trigger.
+const LETTERS_MAX: usize = 64;
+/// Arrivals that the loop has not taken up: more than a trigger may have on its way.
+const ARRIVALS_MAX: usize = 256;
+/// How old a status may get; who reads it can tell by its age that the gateway is gone.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// A letter that came back is tried again after this, if no new connection comes first.
+const RETRY: Duration = Duration::from_secs(5);
+/// After a stop, so long for the last letters and for taking leave.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// What a gateway is.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name.
+    pub gateway: String,
+    /// Folder of the student's bundle.
+    pub student: PathBuf,
+    /// Folder of the journal.
+    pub journal: PathBuf,
+    /// What the journal may use.
+    pub limits: store::Limits,
+    /// Share of the answers that stand which a person looks at all the same, 0 to 1.
+    pub audit_share: f64,
+    /// The broker.
+    pub mqtt: Option<mqtt::Settings>,
+}
+
+/// Why the gateway does not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The journal cannot be used.
+    #[error("the gateway cannot keep questions")]
+    Journal(#[from] store::Error),
+    /// A thread or the runtime of the loop could not be started.
+    #[error("failed to start the gateway")]
+    Start(#[source] io::Error),
+}
+
+/// Runs a gateway until `stop` is true.
+pub fn run(settings: Settings, stop: watch::Receiver<bool>) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
+    LocalSet::new().block_on(&runtime, serve(settings, stop))
+}
+
+async fn serve(settings: Settings, mut stop: watch::Receiver<bool>) -> Result<(), RunError> {
+    let (journal, opened) = Journal::open(&settings.journal, settings.limits.clone())?;
+    tell(&settings.journal, &opened);
+    let (writer, running) = Writer::start(journal, SystemTime::now)?;
+    let (reports, mut reported) = mpsc::unbounded_channel(); // as many as questions in hand, and a heartbeat
+    let student =
+        Student::start(settings.student.clone(), move |report| drop(reports.send(report))).map_err(RunError::Start)?;
+    let (arrivals, mut arrived) = mpsc::channel(ARRIVALS_MAX);
+    let status = Status { gateway: settings.gateway.clone(), since: Instant::now() };
+    let (statuses, status_of_broker) = watch::channel(status.all(None, &Default::default()));
+    let mut triggers = tokio::task::JoinSet::new();
+    let mut letters = HashMap::new();
+    if let Some(broker) = settings.mqtt.clone() {
+        let (sender, receiver) = mpsc::channel(LETTERS_MAX);
+        letters.insert(Source::Mqtt, sender);
+        triggers.spawn(mqtt::run(broker, status_of_broker, arrivals.clone(), receiver, stop.clone()));
+    }
+    let desk = Rc::new(Desk {
+        writer,
+        student,
+        letters,
+        audit_share: settings.audit_share,
+        bundle: RefCell::default(),
+        loading: Cell::new(true),
+        wishes: RefCell::default(),
+        in_hand: RefCell::default(),
+        expiries: RefCell::default(),
+        sending: RefCell::default(),
+        unsent: Cell::new(false),
+        counts: Cell::default(),
+    });
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    loop {
+        tokio::select! {
+            Some(report) = reported.recv() => desk.clone().hear(report),
+            Some(arrival) = arrived.recv() => desk.clone().take(arrival),
+            _ = heartbeat.tick() => {}
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+        if running.is_finished() {
+            break; // the journal has failed; whoever started the gateway starts it again, and it recovers
+        }
+        statuses.send_if_modified(|said| {
+            let now = status.all(desk.bundle.borrow().as_deref(), &desk.counts.get());
+            let changed = said.online != now.online;
+            *said = now;
+            changed
+        });
+    }
+    log::info!("stopping: no new question is taken, what is in hand is kept");
+    let _ = tokio::time::timeout(LEAVE, async { while triggers.join_next().await.is_some() {} }).await;
+    drop(desk);
+    running.join().map_err(RunError::Journal)
+}
+
+fn tell(folder: &Path, opened: &Opened) {
+    let folder = folder.display();
+    match opened {
+        Opened::New => log::info!("a new journal in {folder}"),
+        Opened::Clean => log::info!("the journal in {folder} is as it was closed"),
+        Opened::Recovered => log::warn!("the journal in {folder} was not closed; what was acknowledged is there"),
+        Opened::Quarantined { aside, why } => {
+            log::error!(
+                "the journal in {folder} was damaged ({why}); it is kept as {}, a new one begins",
+                aside.display()
+            );
+        }
+    }
+}
+
+/// What the gateway has counted since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+struct Counts {
+    received: u64,
+    repeated: u64,
+    answered: u64,
+    escalated: u64,
+    expired: u64,
+    failed: u64,
+    delivered: u64,
+}
+
+struct Status {
+    gateway: String,
+    since: Instant,
+}
+
+impl Status {
+    fn all(&self, bundle: Option<&Bundle>, counts: &Counts) -> Statuses {
+        let say = |state: &str| {
+            let said = serde_json::json!({
+                "v": message::VERSION,
+                "gateway": self.gateway,
+                "state": state,
+                "student": bundle.map(Bundle::student),
+                "counts": counts,
+            });
+            said.to_string().into_bytes()
+        };
+        Statuses { online: say("online"), stopped: say("stopped"), offline: say("offline") }
+    }
+}
+
+/// Where every case passes by. One thread; each step is a task of its own that waits for the journal.
+struct Desk {
+    writer: Writer,
+    student: Student<CaseId>,
+    letters: HashMap<Source, mpsc::Sender<Letter>>,
+    audit_share: f64,
+    bundle: RefCell<Option<Arc<Bundle>>>,
+    /// The student has not said yet whether it is there.
+    loading: Cell<bool>,
+    /// With the student, or about to be.
+    in_hand: RefCell<HashSet<CaseId>>,
+    /// By the clock that never jumps; of what came before this process, by what the journal says.
+    expiries: RefCell<HashMap<CaseId, Instant>>,
+    /// On their way; not to be sent twice at once.
+    sending: RefCell<HashSet<Stamp>>,
+    /// Who else waits for the rationale that the student is asked for.
+    wishes: RefCell<HashMap<CaseId, Vec<Route>>>,
+    /// Letters stayed behind because too many were on their way.
+    unsent: Cell<bool>,
+    counts: Cell<Counts>,
+}
+
+impl Desk {
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        change(&mut counts);
+        self.counts.set(counts);
+    }
+
+    fn take(self: Rc<Self>, arrival: Arrival) {
+        match arrival {
+            Arrival::Ask(request, taken) => {
+                spawn_local(async move { drop(taken.send(self.ask(request).await)) });
+            }
+            Arrival::Explain(wish) => {
+                spawn_local(async move { self.explain(wish).await });
+            }
+            Arrival::Connected(_) => {
+                spawn_local(async move { self.send_undelivered().await });
+            }
+            Arrival::Disconnected(_) => {}
+            Arrival::Delivered(stamp) => {
+                spawn_local(async move { self.delivered(stamp).await });
+            }
+            Arrival::Returned(stamp) => {
+                self.sending.borrow_mut().remove(&stamp);
+                spawn_local(async move {
+                    tokio::time::sleep(RETRY).await;
+                    self.send_undelivered().await;
+                });
+            }
+        }
+    }
+
+    fn hear(self: Rc<Self>, report: Report<CaseId>) {
+        match report {
+            Report::Alive => {}
+            Report::Student(Ok(bundle)) => {
+                log::info!("student {} is ready", bundle.student());
+                *self.bundle.borrow_mut() = Some(bundle);
+                self.loading.set(false);
+                spawn_local(async move { self.hand_over().await });
+            }
+            Report::Student(Err(why)) => {
+                log::error!("no student: {why}. Every question is told so, and is a person's");
+                self.loading.set(false);
+                spawn_local(async move { self.hand_over().await });
+            }
+            Report::Answered(answered) => {
+                spawn_local(async move { self.answered(*answered).await });
+            }
+            Report::Expired(case) => {
+                spawn_local(async move { self.without_answer(case, Outcome::Expired).await });
+            }
+            Report::Failed(case, Wanted::Rationale, why) => log::warn!("no rationale for case {case}: {why}"),
+            Report::Failed(case, _, why) => {
+                spawn_local(async move { self.without_answer(case, Outcome::Failed(why)).await });
+            }
+        }
+    }
+
+    /// Keeps a question. Asked before, it gets the answer that it got then, or goes on waiting for it.
+    async fn ask(self: Rc<Self>, request: Request) -> Result<(), Refusal> {
+        let Request { key, task, question, explain, expires_in, route } = request;
+        let task = task.or_else(|| self.bundle.borrow().as_ref().map(|bundle| bundle.default_task().id.clone()));
+        let case = NewCase {
+            client: key.client.clone(),
+            request: key.id.clone(),
+            task: task.unwrap_or_default(),
+            question,
+            wants_rationale: explain,
+            route: serde_json::to_vec(&route).expect("a route has string keys"),
+            source: "mqtt".to_owned(),
+            expires_after: expires_in,
+            received_at: SystemTime::now(),
+        };
+        match self.writer.step(move |batch| batch.receive(&case)).await {
+            Ok(Received::New(case)) => {
+                self.count(|counts| counts.received += 1);
+                if let Some(expires_in) = expires_in {
+                    self.expiries.borrow_mut().insert(case, Instant::now() + expires_in);
+                }
+                spawn_local(async move { self.hand_over().await });
+                Ok(())
+            }
+            Ok(Received::Known(case)) => {
+                self.count(|counts| counts.repeated += 1);
+                if let Some(revision) = case.revision()
+                    && let Some(message) = message::reply(&case, revision, self.bundle.borrow().as_deref())
+                {
+                    self.post(None, route, &message);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let refusal = match error.refusal() {
+                    Some(store::Refusal::Full { .. }) => Refusal::Full,
+                    Some(refusal) => Refusal::Unreadable(refusal.to_string()),
+                    None => Refusal::Unkept(chain(&error)),
+                };
+                log::warn!("question {key} is refused: {refusal}");
+                self.post(None, route, &message::refusal(&key.client, &key.id, &refusal.to_string()));
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Gives the student as many of the questions that wait as it may have in hand, the oldest first.
+    async fn hand_over(&self) {
+        if self.loading.get() {
+            return; // it is done when the student is there, or is known not to come
+        }
+        let waiting = self.step("look for what waits", |batch| {
+            let cases = batch.unanswered(None, 2 * QUEUE_LEN)?;
+            cases.into_iter().map(|case| batch.case(case)).collect::<Result<Vec<_>, _>>()
+        });
+        for case in waiting.await.into_iter().flatten().flatten() {
+            let room = self.in_hand.borrow().len() < QUEUE_LEN;
+            if room && self.in_hand.borrow_mut().insert(case.id) {
+                self.student.ask(Question {
+                    case: case.id,
+                    expires: self.expires(&case),
+                    task: case.asked.task,
+                    question: case.asked.question,
+                    wanted: Wanted::Answer,
+                });
+            }
+        }
+    }
+
+    /// What came before this process began expires by the clock on the wall, for want of another; one that went back is not believed.
+    fn expires(&self, case: &Case) -> Option<Instant> {
+        let known = self.expiries.borrow().get(&case.id).copied();
+        known.or_else(|| {
+            let waited = SystemTime::now().duration_since(case.asked.received_at).unwrap_or_default();
+            Some(Instant::now() + case.asked.expires_after?.saturating_sub(waited))
+        })
+    }
+
+    async fn answered(&self, answered: Answered<CaseId>) {
+        let case = answered.case;
+        if answered.wanted == Wanted::Rationale {
+            return self.explained(case, answered).await;
+        }
+        let (recorded, now) = (record(&answered), SystemTime::now());
+        let stands = recorded.decision == Decision::Answered;
+        let audit = stands && chance() < self.audit_share;
+        let kept = self.step("write an answer down", move |batch| {
+            batch.answered(case, &recorded)?;
+            if audit { batch.open_review(case, Why::Audit, now) } else { Ok(()) }
+        });
+        if kept.await.is_some() {
+            self.count(|counts| if stands { counts.answered += 1 } else { counts.escalated += 1 });
+            self.ended(case).await;
+        }
+    }
+
+    async fn without_answer(&self, case: CaseId, outcome: Outcome) {
+        let now = SystemTime::now();
+        let (expired, kept) = match outcome {
+            Outcome::Failed(why) => {
+                log::warn!("no answer to case {case}: {why}");
+                (
+                    false,
+                    self.step("write down that there is no answer", move |batch| {
+                        batch.failed_to_answer(case, &why, now)
+                    })
+                    .await,
+                )
+            }
+            _ => {
+                (true, self.step("write down that a question has expired", move |batch| batch.expired(case, now)).await)
+            }
+        };
+        if kept.is_some() {
+            self.count(|counts| if expired { counts.expired += 1 } else { counts.failed += 1 });
+            self.ended(case).await;
+        }
+    }
+
+    /// The case has its outcome: it goes out, and the next question comes in hand.
+    async fn ended(&self, case: CaseId) {
+        self.in_hand.borrow_mut().remove(&case);
+        self.expiries.borrow_mut().remove(&case);
+        self.send(case, Parcel::Reply(0)).await;
+        self.hand_over().await;
+        self.explain_what_is_owed().await;
+    }
+
+    /// Asks for the rationales that askers wanted with their questions, one at a time.
+    async fn explain_what_is_owed(&self) {
+        let owed = self.step("look for rationales that are wanted", |batch| {
+            let case = batch.unexplained(None, 1)?.first().copied();
+            case.map(|case| batch.case(case)).transpose().map(Option::flatten)
+        });
+        if let Some(Some(case)) = owed.await {
+            self.ask_why(case, None);
+        }
+    }
+
+    /// A rationale for a question that was answered before: the one that is kept, or one that the student writes now.
+    async fn explain(&self, wish: Explain) {
+        let Explain { key, route } = wish;
+        let (client, id) = (key.client.clone(), key.id.clone());
+        let found =
+            self.step("look a case up", move |batch| batch.find(&client, &id).map(|case| case.map(Box::new))).await;
+        let refusal = match found {
+            None => "the gateway's journal cannot be read now; ask again",
+            Some(None) => "no such question; its answer may have been dropped to save space",
+            Some(Some(case)) => match (&case.outcome, &case.rationale, self.bundle.borrow().as_deref()) {
+                (None, ..) => "the question is not answered yet; ask again",
+                (_, Some(_), _) => {
+                    if let Some(message) = message::rationale(&case) {
+                        self.post(None, route, &message);
+                    }
+                    return;
+                }
+                (Some(Outcome::Answered(recorded)), None, Some(bundle))
+                    if digest(bundle) == recorded.student.sha256 =>
+                {
+                    if recorded.answer.is_empty() {
+                        "without an answer there are no reasons"
+                    } else if !case.question_kept {
+                        "the question was let go to save space"
+                    } else {
+                        self.ask_why(*case, Some(route));
+                        return;
+                    }
+                }
+                (Some(Outcome::Answered(_)), None, Some(_)) => {
+                    "another student gave the answer, and it is not here any more"
+                }
+                (Some(Outcome::Answered(_)), None, None) => "the student is not loaded",
+                (Some(_), ..) => "there is no answer to explain",
+            },
+        };
+        self.post(None, route, &message::refusal(&key.client, &key.id, refusal));
+    }
+
+    fn ask_why(&self, case: Case, route: Option<Route>) {
+        let mut wishes = self.wishes.borrow_mut();
+        let asked = wishes.contains_key(&case.id);
+        wishes.entry(case.id).or_default().extend(route);
+        if !asked {
+            self.student.ask(Question {
+                case: case.id,
+                expires: None,
+                task: case.asked.task,
+                question: case.asked.question,
+                wanted: Wanted::Rationale,
+            });
+        }
+    }
+
+    async fn explained(&self, case: CaseId, answered: Answered<CaseId>) {
+        let reasons = answered
+            .explained
+            .map(|explained| Reasons { text: explained.rationale.text, agreement: explained.agreement });
+        let reasons = reasons.filter(|reasons| !reasons.text.is_empty());
+        let kept = self.step("write a rationale down", move |batch| {
+            batch.rationale(case, reasons.as_ref())?;
+            batch.case(case)
+        });
+        let kept = kept.await;
+        let routes = self.wishes.borrow_mut().remove(&case).unwrap_or_default();
+        if let Some(Some(kept)) = kept {
+            for route in routes {
+                if let Some(message) = message::rationale(&kept) {
+                    self.post(None, route, &message);
+                }
+            }
+            self.send(case, Parcel::Rationale).await;
+            self.explain_what_is_owed().await;
+        }
+    }
+
+    /// Sends what the journal says is not delivered, the oldest first.
+    async fn send_undelivered(&self) {
+        self.unsent.set(false);
+        let mut after = None;
+        loop {
+            let page =
+                self.step("look for what is not delivered", move |batch| batch.undelivered(after, LETTERS_MAX)).await;
+            let page = page.unwrap_or_default();
+            for &(case, parcel) in &page {
+                self.send(case, parcel).await;
+                if self.unsent.get() {
+                    return; // the rest follows when these have arrived
+                }
+            }
+            let Some(&(last, _)) = page.last() else { return };
+            after = Some(last);
+        }
+    }
+
+    async fn send(&self, case: CaseId, parcel: Parcel) {
+        let part = match parcel {
+            Parcel::Reply(revision) => Part::Reply(revision),
+            Parcel::Rationale => Part::Rationale,
+        };
+        let stamp = Stamp { case: case.0, part };
+        if !self.sending.borrow_mut().insert(stamp) {
+            return;
+        }
+        let sent = match self.step("read a case", move |batch| batch.case(case)).await {
+            Some(Some(case)) => {
+                let message = match parcel {
+                    Parcel::Reply(revision) => message::reply(&case, revision, self.bundle.borrow().as_deref()),
+                    Parcel::Rationale => message::rationale(&case),
+                };
+                let route = serde_json::from_slice(&case.asked.route);
+                match (message, route) {
+                    (Some(message), Ok(route)) => self.post(Some(stamp), route, &message),
+                    _ => false,
+                }
+            }
+            _ => false,
+        };
+        if !sent {
+            self.sending.borrow_mut().remove(&stamp);
+        }
+    }
+
+    /// False where the letter did not leave.
+    fn post(&self, stamp: Option<Stamp>, route: Route, message: &Message) -> bool {
+        let source = match &route {
+            Route::Mqtt(_) => Source::Mqtt,
+        };
+        let body = serde_json::to_vec(message).expect("our own records have string keys and finite numbers");
+        let left =
+            self.letters.get(&source).is_some_and(|letters| letters.try_send(Letter { stamp, route, body }).is_ok());
+        if !left {
+            self.unsent.set(true);
+        }
+        left
+    }
+
+    async fn delivered(&self, stamp: Stamp) {
+        let case = CaseId(stamp.case);
+        let parcel = match stamp.part {
+            Part::Reply(revision) => Parcel::Reply(revision),
+            Part::Rationale => Parcel::Rationale,
+        };
+        let kept = self.writer.step_lazily(move |batch| batch.delivered(case, parcel)).await;
+        self.sending.borrow_mut().remove(&stamp);
+        match kept {
+            Ok(()) => self.count(|counts| counts.delivered += 1),
+            Err(error) => log::warn!("a delivery is not written down, and will be repeated: {}", chain(&error)),
+        }
+        if self.unsent.get() {
+            self.send_undelivered().await;
+        }
+    }
+
+    /// A step of the journal; `None` where it failed, which is logged.
+    async fn step<T: Send + 'static>(
+        &self,
+        what: &str,
+        step: impl FnOnce(&mut store::Batch<'_>) -> Result<T, store::Error> + Send + 'static,
+    ) -> Option<T> {
+        self.writer.step(step).await.map_err(|error| log::error!("failed to {what}: {}", chain(&error))).ok()
+    }
+}
+
+fn record(answered: &Answered<CaseId>) -> Recorded {
+    let Answered { bundle, verdict, .. } = answered;
+    let task = bundle.task(&answered.task).ok();
+    let choice = task.and_then(|task| reply::choice(verdict.answer.as_ref(), task));
+    let answer = match (&verdict.answer, choice) {
+        (_, Some(choice)) => choice.text.clone(),
+        (Some(Answer::Text(text)), None) => text.clone(),
+        _ => String::new(),
+    };
+    let label = task.and_then(|task| reply::label(verdict.answer.as_ref(), task, answered.language));
+    Recorded {
+        label: label.unwrap_or_else(|| answer.clone()),
+        answer,
+        code: choice.map(|choice| choice.code),
+        confidence: verdict.confidence,
+        band: verdict.band,
+        decision: verdict.decision,
+        mode: verdict.mode,
+        rationale: None,
+        student: store::Student {
+            name: bundle.manifest.name.clone(),
+            version: bundle.manifest.version.to_string(),
+            serial: u32::try_from(bundle.manifest.serial).unwrap_or(u32::MAX),
+            sha256: digest(bundle),
+        },
+        tokens: u32::try_from(answered.tokens).unwrap_or(u32::MAX),
+        time_to_answer: answered.time_to_answer,
+        answered_at: SystemTime::now(),
+    }
+}
+
+/// Of the graph: two students with the same one answer alike.
+fn digest(bundle: &Bundle) -> String {
+    bundle.manifest.files.get("model.onnx").map(|file| file.sha256.clone()).unwrap_or_default()
+}
