@@ -3,6 +3,8 @@
 mod ask;
 mod batch;
 mod bundle;
+mod check;
+mod config;
 mod doctor;
 mod reply;
 
@@ -17,6 +19,7 @@ use thiserror::Error;
 
 use crate::DEFAULT_BUNDLE;
 use crate::bundle::{self as student, Bundle, UnknownTask};
+use crate::config::{ConfigError, Sources};
 use crate::domain::Confidence;
 use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
 use crate::installed;
@@ -48,6 +51,8 @@ pub enum Exit {
     Check,
     /// A person is asked.
     Person,
+    /// The configuration cannot be used; EX_CONFIG of sysexits, which a service manager takes for a reason not to start again.
+    Config,
 }
 
 impl From<Exit> for ExitCode {
@@ -62,6 +67,7 @@ impl From<Exit> for ExitCode {
             Exit::Student => 6,
             Exit::Check => 7,
             Exit::Person => 10,
+            Exit::Config => 78,
         })
     }
 }
@@ -99,6 +105,8 @@ enum Error {
     },
     #[error(transparent)]
     Ask(#[from] AskError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }
 
 impl Error {
@@ -111,6 +119,7 @@ impl Error {
             Self::Library(_) => Exit::Library,
             Self::Ask(error) if error.refuses_the_question() => Exit::Input,
             Self::Ask(_) => Exit::Student,
+            Self::Config(_) => Exit::Config,
         }
     }
 }
@@ -137,6 +146,11 @@ enum Command {
         #[command(subcommand)]
         command: BundleCommand,
     },
+    /// Look at the gateway's configuration. 設定を確認する
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Check the box: runtime library, CPU, telemetry, bundle. 機器を診断する
     Doctor {
         #[command(flatten)]
@@ -152,6 +166,22 @@ struct BundleArg {
     /// Folder of the student bundle [default: $SOKUTOU_BUNDLE, `student` beside the executable, the shipped one].
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArgs {
+    /// The configuration file; conf.d/*.toml beside it is read too [default: /etc/sokutou/sokutou.toml, if it exists].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one key, over every file and variable; may be repeated: --set mqtt.port=8883.
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl ConfigArgs {
+    fn sources(&self) -> Sources {
+        Sources::of_process(self.config.clone(), self.set.clone())
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -200,6 +230,29 @@ impl From<ThinkArg> for Think {
 }
 
 #[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check every value, and whether what they name is there; without the network.
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// One JSON list instead of words.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the configuration in effect, as a file that means the same.
+    Show {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Say behind each key where it was set: file:line:column, variable, --set or default.
+        #[arg(long)]
+        origin: bool,
+        /// JSON instead of TOML.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum BundleCommand {
     /// Say what a bundle is and promises.
     Info {
@@ -234,6 +287,10 @@ pub fn main() -> Exit {
         Command::Ask(args) => ask::run(&args),
         Command::Bundle { command: BundleCommand::Info { bundle, json } } => bundle::info(&bundle, json),
         Command::Bundle { command: BundleCommand::Verify { bundle, json } } => bundle::verify(&bundle, json),
+        Command::Config { command: ConfigCommand::Check { config, json } } => config::check(&config, json),
+        Command::Config { command: ConfigCommand::Show { config, origin, json } } => {
+            config::show(&config, origin, json)
+        }
         Command::Doctor { bundle, json } => doctor::run(&bundle, json),
     };
     match done {
