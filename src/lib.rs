@@ -43,6 +43,8 @@ pub mod domain;
 
 pub mod installed;
 
+pub mod config;
+
 pub mod bundle;
 
 pub mod policy;

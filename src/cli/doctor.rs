@@ -1,9 +1,8 @@
 //! `sokutou doctor`: is this box fit? Each check says OK, WARN or FAIL, and what to do.
 
-use serde::Serialize;
-
 use super::bundle::golden_failures;
-use super::{BundleArg, Error, Exit, open_bundle, open_engine, print, print_json};
+use super::check::{Check, report};
+use super::{BundleArg, Error, Exit, open_bundle, open_engine};
 use crate::domain::chain;
 use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE};
 use crate::engine::{Kernels, Library};
@@ -11,58 +10,11 @@ use crate::engine::{Kernels, Library};
 /// The version whose wheels the build pins, and which was tested.
 const TESTED_LIBRARY: &str = "1.32.0";
 
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum State {
-    Ok,
-    Warn,
-    Fail,
-}
-
-#[derive(Serialize)]
-struct Check {
-    check: &'static str,
-    state: State,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
-impl Check {
-    fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, state: State::Ok, found: found.into(), hint: None }
-    }
-
-    fn warn(check: &'static str, found: impl Into<String>, hint: &str) -> Self {
-        Self { check, state: State::Warn, found: found.into(), hint: Some(hint.to_owned()) }
-    }
-
-    fn fail(check: &'static str, found: impl Into<String>, hint: &str) -> Self {
-        Self { check, state: State::Fail, found: found.into(), hint: Some(hint.to_owned()) }
-    }
-}
-
 pub fn run(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     let mut checks = library();
     checks.push(cpu());
     checks.extend(bundle(arg));
-    let failed = checks.iter().any(|check| check.state == State::Fail);
-    if json {
-        print_json(&checks)?;
-    } else {
-        for Check { check, state, found, hint } in &checks {
-            let state = match state {
-                State::Ok => "OK  ",
-                State::Warn => "WARN",
-                State::Fail => "FAIL",
-            };
-            print(&format!("{state}  {check}: {found}"))?;
-            if let Some(hint) = hint {
-                print(&format!("      hint: {hint}"))?;
-            }
-        }
-    }
-    Ok(if failed { Exit::Check } else { Exit::Success })
+    Ok(if report(&checks, json)? { Exit::Success } else { Exit::Check })
 }
 
 fn library() -> Vec<Check> {

@@ -3,7 +3,10 @@
 mod ask;
 mod batch;
 mod bundle;
+mod check;
+mod config;
 mod doctor;
+mod serve;
 mod words;
 
 use std::ffi::OsString;
@@ -16,6 +19,9 @@ use thiserror::Error;
 
 use crate::DEFAULT_BUNDLE;
 use crate::bundle::{self as student, Bundle, UnknownTask};
+use crate::config::secret::SecretError;
+use crate::config::{ConfigError, Sources};
+use crate::daemon::RunError;
 use crate::domain::{Confidence, chain};
 use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
 use crate::installed;
@@ -47,6 +53,8 @@ pub enum Exit {
     Check,
     /// A person is asked.
     Person,
+    /// The configuration cannot be used; EX_CONFIG of sysexits, which a service manager takes for a reason not to start again.
+    Config,
 }
 
 impl From<Exit> for ExitCode {
@@ -61,6 +69,7 @@ impl From<Exit> for ExitCode {
             Exit::Student => 6,
             Exit::Check => 7,
             Exit::Person => 10,
+            Exit::Config => 78,
         })
     }
 }
@@ -98,6 +107,12 @@ enum Error {
     },
     #[error(transparent)]
     Ask(#[from] AskError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Daemon(#[from] RunError),
 }
 
 impl Error {
@@ -110,6 +125,8 @@ impl Error {
             Self::Library(_) => Exit::Library,
             Self::Ask(error) if error.refuses_the_question() => Exit::Input,
             Self::Ask(_) => Exit::Student,
+            Self::Config(_) | Self::Secret(_) => Exit::Config,
+            Self::Daemon(_) => Exit::Io,
         }
     }
 }
@@ -131,10 +148,17 @@ struct Args {
 enum Command {
     /// Ask a question; without one, read it from standard input. 質問する
     Ask(AskArgs),
+    /// Run the gateway: answer over MQTT until told to stop. ゲートウェイを動かす
+    Serve(ConfigArgs),
     /// Look at a student bundle. 生徒バンドルを調べる
     Bundle {
         #[command(subcommand)]
         command: BundleCommand,
+    },
+    /// Look at the gateway's configuration. 設定を確認する
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
     },
     /// Check the box: runtime library, CPU, telemetry, bundle. 機器を診断する
     Doctor {
@@ -151,6 +175,22 @@ struct BundleArg {
     /// Folder of the student bundle [default: $SOKUTOU_BUNDLE, `student` beside the executable, the shipped one].
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigArgs {
+    /// The configuration file; conf.d/*.toml beside it is read too [default: /etc/sokutou/sokutou.toml, if it exists].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set one key, over every file and variable; may be repeated: --set mqtt.port=8883.
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl ConfigArgs {
+    fn sources(&self) -> Sources {
+        Sources::of_process(self.config.clone(), self.set.clone())
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -199,6 +239,29 @@ impl From<ThinkArg> for Think {
 }
 
 #[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check every value, and whether what they name is there; without the network.
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// One JSON list instead of words.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the configuration in effect, as a file that means the same.
+    Show {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Say behind each key where it was set: file:line:column, variable, --set or default.
+        #[arg(long)]
+        origin: bool,
+        /// JSON instead of TOML.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum BundleCommand {
     /// Say what a bundle is and promises.
     Info {
@@ -220,7 +283,6 @@ enum BundleCommand {
 
 /// Parses the process's arguments, runs, prints the chain of an error once.
 pub fn main() -> Exit {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(help) => {
@@ -228,12 +290,20 @@ pub fn main() -> Exit {
             return if help.use_stderr() { Exit::Usage } else { Exit::Success };
         }
     };
+    // A gateway's configuration says how much it tells.
+    let level = if matches!(args.command, Command::Serve(_)) { "trace" } else { "warn" };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
     let done = match args.command {
         Command::Ask(args) if args.batch.is_some() => batch::run(&args),
         Command::Ask(args) => ask::run(&args),
         Command::Bundle { command: BundleCommand::Info { bundle, json } } => bundle::info(&bundle, json),
         Command::Bundle { command: BundleCommand::Verify { bundle, json } } => bundle::verify(&bundle, json),
+        Command::Config { command: ConfigCommand::Check { config, json } } => config::check(&config, json),
+        Command::Config { command: ConfigCommand::Show { config, origin, json } } => {
+            config::show(&config, origin, json)
+        }
         Command::Doctor { bundle, json } => doctor::run(&bundle, json),
+        Command::Serve(args) => serve::run(&args),
     };
     match done {
         Ok(exit) => exit,
@@ -248,17 +318,21 @@ pub fn main() -> Exit {
 
 /// The bundle that the arguments name, verified.
 fn open_bundle(arg: &BundleArg) -> Result<(PathBuf, Bundle), Error> {
-    let named = arg.bundle.clone().or_else(|| std::env::var_os(BUNDLE_VARIABLE).map(PathBuf::from));
-    let folder = match named {
-        Some(folder) => folder,
-        None => {
-            let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(DEFAULT_BUNDLE);
-            installed::find(BUNDLE_BESIDE, shipped, Path::is_dir).map_err(Error::NoBundle)?
-        }
-    };
+    let folder = bundle_folder(arg.bundle.as_deref())?;
     match Bundle::open(&folder) {
         Ok(bundle) => Ok((folder, bundle)),
         Err(source) => Err(Error::Bundle { folder, source }),
+    }
+}
+
+/// The folder that is named here or in the environment, or the one that is installed.
+fn bundle_folder(named: Option<&Path>) -> Result<PathBuf, Error> {
+    match named.map(Path::to_owned).or_else(|| std::env::var_os(BUNDLE_VARIABLE).map(PathBuf::from)) {
+        Some(folder) => Ok(folder),
+        None => {
+            let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(DEFAULT_BUNDLE);
+            installed::find(BUNDLE_BESIDE, shipped, Path::is_dir).map_err(Error::NoBundle)
+        }
     }
 }
 

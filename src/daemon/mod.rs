@@ -38,8 +38,6 @@ use crate::store::{
 use crate::triggers::mqtt::{self, Statuses};
 use crate::triggers::{Arrival, Explain, Letter, Part, Refusal, Request, Route, Source, Stamp, chance};
 
-/// Questions in the student's hand at once; the journal keeps the others, in their order.
-const QUEUE_LEN: usize = 16;
 /// Letters on their way to one trigger.
 const LETTERS_MAX: usize = 64;
 /// Arrivals that the loop has not taken up: more than a trigger may have on its way.
@@ -64,6 +62,12 @@ pub struct Settings {
     pub limits: store::Limits,
     /// Share of the answers that stand which a person looks at all the same, 0 to 1.
     pub audit_share: f64,
+    /// Task of the questions that name none; `None` is the bundle's own.
+    pub task: Option<String>,
+    /// Questions in the student's hand at once; the journal keeps the others, in their order.
+    pub queue: usize,
+    /// How long an answer is of use where the question does not say.
+    pub deadline: Duration,
     /// The broker.
     pub mqtt: Option<mqtt::Settings>,
 }
@@ -79,13 +83,13 @@ pub enum RunError {
     Start(#[source] io::Error),
 }
 
-/// Runs a gateway until `stop` is true.
-pub fn run(settings: Settings, stop: watch::Receiver<bool>) -> Result<(), RunError> {
+/// Runs a gateway until `stop` is ready.
+pub fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
     LocalSet::new().block_on(&runtime, serve(settings, stop))
 }
 
-async fn serve(settings: Settings, mut stop: watch::Receiver<bool>) -> Result<(), RunError> {
+async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let (journal, opened) = Journal::open(&settings.journal, settings.limits.clone())?;
     tell(&settings.journal, &opened);
     let (writer, running) = Writer::start(journal, SystemTime::now)?;
@@ -93,20 +97,25 @@ async fn serve(settings: Settings, mut stop: watch::Receiver<bool>) -> Result<()
     let student =
         Student::start(settings.student.clone(), move |report| drop(reports.send(report))).map_err(RunError::Start)?;
     let (arrivals, mut arrived) = mpsc::channel(ARRIVALS_MAX);
-    let status = Status { gateway: settings.gateway.clone(), since: Instant::now() };
-    let (statuses, status_of_broker) = watch::channel(status.all(None, &Default::default()));
+    let session = writer.step(|batch| batch.begin_session()).await?;
+    let status = Status { gateway: settings.gateway.clone(), session, since: Instant::now() };
+    let (statuses, status_of_broker) = watch::channel(status.all(None, &Counts::default()));
+    let (stopped, stopping) = watch::channel(false);
     let mut triggers = tokio::task::JoinSet::new();
     let mut letters = HashMap::new();
     if let Some(broker) = settings.mqtt.clone() {
         let (sender, receiver) = mpsc::channel(LETTERS_MAX);
         letters.insert(Source::Mqtt, sender);
-        triggers.spawn(mqtt::run(broker, status_of_broker, arrivals.clone(), receiver, stop.clone()));
+        triggers.spawn(mqtt::run(broker, status_of_broker, arrivals.clone(), receiver, stopping.clone()));
     }
     let desk = Rc::new(Desk {
         writer,
         student,
         letters,
         audit_share: settings.audit_share,
+        task: settings.task,
+        queue: settings.queue,
+        deadline: settings.deadline,
         bundle: RefCell::default(),
         loading: Cell::new(true),
         wishes: RefCell::default(),
@@ -116,25 +125,28 @@ async fn serve(settings: Settings, mut stop: watch::Receiver<bool>) -> Result<()
         unsent: Cell::new(false),
         counts: Cell::default(),
     });
+    let mut stop = std::pin::pin!(stop);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
+        let mut news = false;
         tokio::select! {
-            Some(report) = reported.recv() => desk.clone().hear(report),
+            Some(report) = reported.recv() => {
+                news = matches!(report, Report::Student(_));
+                desk.clone().hear(report);
+            }
             Some(arrival) = arrived.recv() => desk.clone().take(arrival),
-            _ = heartbeat.tick() => {}
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = heartbeat.tick() => news = true,
+            () = &mut stop => break,
         }
         if running.is_finished() {
             break; // the journal has failed; whoever started the gateway starts it again, and it recovers
         }
-        statuses.send_if_modified(|said| {
-            let now = status.all(desk.bundle.borrow().as_deref(), &desk.counts.get());
-            let changed = said.online != now.online;
-            *said = now;
-            changed
-        });
+        if news {
+            statuses.send_replace(status.all(desk.bundle.borrow().as_deref(), &desk.counts.get()));
+        }
     }
     log::info!("stopping: no new question is taken, what is in hand is kept");
+    stopped.send_replace(true);
     let _ = tokio::time::timeout(LEAVE, async { while triggers.join_next().await.is_some() {} }).await;
     drop(desk);
     running.join().map_err(RunError::Journal)
@@ -167,8 +179,11 @@ struct Counts {
     delivered: u64,
 }
 
+/// What the retained status says. Its age tells as much as its words: a new one comes every [`HEARTBEAT`] while the gateway lives.
 struct Status {
     gateway: String,
+    /// Grows with every start, so that a late word of an earlier one is known for what it is.
+    session: u64,
     since: Instant,
 }
 
@@ -178,8 +193,11 @@ impl Status {
             let said = serde_json::json!({
                 "v": message::VERSION,
                 "gateway": self.gateway,
+                "session": self.session,
                 "state": state,
                 "student": bundle.map(Bundle::student),
+                "uptime_s": self.since.elapsed().as_secs(),
+                "heartbeat_s": HEARTBEAT.as_secs(),
                 "counts": counts,
             });
             said.to_string().into_bytes()
@@ -194,6 +212,9 @@ struct Desk {
     student: Student<CaseId>,
     letters: HashMap<Source, mpsc::Sender<Letter>>,
     audit_share: f64,
+    task: Option<String>,
+    queue: usize,
+    deadline: Duration,
     bundle: RefCell<Option<Arc<Bundle>>>,
     /// The student has not said yet whether it is there.
     loading: Cell<bool>,
@@ -272,7 +293,10 @@ impl Desk {
     /// Keeps a question. Asked before, it gets the answer that it got then, or goes on waiting for it.
     async fn ask(self: Rc<Self>, request: Request) -> Result<(), Refusal> {
         let Request { key, task, question, explain, expires_in, route } = request;
-        let task = task.or_else(|| self.bundle.borrow().as_ref().map(|bundle| bundle.default_task().id.clone()));
+        let expires_in = Some(expires_in.unwrap_or(self.deadline));
+        let task = task
+            .or_else(|| self.task.clone())
+            .or_else(|| self.bundle.borrow().as_ref().map(|bundle| bundle.default_task().id.clone()));
         let case = NewCase {
             client: key.client.clone(),
             request: key.id.clone(),
@@ -320,12 +344,13 @@ impl Desk {
         if self.loading.get() {
             return; // it is done when the student is there, or is known not to come
         }
-        let waiting = self.step("look for what waits", |batch| {
-            let cases = batch.unanswered(None, 2 * QUEUE_LEN)?;
+        let queue = self.queue;
+        let waiting = self.step("look for what waits", move |batch| {
+            let cases = batch.unanswered(None, 2 * queue)?;
             cases.into_iter().map(|case| batch.case(case)).collect::<Result<Vec<_>, _>>()
         });
         for case in waiting.await.into_iter().flatten().flatten() {
-            let room = self.in_hand.borrow().len() < QUEUE_LEN;
+            let room = self.in_hand.borrow().len() < self.queue;
             if room && self.in_hand.borrow_mut().insert(case.id) {
                 self.student.ask(Question {
                     case: case.id,
@@ -479,8 +504,10 @@ impl Desk {
                     self.post(None, route, &message);
                 }
             }
-            self.send(case, Parcel::Rationale).await;
-            self.explain_what_is_owed().await;
+            if kept.asked.wants_rationale {
+                self.send(case, Parcel::Rationale).await;
+                self.explain_what_is_owed().await;
+            }
         }
     }
 

@@ -151,7 +151,9 @@ impl Settings {
             && !topic.starts_with('$')
             && !topic.contains(['+', '#'])
             && !topic.chars().any(char::is_control);
-        sane && (below(&self.topic("answer")) || self.response_topics.iter().any(|start| below(start)))
+        // Below the root nothing but answers: an answer must not pass for a question, a status or an answer of another gateway.
+        let allowed = !below(&self.root) && self.response_topics.iter().any(|start| below(start));
+        sane && (below(&self.topic("answer")) || allowed)
     }
 }
 
@@ -567,7 +569,7 @@ mod tests {
             credentials: None,
             keep_alive: Duration::from_secs(30),
             receive_max: 8,
-            response_topics: vec!["plant/line-1/".into()],
+            response_topics: vec!["plant/line-1/".into(), "sokutou".into()],
             share_group: None,
             tls: None,
         }
@@ -677,6 +679,7 @@ mod tests {
             ("sokutou/press-3/answer/x/y", true),
             ("sokutou/press-3/ask/x/y", false), // a gateway that asks itself
             ("sokutou/press-3/status", false),
+            ("sokutou/press-4/answer/x/y", false),
             ("plant/line-1/+", false),
             ("plant/line-1/#", false),
             ("plant/line-1/\0", false),

@@ -1,0 +1,85 @@
+//! `sokutou serve`: the gateway, until it is told to stop. Takes the configuration apart for the rooms; does nothing else.
+
+use std::fs;
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{BUNDLE_BESIDE, ConfigArgs, Error, Exit, bundle_folder};
+use crate::config::sections::{BrokerCheck, ClientCertificate};
+use crate::config::{self, Config};
+use crate::daemon::{self, Settings};
+use crate::store;
+use crate::triggers::mqtt;
+
+pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
+    let config = Config::load(&args.sources())?;
+    if std::env::var_os("RUST_LOG").is_none() {
+        log::set_max_level(config.log.level);
+    }
+    for warning in config.warnings() {
+        log::warn!("{}: {}. {}", warning.about, warning.what, warning.way_out);
+    }
+    let settings = Settings {
+        gateway: config.gateway.name.to_string(),
+        // Without one the gateway runs, and says so.
+        student: bundle_folder(config.student.bundle.as_deref()).unwrap_or_else(|_| BUNDLE_BESIDE.into()),
+        task: config.student.task.clone(),
+        journal: config.journal.folder.clone(),
+        limits: store::Limits { disk_bytes_max: config.journal.budget_bytes },
+        audit_share: config.review.audit_share,
+        queue: config.limits.queue,
+        deadline: config.limits.deadline,
+        mqtt: config.mqtt.enabled.then(|| broker(&config.mqtt, config.limits.queue)).transpose()?,
+    };
+    daemon::run(settings, told_to_stop())?;
+    Ok(Exit::Success)
+}
+
+async fn told_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        log::error!("signals cannot be received here; only kill -9 stops this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn broker(mqtt: &config::Mqtt, queue: usize) -> Result<mqtt::Settings, Error> {
+    let credentials = match (&mqtt.username, &mqtt.password) {
+        (Some(user), Some(password)) => Some((user.clone(), password.read()?.expose().to_owned())),
+        (Some(user), None) => Some((user.clone(), String::new())),
+        (None, _) => None,
+    };
+    let tls = mqtt.tls.as_ref().map(|tls| -> Result<_, Error> {
+        let BrokerCheck::SignedBy(ca) = &tls.broker else {
+            return Err(Error::Input(
+                "the gateway never talks to a broker that it cannot tell from another".to_owned(),
+            ));
+        };
+        let client = tls.client.as_ref().map(|ClientCertificate { certificate, key }| -> Result<_, Error> {
+            Ok((read(certificate)?, key.read()?.expose().as_bytes().to_vec()))
+        });
+        Ok(mqtt::Tls { ca: read(ca)?, client: client.transpose()? })
+    });
+    Ok(mqtt::Settings {
+        host: mqtt.host.clone(),
+        port: mqtt.port,
+        gateway: mqtt.gateway.to_string(),
+        root: mqtt.root.clone(),
+        client_id: mqtt.client_id.clone(),
+        credentials,
+        keep_alive: mqtt.keepalive,
+        receive_max: u16::try_from(queue).unwrap_or(u16::MAX),
+        response_topics: mqtt.response_topics.iter().map(|start| start.as_str().to_owned()).collect(),
+        share_group: mqtt.share_group.as_ref().map(ToString::to_string),
+        tls: tls.transpose()?,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+}
