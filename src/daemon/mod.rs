@@ -294,13 +294,11 @@ impl Desk {
     async fn ask(self: Rc<Self>, request: Request) -> Result<(), Refusal> {
         let Request { key, task, question, explain, expires_in, route } = request;
         let expires_in = Some(expires_in.unwrap_or(self.deadline));
-        let task = task
-            .or_else(|| self.task.clone())
-            .or_else(|| self.bundle.borrow().as_ref().map(|bundle| bundle.default_task().id.clone()));
+        let task = task.or_else(|| self.task.clone());
         let case = NewCase {
             client: key.client.clone(),
             request: key.id.clone(),
-            task: task.unwrap_or_default(),
+            task: task.unwrap_or_default(), // none: the student's own choice, once it is loaded
             question,
             wants_rationale: explain,
             route: serde_json::to_vec(&route).expect("a route has string keys"),
@@ -610,6 +608,7 @@ fn record(answered: &Answered<CaseId>) -> Recorded {
     };
     let label = task.and_then(|task| reply::label(verdict.answer.as_ref(), task, answered.language));
     Recorded {
+        task: answered.task.clone(),
         label: label.unwrap_or_else(|| answer.clone()),
         answer,
         code: choice.map(|choice| choice.code),

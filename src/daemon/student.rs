@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(30);
 pub struct Question<C> {
     /// Whose question it is; comes back with what became of it.
     pub case: C,
-    /// Which task.
+    /// Which task; empty for the bundle's own choice.
     pub task: String,
     /// The question.
     pub question: String,
@@ -173,15 +173,16 @@ fn answer<C, M: Model>(engine: &mut Engine<M>, bundle: &Arc<Bundle>, question: Q
         return Report::Expired(case);
     }
     let mut asked = || -> Result<_, AskError> {
-        let policy = Policy::of(bundle.task(&task)?);
+        let task = if task.is_empty() { bundle.default_task() } else { bundle.task(&task)? };
+        let policy = Policy::of(task);
         let answered = pipeline::answer(engine, &policy, Think::Auto, &question)?;
         let (verdict, language) = (answered.verdict.clone(), answered.language);
         let (tokens, time_to_answer) = (answered.tokens, answered.time_to_answer);
         let explained = if wanted == Wanted::Answer { None } else { answered.explain()? };
-        Ok((verdict, language, tokens, time_to_answer, explained))
+        Ok((task.id.clone(), verdict, language, tokens, time_to_answer, explained))
     };
     match asked() {
-        Ok((verdict, language, tokens, time_to_answer, explained)) => Report::Answered(Box::new(Answered {
+        Ok((task, verdict, language, tokens, time_to_answer, explained)) => Report::Answered(Box::new(Answered {
             case,
             wanted,
             language,

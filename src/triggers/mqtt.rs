@@ -208,6 +208,9 @@ impl Reader {
         loop {
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    // What the broker kept comes before anything is subscribed to, and is acknowledged on this connection.
+                    self.count += 1;
+                    self.connection.send_replace(Some(self.count));
                     // Also where the broker kept the session: the configuration may name other topics than it did.
                     if let Err(error) = self.client.try_subscribe_many(self.settings.filters()) {
                         log::error!("the topics could not be subscribed to: {error}");
@@ -215,8 +218,6 @@ impl Reader {
                 }
                 Ok(Event::Incoming(Packet::SubAck(_))) => {
                     log::info!("connected to the broker at {}:{}", self.settings.host, self.settings.port);
-                    self.count += 1;
-                    self.connection.send_replace(Some(self.count));
                     wait = RETRY.0;
                     let _ = self.arrivals.send(Arrival::Connected(Source::Mqtt)).await;
                 }

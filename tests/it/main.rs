@@ -4,6 +4,7 @@
 mod ask;
 mod batch;
 mod broken;
+mod gateway;
 mod library;
 mod reference;
 mod rooms;

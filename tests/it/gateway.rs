@@ -1,0 +1,408 @@
+//! The gateway with its real parts: mosquitto as the broker, the shipped student, the process killed as a power cut kills it.
+//!
+//! `SOKUTOU_KILLS=1000 cargo test --release --test it gateway::killed` kills a thousand times; without the variable, a few.
+
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rumqttc::mqttbytes::QoS;
+use rumqttc::{Broker as Address, Client, Event, MqttOptions, Packet, PublishOptions, PublishProperties};
+use serde_json::Value;
+
+/// Long enough for a slow machine in the middle of something else; nothing waits that long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+const FINE: &str = "Type M, air 298.1 K, process 308.6 K, speed 1551 rpm, torque 42.8 Nm, tool wear 0 min. Which failure, if any?";
+const OVERSTRAIN: &str = "品種=M 気温=298.1 K 工程温度=308.6 K 回転数=1551 rpm トルク=62.8 Nm 工具摩耗=210 min 判定は?";
+
+/// A mosquitto of our own.
+pub struct Broker {
+    child: Child,
+    pub port: u16,
+    folder: PathBuf,
+}
+
+impl Broker {
+    pub fn start(folder: &Path, settings: &str) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        fs::create_dir_all(folder).unwrap();
+        let folder = folder.to_owned();
+        let text = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\n\
+             autosave_interval 1\nautosave_on_changes true\n{settings}\n",
+            folder.display()
+        );
+        fs::write(folder.join("mosquitto.conf"), text).unwrap();
+        let child = Self::launch(&folder);
+        let broker = Self { child, port, folder };
+        broker.wait();
+        broker
+    }
+
+    fn launch(folder: &Path) -> Child {
+        // As root mosquitto would become another user, who may not write here.
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]).map(|at| at.join("mosquitto"));
+        let program = found.into_iter().find(|path| path.exists()).expect("mosquitto: apt-get install mosquitto");
+        let conf = folder.join("mosquitto.conf");
+        let text = fs::read_to_string(&conf).unwrap();
+        if !text.contains("\nuser ") {
+            fs::write(&conf, text + "user root\n").unwrap();
+        }
+        let log = File::create(folder.join("mosquitto.log")).unwrap();
+        Command::new(program).arg("-c").arg(conf).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+    }
+
+    fn wait(&self) {
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < until, "mosquitto does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// As a clean restart of the service does it.
+    pub fn stop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+
+    pub fn start_again(&mut self) {
+        self.child = Self::launch(&self.folder);
+        self.wait();
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `sokutou serve` as a process.
+pub struct Gateway {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Gateway {
+    pub fn start(name: &str, port: u16, folder: &Path, settings: &[&str]) -> Self {
+        fs::create_dir_all(folder).unwrap();
+        let log = folder.join("serve.log");
+        let file = File::options().append(true).create(true).open(&log).unwrap();
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sokutou"));
+        command.args(["serve", "--config", "/dev/null"]);
+        let own = [
+            format!("gateway.name={name}"),
+            format!("mqtt.port={port}"),
+            format!("journal.folder={}", folder.join("journal").display()),
+        ];
+        for setting in own.iter().map(String::as_str).chain(settings.iter().copied()) {
+            command.args(["--set", setting]);
+        }
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        Self { child, log }
+    }
+
+    /// As a power cut does it.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// As the service manager does it; returns the exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        self.child.wait().unwrap().code()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn wait_for(&self, words: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < until, "no {words:?} in the log:\n{}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A message as it came: topic, body, and with MQTT 5 its Correlation Data.
+pub struct Message {
+    pub topic: String,
+    pub body: Vec<u8>,
+    pub correlation: Option<Vec<u8>>,
+    pub retained: bool,
+}
+
+impl Message {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// Somebody at the broker, connected until dropped.
+pub struct Asker {
+    pub client: Client,
+    pub messages: Receiver<Message>,
+}
+
+impl Asker {
+    pub fn connect(name: &str, port: u16, filters: &[&str]) -> Self {
+        let mut options = MqttOptions::new(name, Address::tcp("127.0.0.1", port));
+        options.set_keep_alive(5);
+        let (client, mut connection) = Client::builder(options).capacity(1000).build();
+        let (sender, messages) = channel();
+        let (ready, subscribed) = channel();
+        let (own, filters) = (client.clone(), filters.iter().map(|&filter| filter.to_owned()).collect::<Vec<_>>());
+        thread::spawn(move || {
+            for event in connection.iter() {
+                match event {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        for filter in &filters {
+                            own.try_subscribe(filter.clone(), QoS::AtLeastOnce).unwrap();
+                        }
+                    }
+                    Ok(Event::Incoming(Packet::SubAck(_))) => drop(ready.send(())),
+                    Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        let message = Message {
+                            topic: String::from_utf8(publish.topic.to_vec()).unwrap(),
+                            body: publish.payload.to_vec(),
+                            correlation: publish.properties.and_then(|said| said.correlation_data).map(|own| own.to_vec()),
+                            retained: publish.retain,
+                        };
+                        if sender.send(message).is_err() {
+                            return;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(_) => thread::sleep(Duration::from_millis(100)),
+                }
+            }
+        });
+        subscribed.recv_timeout(PATIENCE).expect("subscribed");
+        Self { client, messages }
+    }
+
+    pub fn ask(&self, topic: &str, body: &str) {
+        self.client.publish(topic.to_owned(), body.to_owned(), PublishOptions::new(QoS::AtLeastOnce)).unwrap();
+    }
+
+    pub fn ask_with(&self, topic: &str, body: &str, properties: PublishProperties) {
+        let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
+        self.client.publish(topic.to_owned(), body.to_owned(), options).unwrap();
+    }
+
+    pub fn next(&self) -> Message {
+        self.messages.recv_timeout(PATIENCE).expect("a message")
+    }
+
+    pub fn nothing_comes(&self) {
+        if let Ok(message) = self.messages.recv_timeout(Duration::from_millis(700)) {
+            panic!("{}: {}", message.topic, String::from_utf8_lossy(&message.body));
+        }
+    }
+}
+
+#[test]
+fn a_question_is_answered_by_topic_and_by_property_and_explained_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let mut gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[
+        "mqtt.response_topics=[\"plant/line-1\"]",
+    ]);
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#", "sokutou/press-3/rationale/#", "plant/#"]);
+    gateway.wait_for("connected to the broker");
+
+    asker.ask("sokutou/press-3/ask/plc/1", FINE);
+    let answer = asker.next();
+    assert_eq!(answer.topic, "sokutou/press-3/answer/plc/1");
+    let said = answer.json();
+    assert_eq!((&said["state"], &said["answer"], &said["code"], &said["rev"]), (&"answered".into(), &"no failure".into(), &0.into(), &0.into()));
+    assert_eq!((&said["client"], &said["id"], &said["v"]), (&"plc".into(), &"1".into(), &1.into()));
+
+    // The same again gets the same, to the byte, and so it does after a restart; another question under this name does not.
+    asker.ask("sokutou/press-3/ask/plc/1", FINE);
+    assert_eq!(asker.next().body, answer.body);
+    assert_eq!(gateway.stop(), Some(0));
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[
+        "mqtt.response_topics=[\"plant/line-1\"]",
+    ]);
+    asker.ask("sokutou/press-3/ask/plc/1", FINE);
+    assert_eq!(asker.next().body, answer.body);
+    asker.ask("sokutou/press-3/ask/plc/1", OVERSTRAIN);
+    let refused = asker.next().json();
+    assert_eq!(refused["state"], "error");
+    assert!(refused["error"].as_str().unwrap().contains("another question"), "{refused}");
+
+    // By property: the Correlation Data comes back byte for byte, and a rationale that was wanted follows the answer.
+    let properties = PublishProperties {
+        response_topic: Some("plant/line-1/answers".into()),
+        correlation_data: Some(vec![0, 255, 7].into()),
+        ..PublishProperties::default()
+    };
+    let body = serde_json::json!({"question": OVERSTRAIN, "explain": true}).to_string();
+    asker.ask_with("sokutou/press-3/ask", &body, properties);
+    let (answer, rationale) = (asker.next(), asker.next());
+    assert_eq!((answer.topic.as_str(), answer.correlation.as_deref()), ("plant/line-1/answers", Some(&[0, 255, 7][..])));
+    assert_eq!((&answer.json()["code"], answer.json().get("rationale")), (&3.into(), None));
+    assert_eq!(rationale.correlation, answer.correlation);
+    assert!(rationale.json()["rationale"].as_str().unwrap().contains("過負荷"));
+
+    // Later, by name: twice the same, the second time from the journal.
+    for _ in 0..2 {
+        asker.ask("sokutou/press-3/explain/plc/1", "");
+        let why = asker.next();
+        assert_eq!(why.topic, "sokutou/press-3/rationale/plc/1");
+        assert!(why.json()["rationale"].as_str().unwrap().contains("42.8*1551*0.10472=6951.6"), "{}", why.json());
+        assert_eq!(why.json()["agreement"]["agrees"], true);
+    }
+    asker.ask("sokutou/press-3/explain/plc/2", "");
+    assert!(asker.next().json()["error"].as_str().unwrap().contains("no such question"));
+
+    // Where answers may not go, nothing goes.
+    let elsewhere = PublishProperties {
+        response_topic: Some("plant/line-2/answers".into()),
+        correlation_data: Some(vec![1].into()),
+        ..PublishProperties::default()
+    };
+    asker.ask_with("sokutou/press-3/ask", FINE, elsewhere);
+    gateway.wait_for("answers may not go to plant/line-2/answers");
+    asker.nothing_comes();
+}
+
+#[test]
+fn the_retained_status_tells_of_a_crash_and_of_a_clean_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let watcher = Asker::connect("watcher", broker.port, &["sokutou/press-3/status"]);
+    let mut sessions = Vec::new();
+    for end in ["offline", "stopped"] {
+        let mut gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
+        let online = loop {
+            let said = watcher.next().json();
+            if said["state"] == "online" && !said["student"].is_null() {
+                break said;
+            }
+        };
+        if end == "offline" {
+            gateway.kill();
+        } else {
+            assert_eq!(gateway.stop(), Some(0));
+        }
+        let last = loop {
+            let said = watcher.next().json();
+            if said["state"] != "online" {
+                break said;
+            }
+        };
+        assert_eq!((&last["state"], &last["session"]), (&end.into(), &online["session"]));
+        let late = Asker::connect("late", broker.port, &["sokutou/press-3/status"]).next();
+        assert!(late.retained && late.json()["state"] == end, "{}", late.json());
+        sessions.push(online["session"].as_u64().unwrap());
+    }
+    assert_eq!(sessions, [1, 2]);
+}
+
+#[test]
+fn questions_wait_at_the_broker_while_the_gateway_is_away_and_expire_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let start = || Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
+    let mut gateway = start();
+    gateway.wait_for("connected to the broker");
+    gateway.kill();
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    for at in 0..20 {
+        asker.ask(&format!("sokutou/press-3/ask/plc/{at}"), FINE);
+    }
+    asker.nothing_comes();
+    let _gateway = start();
+    let mut answered: Vec<usize> = (0..20).map(|_| asker.next().json()["id"].as_str().unwrap().parse().unwrap()).collect();
+    answered.sort_unstable();
+    assert_eq!(answered, (0..20).collect::<Vec<_>>());
+    asker.nothing_comes();
+}
+
+#[test]
+fn without_a_student_or_a_broker_the_gateway_runs_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let nowhere = format!("student.bundle=\"{}\"", folder.path().join("none").display());
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[&nowhere]);
+    gateway.wait_for("no student: ");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#", "sokutou/press-3/status"]);
+    assert_eq!(asker.next().json()["student"], Value::Null);
+    asker.ask("sokutou/press-3/ask/plc/1", FINE);
+    let said = loop {
+        let message = asker.next();
+        if message.topic.ends_with("/plc/1") {
+            break message.json();
+        }
+    };
+    assert_eq!((&said["state"], &said["error"]), (&"error".into(), &"the student is not loaded".into()));
+    let mut lonely = Gateway::start("press-4", 1, &folder.path().join("lonely"), &[]);
+    lonely.wait_for("no connection to the broker");
+    lonely.wait_for("student machine-failure 0.2.0 is ready");
+    assert_eq!(lonely.stop(), Some(0));
+}
+
+#[test]
+fn killed_again_and_again_under_load_it_loses_nothing_and_answers_no_request_in_two_ways() {
+    let kills: usize = std::env::var("SOKUTOU_KILLS").map_or(6, |text| text.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "max_queued_messages 100000");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    let start = || Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
+    start().wait_for("connected to the broker");
+    let mut ledger: Vec<Vec<Vec<u8>>> = Vec::new(); // by id: every answer that came
+    let note = |ledger: &mut Vec<Vec<Vec<u8>>>, message: Message| {
+        let id: usize = message.json()["id"].as_str().unwrap().parse().unwrap();
+        ledger[id].push(message.body);
+    };
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..kills {
+        let mut gateway = start();
+        let until = Instant::now() + Duration::from_millis(random.u64(1..1500));
+        while Instant::now() < until {
+            // Mostly a new request, now and then an old one again, as a client that lost its patience sends it.
+            let id = if ledger.is_empty() || random.u8(..4) > 0 { ledger.len() } else { random.usize(..ledger.len()) };
+            if id == ledger.len() {
+                ledger.push(Vec::new());
+            }
+            let question = if id % 5 == 0 { OVERSTRAIN } else { FINE };
+            asker.ask(&format!("sokutou/press-3/ask/plc/{id}"), question);
+            while let Ok(message) = asker.messages.recv_timeout(Duration::from_millis(random.u64(1..30))) {
+                note(&mut ledger, message);
+            }
+        }
+        gateway.kill();
+    }
+    let _gateway = start();
+    let until = Instant::now() + PATIENCE;
+    while ledger.iter().any(Vec::is_empty) {
+        let lost = ledger.iter().filter(|answers| answers.is_empty()).count();
+        assert!(Instant::now() < until, "{lost} of {} requests have no answer after {kills} kills", ledger.len());
+        if let Ok(message) = asker.messages.recv_timeout(Duration::from_millis(100)) {
+            note(&mut ledger, message);
+        }
+    }
+    let repeated: usize = ledger.iter().map(|answers| answers.len() - 1).sum();
+    let different = ledger.iter().filter(|answers| answers.iter().any(|answer| answer != &answers[0])).count();
+    println!("{kills} kills, {} requests, 0 lost, {different} answered in two ways, {repeated} answers sent again", ledger.len());
+    assert_eq!(different, 0);
+}
