@@ -177,7 +177,7 @@ fn mqtt(config: &Config) -> Vec<Check> {
         if let BrokerCheck::SignedBy(file) = broker {
             checks.push(certificate("mqtt.tls.ca_file", file));
         }
-        for client in client {
+        if let Some(client) = client {
             checks.push(certificate("mqtt.tls.client_cert_file", &client.certificate));
             checks.extend(secret("mqtt.tls.client_key_file", &client.key, PEM));
         }

@@ -237,6 +237,7 @@ impl Layers {
 
     /// A value as text: read as TOML, but where a text is wanted it needs no quotes.
     fn lay_text(&mut self, key: &str, text: &str, origin: &Origin) {
+        let text = text.trim();
         let quoted = text.starts_with(['"', '\'']);
         let wants_text = matches!(self.kind(key), Kind::Leaf(Value::String(_)));
         let parsed = if wants_text && !quoted { None } else { DeValue::parse(text).ok() };
@@ -310,6 +311,9 @@ impl Layers {
             DeValue::Float(number) => format!("the number {}", clip(&number.to_string())),
             DeValue::Boolean(flag) => flag.to_string(),
             DeValue::Datetime(_) => "a date or time".to_owned(),
+            DeValue::Array(_) if matches!(kind, Kind::Tables | Kind::Leaf(Value::Array(_))) => {
+                "a list of other things".to_owned()
+            }
             DeValue::Array(_) => "a list".to_owned(),
             DeValue::Table(_) => "a section".to_owned(),
         };

@@ -4,6 +4,7 @@
 mod ask;
 mod batch;
 mod broken;
+mod config;
 mod library;
 mod reference;
 mod rooms;

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and what of the crate it may name. `crate::cli` is wide and stands for itself.
-const MAY_NAME: [(&str, &[&str]); 6] = [
+const MAY_NAME: [(&str, &[&str]); 7] = [
     ("domain", &[]),
     ("installed", &[]),
+    ("config", &[]),
     ("bundle", &["domain", "bundle"]),
     ("policy", &["domain", "bundle::manifest"]),
     ("engine", &["domain", "installed", "bundle"]),
@@ -14,9 +15,10 @@ const MAY_NAME: [(&str, &[&str]); 6] = [
 ];
 
 /// A library's name, and the only files that may say it.
-const ONLY_IN: [(&str, &[&str]); 3] = [
+const ONLY_IN: [(&str, &[&str]); 4] = [
     ("ort::", &["engine/library.rs", "engine/session.rs", "engine/model.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
+    ("toml::", &["config/layers.rs", "config/sections.rs", "cli/config.rs"]),
     ("println!", &[]),
 ];
 
