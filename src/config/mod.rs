@@ -5,10 +5,11 @@
 //!   < environment SOKUTOU_SECTION__KEY < --set section.key=value
 //! ```
 //!
-//! The defaults are the commented file that ships, `cross/sokutou.toml`: it is compiled in, names every key and gives each its
-//! type, so there is no second list that could differ. A key that is not in it is an error. Having a [`Config`] means that all of
-//! it was checked but what lies outside: whether files, folders and devices exist is for `sokutou config check`, since a daemon
-//! starts without a broker or a port. Secrets are named here and read elsewhere ([`secret`]). Touches no network.
+//! The defaults are the commented file that ships, `cross/sokutou.toml`: it is compiled in, names every key and gives
+//! each its type, so there is no second list that could differ. A key that is not in it is an error. Having a
+//! [`Config`] means that all of it was checked but what lies outside: whether files, folders and devices exist is for
+//! `sokutou config check`, since a daemon starts without a broker or a port. Secrets are named here and read elsewhere
+//! ([`secret`]). Touches no network.
 
 pub mod layers;
 pub mod secret;
@@ -33,8 +34,9 @@ const FILE: &str = "/etc/sokutou/sokutou.toml";
 const DROP_INS: &str = "conf.d";
 /// Where systemd says which folder holds a service's credentials.
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
-/// Stack for loading. `toml` bounds the dots of a key and the braces around it by 80 each, yet not together: some kilobytes of a
-/// hostile file make a tree of 6400 levels. Letting go of that took between 4 and 6 MB of stack in a debug build; threads have 2.
+/// Stack for loading. `toml` bounds the dots of a key and the braces around it by 80 each, yet not together: some
+/// kilobytes of a hostile file make a tree of 6400 levels. Letting go of that took between 4 and 6 MB of stack in a
+/// debug build; threads have 2.
 const STACK_BYTES: usize = 16 << 20;
 
 /// Where the layers come from; kept by the daemon, to load the same again.
@@ -55,7 +57,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Those of this process: its environment, the installed files or the one that `--config` names, and what `--set` says.
+    /// Those of this process: its environment, the installed files or the one that `--config` names, and what `--set`
+    /// says.
     pub fn of_process(config: Option<PathBuf>, set: Vec<String>) -> Self {
         let ours = |(name, value): (OsString, OsString)| {
             let name = name.to_string_lossy().into_owned();
@@ -118,7 +121,7 @@ impl fmt::Display for ConfigError {
 }
 
 /// A fault with its cause, in one line.
-pub fn in_full(fault: &Fault) -> String {
+fn in_full(fault: &Fault) -> String {
     match std::error::Error::source(fault) {
         Some(cause) => format!("{fault}: {cause}"),
         None => fault.to_string(),
@@ -223,7 +226,7 @@ impl Config {
         };
         let mqtt = &self.mqtt;
         match &mqtt.tls {
-            Some(Tls { broker: BrokerCheck::Insecure, .. }) => warn(
+            Some(Tls { broker: BrokerCheck::Insecure, .. }) if mqtt.enabled => warn(
                 "mqtt.tls.insecure",
                 "INSECURE: the broker's certificate is not looked at, anybody can pose as the broker".to_owned(),
                 "set mqtt.tls.ca_file to the certificate of the broker's authority, and insecure = false",
@@ -429,6 +432,7 @@ mod tests {
         disk.write("usr/20-site.toml", "mqtt.port = 3\n");
         disk.write("usr/10-package.toml", "[mqtt]\nport = 2\n");
         disk.write("usr/99-notes.txt", "no configuration");
+        disk.write("usr/.#20-site.toml", "no configuration");
         look(&sources);
         disk.write("etc/sokutou.toml", "# ours\n[mqtt]\n  port = 4\n");
         look(&sources);

@@ -140,7 +140,7 @@ fn check_looks_at_what_the_configuration_names() {
     assert_eq!(check("student.bundle", &[set("student.bundle", "nothing")]), ["FAIL"]);
     assert_eq!(check("student.task", &plain(&["student.task=machine-failure"])), Vec::<String>::new());
     assert_eq!(check("student.task", &plain(&["student.task=weather"])), ["FAIL"]);
-    assert_eq!(check("serial.0.task", &plain(&["serial=[{path='/dev/x',task='weather'}]"])), ["FAIL"]);
+    assert_eq!(check("serial task", &plain(&["serial=[{path='/dev/x',task='weather'}]"])), ["FAIL"]);
 
     assert_eq!(check("mqtt.password_file", &[set("mqtt.password_file", "password")]), ["OK"]);
     assert_eq!(check("mqtt.password_file", &[set("mqtt.password_file", "nothing")]), ["FAIL"]);
