@@ -23,6 +23,7 @@
 //! |---|---|---|
 //! | [`domain`] | the words every room speaks | nothing |
 //! | [`installed`] | where library and student stand | nothing |
+//! | [`config`] | the gateway's configuration, checked; one struct for each room of the daemon | nothing |
 //! | [`bundle`] | a student's folder, verified | domain |
 //! | [`policy`] | looks to verdict, pure | domain, the bundle's manifest |
 //! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |

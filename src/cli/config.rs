@@ -10,11 +10,10 @@ use serde::Serialize;
 
 use super::check::{Check, report};
 use super::{BundleArg, ConfigArgs, Error, Exit, open_bundle, print, print_json};
-use crate::bundle::Bundle;
 use crate::config::layers::{Origin, Setting};
 use crate::config::secret::{SecretError, SecretFile};
 use crate::config::sections::{BrokerCheck, Tls};
-use crate::config::{self, Config, Serial};
+use crate::config::{Config, Serial};
 use crate::domain::chain;
 
 /// How a PEM file begins, comments aside.
@@ -42,7 +41,7 @@ pub fn check(args: &ConfigArgs, json: bool) -> Result<Exit, Error> {
         Ok(config) => all(&config),
         Err(error) => {
             let hint = "correct it; every key stands with its meaning in the commented default file, sokutou.toml";
-            error.faults.iter().map(|fault| Check::fail("configuration", config::in_full(fault), hint)).collect()
+            error.faults.iter().map(|fault| Check::fail("configuration", chain(fault), hint)).collect()
         }
     };
     Ok(if report(&checks, json)? { Exit::Success } else { Exit::Config })
@@ -126,10 +125,14 @@ fn student(config: &Config) -> Vec<Check> {
         }
     };
     let opened = Check::ok("student.bundle", format!("{}, {}", bundle.student(), folder.display()));
-    let named = config.serial.iter().enumerate();
-    let ports = named.map(|(at, port)| (format!("serial.{at}.task"), port.task.as_deref()));
-    let tasks = [("student.task".to_owned(), config.student.task.as_deref())].into_iter().chain(ports);
-    let wrong = tasks.filter_map(|(key, id)| task(key, &bundle, id?));
+    let unknown = |id: &Option<String>| bundle.task(id.as_deref()?).err().map(|error| error.to_string());
+    let hint = "name one of the bundle's tasks, or \"\" for the first";
+    let task = unknown(&config.student.task).map(|found| Check::fail("student.task", found, hint));
+    let port = |port: &Serial| {
+        let found = format!("{}: {}", port.path.display(), unknown(&port.task)?);
+        Some(Check::fail("serial task", found, hint))
+    };
+    let tasks = task.into_iter().chain(config.serial.iter().filter_map(port));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = (config.student.threads > cores).then(|| {
         let found = format!("{} threads on {cores} cores", config.student.threads);
@@ -139,13 +142,7 @@ fn student(config: &Config) -> Vec<Check> {
             "threads that wait for a core make answers slower: take at most the cores",
         )
     });
-    [opened].into_iter().chain(wrong).chain(threads).collect()
-}
-
-/// A task that the bundle does not have.
-fn task(key: String, bundle: &Bundle, id: &str) -> Option<Check> {
-    let unknown = bundle.task(id).err()?;
-    Some(Check::fail(key, unknown.to_string(), "name one of the tasks, or \"\" for the first"))
+    [opened].into_iter().chain(tasks).chain(threads).collect()
 }
 
 fn mqtt(config: &Config) -> Vec<Check> {
@@ -178,7 +175,7 @@ fn mqtt(config: &Config) -> Vec<Check> {
         if let BrokerCheck::SignedBy(file) = broker {
             checks.push(certificate("mqtt.tls.ca_file", file));
         }
-        for client in client {
+        if let Some(client) = client {
             checks.push(certificate("mqtt.tls.client_cert_file", &client.certificate));
             checks.extend(secret("mqtt.tls.client_key_file", &client.key, PEM));
         }

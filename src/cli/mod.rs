@@ -53,7 +53,8 @@ pub enum Exit {
     Check,
     /// A person is asked.
     Person,
-    /// The configuration cannot be used; EX_CONFIG of sysexits, which a service manager takes for a reason not to start again.
+    /// The configuration cannot be used; EX_CONFIG of sysexits, which a service manager takes for a reason not to start
+    /// again.
     Config,
 }
 

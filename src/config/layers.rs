@@ -1,10 +1,11 @@
 //! The layers of a configuration, laid over one another: which value each key has, and where it was set.
 //!
-//! Knows keys and the types of their values, both from the default file; what a value means is the sections' business. Reads
-//! no clock and no network, and holds no secret: those stand in files of their own ([`super::secret`]).
+//! Knows keys and the types of their values, both from the default file; what a value means is the sections' business.
+//! Reads no clock and no network, and holds no secret: those stand in files of their own ([`super::secret`]).
 //!
-//! `figment` keeps provenance but no lines, and `toml` with serde names lines but stops at the first error and forgets the file
-//! once documents are merged. So the trees that `toml` parses, in which every value knows its place, are merged here.
+//! `figment` keeps provenance but no lines, and `toml` with serde names lines but stops at the first error and forgets
+//! the file once documents are merged. So the trees that `toml` parses, in which every value knows its place, are
+//! merged here.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -31,7 +32,8 @@ const FOUND_CHARS_MAX: usize = 60;
 const FAULTS_MAX: usize = 20;
 /// Blocks of [`TABLES`]: more ports than a box has.
 const ENTRIES_MAX: usize = 32;
-/// From this similarity (Jaro-Winkler) on a known key is offered for an unknown one: slips of a letter or two are above it.
+/// From this similarity (Jaro-Winkler) on a known key is offered for an unknown one: slips of a letter or two are above
+/// it.
 const NEAR: f64 = 0.8;
 /// How a variable of ours begins.
 const VARIABLE_PREFIX: &str = "SOKUTOU_";
@@ -126,7 +128,7 @@ pub struct Setting {
 
 /// Every key with its value, in the order of the default file; layers are laid over it one by one.
 #[derive(Debug)]
-pub struct Layers {
+pub(super) struct Layers {
     /// The keys so far.
     pub settings: Vec<Setting>,
     /// What was wrong so far; where there is anything, `settings` are of no use.
@@ -159,12 +161,13 @@ impl Layers {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(source) => return self.faults.push(Fault::Read { path: folder.to_owned(), source }),
         };
-        files.retain(|path| path.extension() == Some(OsStr::new("toml")));
+        // Hidden ones are what editors leave behind.
+        let hidden = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        files.retain(|path| path.extension() == Some(OsStr::new("toml")) && !hidden(path));
         files.sort();
         if files.len() > FOLDER_FILES_MAX {
-            let origin = Origin::File { path: folder.to_owned(), line: 0, column: 0 };
-            let what = format!("expected at most {FOLDER_FILES_MAX} files, found {}", files.len());
-            return self.faults.push(Fault::Form { origin, what });
+            let found = format!("expected at most {FOLDER_FILES_MAX} files, found {}", files.len());
+            return self.faults.push(Fault::Read { path: folder.to_owned(), source: io::Error::other(found) });
         }
         for file in files {
             self.lay_file(&file, true);
@@ -237,6 +240,7 @@ impl Layers {
 
     /// A value as text: read as TOML, but where a text is wanted it needs no quotes.
     fn lay_text(&mut self, key: &str, text: &str, origin: &Origin) {
+        let text = text.trim();
         let quoted = text.starts_with(['"', '\'']);
         let wants_text = matches!(self.kind(key), Kind::Leaf(Value::String(_)));
         let parsed = if wants_text && !quoted { None } else { DeValue::parse(text).ok() };
@@ -310,6 +314,9 @@ impl Layers {
             DeValue::Float(number) => format!("the number {}", clip(&number.to_string())),
             DeValue::Boolean(flag) => flag.to_string(),
             DeValue::Datetime(_) => "a date or time".to_owned(),
+            DeValue::Array(_) if matches!(kind, Kind::Tables | Kind::Leaf(Value::Array(_))) => {
+                "a list of other things".to_owned()
+            }
             DeValue::Array(_) => "a list".to_owned(),
             DeValue::Table(_) => "a section".to_owned(),
         };

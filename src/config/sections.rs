@@ -1,5 +1,5 @@
-//! The sections, one struct for each room of the daemon, handed to that room only. Having one means that every value was
-//! checked. Opens no file: whether what is named exists is `sokutou config check`'s question.
+//! The sections, one struct for each room of the daemon, handed to that room only. Having one means that every value
+//! was checked. Opens no file: whether what is named exists is `sokutou config check`'s question.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -136,7 +136,8 @@ pub struct ClientCertificate {
     pub key: SecretFile,
 }
 
-/// The first levels of topics; having one means: no wildcard, no `$`, no control character, no empty level but the first.
+/// The first levels of topics; having one means: no wildcard, no `$`, no control character, no empty level but the
+/// first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicPrefix(String);
 
@@ -161,8 +162,8 @@ impl TopicPrefix {
 }
 
 impl Mqtt {
-    /// Whether an answer may go to a topic that a requester named. Below the root that is its own answer topics alone, so that
-    /// no answer passes for a question, a status or a command of this or another gateway.
+    /// Whether an answer may go to a topic that a requester named. Below the root that is its own answer topics alone,
+    /// so that no answer passes for a question, a status or a command of this or another gateway.
     pub fn may_answer_to(&self, topic: &str) -> bool {
         let own = format!("{}/{}/answer", self.root, self.gateway);
         let allowed = below(topic, &own)

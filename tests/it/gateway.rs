@@ -16,7 +16,8 @@ use serde_json::Value;
 
 /// Long enough for a slow machine in the middle of something else; nothing waits that long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
-const FINE: &str = "Type M, air 298.1 K, process 308.6 K, speed 1551 rpm, torque 42.8 Nm, tool wear 0 min. Which failure, if any?";
+const FINE: &str =
+    "Type M, air 298.1 K, process 308.6 K, speed 1551 rpm, torque 42.8 Nm, tool wear 0 min. Which failure, if any?";
 const OVERSTRAIN: &str = "品種=M 気温=298.1 K 工程温度=308.6 K 回転数=1551 rpm トルク=62.8 Nm 工具摩耗=210 min 判定は?";
 
 /// A mosquitto of our own.
@@ -182,7 +183,10 @@ impl Asker {
                         let message = Message {
                             topic: String::from_utf8(publish.topic.to_vec()).unwrap(),
                             body: publish.payload.to_vec(),
-                            correlation: publish.properties.and_then(|said| said.correlation_data).map(|own| own.to_vec()),
+                            correlation: publish
+                                .properties
+                                .and_then(|said| said.correlation_data)
+                                .map(|own| own.to_vec()),
                             retained: publish.retain,
                         };
                         if sender.send(message).is_err() {
@@ -222,26 +226,36 @@ impl Asker {
 fn a_question_is_answered_by_topic_and_by_property_and_explained_later() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("broker"), "");
-    let mut gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[
-        "mqtt.response_topics=[\"plant/line-1\"]",
-    ]);
-    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#", "sokutou/press-3/rationale/#", "plant/#"]);
+    let mut gateway = Gateway::start(
+        "press-3",
+        broker.port,
+        &folder.path().join("gateway"),
+        &["mqtt.response_topics=[\"plant/line-1\"]"],
+    );
+    let asker =
+        Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#", "sokutou/press-3/rationale/#", "plant/#"]);
     gateway.wait_for("connected to the broker");
 
     asker.ask("sokutou/press-3/ask/plc/1", FINE);
     let answer = asker.next();
     assert_eq!(answer.topic, "sokutou/press-3/answer/plc/1");
     let said = answer.json();
-    assert_eq!((&said["state"], &said["answer"], &said["code"], &said["rev"]), (&"answered".into(), &"no failure".into(), &0.into(), &0.into()));
+    assert_eq!(
+        (&said["state"], &said["answer"], &said["code"], &said["rev"]),
+        (&"answered".into(), &"no failure".into(), &0.into(), &0.into())
+    );
     assert_eq!((&said["client"], &said["id"], &said["v"]), (&"plc".into(), &"1".into(), &1.into()));
 
     // The same again gets the same, to the byte, and so it does after a restart; another question under this name does not.
     asker.ask("sokutou/press-3/ask/plc/1", FINE);
     assert_eq!(asker.next().body, answer.body);
     assert_eq!(gateway.stop(), Some(0));
-    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[
-        "mqtt.response_topics=[\"plant/line-1\"]",
-    ]);
+    let gateway = Gateway::start(
+        "press-3",
+        broker.port,
+        &folder.path().join("gateway"),
+        &["mqtt.response_topics=[\"plant/line-1\"]"],
+    );
     asker.ask("sokutou/press-3/ask/plc/1", FINE);
     assert_eq!(asker.next().body, answer.body);
     asker.ask("sokutou/press-3/ask/plc/1", OVERSTRAIN);
@@ -258,7 +272,10 @@ fn a_question_is_answered_by_topic_and_by_property_and_explained_later() {
     let body = serde_json::json!({"question": OVERSTRAIN, "explain": true}).to_string();
     asker.ask_with("sokutou/press-3/ask", &body, properties);
     let (answer, rationale) = (asker.next(), asker.next());
-    assert_eq!((answer.topic.as_str(), answer.correlation.as_deref()), ("plant/line-1/answers", Some(&[0, 255, 7][..])));
+    assert_eq!(
+        (answer.topic.as_str(), answer.correlation.as_deref()),
+        ("plant/line-1/answers", Some(&[0, 255, 7][..]))
+    );
     assert_eq!((&answer.json()["code"], answer.json().get("rationale")), (&3.into(), None));
     assert_eq!(rationale.correlation, answer.correlation);
     assert!(rationale.json()["rationale"].as_str().unwrap().contains("過負荷"));
@@ -332,7 +349,8 @@ fn questions_wait_at_the_broker_while_the_gateway_is_away_and_expire_in_time() {
     }
     asker.nothing_comes();
     let _gateway = start();
-    let mut answered: Vec<usize> = (0..20).map(|_| asker.next().json()["id"].as_str().unwrap().parse().unwrap()).collect();
+    let mut answered: Vec<usize> =
+        (0..20).map(|_| asker.next().json()["id"].as_str().unwrap().parse().unwrap()).collect();
     answered.sort_unstable();
     assert_eq!(answered, (0..20).collect::<Vec<_>>());
     asker.nothing_comes();
@@ -403,6 +421,9 @@ fn killed_again_and_again_under_load_it_loses_nothing_and_answers_no_request_in_
     }
     let repeated: usize = ledger.iter().map(|answers| answers.len() - 1).sum();
     let different = ledger.iter().filter(|answers| answers.iter().any(|answer| answer != &answers[0])).count();
-    println!("{kills} kills, {} requests, 0 lost, {different} answered in two ways, {repeated} answers sent again", ledger.len());
+    println!(
+        "{kills} kills, {} requests, 0 lost, {different} answered in two ways, {repeated} answers sent again",
+        ledger.len()
+    );
     assert_eq!(different, 0);
 }

@@ -4,6 +4,7 @@
 mod ask;
 mod batch;
 mod broken;
+mod config;
 mod gateway;
 mod library;
 mod reference;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const MAY_NAME: [(&str, &[&str]); 7] = [
     ("domain", &[]),
     ("installed", &[]),
+    ("config", &[]),
     ("bundle", &["domain", "bundle"]),
     ("policy", &["domain", "bundle::manifest"]),
     ("engine", &["domain", "installed", "bundle"]),
@@ -15,9 +16,10 @@ const MAY_NAME: [(&str, &[&str]); 7] = [
 ];
 
 /// A library's name, and the only files that may say it.
-const ONLY_IN: [(&str, &[&str]); 3] = [
+const ONLY_IN: [(&str, &[&str]); 4] = [
     ("ort::", &["engine/library.rs", "engine/session.rs", "engine/model.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
+    ("toml::", &["config/layers.rs", "config/sections.rs", "cli/config.rs"]),
     ("println!", &[]),
 ];
 
