@@ -27,12 +27,13 @@
 //! | [`policy`] | looks to verdict, pure | domain, the bundle's manifest |
 //! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
+//! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
 //! | [`cli`] | the commands | all |
 //!
 //! # What never happens
 //!
 //! The engine decides nothing; the policy measures nothing. Only `engine/library.rs` and `engine/session.rs` name `ort`,
-//! only `engine/tokenizer.rs` names `tokenizers`. Nothing but `cli` prints. The library neither panics on input nor exits.
+//! only `engine/tokenizer.rs` names `tokenizers`, only `store` names `rusqlite`. Nothing but `cli` prints. The library neither panics on input nor exits.
 //! Nothing here opens a socket; ONNX Runtime's own telemetry is switched off before the library is loaded.
 //!
 //! Answers that are short and bounded, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds
@@ -49,6 +50,8 @@ pub mod policy;
 pub mod engine;
 
 pub mod pipeline;
+
+pub mod store;
 
 pub mod cli;
 

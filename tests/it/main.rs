@@ -7,5 +7,6 @@ mod broken;
 mod library;
 mod reference;
 mod rooms;
+mod store;
 mod support;
 mod tasks;
