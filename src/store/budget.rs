@@ -59,14 +59,20 @@ pub struct Dropped {
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     bytes_max: u64,
-    texts_after: i64,
-    cases_after: i64,
+    texts: Search,
+    cases: Search,
+}
+
+/// Goes through the cases, oldest first, a round at a time.
+#[derive(Clone, Debug, Default)]
+struct Search {
+    after: i64,
     pause: u32,
 }
 
 impl Budget {
     pub fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, texts_after: 0, cases_after: 0, pause: 0 }
+        Self { bytes_max, texts: Search::default(), cases: Search::default() }
     }
 
     pub fn bytes_max(&self) -> u64 {
@@ -74,14 +80,23 @@ impl Budget {
     }
 
     /// Whether a round may find something to let go of.
-    pub fn is_due(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
-        if used(connection)? < percent(self.bytes_max, TEXTS_GO_AT) {
-            return Ok(false);
+    pub fn is_due(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        Ok(used(connection)? >= percent(self.bytes_max, TEXTS_GO_AT))
+    }
+}
+
+impl Search {
+    fn is_due(&mut self) -> bool {
+        self.pause = self.pause.saturating_sub(1);
+        self.pause == 0
+    }
+
+    fn found(&mut self, last: Option<i64>) {
+        match last {
+            Some(last) => self.after = last,
+            None if self.after == 0 => self.pause = ROUNDS_PAUSED,
+            None => self.after = 0, // what was not at rest when it was passed may be by now
         }
-        if self.pause > 0 {
-            self.pause -= 1;
-        }
-        Ok(self.pause == 0)
     }
 }
 
@@ -107,15 +122,11 @@ const AT_REST: &str = "NOT EXISTS (SELECT 1 FROM pending WHERE pending.seq = cas
 impl Batch<'_> {
     pub(super) fn tidy(&mut self, budget: &mut Budget, at: SystemTime) -> Result<Tidied, Error> {
         let mut tidied = Tidied::default();
-        let from_the_start = budget.texts_after == 0 && budget.cases_after == 0;
-        if self.used()? >= percent(budget.bytes_max, CASES_GO_AT) {
-            (tidied.easy, tidied.exported) = self.drop_cases(&mut budget.cases_after, at)?;
+        if self.used()? >= percent(budget.bytes_max, CASES_GO_AT) && budget.cases.is_due() {
+            (tidied.easy, tidied.exported) = self.drop_cases(&mut budget.cases, at)?;
         }
-        if tidied == Tidied::default() {
-            tidied.texts = self.drop_texts(&mut budget.texts_after, at)?;
-        }
-        if tidied == Tidied::default() {
-            *budget = Budget { pause: if from_the_start { ROUNDS_PAUSED } else { 0 }, ..Budget::new(budget.bytes_max) };
+        if tidied == Tidied::default() && budget.texts.is_due() {
+            tidied.texts = self.drop_texts(&mut budget.texts, at)?;
         }
         Ok(tidied)
     }
@@ -147,22 +158,22 @@ impl Batch<'_> {
         .map(drop)
     }
 
-    fn drop_texts(&self, after: &mut i64, at: SystemTime) -> Result<usize, Error> {
+    fn drop_texts(&self, search: &mut Search, at: SystemTime) -> Result<usize, Error> {
         let sql = format!(
             "SELECT seq FROM cases WHERE seq > ?1 AND question NOT NULL AND {AT_REST}
              AND NOT EXISTS (SELECT 1 FROM reviews WHERE reviews.seq = cases.seq) ORDER BY seq LIMIT {CASES_AT_ONCE}"
         );
-        let cases = self.all("find texts to let go", &sql, [*after], |row| row.get::<_, i64>(0))?;
+        let cases = self.all("find texts to let go", &sql, [search.after], |row| row.get::<_, i64>(0))?;
         for case in &cases {
             self.write("let a question go", "UPDATE cases SET question = NULL WHERE seq = ?1", [case])?;
             self.write("let a rationale go", "DELETE FROM rationales WHERE seq = ?1", [case])?;
         }
-        *after = cases.last().copied().unwrap_or(*after);
+        search.found(cases.last().copied());
         self.dropped(Why::Texts, cases.len(), at)?;
         Ok(cases.len())
     }
 
-    fn drop_cases(&self, after: &mut i64, at: SystemTime) -> Result<(usize, usize), Error> {
+    fn drop_cases(&self, search: &mut Search, at: SystemTime) -> Result<(usize, usize), Error> {
         // The newest stays, so that its number is not given again.
         let sql = format!(
             "SELECT seq, EXISTS (SELECT 1 FROM reviews WHERE reviews.seq = cases.seq) FROM cases
@@ -171,14 +182,14 @@ impl Batch<'_> {
                 AND (resolution IS NULL OR resolution > (SELECT exported_through FROM journal)))
              ORDER BY seq LIMIT {CASES_AT_ONCE}"
         );
-        let cases =
-            self.all("find cases to drop", &sql, [*after], |row| Ok((CaseId(row.get(0)?), row.get::<_, bool>(1)?)))?;
+        let cases = self
+            .all("find cases to drop", &sql, [search.after], |row| Ok((CaseId(row.get(0)?), row.get::<_, bool>(1)?)))?;
         for (case, _) in &cases {
             for table in ["rationales", "reviews", "outcomes", "cases"] {
                 self.write("drop a case", &format!("DELETE FROM {table} WHERE seq = ?1"), [case.0])?;
             }
         }
-        *after = cases.last().map_or(*after, |(case, _)| case.0);
+        search.found(cases.last().map(|(case, _)| case.0));
         let exported = cases.iter().filter(|(_, reviewed)| *reviewed).count();
         self.dropped(Why::Easy, cases.len() - exported, at)?;
         self.dropped(Why::Exported, exported, at)?;

@@ -140,6 +140,7 @@ impl Journal {
         if self.broken {
             return Err(Error::Broken);
         }
+        self.budget = Budget::new(self.budget.bytes_max()); // the next round looks from the start, whatever the last ones found
         let returned = self.return_pages();
         returned.map_err(|source| self.fails("return pages", source))?;
         let frames = self.log_frames().map_err(|source| self.fails("measure the log", source))?;

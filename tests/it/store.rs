@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use sokutou::domain::{Agreement, Band, Confidence, Decision, Mode, Reason};
 use sokutou::store::{
     Batch, CaseId, Error, Journal, Judgement, Limits, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded,
-    Refusal, Resolution, ReviewLine, Student, Which, Why, Writer, label_studio, labelling_config,
+    Refusal, Resolution, ReviewLine, Student, Tidied, Which, Why, Writer, label_studio, labelling_config,
 };
 use tempfile::TempDir;
 
@@ -299,21 +299,32 @@ fn two_daemons_do_not_share_a_journal() {
     assert!(other.query_row("SELECT count(*) FROM cases", [], |row| row.get::<_, i64>(0)).is_err());
 }
 
+/// Cases answered with `recorded` and delivered, several a batch, until tidying did what is looked for.
 fn fill(
     bench: &mut Bench,
     from: &mut u32,
     until: impl Fn(&Tidied) -> bool,
     recorded: &Recorded,
 ) -> Result<(), Refusal> {
-    for _ in 0..20_000 {
-        let request = from.to_string();
-        *from += 1;
-        let new = NewCase { question: format!("{request} {}", "トルク ".repeat(120)), ..asked(&request) };
-        bench.step(|batch| {
-            let Received::New(case) = batch.receive(&new)? else { panic!("known") };
-            batch.answered(case, recorded)?;
-            batch.delivered(case, Parcel::Reply(0))
+    for _ in 0..1000 {
+        let refused = bench.step(|batch| {
+            for _ in 0..20 {
+                let request = from.to_string();
+                *from += 1;
+                let new = NewCase { question: format!("{request} {}", "トルク ".repeat(120)), ..asked(&request) };
+                let received = match batch.receive(&new) {
+                    Err(Error::Refused(refusal)) => return Ok(Some(refusal)),
+                    received => received?,
+                };
+                let Received::New(case) = received else { panic!("known") };
+                batch.answered(case, recorded)?;
+                batch.delivered(case, Parcel::Reply(0))?;
+            }
+            Ok(None)
         })?;
+        if let Some(refusal) = refused {
+            return Err(refusal);
+        }
         let tidied = bench.journal.as_mut().unwrap().tidy(at(7)).unwrap();
         if until(&tidied) {
             return Ok(());
@@ -322,16 +333,14 @@ fn fill(
     panic!("the journal never filled");
 }
 
-use sokutou::store::Tidied;
-
 #[test]
 fn the_disk_budget_is_walked_from_texts_to_cases_to_refusal_and_hard_cases_stay() {
     let folder = TempDir::new().unwrap();
-    let limits = Limits { disk_bytes_max: 12 << 20 };
+    let limits = Limits { disk_bytes_max: 9 << 20 };
     let (journal, _) = Journal::open(folder.path(), limits).unwrap();
     let mut bench = Bench { folder, journal: Some(journal) };
     let used = |bench: &mut Bench| bench.step(|batch| batch.counts()).unwrap().used_bytes;
-    let budget = 4 << 20;
+    let budget = 1 << 20;
     let hard = bench.answered("hard", &unsure("HDF"));
     bench.step(|batch| batch.delivered(hard, Parcel::Reply(0))).unwrap();
     let waiting = bench.new_case(&asked("waiting"));
@@ -367,7 +376,7 @@ fn the_disk_budget_is_walked_from_texts_to_cases_to_refusal_and_hard_cases_stay(
     // What is resolved but not exported stays too; what is exported may go, and then questions are taken again.
     let mut after = None;
     loop {
-        let page = bench.step(|batch| batch.reviews(Which::Open, after, 200)).unwrap();
+        let page = bench.step(|batch| batch.reviews(Which::Open, after, 50)).unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         bench
