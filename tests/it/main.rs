@@ -9,5 +9,6 @@ mod gateway;
 mod library;
 mod reference;
 mod rooms;
+mod store;
 mod support;
 mod tasks;

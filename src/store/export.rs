@@ -1,0 +1,252 @@
+//! What people said, as it leaves the box: JSON lines for the workshop, and tasks for Label Studio. Writes no file and judges nothing.
+
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+
+use super::batch::{ANSWER_BYTES_MAX, Batch, NAME_BYTES_MAX, QUESTION_BYTES_MAX, RATIONALE_BYTES_MAX};
+use super::record::{MODES, REASONS, rfc3339, word};
+use super::{Case, CaseId, Error, Judgement, Outcome, Resolution, Review, Why};
+use crate::domain::{Decision, Language};
+
+/// The longest line that the workshop reads.
+const LINE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of JSON for one byte of text at worst: `\u001f`.
+const ESCAPED: usize = 6;
+const _: () = assert!(
+    ESCAPED * (QUESTION_BYTES_MAX + 2 * ANSWER_BYTES_MAX + RATIONALE_BYTES_MAX + 8 * NAME_BYTES_MAX) < LINE_BYTES_MAX
+);
+
+/// One review as one JSON line. The format is the one that `models/workshop/reviews.py` reads: every key of it that the runtime
+/// knows, and no other.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewLine {
+    /// Journal and number of the case, a hyphen, and which review of the case it is.
+    pub id: String,
+    /// Id of the task.
+    pub task: String,
+    /// As it was asked.
+    pub question: String,
+    /// What the student said; empty where it said nothing.
+    pub answer: String,
+    /// What it wrote for it.
+    pub rationale: Option<String>,
+    /// `en` or `ja`, the question's.
+    pub lang: String,
+    /// Who answered.
+    pub student: StudentId,
+    /// `answered` or `escalated`.
+    pub decision: String,
+    /// Why a person looked; null where somebody only wanted to.
+    pub reason: Option<String>,
+    /// `answer_first` or `think_first`.
+    pub mode: String,
+    /// Of the answer.
+    pub confidence: f64,
+    /// `right`, `wrong` or `unclear`.
+    pub verdict: String,
+    /// The right answer where the verdict is wrong.
+    pub correction: Option<String>,
+    /// Who said so, as far as it may be told.
+    pub reviewer: Option<String>,
+    /// RFC 3339, in UTC.
+    pub reviewed_at: String,
+}
+
+/// Which student answered, as an export names it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudentId {
+    /// Of its bundle.
+    pub name: String,
+    /// Of its bundle.
+    pub version: String,
+    /// Of its bundle.
+    pub serial: u32,
+}
+
+/// A resolved review on its way out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exported {
+    /// Its place among all that were resolved: what `mark_exported` and the next page are told.
+    pub resolution: Resolution,
+    /// Its line.
+    pub line: ReviewLine,
+}
+
+impl Batch<'_> {
+    /// Resolved reviews behind `after`, in the order in which they were resolved: a page of `limit`. Begin at
+    /// [`Batch::exported_through`] for those that no export took, at `Resolution(0)` for all.
+    pub fn export(&self, after: Resolution, limit: usize) -> Result<Vec<Exported>, Error> {
+        let journal = self.journal_id()?;
+        let sql = "SELECT seq, resolution FROM reviews WHERE resolution > ?1 ORDER BY resolution LIMIT ?2";
+        let found = self.all("export reviews", sql, params![after.0, limit], |row| {
+            Ok((CaseId(row.get(0)?), Resolution(row.get(1)?)))
+        })?;
+        let mut page = Vec::with_capacity(found.len());
+        for (case, resolution) in found {
+            let Some(case) = self.case(case)? else { continue };
+            page.extend(line(&journal, &case, resolution).map(|line| Exported { resolution, line }));
+        }
+        Ok(page)
+    }
+}
+
+fn line(journal: &str, case: &Case, resolution: Resolution) -> Option<ReviewLine> {
+    let Some(Outcome::Answered(recorded)) = &case.outcome else { return None };
+    let resolved = |review: &Review| review.resolved.clone().map(|resolved| (review.number, review.why, resolved));
+    let mut reviews = case.reviews.iter().filter_map(resolved);
+    let (number, why, resolved) = reviews.find(|(.., resolved)| resolved.resolution == resolution)?;
+    let (verdict, correction) = match resolved.judgement {
+        Judgement::Right => ("right", None),
+        Judgement::Wrong(correction) => ("wrong", Some(correction)),
+        Judgement::Unclear => ("unclear", None),
+    };
+    let (decision, reason) = match (recorded.decision, why) {
+        (Decision::Escalated(reason), _) => ("escalated", Some(word(&REASONS, reason))),
+        (Decision::Answered, Why::Audit) => ("answered", Some("audit")),
+        (Decision::Answered, Why::Disagreement) => ("answered", Some("disagreement")),
+        (Decision::Answered, _) => ("answered", None),
+    };
+    Some(ReviewLine {
+        id: format!("{journal}-{}-{number}", case.id),
+        task: case.asked.task.clone(),
+        question: case.asked.question.clone(),
+        answer: recorded.answer.clone(),
+        rationale: case.rationale.as_ref().map(|reasons| reasons.text.clone()),
+        lang: match Language::of(&case.asked.question) {
+            Language::En => "en",
+            Language::Ja => "ja",
+        }
+        .to_owned(),
+        student: StudentId {
+            name: recorded.student.name.clone(),
+            version: recorded.student.version.clone(),
+            serial: recorded.student.serial,
+        },
+        decision: decision.to_owned(),
+        reason: reason.map(str::to_owned),
+        mode: word(&MODES, recorded.mode).to_owned(),
+        confidence: recorded.confidence.value(),
+        verdict: verdict.to_owned(),
+        correction,
+        reviewer: resolved.reviewer,
+        reviewed_at: rfc3339(resolved.at),
+    })
+}
+
+/// One case as a task of Label Studio: the student's answer as its prediction, each review as an annotation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabelStudioTask {
+    data: Data,
+    predictions: Vec<Prediction>,
+    annotations: Vec<Annotation>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Data {
+    case: String,
+    task: String,
+    question: String,
+    rationale: String,
+    reviewers: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Prediction {
+    model_version: String,
+    score: f64,
+    result: Vec<Region>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Annotation {
+    result: Vec<Region>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Region {
+    id: String,
+    from_name: &'static str,
+    to_name: &'static str,
+    r#type: &'static str,
+    value: serde_json::Value,
+}
+
+/// Tasks of the reviews of one of the student's tasks, one a case. `answers` are its choices as [`labelling_config`] has them; none
+/// for free text.
+pub fn label_studio(lines: &[ReviewLine], answers: &[&str]) -> Vec<LabelStudioTask> {
+    let mut tasks: Vec<LabelStudioTask> = Vec::new();
+    for line in lines {
+        let case = line.id.rsplit_once('-').map_or(line.id.as_str(), |(case, _)| case);
+        let at = tasks.iter().position(|task| task.data.case == case).unwrap_or_else(|| {
+            tasks.push(unreviewed(case, line, answers));
+            tasks.len() - 1
+        });
+        let verdict = Region {
+            id: format!("{}-verdict", line.id),
+            from_name: "verdict",
+            to_name: "question",
+            r#type: "choices",
+            value: serde_json::json!({ "choices": [line.verdict] }),
+        };
+        let right = match line.verdict.as_str() {
+            "right" => Some(&line.answer),
+            _ => line.correction.as_ref(),
+        };
+        let right = right.map(|right| answer(format!("{}-answer", line.id), right, answers));
+        tasks[at].annotations.push(Annotation { result: [verdict].into_iter().chain(right).collect() });
+        tasks[at].data.reviewers.extend(line.reviewer.clone());
+    }
+    tasks
+}
+
+/// The labelling interface that fits [`label_studio`]'s tasks: the question, the verdict, and the answer, one of `answers` or, where
+/// there are none, a text.
+pub fn labelling_config(answers: &[&str]) -> String {
+    let choice = |answer: &&str| format!("    <Choice value=\"{}\"/>\n", xml(answer));
+    let answer = if answers.is_empty() {
+        "  <TextArea name=\"answer\" toName=\"question\" maxSubmissions=\"1\" editable=\"true\"/>\n".to_owned()
+    } else {
+        let choices: String = answers.iter().map(choice).collect();
+        format!("  <Choices name=\"answer\" toName=\"question\" choice=\"single-radio\">\n{choices}  </Choices>\n")
+    };
+    let verdicts: String = ["right", "wrong", "unclear"].iter().map(choice).collect();
+    format!(
+        "<View>\n  <Header value=\"$task\"/>\n  <Text name=\"question\" value=\"$question\"/>\n\
+         \x20 <Choices name=\"verdict\" toName=\"question\" choice=\"single-radio\" required=\"true\">\n{verdicts}  </Choices>\n\
+         {answer}  <Text name=\"rationale\" value=\"$rationale\"/>\n</View>\n"
+    )
+}
+
+fn unreviewed(case: &str, line: &ReviewLine, answers: &[&str]) -> LabelStudioTask {
+    let StudentId { name, version, serial } = &line.student;
+    let said = (!line.answer.is_empty()).then(|| Prediction {
+        model_version: format!("{name}-{version}.{serial}"),
+        score: line.confidence,
+        result: vec![answer(format!("{case}-answer"), &line.answer, answers)],
+    });
+    LabelStudioTask {
+        data: Data {
+            case: case.to_owned(),
+            task: line.task.clone(),
+            question: line.question.clone(),
+            rationale: line.rationale.clone().unwrap_or_default(),
+            reviewers: Vec::new(),
+        },
+        predictions: said.into_iter().collect(),
+        annotations: Vec::new(),
+    }
+}
+
+fn answer(id: String, text: &str, answers: &[&str]) -> Region {
+    let (r#type, value) = match answers {
+        [] => ("textarea", serde_json::json!({ "text": [text] })),
+        _ => ("choices", serde_json::json!({ "choices": [text] })),
+    };
+    Region { id, from_name: "answer", to_name: "question", r#type, value }
+}
+
+fn xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\n', "&#10;")
+}

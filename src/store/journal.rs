@@ -1,0 +1,390 @@
+//! The journal's file: opened, looked over, set aside when damaged, written in batches, kept short. Knows no case.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::SystemTime;
+
+use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, TransactionBehavior, wal::CheckpointMode};
+
+use super::batch::Batch;
+use super::budget::{Budget, Tidied};
+use super::{Error, schema};
+
+/// The first SQLite whose log survives its reset.
+const SQLITE_MIN: i32 = 3_051_003;
+/// SQLite's own default, and what a card's erase blocks are a multiple of.
+pub(super) const PAGE_BYTES: u64 = 4096;
+/// Frames in the log from which it is written back to the database: 1 MiB, so that a restart reads little.
+const LOG_FRAMES_MAX: i32 = 256;
+/// Frames from which it is written back early, when nobody waits.
+const LOG_FRAMES_IDLE: i32 = 128;
+/// What the log may take beside the database: its frames until they are written back, and one batch of the longest texts.
+const LOG_BYTES_MAX: u64 = 8 << 20;
+/// A budget below this holds no more than a day of questions.
+const BUDGET_BYTES_MIN: u64 = LOG_BYTES_MAX + (1 << 20);
+/// Pages SQLite keeps in memory, in KiB: the right edges of all tables, and room for a look at an old case.
+const CACHE_KIB: i64 = 2048;
+/// Prepared statements; there are fewer than these.
+const STATEMENTS: usize = 64;
+/// Damaged journals kept aside; the oldest goes when there are more, so that they cannot fill the disk.
+const ASIDE_MAX: usize = 4;
+/// Pages given back to the file system at once, so that nobody waits long.
+const PAGES_RETURNED_MAX: u32 = 1024;
+
+/// How much the journal may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes on disk, log included; journals set aside are not.
+    pub disk_bytes_max: u64,
+}
+
+/// What opening found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// There was none.
+    New,
+    /// As it was closed.
+    Clean,
+    /// It was not closed; what was acknowledged is here.
+    Recovered,
+    /// It was damaged or none of ours: set aside, and an empty one started.
+    Quarantined {
+        /// The database, under its new name; its log beside it.
+        aside: PathBuf,
+        /// What was wrong.
+        why: String,
+    },
+}
+
+/// The journal of one daemon.
+pub struct Journal {
+    connection: Connection, // before the lock: closed before the folder is free for another
+    budget: Budget,
+    suspect: PathBuf,
+    broken: bool,
+    _lock: File,
+}
+
+impl Journal {
+    /// Opens the journal in `folder`, or starts one. Sets a damaged one aside; fails where the disk does, or another process has it.
+    pub fn open(folder: &Path, limits: Limits) -> Result<(Self, Opened), Error> {
+        if rusqlite::version_number() < SQLITE_MIN {
+            return Err(Error::OldSqlite(rusqlite::version()));
+        }
+        if limits.disk_bytes_max < BUDGET_BYTES_MIN {
+            return Err(Error::Budget { min: BUDGET_BYTES_MIN, got: limits.disk_bytes_max });
+        }
+        fs::create_dir_all(folder).map_err(file("make", folder))?;
+        let lock = lock(folder)?;
+        let files = Files::of(folder);
+        let (connection, opened) = match files.open()? {
+            Found::Whole(connection, opened) => (connection, opened),
+            Found::Damaged(why) => {
+                let aside = files.set_aside()?;
+                log::error!("the journal was damaged and is set aside as {}: {why}", aside.display());
+                match files.open()? {
+                    Found::Whole(connection, _) => (connection, Opened::Quarantined { aside, why }),
+                    Found::Damaged(_) => {
+                        let source = rusqlite::Error::InvalidQuery;
+                        return Err(Error::Open { path: files.database, source });
+                    }
+                }
+            }
+        };
+        match fs::remove_file(&files.suspect) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(file("remove", &files.suspect)(error));
+            }
+            _ => {}
+        }
+        sync_folder(folder)?;
+        let budget = Budget::new(limits.disk_bytes_max - LOG_BYTES_MAX);
+        Ok((Self { connection, budget, suspect: files.suspect, broken: false, _lock: lock }, opened))
+    }
+
+    /// Runs the steps in one transaction with one sync; they are on disk when it returns. If `steps` fails, none of them is. After
+    /// any error but a refusal the journal must be opened anew.
+    pub fn batch<T>(&mut self, steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        if self.broken {
+            return Err(Error::Broken);
+        }
+        let done = self.transaction(steps);
+        if done.as_ref().is_err_and(|error| error.refusal().is_none()) {
+            self.breaks();
+        }
+        if done.is_ok() && self.log_frames().is_ok_and(|frames| frames < LOG_FRAMES_MAX) {
+            return done;
+        }
+        // The batch is on disk whatever becomes of the log, so it is acknowledged; the next one meets what is broken.
+        if !self.broken && self.checkpoint(CheckpointMode::PASSIVE).is_err() {
+            self.breaks();
+        }
+        done
+    }
+
+    /// Where the budget's watermarks are passed, lets go of a bounded part of what may go, oldest first.
+    pub fn tidy(&mut self, at: SystemTime) -> Result<Tidied, Error> {
+        if !self.budget.is_due(&self.connection).map_err(|source| self.fails("measure the space", source))? {
+            return Ok(Tidied::default());
+        }
+        let mut budget = self.budget.clone();
+        let tidied = self.batch(|batch| batch.tidy(&mut budget, at))?;
+        self.budget = budget;
+        Ok(tidied)
+    }
+
+    /// What can wait until nobody does: gives free pages back to the file system, and writes back and empties the log.
+    pub fn idle(&mut self) -> Result<(), Error> {
+        if self.broken {
+            return Err(Error::Broken);
+        }
+        self.budget = Budget::new(self.budget.bytes_max()); // the next round looks from the start, whatever the last ones found
+        let returned = self.return_pages();
+        returned.map_err(|source| self.fails("return pages", source))?;
+        let frames = self.log_frames().map_err(|source| self.fails("measure the log", source))?;
+        if frames >= LOG_FRAMES_IDLE {
+            self.checkpoint(CheckpointMode::TRUNCATE).map_err(|source| self.fails("write back the log", source))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the log back and closes; the next opening finds a clean journal. Dropping does the same, and tells nobody if it fails.
+    pub fn close(mut self) -> Result<(), Error> {
+        if self.broken {
+            return Err(Error::Broken);
+        }
+        self.checkpoint(CheckpointMode::TRUNCATE).map_err(|source| self.fails("write back the log", source))?;
+        self.connection.close().map_err(|(_, source)| Error::Failed { what: "close", source })
+    }
+
+    fn transaction<T>(&mut self, steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let failed = |what| move |source| Error::Failed { what, source };
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed("begin a batch"))?;
+        let mut batch = Batch::new(&transaction, self.budget.bytes_max());
+        let value = steps(&mut batch);
+        // A step that failed and whose error was let fall is no reason to go on.
+        let value = if batch.failed() { value.and(Err(Error::Broken)) } else { value }?;
+        transaction.commit().map_err(failed("commit a batch"))?;
+        Ok(value)
+    }
+
+    fn return_pages(&self) -> rusqlite::Result<()> {
+        if pragma(&self.connection, "freelist_count")? == 0 {
+            return Ok(());
+        }
+        self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES_RETURNED_MAX})"))
+    }
+
+    fn log_frames(&self) -> rusqlite::Result<i32> {
+        let (frames, back) = self.connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::NOOP)?;
+        Ok(if back < frames { frames } else { 0 }) // all written back: the next batch starts it anew
+    }
+
+    fn checkpoint(&self, mode: CheckpointMode) -> rusqlite::Result<()> {
+        self.connection.wal_checkpoint_v2(DEFAULT_NAME, mode).map(drop)
+    }
+
+    fn fails(&mut self, what: &'static str, source: rusqlite::Error) -> Error {
+        self.breaks();
+        Error::Failed { what, source }
+    }
+
+    /// Nothing more is done, and the next opening looks over every page, even if the log could be written back on the way out.
+    fn breaks(&mut self) {
+        self.broken = true;
+        if let Err(error) = File::create(&self.suspect).and_then(|file| file.sync_all()) {
+            log::warn!("{} could not be written: {error}", self.suspect.display());
+        }
+    }
+}
+
+/// An integer that SQLite tells of the file.
+pub(super) fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| row.get(0))
+}
+
+struct Files {
+    database: PathBuf,
+    log: PathBuf,
+    index: PathBuf,
+    suspect: PathBuf,
+}
+
+enum Found {
+    Whole(Connection, Opened),
+    Damaged(String),
+}
+
+impl Files {
+    fn of(folder: &Path) -> Self {
+        let [database, log, index, suspect] =
+            ["journal.db", "journal.db-wal", "journal.db-shm", "journal.suspect"].map(|name| folder.join(name));
+        Self { database, log, index, suspect }
+    }
+
+    fn open(&self) -> Result<Found, Error> {
+        let bytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        let (database, log) = (bytes(&self.database), bytes(&self.log));
+        if database == 0 && log > 0 {
+            // SQLite would take the log away as one that belongs to nothing.
+            return Ok(Found::Damaged("there is a log, but no database that it belongs to".to_owned()));
+        }
+        let found = if database == 0 {
+            Opened::New
+        } else if log == 0 {
+            Opened::Clean
+        } else {
+            Opened::Recovered
+        };
+        let full = self.suspect.exists();
+        match open(&self.database, found != Opened::Clean || full, full) {
+            Ok(Ok((connection, empty))) => Ok(Found::Whole(connection, if empty { Opened::New } else { found })),
+            Ok(Err(why)) => Ok(Found::Damaged(why)),
+            Err(source) if is_damage(&source) => Ok(Found::Damaged(source.to_string())),
+            Err(source) => Err(Error::Open { path: self.database.clone(), source }),
+        }
+    }
+
+    /// Renames all files to the first free number. The database goes first: a log without one is noticed, a database that lost
+    /// its log is not.
+    fn set_aside(&self) -> Result<PathBuf, Error> {
+        let folder = self.database.parent().expect("a file in the journal's folder");
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(folder).map_err(file("list", folder))? {
+            let name = entry.map_err(file("list", folder))?.file_name();
+            let number =
+                name.to_str().and_then(|name| name.rsplit_once(".corrupt-")).and_then(|(_, n)| n.parse::<u32>().ok());
+            numbers.extend(number.filter(|_| name.to_string_lossy().starts_with("journal.db")));
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        let name = |path: &Path, number: u32| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".corrupt-{number}"));
+            PathBuf::from(name)
+        };
+        let number = numbers.last().map_or(1, |last| last.saturating_add(1));
+        let aside = name(&self.database, number);
+        for from in [&self.database, &self.log, &self.index] {
+            match fs::rename(from, name(from, number)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(file("set aside", from)(error));
+                }
+                _ => sync_folder(folder)?,
+            }
+        }
+        for old in numbers.iter().rev().skip(ASIDE_MAX - 1) {
+            for path in [&self.database, &self.log, &self.index] {
+                let _ = fs::remove_file(name(path, *old)); // most have no log; one that stays is met again next time
+            }
+            log::warn!("{} is removed: more than {ASIDE_MAX} damaged journals", name(&self.database, *old).display());
+        }
+        Ok(aside)
+    }
+}
+
+/// The connection, and whether the file held nothing; `Err` inside says why the file is not ours or not whole.
+fn open(path: &Path, check: bool, full: bool) -> rusqlite::Result<Result<(Connection, bool), String>> {
+    let mut connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // The first access takes the lock and keeps it; set before the log is touched, no shared memory is used either.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    let empty = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;
+    if empty {
+        connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    } else {
+        let id = pragma(&connection, "application_id")?;
+        if id != i64::from(schema::APPLICATION_ID) {
+            return Ok(Err(format!("expected the application id {:#x}, got {id:#x}", schema::APPLICATION_ID)));
+        }
+        let version = pragma(&connection, "user_version")?;
+        if !(1..=i64::from(schema::VERSION)).contains(&version) {
+            return Ok(Err(format!("expected a schema from 1 to {}, got {version}", schema::VERSION)));
+        }
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?; // ours: SQLite's own says nothing when its sync fails
+    connection.pragma_update(None, "journal_size_limit", i64::from(LOG_FRAMES_MAX) * PAGE_BYTES as i64)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    if check && !empty {
+        let pragma = if full { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
+        let found: String = connection.query_row(pragma, [], |row| row.get(0))?;
+        if found != "ok" {
+            return Ok(Err(found));
+        }
+    }
+    let version = if empty { 0 } else { pragma(&connection, "user_version")? as i32 };
+    if version < schema::VERSION {
+        schema::migrate(&mut connection, version)?;
+    }
+    if !schema::is_whole(&connection)? {
+        return Ok(Err("the tables are not those of a journal".to_owned()));
+    }
+    Ok(Ok((connection, empty)))
+}
+
+/// The file is at fault, not the disk or the machine: reading it again would not help.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => matches!(
+            failure.code,
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown | ErrorCode::ConstraintViolation
+        ),
+        rusqlite::Error::SqlInputError { .. } => true, // the schema is not ours
+        rusqlite::Error::QueryReturnedNoRows
+        | rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..) => true,
+        _ => false,
+    }
+}
+
+/// Holds the folder for this process until it is dropped; the process's number stands in the file for who comes second.
+fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join("journal.lock");
+    let mut lock = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(file("open", &path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let holder = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(Error::InUse { folder: folder.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(file("lock", &path)(source)),
+    }
+    let mut write = || {
+        lock.set_len(0)?;
+        lock.rewind()?;
+        lock.write_all(process::id().to_string().as_bytes())
+    };
+    write().map_err(file("write", &path))?;
+    Ok(lock)
+}
+
+/// A renamed or new file is there after a power cut only if its folder is on disk.
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(file("sync", folder))
+}
+
+fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { what, path, source }
+}

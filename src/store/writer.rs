@@ -1,0 +1,180 @@
+//! The one thread that owns the journal. Steps that come while it syncs share the next sync; each is answered when it is on disk.
+//! Knows no case.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::batch::Batch;
+use super::{Error, Journal};
+
+/// Steps that wait for the writer; who brings more waits himself.
+const QUEUE_LEN: usize = 64;
+/// Steps with one sync: what waits while a slow card syncs, few enough that a batch of the longest texts keeps the log short.
+const BATCH_STEPS_MAX: usize = 32;
+/// How long a batch is filled at most.
+const BATCH_TIME_MAX: Duration = Duration::from_millis(20);
+/// How long a step that nobody waits for may wait for one to share its sync.
+const LAZY_TIME_MAX: Duration = Duration::from_millis(500);
+/// Quiet for so long, and the journal does what can wait.
+const IDLE_AFTER: Duration = Duration::from_secs(2);
+const _: () = assert!(BATCH_STEPS_MAX <= QUEUE_LEN);
+
+type Tell = Box<dyn FnOnce(bool) + Send>;
+
+struct Job {
+    run: Box<dyn FnOnce(&mut Batch<'_>) -> Tell + Send>,
+    lazy: bool,
+}
+
+/// Brings steps to the writer. When the last one is dropped, the journal is closed.
+#[derive(Clone)]
+pub struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// The writer's thread.
+pub struct Running {
+    thread: JoinHandle<Result<(), Error>>,
+}
+
+impl Writer {
+    /// Starts the thread. `clock` dates what is dropped, and orders nothing.
+    pub fn start(journal: Journal, clock: impl Fn() -> SystemTime + Send + 'static) -> Result<(Self, Running), Error> {
+        let runtime = Builder::new_current_thread().enable_time().build().map_err(Error::Thread)?;
+        let (jobs, queue) = mpsc::channel(QUEUE_LEN);
+        let write = move || write(journal, queue, &runtime, clock);
+        let thread = thread::Builder::new().name("journal".to_owned()).spawn(write).map_err(Error::Thread)?;
+        Ok((Self { jobs }, Running { thread }))
+    }
+
+    /// Runs `steps`, all or none of them; they are on disk when it is ready.
+    pub async fn step<T: Send + 'static>(
+        &self,
+        steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.bring(steps, false).await
+    }
+
+    /// As `step`, for what may be lost and done again, as a delivery is: it waits a little for a step to share its sync.
+    pub async fn step_lazily<T: Send + 'static>(
+        &self,
+        steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.bring(steps, true).await
+    }
+
+    /// As `step`, for a thread that knows no async. Not to be called in a task.
+    pub fn step_blocking<T: Send + 'static>(
+        &self,
+        steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (job, reply) = job(steps, false);
+        self.jobs.blocking_send(job).map_err(|_| Error::Stopped)?;
+        reply.blocking_recv().unwrap_or(Err(Error::Stopped))
+    }
+
+    async fn bring<T: Send + 'static>(
+        &self,
+        steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
+        lazy: bool,
+    ) -> Result<T, Error> {
+        let (job, reply) = job(steps, lazy);
+        self.jobs.send(job).await.map_err(|_| Error::Stopped)?;
+        reply.await.unwrap_or(Err(Error::Stopped))
+    }
+}
+
+impl Running {
+    /// The thread has ended.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits until the thread ends: after the last [`Writer`] is dropped, or when the journal fails.
+    pub fn join(self) -> Result<(), Error> {
+        let panicked = |_| Error::Thread(io::Error::other("it panicked"));
+        self.thread.join().map_err(panicked)?
+    }
+}
+
+fn job<T: Send + 'static>(
+    steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error> + Send + 'static,
+    lazy: bool,
+) -> (Job, oneshot::Receiver<Result<T, Error>>) {
+    let (reply, receiver) = oneshot::channel();
+    let run = Box::new(move |batch: &mut Batch<'_>| -> Tell {
+        let done = batch.together(steps);
+        Box::new(move |durable| {
+            let _ = reply.send(if durable { done } else { Err(Error::Stopped) }); // who asked may be gone
+        })
+    });
+    (Job { run, lazy }, receiver)
+}
+
+fn write(
+    mut journal: Journal,
+    mut queue: mpsc::Receiver<Job>,
+    runtime: &Runtime,
+    clock: impl Fn() -> SystemTime,
+) -> Result<(), Error> {
+    let mut rested = true;
+    loop {
+        let next = match queue.try_recv() {
+            Ok(job) => Some(job),
+            Err(_) if rested => runtime.block_on(queue.recv()),
+            Err(_) => match within(runtime, IDLE_AFTER, &mut queue) {
+                Ok(next) => next,
+                Err(Quiet) => {
+                    rested = true;
+                    journal.idle()?;
+                    continue;
+                }
+            },
+        };
+        let Some(first) = next else { return journal.close() };
+        rested = false;
+        let mut told = Vec::new();
+        let done = journal.batch(|batch| {
+            fill(batch, first, &mut queue, runtime, &mut told);
+            Ok(())
+        });
+        for tell in told {
+            tell(done.is_ok());
+        }
+        done?;
+        journal.tidy(clock())?;
+    }
+}
+
+/// Runs the jobs that wait, and those that come while only lazy ones do.
+fn fill(batch: &mut Batch<'_>, first: Job, queue: &mut mpsc::Receiver<Job>, runtime: &Runtime, told: &mut Vec<Tell>) {
+    let began = Instant::now();
+    let mut lazy = true;
+    let mut next = Some(first);
+    while let Some(job) = next {
+        lazy &= job.lazy;
+        told.push((job.run)(batch));
+        let limit = if lazy { LAZY_TIME_MAX } else { BATCH_TIME_MAX };
+        let left = limit.saturating_sub(began.elapsed());
+        if batch.failed() || told.len() == BATCH_STEPS_MAX || left.is_zero() {
+            return;
+        }
+        next = match queue.try_recv() {
+            Ok(job) => Some(job),
+            Err(_) if lazy => within(runtime, left, queue).unwrap_or(None),
+            Err(_) => None,
+        };
+    }
+}
+
+struct Quiet;
+
+fn within(runtime: &Runtime, time: Duration, queue: &mut mpsc::Receiver<Job>) -> Result<Option<Job>, Quiet> {
+    // `timeout` looks for its clock when it is called, so it is called inside.
+    runtime.block_on(async { timeout(time, queue.recv()).await }).map_err(|_| Quiet)
+}
