@@ -66,9 +66,10 @@ impl<'a> Batch<'a> {
 
     /// A question arrives. The same request of the same client again is the case it was, whatever became of it.
     pub fn receive(&mut self, new: &NewCase) -> Result<Received, Error> {
-        for (what, text) in [("a client", &new.client), ("a request id", &new.request), ("a task", &new.task)] {
+        for (what, text) in [("a client", &new.client), ("a request id", &new.request)] {
             named(what, text)?;
         }
+        within("a task", new.task.len(), NAME_BYTES_MAX)?;
         within("a source", new.source.len(), NAME_BYTES_MAX)?;
         within("a route", new.route.len(), ROUTE_BYTES_MAX)?;
         within("a question", new.question.len(), QUESTION_BYTES_MAX)?;
@@ -149,6 +150,11 @@ impl<'a> Batch<'a> {
                 recorded.tokens,
                 i64::try_from(recorded.time_to_answer.as_micros()).unwrap_or(i64::MAX)
             ],
+        )?;
+        self.write(
+            "write a task down",
+            "UPDATE cases SET task = ?2 WHERE seq = ?1 AND task = ''",
+            params![case.0, recorded.task],
         )?;
         self.no_longer(case, "answer")?;
         self.owe(case, "reply", 0)?;

@@ -60,6 +60,17 @@ impl Batch<'_> {
         Ok(Some(Case { reviews, ..found }))
     }
 
+    /// The case of a request, if the journal has it.
+    pub fn find(&self, client: &str, request: &str) -> Result<Option<Case>, Error> {
+        let case = self.first(
+            "look a case up",
+            "SELECT seq FROM cases WHERE client = ?1 AND request = ?2",
+            (client, request),
+            |row| row.get(0).map(CaseId),
+        )?;
+        Ok(case.map(|case| self.case(case)).transpose()?.flatten())
+    }
+
     /// Cases that wait for the student, in order of arrival, from the one behind `after` on.
     pub fn unanswered(&self, after: Option<CaseId>, limit: usize) -> Result<Vec<CaseId>, Error> {
         self.pending("answer", after, limit)
@@ -135,6 +146,12 @@ impl Batch<'_> {
         Ok(id.unwrap_or_default())
     }
 
+    /// Counts the starts of daemons on this journal; this one is the number that it returns.
+    pub fn begin_session(&mut self) -> Result<u64, Error> {
+        self.write("count a start", "UPDATE journal SET sessions = sessions + 1", [])?;
+        Ok(self.first("count a start", "SELECT sessions FROM journal", [], |row| row.get(0))?.unwrap_or(0))
+    }
+
     /// The last review that is resolved.
     pub fn resolved_through(&self) -> Result<Resolution, Error> {
         let sql = "SELECT max(resolution) FROM reviews WHERE resolution NOT NULL";
@@ -173,6 +190,7 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
     let at = row.get::<_, Option<i64>>(11)?.map(time);
     let outcome = match (optional(row, 10)?.as_deref(), at) {
         (Some("answered"), Some(answered_at)) => Some(Outcome::Answered(Recorded {
+            task: text(row, 3)?,
             answer: text(row, 13)?,
             label: text(row, 14)?,
             code: row.get(15)?,

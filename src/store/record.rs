@@ -26,7 +26,7 @@ pub struct NewCase {
     pub client: String,
     /// The asker's own id of the question, made before it is sent.
     pub request: String,
-    /// Id of the task.
+    /// Id of the task; empty leaves it to the student, whose choice stands here once it has answered.
     pub task: String,
     /// As it was asked.
     pub question: String,
@@ -58,6 +58,8 @@ pub struct Student {
 /// A verdict as it is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
+    /// Id of the task that was asked.
+    pub task: String,
     /// The text of a choice, not its label, or free text; empty where the student said nothing.
     pub answer: String,
     /// The answer as the asker reads it: the label in the language of the question, or the free text.

@@ -18,16 +18,17 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE journal (
         id TEXT NOT NULL,
         exported_through INTEGER NOT NULL,  -- the last reviews.resolution that an export took
-        exported_at INTEGER
+        exported_at INTEGER,
+        sessions INTEGER NOT NULL           -- starts of daemons
     ) STRICT;
-    INSERT INTO journal VALUES (lower(hex(randomblob(4))), 0, NULL);
+    INSERT INTO journal VALUES (lower(hex(randomblob(4))), 0, NULL, 0);
 
     -- received: what was asked.
     CREATE TABLE cases (
         seq INTEGER PRIMARY KEY,
         client TEXT NOT NULL,
         request TEXT NOT NULL,
-        task TEXT NOT NULL,
+        task TEXT NOT NULL,                 -- empty: the student's own choice, until it has answered
         question TEXT,                      -- null: let go to save space
         digest BLOB NOT NULL,               -- of task and question, so that a request id used for another question is noticed
         wants_rationale INTEGER NOT NULL CHECK (wants_rationale IN (0, 1)),
