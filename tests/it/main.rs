@@ -7,6 +7,7 @@ mod broken;
 mod config;
 mod gateway;
 mod library;
+mod proxy;
 mod reference;
 mod rooms;
 mod store;
