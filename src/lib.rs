@@ -27,29 +27,43 @@
 //! | [`policy`] | looks to verdict, pure | domain, the bundle's manifest |
 //! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
+//! | [`wire`] | the serial line's messages, as bytes | nothing |
 //! | [`cli`] | the commands | all |
 //!
 //! # What never happens
 //!
 //! The engine decides nothing; the policy measures nothing. Only `engine/library.rs` and `engine/session.rs` name `ort`,
 //! only `engine/tokenizer.rs` names `tokenizers`. Nothing but `cli` prints. The library neither panics on input nor exits.
-//! Nothing here opens a socket; ONNX Runtime's own telemetry is switched off before the library is loaded.
+//! Nothing here opens a socket; ONNX Runtime's own telemetry is switched off before the library is loaded. [`wire`] needs neither
+//! `std` nor an allocator: a microcontroller links it with `default-features = false`.
 //!
 //! Answers that are short and bounded, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds
 //! chosen on held-out rows are what makes the confidence mean something; the workshop in `models/` makes all three.
 
+#![cfg_attr(not(feature = "std"), no_std)]
+
+pub mod wire;
+
+// Firmware links the room above and no other. `std` is on unless it is switched off, and brings these rooms and their libraries.
+#[cfg(feature = "std")]
 pub mod domain;
 
+#[cfg(feature = "std")]
 pub mod installed;
 
+#[cfg(feature = "std")]
 pub mod bundle;
 
+#[cfg(feature = "std")]
 pub mod policy;
 
+#[cfg(feature = "std")]
 pub mod engine;
 
+#[cfg(feature = "std")]
 pub mod pipeline;
 
+#[cfg(feature = "std")]
 pub mod cli;
 
 /// Folder of the student that ships, in the repository.

@@ -9,3 +9,4 @@ mod reference;
 mod rooms;
 mod support;
 mod tasks;
+mod wire;

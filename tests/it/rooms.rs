@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and what of the crate it may name. `crate::cli` is wide and stands for itself.
-const MAY_NAME: [(&str, &[&str]); 6] = [
+const MAY_NAME: [(&str, &[&str]); 7] = [
     ("domain", &[]),
     ("installed", &[]),
     ("bundle", &["domain", "bundle"]),
     ("policy", &["domain", "bundle::manifest"]),
     ("engine", &["domain", "installed", "bundle"]),
     ("pipeline", &["domain", "engine", "policy"]),
+    ("wire", &[]),
 ];
 
 /// A library's name, and the only files that may say it.
