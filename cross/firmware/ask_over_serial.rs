@@ -83,16 +83,13 @@ impl Client {
     /// Asks, and waits for the answer; as often as it takes, since the same request id never asks the student twice.
     pub fn ask(&mut self, ask: Ask<'_>, port: &mut impl Port) -> Result<Reply, NoReply> {
         let request = ask.request.clone();
-        let (reply, revision) = self.exchange(Message::Ask(ask), port, |message| match message {
-            Message::Answer(Answer { code, state, confidence, revision, request: of, label, .. }) if *of == request => {
+        self.exchange(Message::Ask(ask), port, |message| match message {
+            Message::Answer(Answer { code, state, confidence, request: of, label, .. }) if *of == request => {
                 let label = String::try_from(label.as_str()).expect("a label fits its own length");
-                Some((Reply { code: *code, state: *state, confidence: *confidence, label }, *revision))
+                Some(Reply { code: *code, state: *state, confidence: *confidence, label })
             }
             _ => None,
-        })?;
-        // Nothing answers an Ack: if it is lost, the gateway repeats the answer, and the next exchange passes it over.
-        self.send(Message::Ack(Ack { request, revision }), port).map_err(NoReply::Unsendable)?;
-        Ok(reply)
+        })
     }
 
     /// Sends until `wanted` sees what it waits for.
@@ -113,10 +110,13 @@ impl Client {
                 };
                 // What is damaged counts as not said: we ask again.
                 let Some(Ok(frame)) = self.feed.push(byte) else { continue };
-                if let Some(found) = wanted(&frame.message) {
-                    return Ok(found);
-                }
+                let found = wanted(&frame.message);
+                let mut heard = None;
                 match frame.message {
+                    // Whether we waited for it or not: until it hears this, the gateway repeats the answer.
+                    Message::Answer(answer) => {
+                        heard = Some(Ack { request: answer.request, revision: answer.revision });
+                    }
                     Message::Nack(nack) if frame.sequence == self.sequence => match nack.reason {
                         Reason::Busy | Reason::NotReady | Reason::JournalFull => {} // silence follows, then another try
                         reason => return Err(NoReply::Refused(reason)),
@@ -124,6 +124,12 @@ impl Client {
                     // The question is safe; the student takes its time.
                     Message::Pending(_) => silent = 0,
                     _ => {}
+                }
+                if let Some(ack) = heard {
+                    self.send(Message::Ack(ack), port).map_err(NoReply::Unsendable)?;
+                }
+                if let Some(found) = found {
+                    return Ok(found);
                 }
             }
         }

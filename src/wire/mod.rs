@@ -64,6 +64,8 @@
 //!   off, or be preceded by bytes that differ with each start.
 //! - **Again.** A client that hears neither Pending, Answer nor Nack in time (three seconds are plenty) sends the same frame
 //!   again.
+//! - **Ack.** A client that promised it acknowledges every Answer that it gets, expected or not; until then the gateway
+//!   repeats it.
 //! - **Nack** is the gateway's word only; a client says nothing to what it cannot read.
 //!
 //! # Fields
