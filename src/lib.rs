@@ -28,6 +28,7 @@
 //! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
 //! | [`wire`] | the serial line's messages, as bytes | nothing |
+//! | [`triggers`] | where questions come from: serial ports | domain, wire |
 //! | [`cli`] | the commands | all |
 //!
 //! # What never happens
@@ -62,6 +63,9 @@ pub mod engine;
 
 #[cfg(feature = "std")]
 pub mod pipeline;
+
+#[cfg(feature = "std")]
+pub mod triggers;
 
 #[cfg(feature = "std")]
 pub mod cli;

@@ -75,6 +75,12 @@ impl<const N: usize> Feed<N> {
         None
     }
 
+    /// The stream broke off and begins anew somewhere: waits for a delimiter again. What was counted stays.
+    pub fn resync(&mut self) {
+        self.state = FeedState::Sync;
+        count(&mut self.counters.bytes_discarded, core::mem::take(&mut self.length));
+    }
+
     /// What the line brought so far.
     pub fn counters(&self) -> Counters {
         self.counters
