@@ -77,6 +77,8 @@ pub enum Heard<'a> {
     Frame(Frame<'a>),
     /// A question as a line of text.
     Line(String),
+    /// A line that is no question; its device was told. (Frames have [`Writer::counters`] for it.)
+    LineFault(line::Fault),
 }
 
 /// Why a port is closed.
@@ -300,8 +302,8 @@ impl<H: FnMut(&Writer, Heard<'_>)> Reader<H> {
                     Some((lines, encoding)) => match lines.push(byte) {
                         Some(Ok(question)) => (self.hears)(&self.writer, Heard::Line(question)),
                         Some(Err(fault)) => {
-                            log::warn!("{}: {fault}", self.settings.path.display());
                             unsent(self.writer.send_line(&line::refusal(Reason::Question, *encoding)));
+                            (self.hears)(&self.writer, Heard::LineFault(fault));
                         }
                         None => {}
                     },
@@ -477,6 +479,7 @@ mod tests {
                 }
                 Heard::Frame(frame) => words(&frame.message),
                 Heard::Line(question) => format!("line {question}"),
+                Heard::LineFault(fault) => fault.to_string(),
             };
             let _ = tell.send(words);
         });
@@ -600,14 +603,22 @@ mod tests {
             assert_eq!(serial.writer().class(), Class::Small, "another client, until it says hello");
             device.send(sequence, hello(2000));
             assert_eq!(next(&told), "plc-7 true Large");
-            // Half a frame, and the cable is out.
-            device.far.write_all(b"\0\x03\x18").unwrap();
+            // A ping and half of another, and the cable is out.
+            device.far.write_all(b"\0\x03\x18\x01\x05\x42\x78\x35\x3b\0\x03\x18").unwrap();
+            assert_eq!(device.frame(), (sequence, "hello from line-3".to_owned()));
+            assert_eq!(device.frame(), (1, "Pong".to_owned()));
             fs::remove_file(&path).unwrap();
             drop(device);
             assert_eq!(next(&told), format!("closed: failed to read the serial port {}", path.display()));
             assert_eq!(next(&told), missing);
+            assert!(matches!(serial.writer().send(&answer("lost")), Err(SendError::Closed(_))));
         }
-        assert_eq!(serial.writer().counters().frames_ok, 2, "counted over both");
+        let counters = serial.writer().counters();
+        assert_eq!(
+            (counters.frames_ok, counters.crc_error + counters.cobs_error),
+            (4, 0),
+            "counted over both, half frames not joined"
+        );
     }
 
     #[test]
@@ -638,5 +649,6 @@ mod tests {
         assert_eq!(line(), b"65534,09000,\x8d\x48\x8b\xef\x96\x80\x96\xd5\r\n");
         device.far.write_all(b"a scan of more than twenty bytes\r").unwrap();
         assert_eq!(line(), b"ERR04,00000,question refused\r\n");
+        assert_eq!(next(&told), "failed to read a line: it is longer than 20 bytes");
     }
 }

@@ -30,7 +30,7 @@ pub const LARGE_FRAME_BYTES_MAX: usize = Class::Large.frame_bytes_max();
 pub enum Class {
     /// An 8-bit controller's: one frame and its two delimiters stay below 256 bytes.
     Small,
-    /// Everybody else's: the longest question of the floor, and a USB adapter's buffer twice over.
+    /// Everybody else's: holds the longest question there is.
     Large,
 }
 

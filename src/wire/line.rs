@@ -1,6 +1,6 @@
 //! Lines of text for scanners and old PLCs that speak no frames: a question a line, an answer a line. Without check, number
 //! or request id, so a damaged line cannot be told from a good one and a person's later decision cannot be sent; where a
-//! device can do frames, it should.
+//! device can do frames, it should. A device must not echo: an echoed answer is a question.
 //!
 //! # A question
 //!

@@ -330,6 +330,28 @@ fn the_longest_frame_is_collected_and_one_byte_more_is_thrown_away_whole() {
     assert_eq!(receive_large(&[inner, &ping].concat()), [Ok(ping)]);
 }
 
+#[test]
+fn a_stream_that_broke_off_begins_anew() {
+    let ping = encode(&Frame { sequence: 1, message: Message::Ping });
+    let (half, rest) = ping.split_at(5);
+    let mut feed = Feed::<SMALL_FRAME_BYTES_MAX>::new();
+    assert_eq!(receive(&mut feed, half), []);
+    feed.resync();
+    assert_eq!(receive(&mut feed, &[rest, &ping].concat()), [Ok(ping.clone())]);
+    let counters = feed.counters();
+    assert_eq!((counters.frames_ok, counters.bytes_discarded as usize), (1, ping.len() - 2));
+}
+
+#[test]
+fn a_piece_of_254_at_the_end_may_be_ended_by_an_empty_one_or_not() {
+    let ended = raw(&[0x1f; 250]);
+    assert_eq!((ended[1], &ended[256..]), (255, [1, 0].as_slice()), "one piece, and an empty one");
+    let open = [&ended[..256], &[0]].concat();
+    for frame in [ended, open] {
+        assert_eq!(receive_large(&frame), [Err(Fault::Kind { kind: 15, sequence: 0x1f1f })]);
+    }
+}
+
 /// Any message, as the bytes of its frame.
 fn any_frame(random: &mut Rng) -> Vec<u8> {
     let text: String = (0..random.usize(..60)).map(|_| random.char('\0'..='\u{ffff}')).collect();
