@@ -6,7 +6,7 @@ use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::message::{Message, Nack, Reason};
+use super::message::{LABEL_BYTES_MAX, Message, Nack, RATIONALE_BYTES_MAX, Reason};
 
 /// The protocol version spoken here; four bits.
 pub const VERSION: u8 = 1;
@@ -49,6 +49,14 @@ impl Class {
         match self {
             Self::Small => 240,
             Self::Large => 1024,
+        }
+    }
+
+    /// The longest piece of a rationale: beside the longest id it fills no more than a body.
+    pub const fn rationale_bytes_max(self) -> usize {
+        match self {
+            Self::Small => LABEL_BYTES_MAX,
+            Self::Large => RATIONALE_BYTES_MAX,
         }
     }
 

@@ -357,8 +357,9 @@ impl<'de> Deserialize<'de> for Confidence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Milliseconds(#[serde(with = "postcard::fixint::le")] pub u32);
 
-/// The pieces of a rationale, each of at most `bytes_max` bytes and whole characters: index, whether it is the last, text. An
-/// empty rationale is one empty piece. What would need more pieces than there are indices is not sent.
+/// The pieces of a rationale, each of at most `bytes_max` ([`Class::rationale_bytes_max`](super::Class::rationale_bytes_max))
+/// and of whole characters: index, whether it is the last, text. An empty rationale is one empty piece. What would need more
+/// pieces than there are indices is not sent.
 pub fn rationale_chunks(
     rationale: &str,
     bytes_max: usize,

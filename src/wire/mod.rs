@@ -66,6 +66,7 @@
 //!   again.
 //! - **Ack.** A client that promised it acknowledges every Answer that it gets, expected or not; until then the gateway
 //!   repeats it.
+//! - **A rationale** is not acknowledged. Where a piece is missing, the Ask again brings the answer and every piece.
 //! - **Nack** is the gateway's word only; a client says nothing to what it cannot read.
 //!
 //! # Fields

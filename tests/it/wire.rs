@@ -305,6 +305,12 @@ fn a_frame_is_no_longer_than_its_class_and_a_buffer_no_shorter() {
     };
     let frame = Frame { sequence: 1, message: Message::Answer(answer) };
     assert!(frame.encode(Class::Small, &mut small).is_ok());
+    for class in [Class::Small, Class::Large] {
+        let text = Text::new(&question[..class.rationale_bytes_max()]).unwrap();
+        let chunk = RationaleChunk { request: request.clone(), index: u16::MAX, last: true, text };
+        let frame = Frame { sequence: 1, message: Message::RationaleChunk(chunk) };
+        assert!(frame.encode(class, &mut [0; LARGE_FRAME_BYTES_MAX]).is_ok(), "{class:?}");
+    }
     let short = frame.encode(Class::Small, &mut small[1..]).unwrap_err();
     assert_eq!(
         short.to_string(),
