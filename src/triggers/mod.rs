@@ -2,6 +2,7 @@
 //! journal; each speaks with the daemon through channels, and acknowledges nothing that the daemon has not made durable.
 
 pub mod mqtt;
+pub mod serial;
 
 use std::fmt;
 use std::time::Duration;

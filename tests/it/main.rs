@@ -13,3 +13,4 @@ mod rooms;
 mod store;
 mod support;
 mod tasks;
+mod wire;
