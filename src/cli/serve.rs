@@ -6,11 +6,13 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BUNDLE_BESIDE, ConfigArgs, Error, Exit, bundle_folder};
-use crate::config::sections::{BrokerCheck, ClientCertificate};
+use crate::config::sections::{BrokerCheck, ClientCertificate, SerialMode};
 use crate::config::{self, Config};
-use crate::daemon::{self, Settings};
+use crate::daemon::{self, Port, Settings};
 use crate::store;
-use crate::triggers::mqtt;
+use crate::triggers::serial::Speaks;
+use crate::triggers::{self, mqtt};
+use crate::wire::line;
 
 pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
     let config = Config::load(&args.sources())?;
@@ -30,6 +32,7 @@ pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
         audit_share: config.review.audit_share,
         queue: config.limits.queue,
         deadline: config.limits.deadline,
+        serial: config.serial.iter().map(|port| serial(port, &config)).collect(),
         mqtt: config.mqtt.enabled.then(|| broker(&config.mqtt, config.limits.queue)).transpose()?,
     };
     daemon::run(settings, told_to_stop())?;
@@ -46,6 +49,20 @@ async fn told_to_stop() {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+fn serial(port: &config::Serial, config: &Config) -> Port {
+    let encoding = match port.encoding {
+        config::sections::Encoding::Utf8 => line::Encoding::Utf8,
+        config::sections::Encoding::Cp932 => line::Encoding::Cp932,
+    };
+    let speaks = match port.mode {
+        SerialMode::Frames => Speaks::Frames,
+        SerialMode::Line => Speaks::Lines { encoding, bytes_max: config.limits.question_bytes_max },
+    };
+    let gateway = config.gateway.name.to_string();
+    let settings = triggers::serial::Settings { path: port.path.clone(), baud: port.baud, speaks, gateway };
+    Port { settings, task: port.task.clone() }
 }
 
 fn broker(mqtt: &config::Mqtt, queue: usize) -> Result<mqtt::Settings, Error> {

@@ -3,11 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::student::NOT_LOADED;
 use crate::bundle::manifest::{Answers, Task};
 use crate::bundle::{Bundle, CODE_ASK_A_PERSON};
 use crate::domain::{Decision, Language};
 use crate::reply::{AgreementRecord, BandName, Guess, ModeName, ReasonName, ask_a_person, milliseconds, round};
 use crate::store::{Case, Judgement, Outcome, Reasons, Recorded};
+use crate::wire::Reason;
 
 /// Of the message's form; grows only where an old reader would be misled.
 pub const VERSION: u32 = 1;
@@ -92,6 +94,9 @@ pub struct Said {
     /// Why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The same for a serial line.
+    #[serde(skip)]
+    pub refused: Option<Reason>,
 }
 
 /// One revision of the reply to a case; `None` where the case has no such revision. A rationale follows in a message of its own: the
@@ -101,7 +106,10 @@ pub fn reply(case: &Case, revision: u32, bundle: Option<&Bundle>) -> Option<Mess
     let (state, said) = match (case.outcome.as_ref()?, revision) {
         (Outcome::Answered(recorded), 0) => (state(recorded), of_student(recorded, language)),
         (Outcome::Expired, 0) => (State::Expired, Said::default()),
-        (Outcome::Failed(why), 0) => (State::Error, Said { error: Some(why.clone()), ..Said::default() }),
+        (Outcome::Failed(why), 0) => {
+            let refused = Some(if why == NOT_LOADED { Reason::NotReady } else { Reason::Failed });
+            (State::Error, Said { error: Some(why.clone()), refused, ..Said::default() })
+        }
         (outcome, _) => {
             let review = case.reviews.iter().find(|review| review.number == revision)?;
             let judgement = &review.resolved.as_ref()?.judgement;
@@ -120,8 +128,8 @@ pub fn rationale(case: &Case) -> Option<Message> {
 }
 
 /// Why a question was not taken; it has no case.
-pub fn refusal(client: &str, id: &str, why: &str) -> Message {
-    let said = Said { error: Some(why.to_owned()), ..Said::default() };
+pub fn refusal(client: &str, id: &str, why: &str, refused: Reason) -> Message {
+    let said = Said { error: Some(why.to_owned()), refused: Some(refused), ..Said::default() };
     let (client, id) = (client.to_owned(), id.to_owned());
     Message { v: VERSION, client, id, rev: 0, state: State::Error, task: None, said }
 }

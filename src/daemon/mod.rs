@@ -12,6 +12,7 @@
 //! Never decides about an answer, and never orders anything by the clock on the wall.
 
 pub mod message;
+mod ports;
 mod student;
 
 use std::cell::{Cell, RefCell};
@@ -28,6 +29,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
 use self::message::Message;
+pub use self::ports::Port;
+use self::ports::Ports;
 use self::student::{Answered, Question, Report, Student, Wanted};
 use crate::bundle::Bundle;
 use crate::domain::{Answer, Decision, chain};
@@ -36,7 +39,10 @@ use crate::store::{
     self, Case, CaseId, Journal, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded, Why, Writer,
 };
 use crate::triggers::mqtt::{self, Statuses};
-use crate::triggers::{Arrival, Explain, Letter, Part, Refusal, Request, Route, Source, Stamp, chance};
+use crate::triggers::{
+    Arrival, Explain, Key, Letter, Part, Refusal, Request, Route, SerialReplyTo, Source, Stamp, chance,
+};
+use crate::wire::{self, Reason};
 
 /// Letters on their way to one trigger.
 const LETTERS_MAX: usize = 64;
@@ -70,6 +76,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// The broker.
     pub mqtt: Option<mqtt::Settings>,
+    /// Serial ports.
+    pub serial: Vec<Port>,
 }
 
 /// Why the gateway does not run.
@@ -108,7 +116,13 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(),
         letters.insert(Source::Mqtt, sender);
         triggers.spawn(mqtt::run(broker, status_of_broker, arrivals.clone(), receiver, stopping.clone()));
     }
+    let ports = Rc::new(Ports::start(settings.serial, session, &arrivals).map_err(RunError::Start)?);
+    let (to_ports, of_ports) = mpsc::channel(LETTERS_MAX);
+    spawn_local(ports.clone().send(of_ports, arrivals.clone()));
     let desk = Rc::new(Desk {
+        ports,
+        to_ports,
+        connected: Cell::new(false),
         writer,
         student,
         letters,
@@ -211,6 +225,10 @@ struct Desk {
     writer: Writer,
     student: Student<CaseId>,
     letters: HashMap<Source, mpsc::Sender<Letter>>,
+    ports: Rc<Ports>,
+    to_ports: mpsc::Sender<(Option<Stamp>, SerialReplyTo, Message)>,
+    /// The broker is there.
+    connected: Cell<bool>,
     audit_share: f64,
     task: Option<String>,
     queue: usize,
@@ -241,15 +259,33 @@ impl Desk {
     fn take(self: Rc<Self>, arrival: Arrival) {
         match arrival {
             Arrival::Ask(request, taken) => {
-                spawn_local(async move { drop(taken.send(self.ask(request).await)) });
+                spawn_local(async move {
+                    let route = request.route.clone();
+                    let kept = self.clone().ask(request).await;
+                    if let (Ok(()), Route::Serial(to)) = (&kept, &route)
+                        && let Some(pending) = ports::pending(to, self.in_hand.borrow().len())
+                    {
+                        self.ports.tell(to, pending);
+                    }
+                    drop(taken.send(kept)); // who brought it may not wait
+                });
             }
             Arrival::Explain(wish) => {
                 spawn_local(async move { self.explain(wish).await });
             }
-            Arrival::Connected(_) => {
+            Arrival::Connected(source) => {
+                if source == Source::Mqtt {
+                    self.connected.set(true);
+                }
                 spawn_local(async move { self.send_undelivered().await });
             }
-            Arrival::Disconnected(_) => {}
+            Arrival::Disconnected(_) => self.connected.set(false),
+            Arrival::Acknowledged(key, revision) => {
+                spawn_local(async move { self.acknowledged(key, revision).await });
+            }
+            Arrival::AskStatus(to) => {
+                spawn_local(async move { self.tell_status(&to).await });
+            }
             Arrival::Delivered(stamp) => {
                 spawn_local(async move { self.delivered(stamp).await });
             }
@@ -302,7 +338,11 @@ impl Desk {
             question,
             wants_rationale: explain,
             route: serde_json::to_vec(&route).expect("a route has string keys"),
-            source: "mqtt".to_owned(),
+            source: match &route {
+                Route::Mqtt(_) => "mqtt",
+                Route::Serial(_) => "serial",
+            }
+            .to_owned(),
             expires_after: expires_in,
             received_at: SystemTime::now(),
         };
@@ -327,11 +367,16 @@ impl Desk {
             Err(error) => {
                 let refusal = match error.refusal() {
                     Some(store::Refusal::Full { .. }) => Refusal::Full,
+                    Some(refusal @ store::Refusal::OtherQuestion { .. }) => Refusal::Reused(refusal.to_string()),
                     Some(refusal) => Refusal::Unreadable(refusal.to_string()),
                     None => Refusal::Unkept(chain(&error)),
                 };
                 log::warn!("question {key} is refused: {refusal}");
-                self.post(None, route, &message::refusal(&key.client, &key.id, &refusal.to_string()));
+                self.post(
+                    None,
+                    route,
+                    &message::refusal(&key.client, &key.id, &refusal.to_string(), ports::code(&refusal)),
+                );
                 Err(refusal)
             }
         }
@@ -467,7 +512,7 @@ impl Desk {
                 (Some(_), ..) => "there is no answer to explain",
             },
         };
-        self.post(None, route, &message::refusal(&key.client, &key.id, refusal));
+        self.post(None, route, &message::refusal(&key.client, &key.id, refusal, Reason::Failed));
     }
 
     fn ask_why(&self, case: Case, route: Option<Route>) {
@@ -558,16 +603,37 @@ impl Desk {
 
     /// False where the letter did not leave.
     fn post(&self, stamp: Option<Stamp>, route: Route, message: &Message) -> bool {
-        let source = match &route {
-            Route::Mqtt(_) => Source::Mqtt,
+        let left = match route {
+            Route::Serial(to) => self.to_ports.try_send((stamp, to, message.clone())).is_ok(),
+            Route::Mqtt(_) => {
+                let body = serde_json::to_vec(message).expect("our own records have string keys and finite numbers");
+                let letters = self.letters.get(&Source::Mqtt);
+                letters.is_some_and(|letters| letters.try_send(Letter { stamp, route, body }).is_ok())
+            }
         };
-        let body = serde_json::to_vec(message).expect("our own records have string keys and finite numbers");
-        let left =
-            self.letters.get(&source).is_some_and(|letters| letters.try_send(Letter { stamp, route, body }).is_ok());
         if !left {
             self.unsent.set(true);
         }
         left
+    }
+
+    async fn acknowledged(&self, key: Key, revision: u32) {
+        let found = self.step("look a case up", move |batch| batch.find(&key.client, &key.id)).await;
+        if let Some(Some(case)) = found {
+            self.delivered(Stamp { case: case.id.0, part: Part::Reply(revision) }).await;
+        }
+    }
+
+    async fn tell_status(&self, to: &SerialReplyTo) {
+        let Some(counts) = self.step("count", |batch| batch.counts()).await else { return };
+        let small = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
+        let status = wire::Status {
+            student_ready: self.bundle.borrow().is_some(),
+            broker_connected: self.connected.get(),
+            queued: small(counts.unanswered),
+            open_reviews: small(counts.reviews_open),
+        };
+        self.ports.tell(to, wire::Message::Status(status));
     }
 
     async fn delivered(&self, stamp: Stamp) {

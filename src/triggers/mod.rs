@@ -60,6 +60,21 @@ pub struct Explain {
 pub enum Route {
     /// To a topic of the broker.
     Mqtt(mqtt::ReplyTo),
+    /// To a serial port.
+    Serial(SerialReplyTo),
+}
+
+/// Where an answer goes on a serial line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SerialReplyTo {
+    /// The port's path.
+    pub port: String,
+    /// The request's own bytes; none for a line.
+    pub request: Vec<u8>,
+    /// Of the frame that asked.
+    pub sequence: u16,
+    /// The client tells when it has the answer.
+    pub acknowledges: bool,
 }
 
 /// What a trigger hands to the daemon.
@@ -73,6 +88,10 @@ pub enum Arrival {
     Connected(Source),
     /// It does not reach them now.
     Disconnected(Source),
+    /// A client of a serial line has this revision of an answer.
+    Acknowledged(Key, u32),
+    /// A client of a serial line asks how the gateway is.
+    AskStatus(SerialReplyTo),
     /// A letter arrived, as the broker says.
     Delivered(Stamp),
     /// A letter did not arrive, and the trigger has let it go.
@@ -84,6 +103,8 @@ pub enum Arrival {
 pub enum Source {
     /// The broker.
     Mqtt,
+    /// A serial port.
+    Serial,
 }
 
 /// What a letter holds: a case of the journal, and what is said of it.
@@ -121,6 +142,9 @@ pub enum Refusal {
     /// What came cannot be read as a question.
     #[error("{0}")]
     Unreadable(String),
+    /// The name stands for another question.
+    #[error("{0}")]
+    Reused(String),
     /// The answer would go where none may go.
     #[error("{0}")]
     Forbidden(String),

@@ -330,7 +330,7 @@ async fn acknowledge(
     while let Some((connection, mut ack, taken)) = waiting.recv().await {
         let reason = match taken.await {
             Ok(Ok(())) => PubAckReason::Success,
-            Ok(Err(Refusal::Unreadable(_))) => PubAckReason::PayloadFormatInvalid,
+            Ok(Err(Refusal::Unreadable(_) | Refusal::Reused(_))) => PubAckReason::PayloadFormatInvalid,
             Ok(Err(Refusal::Forbidden(_))) => PubAckReason::NotAuthorized,
             Ok(Err(Refusal::Full)) => PubAckReason::QuotaExceeded,
             Ok(Err(Refusal::Unkept(_))) | Err(_) => continue,
@@ -351,7 +351,7 @@ async fn send(client: AsyncClient, mut letters: mpsc::Receiver<Letter>, arrivals
         tokio::select! {
             letter = letters.recv() => {
                 let Some(Letter { stamp, route, body }) = letter else { return };
-                let Route::Mqtt(to) = route;
+                let Route::Mqtt(to) = route else { continue };
                 let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&to));
                 let notice = client.publish_tracked(to.topic.clone(), body, options).await;
                 let Some(stamp) = stamp else { continue };
@@ -623,7 +623,7 @@ mod tests {
         assert_eq!(request.key, Key { client: "plc-1".into(), id: "0042".into() });
         assert_eq!((request.question.as_str(), request.task, request.explain), ("判定は?", None, false));
         assert_eq!(request.expires_in, Some(Duration::from_secs(30)));
-        let Route::Mqtt(to) = request.route;
+        let Route::Mqtt(to) = request.route else { panic!() };
         assert_eq!(to, ReplyTo { topic: "sokutou/press-3/answer/plc-1/0042".into(), correlation: None });
     }
 
@@ -634,7 +634,7 @@ mod tests {
         let publish = message("sokutou/press-3/ask", body, Some("plant/line-1/answers"), Some(&correlation));
         let request = asked(&publish);
         assert_eq!((request.task.as_deref(), request.explain), (Some("t"), true));
-        let Route::Mqtt(to) = &request.route;
+        let Route::Mqtt(to) = &request.route else { panic!() };
         assert_eq!(to, &ReplyTo { topic: "plant/line-1/answers".into(), correlation: Some(correlation.into()) });
         assert_eq!(properties(to).correlation_data.unwrap()[..], correlation);
         assert_eq!(asked(&publish).key, request.key, "the same again is the same request");
@@ -644,7 +644,7 @@ mod tests {
 
     #[test]
     fn questions_to_anyone_are_answered_where_anyone_looks() {
-        let Route::Mqtt(to) = asked(&message("sokutou/any/ask/plc/1", "?", None, None)).route;
+        let Route::Mqtt(to) = asked(&message("sokutou/any/ask/plc/1", "?", None, None)).route else { panic!() };
         assert_eq!(to.topic, "sokutou/any/answer/plc/1");
     }
 

@@ -10,6 +10,7 @@ mod library;
 mod proxy;
 mod reference;
 mod rooms;
+mod serial;
 mod store;
 mod support;
 mod tasks;

@@ -16,7 +16,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("store", &["domain"]),
     ("wire", &[]),
     ("triggers", &["domain", "wire", "engine::QUESTION_BYTES_MAX"]),
-    ("daemon", &["domain", "bundle", "engine", "policy", "pipeline", "reply", "store", "triggers"]),
+    ("daemon", &["domain", "bundle", "engine", "policy", "pipeline", "reply", "store", "triggers", "wire"]),
 ];
 
 /// A library's name, and the only files that may say it.
