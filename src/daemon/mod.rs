@@ -23,6 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use sd_notify::NotifyState;
 use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
@@ -52,6 +53,8 @@ const ARRIVALS_MAX: usize = 256;
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A letter that came back is tried again after this, if no new connection comes first.
 const RETRY: Duration = Duration::from_secs(5);
+/// A student or a letter that does not move for so long stands still; the slowest box thinks for a third of it.
+const STILL_MAX: Duration = Duration::from_secs(60);
 /// After a stop, so long for the last letters and for taking leave.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -136,9 +139,11 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(),
         in_hand: RefCell::default(),
         expiries: RefCell::default(),
         sending: RefCell::default(),
+        heard: Cell::new(Instant::now()),
         unsent: Cell::new(false),
         counts: Cell::default(),
     });
+    spawn_local(desk.clone().feed_the_watchdog());
     let mut stop = std::pin::pin!(stop);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
@@ -160,6 +165,7 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(),
         }
     }
     log::info!("stopping: no new question is taken, what is in hand is kept");
+    tell_systemd(&[NotifyState::Stopping]);
     stopped.send_replace(true);
     let _ = tokio::time::timeout(LEAVE, async { while triggers.join_next().await.is_some() {} }).await;
     drop(desk);
@@ -178,6 +184,12 @@ fn tell(folder: &Path, opened: &Opened) {
                 aside.display()
             );
         }
+    }
+}
+
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!("systemd cannot be told: {error}");
     }
 }
 
@@ -240,8 +252,10 @@ struct Desk {
     in_hand: RefCell<HashSet<CaseId>>,
     /// By the clock that never jumps; of what came before this process, by what the journal says.
     expiries: RefCell<HashMap<CaseId, Instant>>,
-    /// On their way; not to be sent twice at once.
-    sending: RefCell<HashSet<Stamp>>,
+    /// On their way since then; not to be sent twice at once.
+    sending: RefCell<HashMap<Stamp, Instant>>,
+    /// When the student's thread last showed that it lives.
+    heard: Cell<Instant>,
     /// Who else waits for the rationale that the student is asked for.
     wishes: RefCell<HashMap<CaseId, Vec<Route>>>,
     /// Letters stayed behind because too many were on their way.
@@ -254,6 +268,25 @@ impl Desk {
         let mut counts = self.counts.get();
         change(&mut counts);
         self.counts.set(counts);
+    }
+
+    /// Says to systemd that the gateway lives, as long as it does: the loop turns, the journal takes steps, the student shows
+    /// itself, letters arrive while the broker is there. What stands still is started again.
+    async fn feed_the_watchdog(self: Rc<Self>) {
+        let Some(interval) = sd_notify::watchdog_enabled() else { return };
+        loop {
+            tokio::time::sleep(interval / 3).await;
+            let journal = tokio::time::timeout(interval / 3, self.writer.step(|batch| batch.journal_id())).await;
+            let stuck = self.connected.get() && self.sending.borrow().values().any(|since| since.elapsed() > STILL_MAX);
+            if matches!(journal, Ok(Ok(_))) && self.heard.get().elapsed() < STILL_MAX && !stuck {
+                tell_systemd(&[NotifyState::Watchdog]);
+            } else {
+                log::error!(
+                    "the gateway stands still: journal {journal:?}, student {:?}, letters {stuck}",
+                    self.heard.get().elapsed()
+                );
+            }
+        }
     }
 
     fn take(self: Rc<Self>, arrival: Arrival) {
@@ -300,16 +333,20 @@ impl Desk {
     }
 
     fn hear(self: Rc<Self>, report: Report<CaseId>) {
+        self.heard.set(Instant::now());
         match report {
             Report::Alive => {}
             Report::Student(Ok(bundle)) => {
                 log::info!("student {} is ready", bundle.student());
+                let status = format!("student {} answers", bundle.student());
+                tell_systemd(&[NotifyState::Ready, NotifyState::Status(&status)]);
                 *self.bundle.borrow_mut() = Some(bundle);
                 self.loading.set(false);
                 spawn_local(async move { self.hand_over().await });
             }
             Report::Student(Err(why)) => {
                 log::error!("no student: {why}. Every question is told so, and is a person's");
+                tell_systemd(&[NotifyState::Ready, NotifyState::Status(&format!("no student: {why}"))]);
                 self.loading.set(false);
                 spawn_local(async move { self.hand_over().await });
             }
@@ -579,9 +616,10 @@ impl Desk {
             Parcel::Rationale => Part::Rationale,
         };
         let stamp = Stamp { case: case.0, part };
-        if !self.sending.borrow_mut().insert(stamp) {
+        if self.sending.borrow().contains_key(&stamp) {
             return;
         }
+        self.sending.borrow_mut().insert(stamp, Instant::now());
         let sent = match self.step("read a case", move |batch| batch.case(case)).await {
             Some(Some(case)) => {
                 let message = match parcel {
