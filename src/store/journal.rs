@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::time::SystemTime;
 
-use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, TransactionBehavior, wal::CheckpointMode};
+use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, TransactionBehavior, config::DbConfig, wal::CheckpointMode};
 
 use super::batch::Batch;
 use super::budget::{Budget, Tidied};
@@ -26,6 +26,10 @@ const LOG_BYTES_MAX: u64 = 8 << 20;
 const BUDGET_BYTES_MIN: u64 = LOG_BYTES_MAX + (1 << 20);
 /// Pages SQLite keeps in memory, in KiB: the right edges of all tables, and room for a look at an old case.
 const CACHE_KIB: i64 = 2048;
+/// What a SQLite file begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Of a SQLite file's header.
+const HEADER_BYTES: u64 = 100;
 /// Prepared statements; there are fewer than these.
 const STATEMENTS: usize = 64;
 /// Damaged journals kept aside; the oldest goes when there are more, so that they cannot fill the disk.
@@ -150,7 +154,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the log back and closes; the next opening finds a clean journal. Dropping does the same, and tells nobody if it fails.
+    /// Writes the log back and closes, so that the next opening finds a clean journal. One that is dropped is recovered.
     pub fn close(mut self) -> Result<(), Error> {
         if self.broken {
             return Err(Error::Broken);
@@ -230,9 +234,15 @@ impl Files {
     fn open(&self) -> Result<Found, Error> {
         let bytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
         let (database, log) = (bytes(&self.database), bytes(&self.log));
+        // SQLite would take these for new files, and the log away as one that belongs to nothing.
         if database == 0 && log > 0 {
-            // SQLite would take the log away as one that belongs to nothing.
             return Ok(Found::Damaged("there is a log, but no database that it belongs to".to_owned()));
+        }
+        if (1..PAGE_BYTES).contains(&database) {
+            return Ok(Found::Damaged(format!("expected pages of {PAGE_BYTES} bytes, got {database} bytes in all")));
+        }
+        if let Some(why) = self.misread(log > 0).map_err(file("read", &self.database))? {
+            return Ok(Found::Damaged(why));
         }
         let found = if database == 0 {
             Opened::New
@@ -248,6 +258,19 @@ impl Files {
             Err(source) if is_damage(&source) => Ok(Found::Damaged(source.to_string())),
             Err(source) => Err(Error::Open { path: self.database.clone(), source }),
         }
+    }
+
+    /// What SQLite would not call damage: by a rotten byte of the header a file is read-only, or has no log.
+    fn misread(&self, has_log: bool) -> io::Result<Option<String>> {
+        let mut header = Vec::new();
+        match File::open(&self.database) {
+            Ok(file) => file.take(HEADER_BYTES).read_to_end(&mut header)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let formats = header.get(18..20).unwrap_or_default(); // to write and to read: 2 with a log, 1 before it had one
+        let fits = formats == [2, 2] || formats == [1, 1] && !has_log;
+        Ok((header.starts_with(MAGIC) && !fits).then(|| format!("expected the file formats 2 and 2, got {formats:?}")))
     }
 
     /// Renames all files to the first free number. The database goes first: a log without one is noticed, a database that lost
@@ -291,6 +314,8 @@ impl Files {
 /// The connection, and whether the file held nothing; `Err` inside says why the file is not ours or not whole.
 fn open(path: &Path, check: bool, full: bool) -> rusqlite::Result<Result<(Connection, bool), String>> {
     let mut connection = Connection::open(path)?;
+    // Only `close` writes the log back: what failed or is damaged is left as it is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // The first access takes the lock and keeps it; set before the log is touched, no shared memory is used either.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;

@@ -4,6 +4,7 @@
 mod ask;
 mod batch;
 mod broken;
+mod crash;
 mod library;
 mod reference;
 mod rooms;

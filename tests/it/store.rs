@@ -110,7 +110,7 @@ impl Bench {
 
     /// As after a crash between two batches: nothing that memory held is left.
     fn reopen(&mut self) {
-        self.journal.take();
+        self.journal.take().unwrap().close().unwrap();
         let (journal, opened) = open(self.folder.path());
         assert_eq!(opened, Opened::Clean);
         self.journal = Some(journal);
