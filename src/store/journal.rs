@@ -181,7 +181,12 @@ impl Journal {
         if pragma(&self.connection, "freelist_count")? == 0 {
             return Ok(());
         }
-        self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES_RETURNED_MAX})"))
+        // A step returns a page, so all of them are taken.
+        let mut statement =
+            self.connection.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES_RETURNED_MAX})"))?;
+        let mut pages = statement.query([])?;
+        while pages.next()?.is_some() {}
+        Ok(())
     }
 
     fn log_frames(&self) -> rusqlite::Result<i32> {
@@ -215,7 +220,7 @@ pub(super) fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i6
 struct Files {
     database: PathBuf,
     log: PathBuf,
-    index: PathBuf,
+    rollback: PathBuf, // SQLite's while it makes a new file; left behind, it would be played into the next one
     suspect: PathBuf,
 }
 
@@ -226,9 +231,9 @@ enum Found {
 
 impl Files {
     fn of(folder: &Path) -> Self {
-        let [database, log, index, suspect] =
-            ["journal.db", "journal.db-wal", "journal.db-shm", "journal.suspect"].map(|name| folder.join(name));
-        Self { database, log, index, suspect }
+        let [database, log, rollback, suspect] =
+            ["journal.db", "journal.db-wal", "journal.db-journal", "journal.suspect"].map(|name| folder.join(name));
+        Self { database, log, rollback, suspect }
     }
 
     fn open(&self) -> Result<Found, Error> {
@@ -293,7 +298,7 @@ impl Files {
         };
         let number = numbers.last().map_or(1, |last| last.saturating_add(1));
         let aside = name(&self.database, number);
-        for from in [&self.database, &self.log, &self.index] {
+        for from in [&self.database, &self.log, &self.rollback] {
             match fs::rename(from, name(from, number)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(file("set aside", from)(error));
@@ -302,7 +307,7 @@ impl Files {
             }
         }
         for old in numbers.iter().rev().skip(ASIDE_MAX - 1) {
-            for path in [&self.database, &self.log, &self.index] {
+            for path in [&self.database, &self.log, &self.rollback] {
                 let _ = fs::remove_file(name(path, *old)); // most have no log; one that stays is met again next time
             }
             log::warn!("{} is removed: more than {ASIDE_MAX} damaged journals", name(&self.database, *old).display());
@@ -355,6 +360,11 @@ fn open(path: &Path, check: bool, full: bool) -> rusqlite::Result<Result<(Connec
     }
     if !schema::is_whole(&connection)? {
         return Ok(Err("the tables are not those of a journal".to_owned()));
+    }
+    // Where a write fails while the log is begun, SQLite says that it has one, and goes on without.
+    if connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::NOOP)?.0 < 0 {
+        let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        return Err(rusqlite::Error::SqliteFailure(failure, Some("the write-ahead log could not be begun".to_owned())));
     }
     Ok(Ok((connection, empty)))
 }
