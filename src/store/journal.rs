@@ -32,8 +32,8 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER_BYTES: u64 = 100;
 /// Prepared statements; there are fewer than these.
 const STATEMENTS: usize = 64;
-/// Damaged journals kept aside; the oldest goes when there are more, so that they cannot fill the disk.
-const ASIDE_MAX: usize = 4;
+/// Damaged journals kept aside; the oldest goes when there are more, so that they fill no disk: each is as large as the budget.
+const ASIDE_MAX: usize = 2;
 /// Pages given back to the file system at once, so that nobody waits long.
 const PAGES_RETURNED_MAX: u32 = 1024;
 
@@ -90,10 +90,7 @@ impl Journal {
                 log::error!("the journal was damaged and is set aside as {}: {why}", aside.display());
                 match files.open()? {
                     Found::Whole(connection, _) => (connection, Opened::Quarantined { aside, why }),
-                    Found::Damaged(_) => {
-                        let source = rusqlite::Error::InvalidQuery;
-                        return Err(Error::Open { path: files.database, source });
-                    }
+                    Found::Damaged(why) => return Err(file("begin", &files.database)(io::Error::other(why))),
                 }
             }
         };
@@ -115,14 +112,8 @@ impl Journal {
             return Err(Error::Broken);
         }
         let done = self.transaction(steps);
-        if done.as_ref().is_err_and(|error| error.refusal().is_none()) {
-            self.breaks();
-        }
-        if done.is_ok() && self.log_frames().is_ok_and(|frames| frames < LOG_FRAMES_MAX) {
-            return done;
-        }
-        // The batch is on disk whatever becomes of the log, so it is acknowledged; the next one meets what is broken.
-        if !self.broken && self.checkpoint(CheckpointMode::PASSIVE).is_err() {
+        if done.as_ref().is_err_and(|error| error.refusal().is_none()) || self.shorten_log().is_err() {
+            // If it is the log that failed, the batch is on disk and acknowledged; the next one meets what is broken.
             self.breaks();
         }
         done
@@ -187,6 +178,10 @@ impl Journal {
         let mut pages = statement.query([])?;
         while pages.next()?.is_some() {}
         Ok(())
+    }
+
+    fn shorten_log(&self) -> rusqlite::Result<()> {
+        if self.log_frames()? < LOG_FRAMES_MAX { Ok(()) } else { self.checkpoint(CheckpointMode::PASSIVE) }
     }
 
     fn log_frames(&self) -> rusqlite::Result<i32> {
@@ -326,7 +321,13 @@ fn open(path: &Path, check: bool, full: bool) -> rusqlite::Result<Result<(Connec
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    let empty = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;
+    let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+    let empty = match tables {
+        Ok(tables) => tables == 0,
+        // How SQLite calls a rotten byte of the header that it does not know.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => return Ok(Err(error.to_string())),
+        Err(error) => return Err(error),
+    };
     if empty {
         connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -371,19 +372,14 @@ fn open(path: &Path, check: bool, full: bool) -> rusqlite::Result<Result<(Connec
 
 /// The file is at fault, not the disk or the machine: reading it again would not help.
 fn is_damage(error: &rusqlite::Error) -> bool {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, _) => matches!(
-            failure.code,
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown | ErrorCode::ConstraintViolation
-        ),
-        rusqlite::Error::SqlInputError { .. } => true, // the schema is not ours
-        rusqlite::Error::QueryReturnedNoRows
-        | rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::Utf8Error(..) => true,
-        _ => false,
-    }
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..)
+        )
 }
 
 /// Holds the folder for this process until it is dropped; the process's number stands in the file for who comes second.

@@ -141,7 +141,7 @@ fn a_case_goes_its_way_and_recovery_goes_on_from_every_step() {
     bench.step(|batch| batch.delivered(case, Parcel::Reply(0))).unwrap();
     bench.reopen();
     assert_eq!(bench.outbox(), [(case, Parcel::Rationale)]);
-    assert_eq!(bench.case(case).rationale, Some(reasons()));
+    assert_eq!(bench.case(case).rationale(), Some(&reasons()));
     bench.step(|batch| batch.delivered(case, Parcel::Rationale)).unwrap();
     assert!(bench.outbox().is_empty() && bench.case(case).delivered);
 
@@ -350,7 +350,7 @@ fn the_disk_budget_is_walked_from_texts_to_cases_to_refusal_and_hard_cases_stay(
     fill(&mut bench, &mut from, |tidied| tidied.texts > 0, &with_reasons).unwrap();
     assert!(used(&mut bench) < budget / 100 * 81, "texts went before more came");
     let first = bench.case(CaseId(waiting.0 + 1));
-    assert!(!first.question_kept && first.rationale.is_none() && first.outcome.is_some());
+    assert!(!first.question_kept && first.rationale().is_none() && first.outcome.is_some());
     let audit = bench.step(|batch| batch.open_review(first.id, Why::Audit, at(8)));
     assert_eq!(audit, Err(Refusal::LetGo(first.id)));
 
