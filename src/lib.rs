@@ -33,7 +33,8 @@
 //! # What never happens
 //!
 //! The engine decides nothing; the policy measures nothing. Only `engine/library.rs` and `engine/session.rs` name `ort`,
-//! only `engine/tokenizer.rs` names `tokenizers`, only `store` names `rusqlite`. Nothing but `cli` prints. The library neither panics on input nor exits.
+//! only `engine/tokenizer.rs` names `tokenizers`, only `store` names `rusqlite`. Nothing but `cli` prints. The library neither
+//! panics on input nor exits.
 //! Nothing here opens a socket; ONNX Runtime's own telemetry is switched off before the library is loaded.
 //!
 //! Answers that are short and bounded, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds

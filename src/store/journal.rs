@@ -1,5 +1,6 @@
 //! The journal's file: opened, looked over, set aside when damaged, written in batches, kept short. Knows no case.
 
+use std::cmp::Reverse;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -32,7 +33,8 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER_BYTES: u64 = 100;
 /// Prepared statements; there are fewer than these.
 const STATEMENTS: usize = 64;
-/// Damaged journals kept aside; the oldest goes when there are more, so that they fill no disk: each is as large as the budget.
+/// Damaged journals kept aside, the newest and the largest of the others, so that a card that rots again and again fills no disk
+/// and does not push out the one with most in it.
 const ASIDE_MAX: usize = 2;
 /// Pages given back to the file system at once, so that nobody waits long.
 const PAGES_RETURNED_MAX: u32 = 1024;
@@ -232,7 +234,6 @@ impl Files {
     }
 
     fn open(&self) -> Result<Found, Error> {
-        let bytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
         let (database, log) = (bytes(&self.database), bytes(&self.log));
         // SQLite would take these for new files, and the log away as one that belongs to nothing.
         if database == 0 && log > 0 {
@@ -286,6 +287,7 @@ impl Files {
         }
         numbers.sort_unstable();
         numbers.dedup();
+        let files = [&self.database, &self.log, &self.rollback];
         let name = |path: &Path, number: u32| {
             let mut name = path.as_os_str().to_owned();
             name.push(format!(".corrupt-{number}"));
@@ -293,7 +295,7 @@ impl Files {
         };
         let number = numbers.last().map_or(1, |last| last.saturating_add(1));
         let aside = name(&self.database, number);
-        for from in [&self.database, &self.log, &self.rollback] {
+        for from in files {
             match fs::rename(from, name(from, number)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(file("set aside", from)(error));
@@ -301,14 +303,20 @@ impl Files {
                 _ => sync_folder(folder)?,
             }
         }
-        for old in numbers.iter().rev().skip(ASIDE_MAX - 1) {
-            for path in [&self.database, &self.log, &self.rollback] {
+        let bytes = |number: &u32| files.map(|path| bytes(&name(path, *number))).iter().sum::<u64>();
+        numbers.sort_by_key(|number| Reverse(bytes(number)));
+        for old in numbers.iter().skip(ASIDE_MAX - 1) {
+            for path in files {
                 let _ = fs::remove_file(name(path, *old)); // most have no log; one that stays is met again next time
             }
             log::warn!("{} is removed: more than {ASIDE_MAX} damaged journals", name(&self.database, *old).display());
         }
         Ok(aside)
     }
+}
+
+fn bytes(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |file| file.len())
 }
 
 /// The connection, and whether the file held nothing; `Err` inside says why the file is not ours or not whole.
