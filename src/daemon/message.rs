@@ -123,7 +123,7 @@ pub fn reply(case: &Case, revision: u32, bundle: Option<&Bundle>) -> Option<Mess
 /// The rationale of the student's answer.
 pub fn rationale(case: &Case) -> Option<Message> {
     let Some(Outcome::Answered(recorded)) = &case.outcome else { return None };
-    let said = with(of_student(recorded, Language::of(&case.asked.question)), case.rationale.as_ref());
+    let said = with(of_student(recorded, Language::of(&case.asked.question)), case.rationale());
     Some(around(case, 0, state(recorded), said))
 }
 

@@ -522,7 +522,7 @@ impl Desk {
         let refusal = match found {
             None => "the gateway's journal cannot be read now; ask again",
             Some(None) => "no such question; its answer may have been dropped to save space",
-            Some(Some(case)) => match (&case.outcome, &case.rationale, self.bundle.borrow().as_deref()) {
+            Some(Some(case)) => match (&case.outcome, case.rationale(), self.bundle.borrow().as_deref()) {
                 (None, ..) => "the question is not answered yet; ask again",
                 (_, Some(_), _) => {
                     if let Some(message) = message::rationale(&case) {

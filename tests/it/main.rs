@@ -5,6 +5,7 @@ mod ask;
 mod batch;
 mod broken;
 mod config;
+mod crash;
 mod gateway;
 mod library;
 mod proxy;
