@@ -37,7 +37,7 @@ pub fn asked(request: &str) -> NewCase {
 
 pub fn sure(answer: &str) -> Recorded {
     Recorded {
-        task: "machine-failure".to_owned(),
+        task: "failure".to_owned(),
         answer: answer.to_owned(),
         label: format!("{answer} 故障"),
         code: Some(3),
