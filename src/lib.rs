@@ -30,14 +30,14 @@
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
 //! | [`reply`] | an answer as a machine reads it | domain, bundle, engine, pipeline |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
-//! | [`triggers`] | where questions come in and answers go out: the broker | domain |
+//! | [`triggers`] | where questions come in and answers go out: the broker, HTTP | domain |
 //! | [`daemon`] | the gateway: every case from its trigger through journal and student and back | all but cli |
 //! | [`cli`] | the commands | all |
 //!
 //! # What never happens
 //!
 //! The engine decides nothing; the policy measures nothing. Only `engine/library.rs` and `engine/session.rs` name `ort`,
-//! only `engine/tokenizer.rs` names `tokenizers`, only `store` names `rusqlite`. Nothing but `cli` prints. The library neither panics on input nor exits.
+//! only `engine/tokenizer.rs` names `tokenizers`, only `store` names `rusqlite`, only `triggers/http.rs` names `axum`. Nothing but `cli` prints. The library neither panics on input nor exits.
 //! Nothing here opens a socket; ONNX Runtime's own telemetry is switched off before the library is loaded.
 //!
 //! Answers that are short and bounded, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds

@@ -10,7 +10,7 @@ use crate::config::sections::{BrokerCheck, ClientCertificate};
 use crate::config::{self, Config};
 use crate::daemon::{self, Settings};
 use crate::store;
-use crate::triggers::mqtt;
+use crate::triggers::{http, mqtt};
 
 pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
     let config = Config::load(&args.sources())?;
@@ -31,6 +31,7 @@ pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
         queue: config.limits.queue,
         deadline: config.limits.deadline,
         mqtt: config.mqtt.enabled.then(|| broker(&config.mqtt, config.limits.queue)).transpose()?,
+        http: http(&config.http)?,
     };
     daemon::run(settings, told_to_stop())?;
     Ok(Exit::Success)
@@ -46,6 +47,13 @@ async fn told_to_stop() {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+fn http(http: &config::Http) -> Result<Option<http::Settings>, Error> {
+    let Some(listen) = http.listen else { return Ok(None) };
+    let token = http.token.as_ref().map(|file| file.read()).transpose()?;
+    let token = token.map(|token| http::Token::new(token.expose()));
+    Ok(Some(http::Settings { listen, token, hosts: http.hosts.clone() }))
 }
 
 fn broker(mqtt: &config::Mqtt, queue: usize) -> Result<mqtt::Settings, Error> {

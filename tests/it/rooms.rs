@@ -19,7 +19,7 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
 ];
 
 /// A library's name, and the only files that may say it.
-const ONLY_IN: [(&str, &[&str]); 5] = [
+const ONLY_IN: [(&str, &[&str]); 6] = [
     ("ort::", &["engine/library.rs", "engine/session.rs", "engine/model.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
     ("toml::", &["config/layers.rs", "config/sections.rs", "cli/config.rs"]),
@@ -35,6 +35,7 @@ const ONLY_IN: [(&str, &[&str]); 5] = [
             "store/schema.rs",
         ],
     ),
+    ("axum::", &["triggers/http.rs"]),
     ("println!", &[]),
 ];
 
