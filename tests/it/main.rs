@@ -6,6 +6,7 @@ mod batch;
 mod broken;
 mod config;
 mod gateway;
+mod http;
 mod library;
 mod reference;
 mod rooms;
