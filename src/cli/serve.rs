@@ -6,11 +6,13 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BUNDLE_BESIDE, ConfigArgs, Error, Exit, bundle_folder};
-use crate::config::sections::{BrokerCheck, ClientCertificate};
+use crate::config::sections::{BrokerCheck, ClientCertificate, SerialMode};
 use crate::config::{self, Config};
-use crate::daemon::{self, Settings};
+use crate::daemon::{self, Port, Settings};
 use crate::store;
-use crate::triggers::{http, mqtt};
+use crate::triggers::serial::Speaks;
+use crate::triggers::{self, http, mqtt};
+use crate::wire::line;
 
 pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
     let config = Config::load(&args.sources())?;
@@ -30,6 +32,7 @@ pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
         audit_share: config.review.audit_share,
         queue: config.limits.queue,
         deadline: config.limits.deadline,
+        serial: config.serial.iter().map(|port| serial(port, &config)).collect(),
         mqtt: config.mqtt.enabled.then(|| broker(&config.mqtt, config.limits.queue)).transpose()?,
         http: http(&config.http)?,
     };
@@ -54,6 +57,20 @@ fn http(http: &config::Http) -> Result<Option<http::Settings>, Error> {
     let token = http.token.as_ref().map(|file| file.read()).transpose()?;
     let token = token.map(|token| http::Token::new(token.expose()));
     Ok(Some(http::Settings { listen, token, hosts: http.hosts.clone() }))
+}
+
+fn serial(port: &config::Serial, config: &Config) -> Port {
+    let encoding = match port.encoding {
+        config::sections::Encoding::Utf8 => line::Encoding::Utf8,
+        config::sections::Encoding::Cp932 => line::Encoding::Cp932,
+    };
+    let speaks = match port.mode {
+        SerialMode::Frames => Speaks::Frames,
+        SerialMode::Line => Speaks::Lines { encoding, bytes_max: config.limits.question_bytes_max },
+    };
+    let gateway = config.gateway.name.to_string();
+    let settings = triggers::serial::Settings { path: port.path.clone(), baud: port.baud, speaks, gateway };
+    Port { settings, task: port.task.clone() }
 }
 
 fn broker(mqtt: &config::Mqtt, queue: usize) -> Result<mqtt::Settings, Error> {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::message::{self, Message};
 use super::metrics::Now;
-use super::{Desk, review};
+use super::{Desk, ports, review};
 use crate::bundle::Bundle;
 use crate::domain::chain;
 use crate::store::{self, Case, CaseId, Parcel, Resolution};
@@ -89,6 +89,7 @@ pub(super) fn refusal(error: &store::Error) -> Refusal {
     use store::Refusal as Step;
     let Some(refused) = error.refusal() else { return Refusal::Unkept(chain(error)) };
     match refused {
+        Step::OtherQuestion { .. } => Refusal::Reused(refused.to_string()),
         Step::Full { .. } => Refusal::Full,
         Step::TooLong { .. } | Step::Empty(_) | Step::Contradiction(_) => Refusal::Unreadable(refused.to_string()),
         Step::Unknown(_) => Refusal::Unknown(refused.to_string()),
@@ -265,7 +266,8 @@ impl Desk {
     pub(super) fn tell_why_not(&self, to: To, key: &Key, refusal: Refusal) {
         match to {
             To::Route(route) => {
-                self.post(None, route, &message::refusal(&key.client, &key.id, &refusal.to_string()));
+                let message = message::refusal(&key.client, &key.id, &refusal.to_string(), ports::code(&refusal));
+                self.post(None, route, &message);
             }
             To::Caller(reply) => drop(reply.send(Err(refusal))),
         }

@@ -4,11 +4,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::student::NOT_LOADED;
 use crate::bundle::manifest::{Answers, Task};
 use crate::bundle::{Bundle, CODE_ASK_A_PERSON};
 use crate::domain::{Decision, Language};
 use crate::reply::{AgreementRecord, BandName, Guess, ModeName, ReasonName, ask_a_person, milliseconds, round};
 use crate::store::{Case, Judgement, Outcome, Reasons, Recorded};
+use crate::wire::Reason;
 
 /// Of the message's form; grows only where an old reader would be misled.
 pub const VERSION: u32 = 1;
@@ -93,6 +95,9 @@ pub struct Said {
     /// Why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The same for a serial line.
+    #[serde(skip)]
+    pub refused: Option<Reason>,
 }
 
 /// The gateway's retained status.
@@ -154,7 +159,10 @@ pub fn reply(case: &Case, revision: u32, bundle: Option<&Bundle>) -> Option<Mess
     let (state, said) = match (case.outcome.as_ref()?, revision) {
         (Outcome::Answered(recorded), 0) => (state(recorded), of_student(recorded, language)),
         (Outcome::Expired, 0) => (State::Expired, Said::default()),
-        (Outcome::Failed(why), 0) => (State::Error, Said { error: Some(why.clone()), ..Said::default() }),
+        (Outcome::Failed(why), 0) => {
+            let refused = Some(if why == NOT_LOADED { Reason::NotReady } else { Reason::Failed });
+            (State::Error, Said { error: Some(why.clone()), refused, ..Said::default() })
+        }
         (outcome, _) => {
             let review = case.reviews.iter().find(|review| review.number == revision)?;
             let judgement = &review.resolved.as_ref()?.judgement;
@@ -168,13 +176,13 @@ pub fn reply(case: &Case, revision: u32, bundle: Option<&Bundle>) -> Option<Mess
 /// The rationale of the student's answer.
 pub fn rationale(case: &Case) -> Option<Message> {
     let Some(Outcome::Answered(recorded)) = &case.outcome else { return None };
-    let said = with(of_student(recorded, Language::of(&case.asked.question)), case.rationale.as_ref());
+    let said = with(of_student(recorded, Language::of(&case.asked.question)), case.rationale());
     Some(around(case, 0, state(recorded), said))
 }
 
 /// Why a question was not taken; it has no case.
-pub fn refusal(client: &str, id: &str, why: &str) -> Message {
-    let said = Said { error: Some(why.to_owned()), ..Said::default() };
+pub fn refusal(client: &str, id: &str, why: &str, refused: Reason) -> Message {
+    let said = Said { error: Some(why.to_owned()), refused: Some(refused), ..Said::default() };
     let (client, id) = (client.to_owned(), id.to_owned());
     Message { v: VERSION, client, id, rev: 0, state: State::Error, task: None, said }
 }

@@ -14,6 +14,7 @@
 mod calls;
 pub mod message;
 mod metrics;
+mod ports;
 pub mod review;
 mod student;
 
@@ -25,6 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
@@ -33,6 +35,8 @@ pub use self::calls::Health;
 use self::calls::{Slot, To};
 use self::message::{Counts, Message, Presence};
 use self::metrics::{Begun, Metrics};
+pub use self::ports::Port;
+use self::ports::Ports;
 use self::student::{Answered, Question, Report, Student, Wanted};
 use crate::bundle::Bundle;
 use crate::domain::{Answer, Decision, chain};
@@ -41,7 +45,10 @@ use crate::store::{
     self, Case, CaseId, Journal, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded, Why, Writer,
 };
 use crate::triggers::mqtt::{self, Statuses};
-use crate::triggers::{Arrival, Key, Letter, Part, Refusal, Request, Route, Source, Stamp, chance, http};
+use crate::triggers::{
+    Arrival, Key, Letter, Part, Refusal, Request, Route, SerialReplyTo, Source, Stamp, chance, http,
+};
+use crate::wire;
 
 /// Letters on their way to one trigger.
 const LETTERS_MAX: usize = 64;
@@ -51,6 +58,8 @@ const ARRIVALS_MAX: usize = 256;
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A letter that came back is tried again after this, if no new connection comes first.
 const RETRY: Duration = Duration::from_secs(5);
+/// A student or a letter that does not move for so long stands still; the slowest box thinks for a third of it.
+const STILL_MAX: Duration = Duration::from_secs(60);
 /// After a stop, so long for the last letters and for taking leave.
 const LEAVE: Duration = Duration::from_secs(5);
 
@@ -77,6 +86,8 @@ pub struct Settings {
     pub mqtt: Option<mqtt::Settings>,
     /// Requests over HTTP.
     pub http: Option<http::Settings>,
+    /// Serial ports.
+    pub serial: Vec<Port>,
 }
 
 /// Why the gateway does not run.
@@ -119,7 +130,12 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(),
     if let Some(http) = settings.http {
         triggers.spawn(http::run(http, arrivals.clone(), stopping.clone()));
     }
+    let ports = Rc::new(Ports::start(settings.serial, session, &arrivals).map_err(RunError::Start)?);
+    let (to_ports, of_ports) = mpsc::channel(LETTERS_MAX);
+    spawn_local(ports.clone().send(of_ports, arrivals.clone()));
     let desk = Rc::new(Desk {
+        ports,
+        to_ports,
         writer,
         student,
         letters,
@@ -138,9 +154,11 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(),
         connected: Cell::new(connected),
         metrics: RefCell::default(),
         sending: RefCell::default(),
+        heard: Cell::new(Instant::now()),
         unsent: Cell::new(false),
         counts: Cell::default(),
     });
+    spawn_local(desk.clone().feed_the_watchdog());
     let mut stop = std::pin::pin!(stop);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
@@ -166,6 +184,7 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(),
         }
     }
     log::info!("stopping: no new question is taken, what is in hand is kept");
+    tell_systemd(&[NotifyState::Stopping]);
     stopped.send_replace(true);
     let _ = tokio::time::timeout(LEAVE, async { while triggers.join_next().await.is_some() {} }).await;
     drop(desk);
@@ -184,6 +203,12 @@ fn tell(folder: &Path, opened: &Opened) {
                 aside.display()
             );
         }
+    }
+}
+
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!("systemd cannot be told: {error}");
     }
 }
 
@@ -218,6 +243,10 @@ struct Desk {
     writer: Writer,
     student: Student<CaseId>,
     letters: HashMap<Source, mpsc::Sender<Letter>>,
+    ports: Rc<Ports>,
+    to_ports: mpsc::Sender<(Option<Stamp>, SerialReplyTo, Message)>,
+    /// The broker is there; `None` where there is none.
+    connected: Cell<Option<bool>>,
     audit_share: f64,
     task: Option<String>,
     queue: usize,
@@ -229,17 +258,17 @@ struct Desk {
     in_hand: RefCell<HashSet<CaseId>>,
     /// By the clock that never jumps; of what came before this process, by what the journal says.
     expiries: RefCell<HashMap<CaseId, Instant>>,
-    /// On their way; not to be sent twice at once.
-    sending: RefCell<HashSet<Stamp>>,
     /// What is told of the cases that are not answered yet.
     begun: RefCell<HashMap<CaseId, Begun>>,
     /// Who waits for an answer on a connection.
     waiting: RefCell<HashMap<Key, Vec<Slot>>>,
     /// How far the outbox was looked through for what nobody fetches.
     swept: Cell<Option<CaseId>>,
-    /// To the broker; `None` where there is none.
-    connected: Cell<Option<bool>>,
     metrics: RefCell<Metrics>,
+    /// On their way since then; not to be sent twice at once.
+    sending: RefCell<HashMap<Stamp, Instant>>,
+    /// When the student's thread last showed that it lives.
+    heard: Cell<Instant>,
     /// Who else waits for the rationale that the student is asked for.
     wishes: RefCell<HashMap<CaseId, Vec<To>>>,
     /// Letters stayed behind because too many were on their way.
@@ -254,10 +283,39 @@ impl Desk {
         self.counts.set(counts);
     }
 
+    /// Says to systemd that the gateway lives, as long as it does: the loop turns, the journal takes steps, the student shows
+    /// itself, letters arrive while the broker is there. What stands still is started again.
+    async fn feed_the_watchdog(self: Rc<Self>) {
+        let Some(interval) = sd_notify::watchdog_enabled() else { return };
+        loop {
+            tokio::time::sleep(interval / 3).await;
+            let journal = tokio::time::timeout(interval / 3, self.writer.step(|batch| batch.journal_id())).await;
+            let stuck = self.connected.get() == Some(true)
+                && self.sending.borrow().values().any(|since| since.elapsed() > STILL_MAX);
+            if matches!(journal, Ok(Ok(_))) && self.heard.get().elapsed() < STILL_MAX && !stuck {
+                tell_systemd(&[NotifyState::Watchdog]);
+            } else {
+                log::error!(
+                    "the gateway stands still: journal {journal:?}, student {:?}, letters {stuck}",
+                    self.heard.get().elapsed()
+                );
+            }
+        }
+    }
+
     fn take(self: Rc<Self>, arrival: Arrival) {
         match arrival {
             Arrival::Ask(request, taken) => {
-                spawn_local(async move { drop(taken.send(self.ask(request).await)) });
+                spawn_local(async move {
+                    let route = request.route.clone();
+                    let kept = self.clone().ask(request).await;
+                    if let (Ok(()), Route::Serial(to)) = (&kept, &route)
+                        && let Some(pending) = ports::pending(to, self.in_hand.borrow().len())
+                    {
+                        self.ports.tell(to, pending);
+                    }
+                    drop(taken.send(kept)); // who brought it may not wait
+                });
             }
             Arrival::Explain(wish) => {
                 spawn_local(async move { self.explain(wish.key, To::Route(wish.route)).await });
@@ -277,6 +335,12 @@ impl Desk {
                     self.connected.set(Some(false));
                 }
             }
+            Arrival::Acknowledged(key, revision) => {
+                spawn_local(async move { self.acknowledged(key, revision).await });
+            }
+            Arrival::AskStatus(to) => {
+                spawn_local(async move { self.tell_status(&to).await });
+            }
             Arrival::Delivered(stamp) => {
                 spawn_local(async move { self.delivered(stamp).await });
             }
@@ -291,16 +355,20 @@ impl Desk {
     }
 
     fn hear(self: Rc<Self>, report: Report<CaseId>) {
+        self.heard.set(Instant::now());
         match report {
             Report::Alive => {}
             Report::Student(Ok(bundle)) => {
                 log::info!("student {} is ready", bundle.student());
+                let status = format!("student {} answers", bundle.student());
+                tell_systemd(&[NotifyState::Ready, NotifyState::Status(&status)]);
                 *self.bundle.borrow_mut() = Some(bundle);
                 self.loading.set(false);
                 spawn_local(async move { self.hand_over().await });
             }
             Report::Student(Err(why)) => {
                 log::error!("no student: {why}. Every question is told so, and is a person's");
+                tell_systemd(&[NotifyState::Ready, NotifyState::Status(&format!("no student: {why}"))]);
                 self.loading.set(false);
                 spawn_local(async move { self.hand_over().await });
             }
@@ -361,7 +429,11 @@ impl Desk {
                 let refusal = calls::refusal(&error);
                 self.metrics.borrow_mut().requested(source.name(), "refused");
                 log::warn!("question {key} is refused: {refusal}");
-                self.post(None, route, &message::refusal(&key.client, &key.id, &refusal.to_string()));
+                self.post(
+                    None,
+                    route,
+                    &message::refusal(&key.client, &key.id, &refusal.to_string(), ports::code(&refusal)),
+                );
                 Err(refusal)
             }
         }
@@ -475,7 +547,7 @@ impl Desk {
             Some(None) => {
                 Refusal::Unknown("no such question; its answer may have been dropped to save space".to_owned())
             }
-            Some(Some(case)) => match (&case.outcome, &case.rationale, self.bundle.borrow().as_deref()) {
+            Some(Some(case)) => match (&case.outcome, case.rationale(), self.bundle.borrow().as_deref()) {
                 (None, ..) => Refusal::Conflict("the question is not answered yet; ask again".to_owned()),
                 (_, Some(_), _) => {
                     self.tell_why(to, &case);
@@ -565,9 +637,10 @@ impl Desk {
             Parcel::Rationale => Part::Rationale,
         };
         let stamp = Stamp { case: case.0, part };
-        if !self.sending.borrow_mut().insert(stamp) {
+        if self.sending.borrow().contains_key(&stamp) {
             return;
         }
+        self.sending.borrow_mut().insert(stamp, Instant::now());
         let sent = match self.step("read a case", move |batch| batch.case(case)).await {
             Some(Some(case)) => {
                 let message = match parcel {
@@ -594,18 +667,38 @@ impl Desk {
 
     /// False where the letter did not leave.
     fn post(&self, stamp: Option<Stamp>, route: Route, message: &Message) -> bool {
-        if route == Route::Fetched {
-            return false; // it stays in the outbox until it is fetched
-        }
-        let body = serde_json::to_vec(message).expect("our own records have string keys and finite numbers");
-        let left = self
-            .letters
-            .get(&route.source())
-            .is_some_and(|letters| letters.try_send(Letter { stamp, route, body }).is_ok());
+        let left = match route {
+            Route::Serial(to) => self.to_ports.try_send((stamp, to, message.clone())).is_ok(),
+            Route::Mqtt(_) => {
+                let body = serde_json::to_vec(message).expect("our own records have string keys and finite numbers");
+                let letters = self.letters.get(&Source::Mqtt);
+                letters.is_some_and(|letters| letters.try_send(Letter { stamp, route, body }).is_ok())
+            }
+            Route::Fetched => return false, // it stays in the outbox until it is fetched
+        };
         if !left {
             self.unsent.set(true);
         }
         left
+    }
+
+    async fn acknowledged(self: &Rc<Self>, key: Key, revision: u32) {
+        let found = self.step("look a case up", move |batch| batch.find(&key.client, &key.id)).await;
+        if let Some(Some(case)) = found {
+            self.delivered(Stamp { case: case.id.0, part: Part::Reply(revision) }).await;
+        }
+    }
+
+    async fn tell_status(&self, to: &SerialReplyTo) {
+        let Some(counts) = self.step("count", |batch| batch.counts()).await else { return };
+        let small = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
+        let status = wire::Status {
+            student_ready: self.bundle.borrow().is_some(),
+            broker_connected: self.connected.get() == Some(true),
+            queued: small(counts.unanswered),
+            open_reviews: small(counts.reviews_open),
+        };
+        self.ports.tell(to, wire::Message::Status(status));
     }
 
     async fn delivered(self: &Rc<Self>, stamp: Stamp) {

@@ -279,7 +279,7 @@ fn record(case: &Case, bundle: Option<&Bundle>) -> ReviewCase {
             Decision::Escalated(reason) => Some(reason.into()),
         }),
         mode: recorded.map(|recorded| recorded.mode.into()),
-        rationale: case.rationale.as_ref().map(|reasons| reasons.text.clone()),
+        rationale: case.rationale().map(|reasons| reasons.text.clone()),
         student: recorded.map(|recorded| student(&recorded.student)),
         choices: choices(bundle, &case.asked.task),
         reviews: case.reviews.iter().map(review).collect(),

@@ -14,6 +14,8 @@ use crate::engine::{AskError, Engine, Library, Model, OrtModel};
 use crate::pipeline::{self, Explained, Think};
 use crate::policy::Policy;
 
+/// Why a question has no answer while there is no student.
+pub const NOT_LOADED: &str = "the student is not loaded";
 /// How often an idle thread shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A student that could not be loaded is tried again after this: a bundle may be on its way to the disk.
@@ -141,7 +143,7 @@ fn serve<C>(folder: &Path, mut waiting: Waiting<C>, mut report: impl FnMut(Repor
                 while Instant::now() < again {
                     match waiting.next() {
                         Next::Question(Question { case, wanted, .. }) => {
-                            report(Report::Failed(case, wanted, "the student is not loaded".to_owned()));
+                            report(Report::Failed(case, wanted, NOT_LOADED.to_owned()));
                         }
                         Next::Nothing => report(Report::Alive),
                         Next::Ended => return,

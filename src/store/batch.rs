@@ -1,6 +1,7 @@
 //! The steps of a case's life, within one transaction. A step checks first and writes then: one that is refused has written
 //! nothing. Reads no clock.
 
+use std::cell::Cell;
 use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
@@ -43,12 +44,12 @@ pub enum Received {
 pub struct Batch<'a> {
     connection: &'a Connection,
     bytes_max: u64,
-    failed: std::cell::Cell<bool>,
+    failed: Cell<bool>,
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn new(connection: &'a Connection, bytes_max: u64) -> Self {
-        Self { connection, bytes_max, failed: std::cell::Cell::new(false) }
+        Self { connection, bytes_max, failed: Cell::new(false) }
     }
 
     /// Runs `steps` so that a refusal takes back what they wrote, and leaves the rest of the batch as it is.
@@ -194,7 +195,7 @@ impl<'a> Batch<'a> {
         reasons.map(acceptable).transpose()?;
         let known = self.known_answer(case)?;
         let awaited = self.no_longer(case, "explain")?;
-        if let (Some(reasons), None) = (reasons, &known.rationale) {
+        if let (Some(reasons), None) = (reasons, known.rationale()) {
             self.write_rationale(case, reasons)?;
             if awaited {
                 self.owe(case, "rationale", 0)?;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::batch::Batch;
 use super::journal::{PAGE_BYTES, pragma};
+use super::query::text;
 use super::record::{milliseconds, time};
 use super::{CaseId, Error};
 
@@ -135,7 +136,7 @@ impl Batch<'_> {
     pub fn dropped_so_far(&self) -> Result<Vec<Dropped>, Error> {
         self.all("read what was dropped", "SELECT why, count, first_at, last_at FROM dropped", [], |row| {
             let (first_at, last_at) = (time(row.get(2)?), time(row.get(3)?));
-            Ok(Dropped { why: row.get(0)?, count: row.get(1)?, first_at, last_at })
+            Ok(Dropped { why: text(row, 0)?, count: row.get(1)?, first_at, last_at })
         })
     }
 

@@ -113,7 +113,7 @@ fn line(journal: &str, case: &Case, resolution: Resolution) -> Option<ReviewLine
         task: case.asked.task.clone(),
         question: case.asked.question.clone(),
         answer: recorded.answer.clone(),
-        rationale: case.rationale.as_ref().map(|reasons| reasons.text.clone()),
+        rationale: recorded.rationale.as_ref().map(|reasons| reasons.text.clone()),
         lang: match Language::of(&case.asked.question) {
             Language::En => "en",
             Language::Ja => "ja",

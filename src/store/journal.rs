@@ -1,12 +1,13 @@
 //! The journal's file: opened, looked over, set aside when damaged, written in batches, kept short. Knows no case.
 
+use std::cmp::Reverse;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::SystemTime;
 
-use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, TransactionBehavior, wal::CheckpointMode};
+use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, TransactionBehavior, config::DbConfig, wal::CheckpointMode};
 
 use super::batch::Batch;
 use super::budget::{Budget, Tidied};
@@ -26,10 +27,15 @@ const LOG_BYTES_MAX: u64 = 8 << 20;
 const BUDGET_BYTES_MIN: u64 = LOG_BYTES_MAX + (1 << 20);
 /// Pages SQLite keeps in memory, in KiB: the right edges of all tables, and room for a look at an old case.
 const CACHE_KIB: i64 = 2048;
+/// What a SQLite file begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Of a SQLite file's header.
+const HEADER_BYTES: u64 = 100;
 /// Prepared statements; there are fewer than these.
 const STATEMENTS: usize = 64;
-/// Damaged journals kept aside; the oldest goes when there are more, so that they cannot fill the disk.
-const ASIDE_MAX: usize = 4;
+/// Damaged journals kept aside, the newest and the largest of the others, so that a card that rots again and again fills no disk
+/// and does not push out the one with most in it.
+const ASIDE_MAX: usize = 2;
 /// Pages given back to the file system at once, so that nobody waits long.
 const PAGES_RETURNED_MAX: u32 = 1024;
 
@@ -86,10 +92,7 @@ impl Journal {
                 log::error!("the journal was damaged and is set aside as {}: {why}", aside.display());
                 match files.open()? {
                     Found::Whole(connection, _) => (connection, Opened::Quarantined { aside, why }),
-                    Found::Damaged(_) => {
-                        let source = rusqlite::Error::InvalidQuery;
-                        return Err(Error::Open { path: files.database, source });
-                    }
+                    Found::Damaged(why) => return Err(file("begin", &files.database)(io::Error::other(why))),
                 }
             }
         };
@@ -111,14 +114,8 @@ impl Journal {
             return Err(Error::Broken);
         }
         let done = self.transaction(steps);
-        if done.as_ref().is_err_and(|error| error.refusal().is_none()) {
-            self.breaks();
-        }
-        if done.is_ok() && self.log_frames().is_ok_and(|frames| frames < LOG_FRAMES_MAX) {
-            return done;
-        }
-        // The batch is on disk whatever becomes of the log, so it is acknowledged; the next one meets what is broken.
-        if !self.broken && self.checkpoint(CheckpointMode::PASSIVE).is_err() {
+        if done.as_ref().is_err_and(|error| error.refusal().is_none()) || self.shorten_log().is_err() {
+            // If it is the log that failed, the batch is on disk and acknowledged; the next one meets what is broken.
             self.breaks();
         }
         done
@@ -150,7 +147,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the log back and closes; the next opening finds a clean journal. Dropping does the same, and tells nobody if it fails.
+    /// Writes the log back and closes, so that the next opening finds a clean journal. One that is dropped is recovered.
     pub fn close(mut self) -> Result<(), Error> {
         if self.broken {
             return Err(Error::Broken);
@@ -177,7 +174,16 @@ impl Journal {
         if pragma(&self.connection, "freelist_count")? == 0 {
             return Ok(());
         }
-        self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES_RETURNED_MAX})"))
+        // A step returns a page, so all of them are taken.
+        let mut statement =
+            self.connection.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES_RETURNED_MAX})"))?;
+        let mut pages = statement.query([])?;
+        while pages.next()?.is_some() {}
+        Ok(())
+    }
+
+    fn shorten_log(&self) -> rusqlite::Result<()> {
+        if self.log_frames()? < LOG_FRAMES_MAX { Ok(()) } else { self.checkpoint(CheckpointMode::PASSIVE) }
     }
 
     fn log_frames(&self) -> rusqlite::Result<i32> {
@@ -211,7 +217,7 @@ pub(super) fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i6
 struct Files {
     database: PathBuf,
     log: PathBuf,
-    index: PathBuf,
+    rollback: PathBuf, // SQLite's while it makes a new file; left behind, it would be played into the next one
     suspect: PathBuf,
 }
 
@@ -222,17 +228,22 @@ enum Found {
 
 impl Files {
     fn of(folder: &Path) -> Self {
-        let [database, log, index, suspect] =
-            ["journal.db", "journal.db-wal", "journal.db-shm", "journal.suspect"].map(|name| folder.join(name));
-        Self { database, log, index, suspect }
+        let [database, log, rollback, suspect] =
+            ["journal.db", "journal.db-wal", "journal.db-journal", "journal.suspect"].map(|name| folder.join(name));
+        Self { database, log, rollback, suspect }
     }
 
     fn open(&self) -> Result<Found, Error> {
-        let bytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
         let (database, log) = (bytes(&self.database), bytes(&self.log));
+        // SQLite would take these for new files, and the log away as one that belongs to nothing.
         if database == 0 && log > 0 {
-            // SQLite would take the log away as one that belongs to nothing.
             return Ok(Found::Damaged("there is a log, but no database that it belongs to".to_owned()));
+        }
+        if (1..PAGE_BYTES).contains(&database) {
+            return Ok(Found::Damaged(format!("expected pages of {PAGE_BYTES} bytes, got {database} bytes in all")));
+        }
+        if let Some(why) = self.misread(log > 0).map_err(file("read", &self.database))? {
+            return Ok(Found::Damaged(why));
         }
         let found = if database == 0 {
             Opened::New
@@ -250,6 +261,19 @@ impl Files {
         }
     }
 
+    /// What SQLite would not call damage: by a rotten byte of the header a file is read-only, or has no log.
+    fn misread(&self, has_log: bool) -> io::Result<Option<String>> {
+        let mut header = Vec::new();
+        match File::open(&self.database) {
+            Ok(file) => file.take(HEADER_BYTES).read_to_end(&mut header)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let formats = header.get(18..20).unwrap_or_default(); // to write and to read: 2 with a log, 1 before it had one
+        let fits = formats == [2, 2] || formats == [1, 1] && !has_log;
+        Ok((header.starts_with(MAGIC) && !fits).then(|| format!("expected the file formats 2 and 2, got {formats:?}")))
+    }
+
     /// Renames all files to the first free number. The database goes first: a log without one is noticed, a database that lost
     /// its log is not.
     fn set_aside(&self) -> Result<PathBuf, Error> {
@@ -263,6 +287,7 @@ impl Files {
         }
         numbers.sort_unstable();
         numbers.dedup();
+        let files = [&self.database, &self.log, &self.rollback];
         let name = |path: &Path, number: u32| {
             let mut name = path.as_os_str().to_owned();
             name.push(format!(".corrupt-{number}"));
@@ -270,7 +295,7 @@ impl Files {
         };
         let number = numbers.last().map_or(1, |last| last.saturating_add(1));
         let aside = name(&self.database, number);
-        for from in [&self.database, &self.log, &self.index] {
+        for from in files {
             match fs::rename(from, name(from, number)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(file("set aside", from)(error));
@@ -278,8 +303,10 @@ impl Files {
                 _ => sync_folder(folder)?,
             }
         }
-        for old in numbers.iter().rev().skip(ASIDE_MAX - 1) {
-            for path in [&self.database, &self.log, &self.index] {
+        let bytes = |number: &u32| files.map(|path| bytes(&name(path, *number))).iter().sum::<u64>();
+        numbers.sort_by_key(|number| Reverse(bytes(number)));
+        for old in numbers.iter().skip(ASIDE_MAX - 1) {
+            for path in files {
                 let _ = fs::remove_file(name(path, *old)); // most have no log; one that stays is met again next time
             }
             log::warn!("{} is removed: more than {ASIDE_MAX} damaged journals", name(&self.database, *old).display());
@@ -288,15 +315,27 @@ impl Files {
     }
 }
 
+fn bytes(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |file| file.len())
+}
+
 /// The connection, and whether the file held nothing; `Err` inside says why the file is not ours or not whole.
 fn open(path: &Path, check: bool, full: bool) -> rusqlite::Result<Result<(Connection, bool), String>> {
     let mut connection = Connection::open(path)?;
+    // Only `close` writes the log back: what failed or is damaged is left as it is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // The first access takes the lock and keeps it; set before the log is touched, no shared memory is used either.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
-    let empty = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))? == 0;
+    let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+    let empty = match tables {
+        Ok(tables) => tables == 0,
+        // How SQLite calls a rotten byte of the header that it does not know.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => return Ok(Err(error.to_string())),
+        Err(error) => return Err(error),
+    };
     if empty {
         connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -331,24 +370,24 @@ fn open(path: &Path, check: bool, full: bool) -> rusqlite::Result<Result<(Connec
     if !schema::is_whole(&connection)? {
         return Ok(Err("the tables are not those of a journal".to_owned()));
     }
+    // Where a write fails while the log is begun, SQLite says that it has one, and goes on without.
+    if connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::NOOP)?.0 < 0 {
+        let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+        return Err(rusqlite::Error::SqliteFailure(failure, Some("the write-ahead log could not be begun".to_owned())));
+    }
     Ok(Ok((connection, empty)))
 }
 
 /// The file is at fault, not the disk or the machine: reading it again would not help.
 fn is_damage(error: &rusqlite::Error) -> bool {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, _) => matches!(
-            failure.code,
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown | ErrorCode::ConstraintViolation
-        ),
-        rusqlite::Error::SqlInputError { .. } => true, // the schema is not ours
-        rusqlite::Error::QueryReturnedNoRows
-        | rusqlite::Error::FromSqlConversionFailure(..)
-        | rusqlite::Error::IntegralValueOutOfRange(..)
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::Utf8Error(..) => true,
-        _ => false,
-    }
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..)
+        )
 }
 
 /// Holds the folder for this process until it is dropped; the process's number stands in the file for who comes second.

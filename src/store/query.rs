@@ -212,7 +212,7 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
                 serial: row.get(24)?,
                 sha256: text(row, 25)?,
             },
-            rationale: rationale.clone(),
+            rationale,
             answered_at,
         })),
         (Some("expired"), _) => Some(Outcome::Expired),
@@ -235,7 +235,6 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
         },
         delivered: outcome.is_some() && row.get(29)?,
         outcome,
-        rationale,
         reviews: Vec::new(),
     })
 }
@@ -268,7 +267,7 @@ fn read_review(row: &Row<'_>) -> rusqlite::Result<Review> {
 }
 
 /// A text, its damaged characters replaced: a rotten byte must not make a case unreadable for ever.
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
 }
 

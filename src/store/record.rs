@@ -74,7 +74,7 @@ pub struct Recorded {
     pub decision: Decision,
     /// How it came about.
     pub mode: Mode,
-    /// Of the thought that led to it; `None` where nothing is written yet.
+    /// What the student wrote for it, before or after; `None` where it has not.
     pub rationale: Option<Reasons>,
     /// Who answered.
     pub student: Student,
@@ -176,8 +176,6 @@ pub struct Case {
     pub question_kept: bool,
     /// `None` while the student has not answered.
     pub outcome: Option<Outcome>,
-    /// What the student wrote for it.
-    pub rationale: Option<Reasons>,
     /// In the order in which they were opened.
     pub reviews: Vec<Review>,
     /// The reply's latest revision is delivered.
@@ -185,6 +183,14 @@ pub struct Case {
 }
 
 impl Case {
+    /// What the student wrote for its answer.
+    pub fn rationale(&self) -> Option<&Reasons> {
+        match &self.outcome {
+            Some(Outcome::Answered(recorded)) => recorded.rationale.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Latest revision of the reply, 0 the student's own; `None` while there is nothing to reply.
     pub fn revision(&self) -> Option<u32> {
         let reviewed = self.reviews.iter().filter(|review| review.resolved.is_some()).map(|review| review.number).max();

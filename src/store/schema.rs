@@ -2,7 +2,8 @@
 //!
 //! A file is ours by its `application_id`; `user_version` counts the migrations it has seen. A case is a few facts that are
 //! written once and never changed, and `pending`, which says what is still to do for it. So a step writes few pages, and
-//! what recovery has to go on with is one small table. Times are milliseconds since 1970, as the box's clock had them, and order
+//! what recovery has to go on with is one small table. The checks are also what a look over the file finds rotten numbers and words
+//! by; so whatever passes them can be read. Times are milliseconds since 1970, as the box's clock had them, and order
 //! nothing: `cases.seq` and `reviews.resolution` do.
 
 use rusqlite::Connection;
@@ -34,7 +35,7 @@ const MIGRATIONS: [&str; 1] = ["
         wants_rationale INTEGER NOT NULL CHECK (wants_rationale IN (0, 1)),
         route BLOB NOT NULL,
         source TEXT NOT NULL,
-        expires_after INTEGER,              -- milliseconds
+        expires_after INTEGER CHECK (expires_after >= 0),  -- milliseconds
         received_at INTEGER NOT NULL,
         UNIQUE (client, request)
     ) STRICT;
@@ -43,7 +44,7 @@ const MIGRATIONS: [&str; 1] = ["
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL,
         version TEXT NOT NULL,
-        serial INTEGER NOT NULL CHECK (serial >= 0),
+        serial INTEGER NOT NULL CHECK (serial BETWEEN 0 AND 4294967295),
         sha256 TEXT NOT NULL,
         UNIQUE (sha256, name, version, serial)
     ) STRICT;
@@ -62,7 +63,7 @@ const MIGRATIONS: [&str; 1] = ["
         band TEXT CHECK (band IN ('high', 'medium', 'low')),
         reason TEXT CHECK (reason IN ('out_of_scope', 'unsure', 'thinking_failed', 'no_answer')),  -- null: answered
         mode TEXT CHECK (mode IN ('answer_first', 'think_first')),
-        tokens INTEGER CHECK (tokens >= 0),
+        tokens INTEGER CHECK (tokens BETWEEN 0 AND 4294967295),
         time_to_answer INTEGER CHECK (time_to_answer >= 0),  -- microseconds
         CHECK (kind != 'failed' OR failure NOT NULL),
         CHECK (kind != 'answered' OR (student NOT NULL AND answer NOT NULL AND label NOT NULL AND confidence NOT NULL
@@ -80,7 +81,7 @@ const MIGRATIONS: [&str; 1] = ["
     -- The n-th review of a case is the n-th revision of its reply.
     CREATE TABLE reviews (
         seq INTEGER NOT NULL REFERENCES cases,
-        number INTEGER NOT NULL CHECK (number > 0),
+        number INTEGER NOT NULL CHECK (number BETWEEN 1 AND 4294967295),
         why TEXT NOT NULL CHECK (why IN ('out_of_scope', 'unsure', 'thinking_failed', 'no_answer', 'audit', 'disagreement',
             'asked')),
         opened_at INTEGER NOT NULL,
@@ -102,8 +103,8 @@ const MIGRATIONS: [&str; 1] = ["
     -- What is still to do: answer (the student), reply (deliver this revision), explain (the student), rationale (deliver it).
     CREATE TABLE pending (
         what TEXT NOT NULL CHECK (what IN ('answer', 'reply', 'explain', 'rationale')),
-        seq INTEGER NOT NULL REFERENCES cases,
-        revision INTEGER NOT NULL CHECK (revision >= 0),
+        seq INTEGER NOT NULL,               -- of cases; no key to it, whose check would read the whole table for each case dropped
+        revision INTEGER NOT NULL CHECK (revision BETWEEN 0 AND 4294967295),
         PRIMARY KEY (what, seq)
     ) STRICT, WITHOUT ROWID;
 

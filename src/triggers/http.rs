@@ -619,7 +619,7 @@ impl From<Refusal> for Failure {
         let status = match refusal {
             Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
             Refusal::Unknown(_) => StatusCode::NOT_FOUND,
-            Refusal::Conflict(_) => StatusCode::CONFLICT,
+            Refusal::Conflict(_) | Refusal::Reused(_) => StatusCode::CONFLICT,
             Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
             Refusal::Full => StatusCode::INSUFFICIENT_STORAGE,
             Refusal::Unkept(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -4,6 +4,7 @@
 pub mod call;
 pub mod http;
 pub mod mqtt;
+pub mod serial;
 
 use std::fmt;
 use std::time::Duration;
@@ -66,6 +67,8 @@ pub enum Route {
     Mqtt(mqtt::ReplyTo),
     /// Nowhere: whoever asked over HTTP waits for it, or fetches it.
     Fetched,
+    /// To a serial port.
+    Serial(SerialReplyTo),
 }
 
 impl Route {
@@ -74,8 +77,22 @@ impl Route {
         match self {
             Self::Mqtt(_) => Source::Mqtt,
             Self::Fetched => Source::Http,
+            Self::Serial(_) => Source::Serial,
         }
     }
+}
+
+/// Where an answer goes on a serial line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SerialReplyTo {
+    /// The port's path.
+    pub port: String,
+    /// The request's own bytes; none for a line.
+    pub request: Vec<u8>,
+    /// Of the frame that asked.
+    pub sequence: u16,
+    /// The client tells when it has the answer.
+    pub acknowledges: bool,
 }
 
 /// A question as JSON, in a message or in the body of a request.
@@ -111,6 +128,10 @@ pub enum Arrival {
     Connected(Source),
     /// It does not reach them now.
     Disconnected(Source),
+    /// A client of a serial line has this revision of an answer.
+    Acknowledged(Key, u32),
+    /// A client of a serial line asks how the gateway is.
+    AskStatus(SerialReplyTo),
     /// A letter arrived, as the broker says.
     Delivered(Stamp),
     /// A letter did not arrive, and the trigger has let it go.
@@ -124,6 +145,8 @@ pub enum Source {
     Mqtt,
     /// Requests over HTTP.
     Http,
+    /// A serial port.
+    Serial,
 }
 
 impl Source {
@@ -132,12 +155,13 @@ impl Source {
         match self {
             Self::Mqtt => "mqtt",
             Self::Http => "http",
+            Self::Serial => "serial",
         }
     }
 
     /// The name of one of them, as it stands in a journal; of any other text, what stands for all others.
     pub fn named(name: &str) -> &'static str {
-        let known = [Self::Mqtt, Self::Http].map(Self::name);
+        let known = [Self::Mqtt, Self::Http, Self::Serial].map(Self::name);
         known.into_iter().find(|known| *known == name).unwrap_or("other")
     }
 }
@@ -183,6 +207,9 @@ pub enum Refusal {
     /// What is there already speaks against it.
     #[error("{0}")]
     Conflict(String),
+    /// The name stands for another question.
+    #[error("{0}")]
+    Reused(String),
     /// The answer would go where none may go.
     #[error("{0}")]
     Forbidden(String),

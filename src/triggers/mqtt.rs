@@ -21,7 +21,7 @@
 //! Never answers a question itself, and never publishes where [`Settings::response_topics`] does not allow.
 
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rumqttc::mqttbytes::QoS;
 use rumqttc::{
@@ -52,6 +52,9 @@ const REQUESTS_MAX: usize = 32;
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// Two clients of one name throw each other out for ever: whoever is thrown out waits this long.
 const RETRY_TAKEN_OVER: Duration = Duration::from_secs(60);
+/// A connection that lasts so long is no sign of that; so many in a row that do not are.
+const STEADY: Duration = Duration::from_secs(30);
+const SHORT_MAX: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the broker keeps questions for a gateway that is away: a week covers the longest holiday of a factory.
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
@@ -71,7 +74,7 @@ pub struct Settings {
     pub client_id: String,
     /// User name and password.
     pub credentials: Option<(String, String)>,
-    /// After so long a silence the other side is asked whether it is there.
+    /// A broker that is silent for one and a half times as long is taken for gone.
     pub keep_alive: Duration,
     /// Questions on their way that are not durable yet; the broker keeps the rest.
     pub receive_max: u16,
@@ -116,10 +119,11 @@ impl Settings {
     }
 
     fn options(&self, offline: Vec<u8>) -> MqttOptions {
+        // The library asks after so long a silence, and gives up after as long again: two of its times in one and a half of ours.
         let mut options = MqttOptions::new(self.client_id.clone(), Broker::tcp(self.host.clone(), self.port));
         let shared = self.share_group.is_some();
         options
-            .set_keep_alive(u16::try_from(self.keep_alive.as_secs()).unwrap_or(u16::MAX))
+            .set_keep_alive(u16::try_from(self.keep_alive.as_secs() * 3 / 4).unwrap_or(u16::MAX))
             .set_connect_timeout(CONNECT_TIMEOUT)
             .set_ack_mode(AckMode::Manual)
             .set_receive_maximum(Some(self.receive_max))
@@ -205,6 +209,8 @@ struct Reader {
 impl Reader {
     async fn run(mut self, mut events: EventLoop) {
         let mut wait = RETRY.0;
+        let mut short = 0; // connections in a row that did not last
+        let mut connected = None;
         loop {
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
@@ -218,7 +224,7 @@ impl Reader {
                 }
                 Ok(Event::Incoming(Packet::SubAck(_))) => {
                     log::info!("connected to the broker at {}:{}", self.settings.host, self.settings.port);
-                    wait = RETRY.0;
+                    connected = Some(Instant::now());
                     let _ = self.arrivals.send(Arrival::Connected(Source::Mqtt)).await;
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => self.take(&publish).await,
@@ -228,7 +234,14 @@ impl Reader {
                     if self.connection.send_replace(None).is_some() {
                         let _ = self.arrivals.send(Arrival::Disconnected(Source::Mqtt)).await;
                     }
-                    let pause = self.explain(&error, wait);
+                    if let Some(since) = connected.take() {
+                        if since.elapsed() < STEADY {
+                            short += 1;
+                        } else {
+                            (short, wait) = (0, RETRY.0);
+                        }
+                    }
+                    let pause = self.explain(&error, short, wait);
                     wait = (wait * 2).min(RETRY.1);
                     tokio::select! {
                         () = tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * chance())) => {}
@@ -240,16 +253,21 @@ impl Reader {
     }
 
     /// Logs what went wrong; returns how long to wait.
-    fn explain(&self, error: &ConnectionError, wait: Duration) -> Duration {
+    fn explain(&self, error: &ConnectionError, short: usize, wait: Duration) -> Duration {
         let Settings { host, port, client_id, .. } = &self.settings;
-        match error {
+        let taken_over = matches!(
+            error,
             ConnectionError::MqttState(StateError::ServerDisconnect {
                 reason_code: DisconnectReasonCode::SessionTakenOver,
                 ..
-            }) => {
+            })
+        );
+        match error {
+            // Some brokers only hang up on the one that they throw out.
+            _ if taken_over || short >= SHORT_MAX => {
                 log::error!(
-                    "another client at the broker {host}:{port} is called {client_id} too and has taken over the session. \
-                     Give each gateway a client_id of its own; trying again in {} s",
+                    "the broker {host}:{port} hangs up again and again: another client seems to be called {client_id} too. \
+                     Give each gateway a name or mqtt.client_id of its own; trying again in {} s at most ({error})",
                     RETRY_TAKEN_OVER.as_secs()
                 );
                 RETRY_TAKEN_OVER
@@ -312,7 +330,7 @@ async fn acknowledge(
     while let Some((connection, mut ack, taken)) = waiting.recv().await {
         let reason = match taken.await {
             Ok(Ok(())) => PubAckReason::Success,
-            Ok(Err(Refusal::Unreadable(_) | Refusal::Unknown(_) | Refusal::Conflict(_))) => {
+            Ok(Err(Refusal::Unreadable(_) | Refusal::Reused(_) | Refusal::Unknown(_) | Refusal::Conflict(_))) => {
                 PubAckReason::PayloadFormatInvalid
             }
             Ok(Err(Refusal::Forbidden(_))) => PubAckReason::NotAuthorized,
@@ -594,7 +612,7 @@ mod tests {
         assert_eq!(request.key, Key { client: "plc-1".into(), id: "0042".into() });
         assert_eq!((request.question.as_str(), request.task, request.explain), ("判定は?", None, false));
         assert_eq!(request.expires_in, Some(Duration::from_secs(30)));
-        let Route::Mqtt(to) = request.route;
+        let Route::Mqtt(to) = request.route else { panic!() };
         assert_eq!(to, ReplyTo { topic: "sokutou/press-3/answer/plc-1/0042".into(), correlation: None });
     }
 
@@ -605,7 +623,7 @@ mod tests {
         let publish = message("sokutou/press-3/ask", body, Some("plant/line-1/answers"), Some(&correlation));
         let request = asked(&publish);
         assert_eq!((request.task.as_deref(), request.explain), (Some("t"), true));
-        let Route::Mqtt(to) = &request.route;
+        let Route::Mqtt(to) = &request.route else { panic!() };
         assert_eq!(to, &ReplyTo { topic: "plant/line-1/answers".into(), correlation: Some(correlation.into()) });
         assert_eq!(properties(to).correlation_data.unwrap()[..], correlation);
         assert_eq!(asked(&publish).key, request.key, "the same again is the same request");
@@ -615,7 +633,7 @@ mod tests {
 
     #[test]
     fn questions_to_anyone_are_answered_where_anyone_looks() {
-        let Route::Mqtt(to) = asked(&message("sokutou/any/ask/plc/1", "?", None, None)).route;
+        let Route::Mqtt(to) = asked(&message("sokutou/any/ask/plc/1", "?", None, None)).route else { panic!() };
         assert_eq!(to.topic, "sokutou/any/answer/plc/1");
     }
 
@@ -682,6 +700,14 @@ mod tests {
             assert!(refused.is_none_or(|(to, why)| to.is_none() && matches!(why, Refusal::Forbidden(_))), "{topic}");
         }
         assert!(!allowed.allows(&format!("plant/line-1/{}", "x".repeat(TOPIC_BYTES_MAX))));
+    }
+
+    #[test]
+    fn silence_is_noticed_within_one_and_a_half_keep_alives() {
+        for seconds in [5, 30, 3600] {
+            let settings = Settings { keep_alive: Duration::from_secs(seconds), ..settings() };
+            assert!(2 * settings.options(Vec::new()).keep_alive() <= settings.keep_alive * 3 / 2);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,11 +15,14 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::{Broker as Address, Client, Event, MqttOptions, Packet, PublishOptions, PublishProperties};
 use serde_json::Value;
 
+use crate::proxy::{Proxy, Way};
+
 /// Long enough for a slow machine in the middle of something else; nothing waits that long unless it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-const FINE: &str =
+pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const FINE: &str =
     "Type M, air 298.1 K, process 308.6 K, speed 1551 rpm, torque 42.8 Nm, tool wear 0 min. Which failure, if any?";
-const OVERSTRAIN: &str = "品種=M 気温=298.1 K 工程温度=308.6 K 回転数=1551 rpm トルク=62.8 Nm 工具摩耗=210 min 判定は?";
+pub const OVERSTRAIN: &str =
+    "品種=M 気温=298.1 K 工程温度=308.6 K 回転数=1551 rpm トルク=62.8 Nm 工具摩耗=210 min 判定は?";
 
 /// A mosquitto of our own.
 pub struct Broker {
@@ -337,7 +341,7 @@ fn the_retained_status_tells_of_a_crash_and_of_a_clean_stop() {
 }
 
 #[test]
-fn questions_wait_at_the_broker_while_the_gateway_is_away_and_expire_in_time() {
+fn questions_wait_at_the_broker_while_the_gateway_is_away() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("broker"), "");
     let start = || Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
@@ -427,4 +431,151 @@ fn killed_again_and_again_under_load_it_loses_nothing_and_answers_no_request_in_
         ledger.len()
     );
     assert_eq!(different, 0);
+}
+
+/// Asks so many, and returns when all are answered; each once.
+fn all_answered(asker: &Asker, gateway: &str, ids: std::ops::Range<usize>) {
+    for id in ids.clone() {
+        asker.ask(&format!("sokutou/{gateway}/ask/plc/{id}"), FINE);
+    }
+    let mut left: std::collections::BTreeSet<usize> = ids.collect();
+    while !left.is_empty() {
+        let said = asker.next().json();
+        assert_eq!(said["state"], "answered", "{said}");
+        left.remove(&said["id"].as_str().unwrap().parse().unwrap());
+    }
+}
+
+#[test]
+fn a_question_that_came_too_late_is_not_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    let settings = ["limits.deadline_ms=100"]; // over before the student is loaded
+    let start = |settings: &[&str]| Gateway::start("press-3", broker.port, &folder.path().join("gateway"), settings);
+    start(&[]).wait_for("connected to the broker");
+    asker.ask("sokutou/press-3/ask/plc/late", FINE);
+    let mut gateway = start(&settings);
+    let said = asker.next().json();
+    assert_eq!((&said["id"], &said["state"], said.get("answer")), (&"late".into(), &"expired".into(), None));
+    gateway.kill();
+    let _gateway = start(&[]);
+    asker.ask("sokutou/press-3/ask/plc/late", FINE);
+    assert_eq!(asker.next().json(), said, "what was said once stands");
+}
+
+#[test]
+fn a_broker_that_goes_comes_back_stalls_slices_or_breaks_off_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = Broker::start(&folder.path().join("broker"), "");
+    let proxy = Proxy::to(broker.port);
+    let keep_alive = 5;
+    let gateway = Gateway::start(
+        "press-3",
+        proxy.port,
+        &folder.path().join("gateway"),
+        &[&format!("mqtt.keepalive_s={keep_alive}")],
+    );
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    all_answered(&asker, "press-3", 0..10);
+
+    proxy.set(Way::Sliced);
+    all_answered(&asker, "press-3", 10..20);
+    proxy.set(Way::Clear);
+
+    for round in 2..4 {
+        let ids = 10 * round..10 * round + 10;
+        for id in ids.clone() {
+            asker.ask(&format!("sokutou/press-3/ask/plc/{id}"), FINE);
+            if id % 5 == 0 {
+                proxy.reset();
+            }
+        }
+        all_answered(&asker, "press-3", ids); // asked again while the first time is still on its way
+    }
+
+    // Half-open: nothing comes and nothing goes, and nobody says so.
+    let before = proxy.connections.load(Ordering::SeqCst);
+    let stalled = Instant::now();
+    proxy.set(Way::Stalled);
+    let noticed = gateway.log().matches("no connection to the broker").count();
+    while gateway.log().matches("no connection to the broker").count() == noticed {
+        assert!(stalled.elapsed() < PATIENCE, "the silence is not noticed");
+        thread::sleep(Duration::from_millis(10));
+    }
+    println!("half-open noticed after {:?}, keep-alive {keep_alive} s", stalled.elapsed());
+    proxy.set(Way::Clear);
+    proxy.reset();
+    all_answered(&asker, "press-3", 40..50);
+    assert!(proxy.connections.load(Ordering::SeqCst) > before);
+
+    broker.stop();
+    thread::sleep(Duration::from_millis(300));
+    broker.start_again();
+    let asker = Asker::connect("plc-2", broker.port, &["sokutou/press-3/answer/#"]);
+    all_answered(&asker, "press-3", 60..70);
+}
+
+#[test]
+fn a_second_gateway_of_the_same_name_is_told_loudly() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let first = Gateway::start("press-3", broker.port, &folder.path().join("first"), &[]);
+    first.wait_for("connected to the broker");
+    let second = Gateway::start("press-3", broker.port, &folder.path().join("second"), &[]);
+    second.wait_for("connected to the broker");
+    first.wait_for("another client seems to be called sokutou-press-3 too");
+}
+
+#[test]
+fn a_small_window_and_small_packets_are_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "max_inflight_messages 1\nmax_packet_size 2000");
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &["limits.queue=1"]);
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    all_answered(&asker, "press-3", 0..30);
+}
+
+#[test]
+fn three_gateways_share_questions_and_one_that_dies_takes_none_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/any/answer/#"]);
+    let mut gateways: Vec<Gateway> = (1..=3)
+        .map(|at| {
+            let name = format!("press-{at}");
+            Gateway::start(&name, broker.port, &folder.path().join(&name), &["mqtt.share_group=cell"])
+        })
+        .collect();
+    for gateway in &gateways {
+        gateway.wait_for("connected to the broker");
+    }
+    let ask = |id: usize| asker.ask(&format!("sokutou/any/ask/plc/{id}"), FINE);
+    let mut answers: Vec<Vec<Value>> = vec![Vec::new(); 120];
+    for id in 0..answers.len() {
+        ask(id);
+        if id == 50 {
+            gateways[1].kill();
+        }
+    }
+    // The broker may lose what it had handed to the one that died; who asked asks again, under the same name.
+    let until = Instant::now() + PATIENCE;
+    while answers.iter().any(Vec::is_empty) {
+        assert!(Instant::now() < until, "{} are lost", answers.iter().filter(|said| said.is_empty()).count());
+        match asker.messages.recv_timeout(Duration::from_secs(2)) {
+            Ok(message) => {
+                let mut said = message.json();
+                let id: usize = said["id"].as_str().unwrap().parse().unwrap();
+                said["time_to_answer_ms"].take(); // two gateways may both answer, each in its own time
+                answers[id].push(said);
+            }
+            Err(_) => (0..answers.len()).filter(|&id| answers[id].is_empty()).for_each(ask),
+        }
+    }
+    assert!(answers.iter().flatten().all(|said| said["code"] == 0));
+    assert!(answers.iter().all(|said| said.iter().all(|one| one == &said[0])), "an id was answered in two ways");
+    let served = |gateway: &Gateway| gateway.log().contains("connected");
+    assert!(gateways.iter().all(served));
 }

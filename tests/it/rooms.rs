@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and what of the crate it may name. `crate::cli` is wide and stands for itself.
-const MAY_NAME: [(&str, &[&str]); 11] = [
+const MAY_NAME: [(&str, &[&str]); 12] = [
     ("domain", &[]),
     ("installed", &[]),
     ("config", &[]),
@@ -14,14 +14,16 @@ const MAY_NAME: [(&str, &[&str]); 11] = [
     ("pipeline", &["domain", "engine", "policy"]),
     ("reply", &["domain", "bundle", "engine", "pipeline"]),
     ("store", &["domain"]),
-    ("triggers", &["domain", "engine::QUESTION_BYTES_MAX"]),
-    ("daemon", &["domain", "bundle", "engine", "policy", "pipeline", "reply", "store", "triggers"]),
+    ("wire", &[]),
+    ("triggers", &["domain", "wire", "engine::QUESTION_BYTES_MAX"]),
+    ("daemon", &["domain", "bundle", "engine", "policy", "pipeline", "reply", "store", "triggers", "wire"]),
 ];
 
 /// A library's name, and the only files that may say it.
-const ONLY_IN: [(&str, &[&str]); 6] = [
+const ONLY_IN: [(&str, &[&str]); 7] = [
     ("ort::", &["engine/library.rs", "engine/session.rs", "engine/model.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
+    ("serial2::", &["triggers/serial.rs"]),
     ("toml::", &["config/layers.rs", "config/sections.rs", "cli/config.rs"]),
     (
         "rusqlite::",

@@ -1,0 +1,194 @@
+//! Asks a gateway over a serial line the way a microcontroller does: static buffers, no allocation, two functions of its
+//! board. Take [`Client`] into your firmware and give it your own; `main` runs it on a PC.
+//!
+//! ```sh
+//! stty -F /dev/ttyUSB0 115200 raw -echo
+//! cargo run --example ask_over_serial -- /dev/ttyUSB0 "type=M air=298.1 proc=308.6 rpm=1551 torque=42.8 wear=0"
+//! ```
+//!
+//! Instead of a device it takes `host:port`, for a serial server or a test.
+#![allow(clippy::print_stdout, clippy::new_without_default)] // an example talks; a static is made by a const fn
+
+use std::error::Error;
+use std::fs::OpenOptions;
+use std::io::{BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use heapless::String;
+use sokutou::wire::{
+    Ack, Answer, Ask, Class, Confidence, EncodeError, Feed, Frame, Hello, LABEL_BYTES_MAX, Message, Reason, RequestId,
+    SMALL_FRAME_BYTES_MAX, State, Text, VERSION,
+};
+
+/// How often a frame is sent before the line counts as dead.
+const TRIES: usize = 10;
+/// Silent reads before a frame is sent again.
+const SILENT_READS: usize = 30;
+
+/// A client of the small class, about 520 bytes with both of its buffers.
+pub struct Client {
+    feed: Feed<SMALL_FRAME_BYTES_MAX>,
+    outgoing: [u8; SMALL_FRAME_BYTES_MAX],
+    sequence: u16,
+}
+
+/// What the board brings.
+pub trait Port {
+    /// The next byte; `None` when none came for a while, say 100 ms.
+    fn read(&mut self) -> Option<u8>;
+    /// Sends all of it.
+    fn write(&mut self, bytes: &[u8]);
+}
+
+/// An answer, in memory of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The choice's code; see the protocol's page for the two that are none.
+    pub code: u16,
+    /// Whether it stands.
+    pub state: State,
+    /// How likely it is right.
+    pub confidence: Confidence,
+    /// For the display.
+    pub label: String<LABEL_BYTES_MAX>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoReply {
+    /// The question does not fit a small frame.
+    Unsendable(EncodeError),
+    /// The gateway refuses.
+    Refused(Reason),
+    /// Nobody answered any try.
+    Silent,
+}
+
+impl Client {
+    /// Ready to be a static.
+    pub const fn new() -> Self {
+        Self { feed: Feed::new(), outgoing: [0; SMALL_FRAME_BYTES_MAX], sequence: 0 }
+    }
+
+    /// Says who we are; once after power on.
+    pub fn hello(&mut self, name: Text<'_, 64>, port: &mut impl Port) -> Result<(), NoReply> {
+        let frame_bytes_max = SMALL_FRAME_BYTES_MAX as u16;
+        let hello = Hello { newest_version: VERSION, frame_bytes_max, acknowledges: true, name };
+        self.exchange(Message::Hello(hello), port, |message| matches!(message, Message::HelloAck(_)).then_some(()))
+    }
+
+    /// Asks, and waits for the answer; as often as it takes, since the same request id never asks the student twice.
+    pub fn ask(&mut self, ask: Ask<'_>, port: &mut impl Port) -> Result<Reply, NoReply> {
+        let request = ask.request.clone();
+        self.exchange(Message::Ask(ask), port, |message| match message {
+            Message::Answer(Answer { code, state, confidence, request: of, label, .. }) if *of == request => {
+                let label = String::try_from(label.as_str()).expect("a label fits its own length");
+                Some(Reply { code: *code, state: *state, confidence: *confidence, label })
+            }
+            _ => None,
+        })
+    }
+
+    /// Sends until `wanted` sees what it waits for.
+    fn exchange<T>(
+        &mut self,
+        message: Message<'_>,
+        port: &mut impl Port,
+        wanted: impl Fn(&Message<'_>) -> Option<T>,
+    ) -> Result<T, NoReply> {
+        self.sequence = self.sequence.checked_add(1).unwrap_or(1); // 0 is the gateway's
+        for _ in 0..TRIES {
+            self.send(message.clone(), port).map_err(NoReply::Unsendable)?;
+            let mut silent = 0;
+            while silent < SILENT_READS {
+                let Some(byte) = port.read() else {
+                    silent += 1;
+                    continue;
+                };
+                // What is damaged counts as not said: we ask again.
+                let Some(Ok(frame)) = self.feed.push(byte) else { continue };
+                let found = wanted(&frame.message);
+                let mut heard = None;
+                match frame.message {
+                    // Whether we waited for it or not: until it hears this, the gateway repeats the answer.
+                    Message::Answer(answer) => {
+                        heard = Some(Ack { request: answer.request, revision: answer.revision });
+                    }
+                    Message::Nack(nack) if frame.sequence == self.sequence => match nack.reason {
+                        Reason::Busy | Reason::NotReady | Reason::JournalFull => {} // silence follows, then another try
+                        reason => return Err(NoReply::Refused(reason)),
+                    },
+                    // The question is safe; the student takes its time.
+                    Message::Pending(_) => silent = 0,
+                    _ => {}
+                }
+                if let Some(ack) = heard {
+                    self.send(Message::Ack(ack), port).map_err(NoReply::Unsendable)?;
+                }
+                if let Some(found) = found {
+                    return Ok(found);
+                }
+            }
+        }
+        Err(NoReply::Silent)
+    }
+
+    fn send(&mut self, message: Message<'_>, port: &mut impl Port) -> Result<(), EncodeError> {
+        let frame = Frame { sequence: self.sequence, message };
+        port.write(frame.encode(Class::Small, &mut self.outgoing)?);
+        Ok(())
+    }
+}
+
+/// In firmware a `StaticCell`; here a lock, because a PC has threads.
+static CLIENT: Mutex<Client> = Mutex::new(Client::new());
+
+/// A PC's port: a thread reads, so that waiting can end.
+struct PcPort {
+    incoming: mpsc::Receiver<u8>,
+    outgoing: Box<dyn Write>,
+}
+
+impl Port for PcPort {
+    fn read(&mut self) -> Option<u8> {
+        self.incoming.recv_timeout(Duration::from_millis(100)).ok()
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // An unplugged line is a silent one.
+        let _ = self.outgoing.write_all(bytes).and_then(|()| self.outgoing.flush());
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let [line, question] = arguments.as_slice() else {
+        return Err("expected two arguments: a device or host:port, and a question".into());
+    };
+    let (reader, outgoing): (Box<dyn Read + Send>, Box<dyn Write>) = if line.starts_with('/') {
+        let device = OpenOptions::new().read(true).write(true).open(line)?;
+        (Box::new(device.try_clone()?), Box::new(device))
+    } else {
+        let stream = TcpStream::connect(line)?;
+        (Box::new(stream.try_clone()?), Box::new(stream))
+    };
+    let (sender, incoming) = mpsc::sync_channel(1024);
+    let reader = BufReader::new(reader);
+    thread::spawn(move || reader.bytes().map_while(Result::ok).try_for_each(|byte| sender.send(byte)));
+    let mut port = PcPort { incoming, outgoing };
+
+    // A board without a clock keeps a counter over power off.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos();
+    let request = RequestId::new(&now.to_le_bytes()).expect("sixteen bytes are an id");
+    let ask = Ask { request, wants_rationale: false, expires_after: None, task: None, question: Text::new(question)? };
+    let mut client = CLIENT.lock().expect("nobody else holds the client");
+    let reply = client
+        .hello(Text::new("example")?, &mut port)
+        .and_then(|()| client.ask(ask, &mut port))
+        .map_err(|why| format!("no answer: {why:?}"))?;
+    println!("{} {} {}/10000 {:?}", reply.code, reply.label, reply.confidence.ten_thousandths(), reply.state);
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! Serial ports at the desk: frames and lines to requests, messages to frames and lines. Keeps no question, and decides nothing.
+
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{spawn_blocking, spawn_local};
+
+use super::message::{Message, Said, State};
+use crate::triggers::serial::{Heard, SendError, Serial, Settings, Speaks, Writer};
+use crate::triggers::{Arrival, Key, Refusal, Request, Route, SerialReplyTo, Source, Stamp};
+use crate::wire::line::Encoding;
+use crate::wire::{
+    self, Answer, Ask, CODE_ASK_A_PERSON, CODE_TEXT, Confidence, Frame, Nack, Pending, RationaleChunk, Reason,
+    RequestId, Text, line, rationale_chunks,
+};
+
+/// A client that acknowledges gets an answer again after this.
+const ACKNOWLEDGE_WAIT: Duration = Duration::from_secs(3);
+
+/// A port, and which task its questions belong to where they do not say.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// The port.
+    pub settings: Settings,
+    /// `None` is the gateway's own.
+    pub task: Option<String>,
+}
+
+/// The open ports; dropped, they close.
+pub struct Ports(HashMap<String, (Serial, Speaks)>);
+
+impl Ports {
+    /// Starts a thread for each port. `session` makes the names of questions that came as lines the gateway's own.
+    pub fn start(ports: Vec<Port>, session: u64, arrivals: &mpsc::Sender<Arrival>) -> io::Result<Self> {
+        let mut open = HashMap::new();
+        for port in ports {
+            let name = port.settings.path.display().to_string();
+            let speaks = port.settings.speaks;
+            let mut ear = Ear {
+                port: name.clone(),
+                task: port.task,
+                client: name.clone(),
+                acknowledges: false,
+                session,
+                lines: 0,
+                encoding: match speaks {
+                    Speaks::Lines { encoding, .. } => encoding,
+                    Speaks::Frames => Encoding::Utf8,
+                },
+                arrivals: arrivals.clone(),
+            };
+            let serial = Serial::start(port.settings, move |writer, heard| ear.hear(writer, heard))?;
+            open.insert(name, (serial, speaks));
+        }
+        Ok(Self(open))
+    }
+
+    fn way_out(&self, port: &str) -> Option<(Writer, Speaks)> {
+        self.0.get(port).map(|(serial, speaks)| (serial.writer(), *speaks))
+    }
+
+    /// Writes letters to their ports, and reports what became of each.
+    pub async fn send(
+        self: Rc<Self>,
+        mut letters: mpsc::Receiver<(Option<Stamp>, SerialReplyTo, Message)>,
+        arrivals: mpsc::Sender<Arrival>,
+    ) {
+        while let Some((stamp, to, message)) = letters.recv().await {
+            let (way_out, arrivals) = (self.way_out(&to.port), arrivals.clone());
+            spawn_local(async move {
+                let acknowledges = to.acknowledges && message.said.rationale.is_none();
+                let sent = match way_out {
+                    Some((writer, speaks)) => spawn_blocking(move || write(&writer, speaks, &to, &message)).await.ok(),
+                    None => None, // the configuration names the port no more
+                };
+                let Some(stamp) = stamp else { return };
+                match sent {
+                    Some(Ok(())) if !acknowledges => drop(arrivals.send(Arrival::Delivered(stamp)).await),
+                    Some(Ok(())) => {
+                        tokio::time::sleep(ACKNOWLEDGE_WAIT).await;
+                        drop(arrivals.send(Arrival::Returned(stamp)).await);
+                    }
+                    Some(Err(error)) => {
+                        log::debug!("{error}");
+                        drop(arrivals.send(Arrival::Returned(stamp)).await);
+                    }
+                    None => {}
+                }
+            });
+        }
+    }
+
+    /// Tells a port that its question is durable, or how the gateway is.
+    pub fn tell(&self, to: &SerialReplyTo, message: wire::Message<'static>) {
+        if let Some((writer, Speaks::Frames)) = self.way_out(&to.port) {
+            let frame = Frame { sequence: to.sequence, message };
+            spawn_blocking(move || drop(writer.send(&frame)));
+        }
+    }
+}
+
+/// What the gateway says when a question is in the journal.
+pub fn pending(to: &SerialReplyTo, before: usize) -> Option<wire::Message<'static>> {
+    let request = RequestId::new(&to.request)?;
+    Some(wire::Message::Pending(Pending { request, before: u16::try_from(before).unwrap_or(u16::MAX) }))
+}
+
+/// Hears one port, in its own thread.
+struct Ear {
+    port: String,
+    task: Option<String>,
+    client: String,
+    acknowledges: bool,
+    session: u64,
+    lines: u64,
+    encoding: Encoding,
+    arrivals: mpsc::Sender<Arrival>,
+}
+
+impl Ear {
+    fn hear(&mut self, writer: &Writer, heard: Heard<'_>) {
+        match heard {
+            Heard::Opened => {
+                log::info!("serial port {} is open", self.port);
+                (self.client, self.acknowledges) = (self.port.clone(), false);
+                drop(self.arrivals.try_send(Arrival::Connected(Source::Serial)));
+            }
+            Heard::Closed(error) => log::warn!("{}", crate::domain::chain(error)),
+            Heard::Hello { client, acknowledges } => {
+                (self.client, self.acknowledges) = (client.to_owned(), acknowledges);
+                drop(self.arrivals.try_send(Arrival::Connected(Source::Serial)));
+            }
+            Heard::Frame(Frame { sequence, message }) => match message {
+                wire::Message::Ask(ask) => self.ask(writer, sequence, &ask),
+                wire::Message::Ack(ack) => {
+                    let key = Key { client: self.client.clone(), id: name(&ack.request) };
+                    drop(self.arrivals.try_send(Arrival::Acknowledged(key, ack.revision.into())));
+                }
+                wire::Message::AskStatus => {
+                    let to = self.reply_to(Vec::new(), sequence);
+                    drop(self.arrivals.try_send(Arrival::AskStatus(to)));
+                }
+                _ => {} // the port lets nothing else through
+            },
+            Heard::Line(question) => {
+                self.lines += 1;
+                let key = Key { client: self.port.clone(), id: format!("line-{}-{}", self.session, self.lines) };
+                let route = Route::Serial(self.reply_to(Vec::new(), 0));
+                let task = self.task.clone();
+                let request = Request { key, task, question, explain: false, expires_in: None, route };
+                let (said, _) = oneshot::channel();
+                if self.arrivals.try_send(Arrival::Ask(request, said)).is_err() {
+                    drop(writer.send_line(&line::refusal(Reason::Busy, self.encoding)));
+                }
+            }
+            Heard::LineFault(fault) => log::warn!("serial port {}: {fault}", self.port),
+        }
+    }
+
+    fn ask(&self, writer: &Writer, sequence: u16, ask: &Ask<'_>) {
+        let request = Request {
+            key: Key { client: self.client.clone(), id: name(&ask.request) },
+            task: ask.task.map(|task| task.as_str().to_owned()).or_else(|| self.task.clone()),
+            question: ask.question.as_str().to_owned(),
+            explain: ask.wants_rationale,
+            expires_in: ask.expires_after.map(|after| Duration::from_millis(after.0.into())),
+            route: Route::Serial(self.reply_to(ask.request.as_bytes().to_vec(), sequence)),
+        };
+        let (said, _) = oneshot::channel(); // the desk tells the port itself
+        if self.arrivals.try_send(Arrival::Ask(request, said)).is_err() {
+            let refused = Nack { reason: Reason::Busy, request: Some(ask.request.clone()) };
+            drop(writer.send(&Frame { sequence, message: wire::Message::Nack(refused) }));
+        }
+    }
+
+    fn reply_to(&self, request: Vec<u8>, sequence: u16) -> SerialReplyTo {
+        SerialReplyTo { port: self.port.clone(), request, sequence, acknowledges: self.acknowledges }
+    }
+}
+
+/// A request's name where names are texts: its bytes in hexadecimal digits.
+fn name(request: &RequestId) -> String {
+    request.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn write(writer: &Writer, speaks: Speaks, to: &SerialReplyTo, message: &Message) -> Result<(), SendError> {
+    let request = RequestId::new(&to.request);
+    match (speaks, request) {
+        (Speaks::Lines { encoding, .. }, _) => match reason(message) {
+            Some(reason) => writer.send_line(&line::refusal(reason, encoding)),
+            None => {
+                let request = RequestId::new(&[0]).expect("one byte");
+                writer.send_line(&line::answer(&answer(&message.said, message, request), encoding))
+            }
+        },
+        (Speaks::Frames, None) => Ok(()), // a line's answer, and the port now speaks frames: nobody waits for it
+        (Speaks::Frames, Some(request)) => {
+            let frame = |message| Frame { sequence: to.sequence, message };
+            if let Some(reason) = reason(message) {
+                return writer.send(&frame(wire::Message::Nack(Nack { reason, request: Some(request) })));
+            }
+            if let Some(rationale) = &message.said.rationale {
+                for (index, last, text) in rationale_chunks(rationale, writer.class().rationale_bytes_max()) {
+                    let chunk = RationaleChunk { request: request.clone(), index, last, text };
+                    writer.send(&frame(wire::Message::RationaleChunk(chunk)))?;
+                }
+                return Ok(());
+            }
+            writer.send(&frame(wire::Message::Answer(answer(&message.said, message, request))))
+        }
+    }
+}
+
+/// Why there is no answer, as a code.
+fn reason(message: &Message) -> Option<Reason> {
+    match message.state {
+        State::Expired => Some(Reason::Expired),
+        State::Error => Some(message.said.refused.unwrap_or(Reason::Failed)),
+        State::Answered | State::Pending | State::Reviewed => None,
+    }
+}
+
+fn answer<'a>(said: &'a Said, message: &Message, request: RequestId) -> Answer<'a> {
+    let pending = message.state == State::Pending;
+    let guess = said.guess.as_ref().map(|guess| guess.answer.as_str());
+    let label = if pending { guess } else { said.answer.as_deref() };
+    let (label, label_cut) = Text::cut(label.unwrap_or_default());
+    // What nobody could say is a person's still.
+    let unknown = said.verdict.as_deref() == Some("unclear");
+    let confidence = match (message.state, said.confidence) {
+        (State::Reviewed, _) => Confidence::MAX,
+        (_, Some(confidence)) => (confidence.clamp(0.0, 1.0) * f64::from(Confidence::MAX)) as u16,
+        (_, None) => 0,
+    };
+    Answer {
+        code: if unknown { CODE_ASK_A_PERSON } else { said.code.unwrap_or(CODE_TEXT) },
+        state: if pending { wire::State::PendingAPerson } else { wire::State::Answered },
+        confidence: Confidence::new(confidence).expect("at most the greatest"),
+        revision: u16::try_from(message.rev).unwrap_or(u16::MAX),
+        label_cut,
+        request,
+        label,
+    }
+}
+
+/// What a refusal is on the wire.
+pub fn code(refusal: &Refusal) -> Reason {
+    match refusal {
+        Refusal::Unreadable(_) | Refusal::Forbidden(_) => Reason::Question,
+        Refusal::Reused(_) => Reason::IdReused,
+        Refusal::Full => Reason::JournalFull,
+        Refusal::Unkept(_) => Reason::Busy,
+        Refusal::Unknown(_) | Refusal::Conflict(_) => Reason::Failed,
+    }
+}

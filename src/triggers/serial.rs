@@ -1,0 +1,654 @@
+//! One serial port: opened for us alone, read by a thread of its own, opened again when it comes back. Answers what needs
+//! no student (hello, ping, what cannot be read); never drops or repeats a question by itself.
+//!
+//! A port is best named by `/dev/serial/by-id/...`, which stays the same when a USB adapter comes back as another device.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use serial2::SerialPort;
+use thiserror::Error;
+
+use crate::wire::line::{self, Encoding, Lines};
+use crate::wire::{
+    Class, Counters, EncodeError, Feed, Frame, HelloAck, LARGE_FRAME_BYTES_MAX, Message, NAME_BYTES_MAX, Nack, Reason,
+    Text, VERSION,
+};
+
+/// How long a read waits before it looks whether to stop.
+const READ_WAIT: Duration = Duration::from_millis(200);
+/// How long a write may stall: a device that holds the line that long is gone. The longest frame takes a second at 9600 baud.
+const WRITE_WAIT: Duration = Duration::from_secs(5);
+/// Wait before a port is opened again; doubled each time, so that an absent one costs nothing.
+const REOPEN_FIRST: Duration = Duration::from_millis(200);
+/// A replugged device is there again within this.
+const REOPEN_MAX: Duration = Duration::from_secs(5);
+/// Bytes of one read: a USB adapter's packet, several times over.
+const READ_BYTES: usize = 512;
+
+/// Which port, and what is spoken on it; 8 data bits, no parity, one stop bit, no flow control.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The device.
+    pub path: PathBuf,
+    /// Bits per second.
+    pub baud: u32,
+    /// Frames or lines.
+    pub speaks: Speaks,
+    /// The gateway's name, for HelloAck.
+    pub gateway: String,
+}
+
+/// The language of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// [`crate::wire`]'s frames.
+    Frames,
+    /// [`mod@line`]'s lines of text.
+    Lines {
+        /// Their encoding.
+        encoding: Encoding,
+        /// The longest.
+        bytes_max: usize,
+    },
+}
+
+/// What a port has to tell.
+#[derive(Debug)]
+pub enum Heard<'a> {
+    /// It is open; what was waiting in it is thrown away, and the client counts as one of the small class.
+    Opened,
+    /// It is not, or no longer. Told once for each cause; it is tried again without end.
+    Closed(&'a Error),
+    /// A client said hello, and was greeted.
+    Hello {
+        /// Its name; questions are its own.
+        client: &'a str,
+        /// It acknowledges answers.
+        acknowledges: bool,
+    },
+    /// An Ask, an Ack or an AskStatus; nothing else comes through.
+    Frame(Frame<'a>),
+    /// A question as a line of text.
+    Line(String),
+    /// A line that is no question; its device was told. (Frames have [`Writer::counters`] for it.)
+    LineFault(line::Fault),
+}
+
+/// Why a port is closed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// It is not there, or not ours to open.
+    #[error("failed to open the serial port {path}")]
+    Open {
+        /// The port.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Two readers would share its bytes.
+    #[error("failed to open the serial port {path}: another program holds it; stop that one, or name another port")]
+    Held {
+        /// The port.
+        path: PathBuf,
+    },
+    /// It is no serial port, or does not do that speed.
+    #[error("failed to set the serial port {path} to {baud} baud")]
+    Configure {
+        /// The port.
+        path: PathBuf,
+        /// The speed.
+        baud: u32,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It broke, or was pulled out.
+    #[error("failed to read the serial port {path}")]
+    Read {
+        /// The port.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why something was not sent.
+#[derive(Debug, Error)]
+pub enum SendError {
+    /// Unplugged; it may be sent again when [`Heard::Opened`] comes.
+    #[error("failed to send on the serial port {0}: it is closed")]
+    Closed(PathBuf),
+    /// Too long for the client.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// Half of it may be out; the client throws that away.
+    #[error("failed to send on the serial port {path}")]
+    Write {
+        /// The port.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A port and its thread. Dropping it closes the port.
+#[derive(Debug)]
+pub struct Serial {
+    writer: Writer,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The way out of a port, for any thread; whole frames and lines, one after the other.
+#[derive(Clone, Debug)]
+pub struct Writer(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    stop: AtomicBool,
+    line: Mutex<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    port: Option<Arc<SerialPort>>,
+    class: Class,
+    counters: Counters,
+}
+
+impl Serial {
+    /// Starts the thread, which opens the port, whenever that may succeed. It calls `hears`, which should hand on what it
+    /// hears (through a channel with an end) and return: while it does not, nobody reads the port.
+    pub fn start(settings: Settings, hears: impl FnMut(&Writer, Heard<'_>) + Send + 'static) -> io::Result<Self> {
+        let line = Mutex::new(Line { port: None, class: Class::Small, counters: Counters::default() });
+        let writer = Writer(Arc::new(Shared { path: settings.path.clone(), stop: AtomicBool::new(false), line }));
+        let reader = Reader { settings, writer: writer.clone(), hears };
+        let thread = thread::Builder::new().name("serial".to_owned()).spawn(move || reader.run())?;
+        Ok(Self { writer, thread: Some(thread) })
+    }
+
+    /// The way out.
+    pub fn writer(&self) -> Writer {
+        self.writer.clone()
+    }
+}
+
+impl Drop for Serial {
+    fn drop(&mut self) {
+        self.writer.0.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join(); // if it panicked, that was told where it happened
+        }
+    }
+}
+
+impl Writer {
+    /// Sends a frame, if it fits the client's class.
+    pub fn send(&self, frame: &Frame<'_>) -> Result<(), SendError> {
+        let line = self.line();
+        let mut buffer = [0; LARGE_FRAME_BYTES_MAX];
+        self.write(&line, frame.encode(line.class, &mut buffer)?)
+    }
+
+    /// Sends a line that [`mod@line`] made.
+    pub fn send_line(&self, bytes: &[u8]) -> Result<(), SendError> {
+        self.write(&self.line(), bytes)
+    }
+
+    /// How long a frame the client takes, since its last hello.
+    pub fn class(&self) -> Class {
+        self.line().class
+    }
+
+    /// What the line brought since the start, however often the port was opened.
+    pub fn counters(&self) -> Counters {
+        self.line().counters
+    }
+
+    fn write(&self, line: &Line, bytes: &[u8]) -> Result<(), SendError> {
+        let port = line.port.as_ref().ok_or_else(|| SendError::Closed(self.0.path.clone()))?;
+        port.write_all(bytes).map_err(|source| SendError::Write { path: self.0.path.clone(), source })
+    }
+
+    /// Nothing under the lock can leave it half changed.
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stopped(&self) -> bool {
+        self.0.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// The thread's side.
+struct Reader<H> {
+    settings: Settings,
+    writer: Writer,
+    hears: H,
+}
+
+impl<H: FnMut(&Writer, Heard<'_>)> Reader<H> {
+    fn run(mut self) {
+        let mut feed = Feed::new();
+        let mut wait = REOPEN_FIRST;
+        let mut told = None;
+        while !self.writer.stopped() {
+            let closed = match open(&self.settings.path, self.settings.baud) {
+                Ok(port) => {
+                    told = None;
+                    let port = Arc::new(port);
+                    *self.writer.line() =
+                        Line { port: Some(port.clone()), class: Class::Small, counters: feed.counters() };
+                    self.hear(Heard::Opened);
+                    feed.resync();
+                    let closed = self.read(&port, &mut feed, &mut wait);
+                    self.writer.line().port = None;
+                    closed
+                }
+                Err(error) => Err(error),
+            };
+            let Err(error) = closed else { return };
+            let words = error.to_string();
+            if told.as_ref() != Some(&words) {
+                self.hear(Heard::Closed(&error));
+                told = Some(words);
+            }
+            thread::park_timeout(wait);
+            wait = (wait * 2).min(REOPEN_MAX);
+        }
+    }
+
+    /// Until the port breaks or we are stopped.
+    fn read(
+        &mut self,
+        port: &SerialPort,
+        feed: &mut Feed<LARGE_FRAME_BYTES_MAX>,
+        wait: &mut Duration,
+    ) -> Result<(), Error> {
+        let failed = |source| Error::Read { path: self.settings.path.clone(), source };
+        let mut lines = match self.settings.speaks {
+            Speaks::Frames => None,
+            Speaks::Lines { encoding, bytes_max } => Some((Lines::new(encoding, bytes_max), encoding)),
+        };
+        let mut bytes = [0; READ_BYTES];
+        while !self.writer.stopped() {
+            let got = match port.read(&mut bytes) {
+                // What an unplugged USB adapter says, for ever.
+                Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+                Ok(got) => got,
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            // It works: an outage from here on is a new one.
+            *wait = REOPEN_FIRST;
+            for &byte in &bytes[..got] {
+                match &mut lines {
+                    None => match feed.push(byte) {
+                        Some(Ok(frame)) => frame_came(frame, &self.settings.gateway, &self.writer, &mut self.hears),
+                        Some(Err(fault)) => fault.nack().iter().for_each(|nack| reply(&self.writer, nack)),
+                        None => {}
+                    },
+                    Some((lines, encoding)) => match lines.push(byte) {
+                        Some(Ok(question)) => (self.hears)(&self.writer, Heard::Line(question)),
+                        Some(Err(fault)) => {
+                            unsent(self.writer.send_line(&line::refusal(Reason::Question, *encoding)));
+                            (self.hears)(&self.writer, Heard::LineFault(fault));
+                        }
+                        None => {}
+                    },
+                }
+            }
+            self.writer.line().counters = feed.counters();
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, heard: Heard<'_>) {
+        (self.hears)(&self.writer, heard);
+    }
+}
+
+/// Replies to what needs no student, and hands on the rest.
+fn frame_came(frame: Frame<'_>, gateway: &str, writer: &Writer, hears: &mut impl FnMut(&Writer, Heard<'_>)) {
+    let sequence = frame.sequence;
+    let refuse = |reason| reply(writer, &Frame { sequence, message: Message::Nack(Nack { reason, request: None }) });
+    match &frame.message {
+        Message::Ask(_) | Message::Ack(_) | Message::AskStatus => hears(writer, Heard::Frame(frame)),
+        Message::Hello(hello) => {
+            let Some(class) = Class::taking(hello.frame_bytes_max) else { return refuse(Reason::FrameTooShort) };
+            writer.line().class = class;
+            let message = Message::HelloAck(HelloAck {
+                version: VERSION,
+                frame_bytes_max: LARGE_FRAME_BYTES_MAX as u16,
+                name: Text::<NAME_BYTES_MAX>::cut(gateway).0,
+                software: Text::cut(env!("CARGO_PKG_VERSION")).0,
+            });
+            reply(writer, &Frame { sequence, message });
+            hears(writer, Heard::Hello { client: hello.name.as_str(), acknowledges: hello.acknowledges });
+        }
+        Message::Ping => reply(writer, &Frame { sequence, message: Message::Pong }),
+        // Both sides may ping.
+        Message::Pong => {}
+        // The gateway's own words; a line that echoes brings them back. A refused Nack would echo for ever.
+        Message::Nack(_) => {}
+        Message::HelloAck(_)
+        | Message::Answer(_)
+        | Message::Pending(_)
+        | Message::RationaleChunk(_)
+        | Message::Status(_) => refuse(Reason::UnknownType),
+    }
+}
+
+fn reply(writer: &Writer, frame: &Frame<'_>) {
+    unsent(writer.send(frame));
+}
+
+/// The client asks again, and the reader sees a broken port by itself.
+fn unsent(sent: Result<(), SendError>) {
+    if let Err(error) = sent {
+        log::warn!("{error}");
+    }
+}
+
+fn open(path: &Path, baud: u32) -> Result<SerialPort, Error> {
+    let failed = |source| Error::Open { path: path.to_owned(), source };
+    // NONBLOCK: a modem line that is down must not hold us; NOCTTY: it is not our terminal.
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
+        rustix::io::Errno::BUSY => Error::Held { path: path.to_owned() },
+        error => failed(error.into()),
+    })?);
+    // The lock keeps out another gateway and whoever else locks, root's too; the ioctl everybody but root.
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return Err(Error::Held { path: path.to_owned() }),
+        Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    let configured = |source| Error::Configure { path: path.to_owned(), baud, source };
+    rustix::termios::ioctl_tiocexcl(&file).map_err(|error| configured(error.into()))?;
+    let mut port = SerialPort::from(std::os::fd::OwnedFd::from(file));
+    let mut line = port.get_configuration().map_err(configured)?;
+    line.set_raw();
+    line.set_baud_rate(baud).map_err(configured)?;
+    line.set_char_size(serial2::CharSize::Bits8);
+    line.set_parity(serial2::Parity::None);
+    line.set_stop_bits(serial2::StopBits::One);
+    line.set_flow_control(serial2::FlowControl::None);
+    port.set_configuration(&line).map_err(configured)?;
+    port.set_read_timeout(READ_WAIT).map_err(configured)?;
+    port.set_write_timeout(WRITE_WAIT).map_err(configured)?;
+    // Whatever came before anybody listened is nobody's question.
+    port.discard_input_buffer().map_err(configured)?;
+    Ok(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::fs::symlink;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::wire::{Ack, Answer, Ask, CODE_TEXT, Confidence, Hello, RequestId, SMALL_FRAME_BYTES_MAX, State};
+
+    /// Longer than any machine takes.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A pseudo terminal: the far end of a cable, and the path of the near one.
+    struct Device {
+        far: SerialPort,
+        path: PathBuf,
+        /// Held so that what is sent before anybody opens the near end is kept.
+        _near: SerialPort,
+    }
+
+    impl Device {
+        fn new() -> Self {
+            let (mut far, mut near) = SerialPort::pair().unwrap();
+            let mut raw = near.get_configuration().unwrap();
+            raw.set_raw(); // else the terminal echoes
+            near.set_configuration(&raw).unwrap();
+            far.set_read_timeout(Duration::from_millis(50)).unwrap();
+            let path = fs::read_link(format!("/proc/self/fd/{}", near.as_raw_fd())).unwrap();
+            Self { far, path, _near: near }
+        }
+
+        fn send(&self, sequence: u16, message: Message<'_>) {
+            let mut buffer = [0; LARGE_FRAME_BYTES_MAX];
+            self.far.write_all(Frame { sequence, message }.encode(Class::Large, &mut buffer).unwrap()).unwrap();
+        }
+
+        /// Reads until `done` finds what it waits for.
+        fn read<T>(&self, mut done: impl FnMut(u8) -> Option<T>) -> T {
+            let until = Instant::now() + PATIENCE;
+            let mut byte = [0];
+            while Instant::now() < until {
+                match self.far.read(&mut byte) {
+                    Ok(1) => {
+                        if let Some(found) = done(byte[0]) {
+                            return found;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}"),
+                }
+            }
+            panic!("the gateway said nothing")
+        }
+
+        /// The next frame, as its number and message in words.
+        fn frame(&self) -> (u16, String) {
+            let mut feed = Feed::<LARGE_FRAME_BYTES_MAX>::new();
+            self.read(|byte| feed.push(byte).map(|frame| frame.map(|frame| (frame.sequence, words(&frame.message)))))
+                .unwrap()
+        }
+    }
+
+    fn words(message: &Message<'_>) -> String {
+        match message {
+            Message::HelloAck(ack) => format!("hello from {}", ack.name.as_str()),
+            Message::Answer(answer) => format!("answer {}", answer.label.as_str()),
+            Message::Nack(nack) => format!("refused: {}", nack.reason.word()),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn start(path: &Path, speaks: Speaks) -> (Serial, Receiver<String>) {
+        let settings = Settings { path: path.to_owned(), baud: 115_200, speaks, gateway: "line-3".to_owned() };
+        let (tell, told) = channel();
+        let serial = Serial::start(settings, move |writer, heard| {
+            let words = match heard {
+                Heard::Opened => "opened".to_owned(),
+                Heard::Closed(error) => format!("closed: {error}"),
+                Heard::Hello { client, acknowledges } => format!("{client} {acknowledges} {:?}", writer.class()),
+                Heard::Frame(Frame { sequence, message: Message::Ask(ask) }) => {
+                    format!("{sequence} asks {}", ask.question.as_str())
+                }
+                Heard::Frame(frame) => words(&frame.message),
+                Heard::Line(question) => format!("line {question}"),
+                Heard::LineFault(fault) => fault.to_string(),
+            };
+            let _ = tell.send(words);
+        });
+        (serial.unwrap(), told)
+    }
+
+    fn next(told: &Receiver<String>) -> String {
+        told.recv_timeout(PATIENCE).unwrap()
+    }
+
+    fn ask(question: &str) -> Message<'_> {
+        let (request, question) = (RequestId::new(b"1").unwrap(), Text::new(question).unwrap());
+        Message::Ask(Ask { request, wants_rationale: false, expires_after: None, task: None, question })
+    }
+
+    fn answer(label: &str) -> Frame<'_> {
+        let message = Message::Answer(Answer {
+            code: CODE_TEXT,
+            state: State::Answered,
+            confidence: Confidence::new(9000).unwrap(),
+            revision: 0,
+            label_cut: false,
+            request: RequestId::new(b"1").unwrap(),
+            label: Text::new(label).unwrap(),
+        });
+        Frame { sequence: 0, message }
+    }
+
+    fn hello(frame_bytes_max: u16) -> Message<'static> {
+        let name = Text::new("plc-7").unwrap();
+        Message::Hello(Hello { newest_version: 1, frame_bytes_max, acknowledges: true, name })
+    }
+
+    #[test]
+    fn a_question_comes_in_and_an_answer_goes_out() {
+        let device = Device::new();
+        let (serial, told) = start(&device.path, Speaks::Frames);
+        assert_eq!(next(&told), "opened");
+        device.send(4, ask("torque=42.8"));
+        assert_eq!(next(&told), "4 asks torque=42.8");
+        serial.writer().send(&answer("tool wear")).unwrap();
+        assert_eq!(device.frame(), (0, "answer tool wear".to_owned()));
+        let ack = Ack { request: RequestId::new(b"1").unwrap(), revision: 0 };
+        device.send(5, Message::Ack(ack.clone()));
+        assert_eq!(next(&told), format!("{:?}", Message::Ack(ack)));
+    }
+
+    #[test]
+    fn hello_ping_and_nonsense_are_answered_without_the_gateway() {
+        let device = Device::new();
+        let (serial, told) = start(&device.path, Speaks::Frames);
+        assert_eq!(next(&told), "opened");
+        for (sequence, message, reply) in [
+            (1, Message::Ping, "Pong"),
+            (2, hello(100), "refused: frame too short"),
+            (3, answer("mine").message, "refused: unknown type"),
+            (4, hello(1038), "hello from line-3"),
+        ] {
+            device.send(sequence, message);
+            assert_eq!(device.frame(), (sequence, reply.to_owned()));
+        }
+        assert_eq!(next(&told), "plc-7 true Large");
+        // A damaged Ping gets no word, an undamaged frame of type 0 is refused by its number.
+        device.far.write_all(b"\0\x03\x18\x05\x05\x9f\x19\xbf\x75\0").unwrap();
+        device.far.write_all(b"\0\x03\x10\x05\x05\x5b\x27\xee\x4d\0").unwrap();
+        assert_eq!(device.frame(), (5, "refused: unknown type".to_owned()));
+        device.send(6, hello(SMALL_FRAME_BYTES_MAX as u16));
+        assert_eq!(device.frame(), (6, "hello from line-3".to_owned()));
+        assert_eq!(next(&told), "plc-7 true Small");
+        device.send(7, Message::Pong);
+        device.send(8, ask("all of it read?"));
+        assert_eq!(next(&told), "8 asks all of it read?");
+        let text = "x".repeat(240);
+        let long = Frame { sequence: 0, message: ask(&text) };
+        assert!(matches!(serial.writer().send(&long), Err(SendError::Encode(EncodeError::Body(240)))));
+        let until = Instant::now() + PATIENCE;
+        while serial.writer().counters().frames_ok < 7 {
+            assert!(Instant::now() < until);
+            thread::yield_now();
+        }
+        assert_eq!((serial.writer().counters().crc_error, serial.writer().counters().decode_error), (1, 1));
+    }
+
+    #[test]
+    fn what_waited_in_the_port_is_thrown_away() {
+        let device = Device::new();
+        device.send(1, ask("of yesterday"));
+        let (_serial, told) = start(&device.path, Speaks::Frames);
+        assert_eq!(next(&told), "opened");
+        device.send(2, ask("of today"));
+        assert_eq!(next(&told), "2 asks of today");
+    }
+
+    #[test]
+    fn nobody_else_opens_a_port_that_is_ours() {
+        let device = Device::new();
+        let (serial, told) = start(&device.path, Speaks::Frames);
+        assert_eq!(next(&told), "opened");
+        let (_second, told) = start(&device.path, Speaks::Frames);
+        let held = format!(
+            "closed: failed to open the serial port {}: another program holds it; stop that one, or name another port",
+            device.path.display()
+        );
+        assert_eq!(next(&told), held);
+        drop(serial);
+        assert_eq!(next(&told), "opened", "told once, and tried until it is free");
+    }
+
+    #[test]
+    fn an_unplugged_port_is_told_and_opened_again_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("usb-adapter");
+        let (serial, told) = start(&path, Speaks::Frames);
+        let missing = format!("closed: failed to open the serial port {}", path.display());
+        assert_eq!(next(&told), missing);
+        assert!(matches!(serial.writer().send(&answer("lost")), Err(SendError::Closed(_))));
+        for sequence in 1..=2 {
+            let device = Device::new();
+            symlink(&device.path, &path).unwrap();
+            assert_eq!(next(&told), "opened");
+            assert_eq!(serial.writer().class(), Class::Small, "another client, until it says hello");
+            device.send(sequence, hello(2000));
+            assert_eq!(next(&told), "plc-7 true Large");
+            // A ping and half of another, and the cable is out.
+            device.far.write_all(b"\0\x03\x18\x01\x05\x42\x78\x35\x3b\0\x03\x18").unwrap();
+            assert_eq!(device.frame(), (sequence, "hello from line-3".to_owned()));
+            assert_eq!(device.frame(), (1, "Pong".to_owned()));
+            fs::remove_file(&path).unwrap();
+            drop(device);
+            assert_eq!(next(&told), format!("closed: failed to read the serial port {}", path.display()));
+            assert_eq!(next(&told), missing);
+            assert!(matches!(serial.writer().send(&answer("lost")), Err(SendError::Closed(_))));
+        }
+        let counters = serial.writer().counters();
+        assert_eq!(
+            (counters.frames_ok, counters.crc_error + counters.cobs_error),
+            (4, 0),
+            "counted over both, half frames not joined"
+        );
+    }
+
+    #[test]
+    fn what_is_no_serial_port_is_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "").unwrap();
+        let (_serial, told) = start(&path, Speaks::Frames);
+        assert_eq!(next(&told), format!("closed: failed to set the serial port {} to 115200 baud", path.display()));
+    }
+
+    #[test]
+    fn lines_come_in_and_go_out_in_the_device_s_encoding() {
+        let device = Device::new();
+        let (serial, told) = start(&device.path, Speaks::Lines { encoding: Encoding::Cp932, bytes_max: 20 });
+        assert_eq!(next(&told), "opened");
+        let line = || {
+            let mut line = Vec::new();
+            device.read(|byte| {
+                line.push(byte);
+                (byte == b'\n').then(|| std::mem::take(&mut line))
+            })
+        };
+        device.far.write_all(b"\x82\x6c\x8c\x5e 42.8\r\n").unwrap();
+        assert_eq!(next(&told), "line M型 42.8");
+        let Message::Answer(tool_wear) = answer("工具摩耗").message else { unreachable!() };
+        serial.writer().send_line(&line::answer(&tool_wear, Encoding::Cp932)).unwrap();
+        assert_eq!(line(), b"65534,09000,\x8d\x48\x8b\xef\x96\x80\x96\xd5\r\n");
+        device.far.write_all(b"a scan of more than twenty bytes\r").unwrap();
+        assert_eq!(line(), b"ERR04,00000,question refused\r\n");
+        assert_eq!(next(&told), "failed to read a line: it is longer than 20 bytes");
+    }
+}
