@@ -11,8 +11,11 @@
 //!
 //! Never decides about an answer, and never orders anything by the clock on the wall.
 
+mod calls;
 pub mod message;
+mod metrics;
 mod ports;
+pub mod review;
 mod student;
 
 use std::cell::{Cell, RefCell};
@@ -24,12 +27,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use sd_notify::NotifyState;
-use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
-use self::message::Message;
+pub use self::calls::Health;
+use self::calls::{Slot, To};
+use self::message::{Counts, Message, Presence};
+use self::metrics::{Begun, Metrics};
 pub use self::ports::Port;
 use self::ports::Ports;
 use self::student::{Answered, Question, Report, Student, Wanted};
@@ -41,9 +46,9 @@ use crate::store::{
 };
 use crate::triggers::mqtt::{self, Statuses};
 use crate::triggers::{
-    Arrival, Explain, Key, Letter, Part, Refusal, Request, Route, SerialReplyTo, Source, Stamp, chance,
+    Arrival, Key, Letter, Part, Refusal, Request, Route, SerialReplyTo, Source, Stamp, chance, http,
 };
-use crate::wire::{self, Reason};
+use crate::wire;
 
 /// Letters on their way to one trigger.
 const LETTERS_MAX: usize = 64;
@@ -79,6 +84,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// The broker.
     pub mqtt: Option<mqtt::Settings>,
+    /// Requests over HTTP.
+    pub http: Option<http::Settings>,
     /// Serial ports.
     pub serial: Vec<Port>,
 }
@@ -112,7 +119,7 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Run
         Student::start(settings.student.clone(), move |report| drop(reports.send(report))).map_err(RunError::Start)?;
     let (arrivals, mut arrived) = mpsc::channel(ARRIVALS_MAX);
     let session = writer.step(|batch| batch.begin_session()).await?;
-    let status = Status { gateway: settings.gateway.clone(), session, since: Instant::now() };
+    let status = Standing { gateway: settings.gateway.clone(), session, since: Instant::now() };
     let (statuses, status_of_broker) = watch::channel(status.all(None, &Counts::default()));
     let (stopped, stopping) = watch::channel(false);
     let mut triggers = tokio::task::JoinSet::new();
@@ -122,13 +129,16 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Run
         letters.insert(Source::Mqtt, sender);
         triggers.spawn(mqtt::run(broker, status_of_broker, arrivals.clone(), receiver, stopping.clone()));
     }
+    let connected = settings.mqtt.is_some().then_some(false);
+    if let Some(http) = settings.http {
+        triggers.spawn(http::run(http, arrivals.clone(), stopping.clone()));
+    }
     let ports = Rc::new(Ports::start(settings.serial, session, &arrivals).map_err(RunError::Start)?);
     let (to_ports, of_ports) = mpsc::channel(LETTERS_MAX);
     spawn_local(ports.clone().send(of_ports, arrivals.clone()));
     let desk = Rc::new(Desk {
         ports,
         to_ports,
-        connected: Cell::new(false),
         writer,
         student,
         letters,
@@ -141,6 +151,11 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Run
         wishes: RefCell::default(),
         in_hand: RefCell::default(),
         expiries: RefCell::default(),
+        begun: RefCell::default(),
+        waiting: RefCell::default(),
+        swept: Cell::default(),
+        connected: Cell::new(connected),
+        metrics: RefCell::default(),
         sending: RefCell::default(),
         heard: Cell::new(Instant::now()),
         unsent: Cell::new(false),
@@ -157,7 +172,11 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Run
                 desk.clone().hear(report);
             }
             Some(arrival) = arrived.recv() => desk.clone().take(arrival),
-            _ = heartbeat.tick() => news = true,
+            _ = heartbeat.tick() => {
+                news = true;
+                let desk = desk.clone();
+                spawn_local(async move { desk.give_up_what_nobody_fetches().await });
+            }
             () = &mut stop => break,
         }
         if running.is_finished() {
@@ -195,42 +214,29 @@ fn tell_systemd(states: &[NotifyState<'_>]) {
     }
 }
 
-/// What the gateway has counted since it started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-struct Counts {
-    received: u64,
-    repeated: u64,
-    answered: u64,
-    escalated: u64,
-    expired: u64,
-    failed: u64,
-    delivered: u64,
-}
-
 /// What the retained status says. Its age tells as much as its words: a new one comes every [`HEARTBEAT`] while the gateway lives.
-struct Status {
+struct Standing {
     gateway: String,
-    /// Grows with every start, so that a late word of an earlier one is known for what it is.
     session: u64,
     since: Instant,
 }
 
-impl Status {
+impl Standing {
     fn all(&self, bundle: Option<&Bundle>, counts: &Counts) -> Statuses {
-        let say = |state: &str| {
-            let said = serde_json::json!({
-                "v": message::VERSION,
-                "gateway": self.gateway,
-                "session": self.session,
-                "state": state,
-                "student": bundle.map(Bundle::student),
-                "uptime_s": self.since.elapsed().as_secs(),
-                "heartbeat_s": HEARTBEAT.as_secs(),
-                "counts": counts,
-            });
-            said.to_string().into_bytes()
+        let say = |state: Presence| {
+            let said = message::Status {
+                v: message::VERSION,
+                gateway: self.gateway.clone(),
+                session: self.session,
+                state,
+                student: bundle.map(Bundle::student),
+                uptime_s: self.since.elapsed().as_secs(),
+                heartbeat_s: HEARTBEAT.as_secs(),
+                counts: *counts,
+            };
+            serde_json::to_vec(&said).expect("a record has string keys")
         };
-        Statuses { online: say("online"), stopped: say("stopped"), offline: say("offline") }
+        Statuses { online: say(Presence::Online), stopped: say(Presence::Stopped), offline: say(Presence::Offline) }
     }
 }
 
@@ -241,8 +247,8 @@ struct Desk {
     letters: HashMap<Source, mpsc::Sender<Letter>>,
     ports: Rc<Ports>,
     to_ports: mpsc::Sender<(Option<Stamp>, SerialReplyTo, Message)>,
-    /// The broker is there.
-    connected: Cell<bool>,
+    /// The broker is there; `None` where there is none.
+    connected: Cell<Option<bool>>,
     audit_share: f64,
     task: Option<String>,
     queue: usize,
@@ -254,12 +260,19 @@ struct Desk {
     in_hand: RefCell<HashSet<CaseId>>,
     /// By the clock that never jumps; of what came before this process, by what the journal says.
     expiries: RefCell<HashMap<CaseId, Instant>>,
+    /// What is told of the cases that are not answered yet.
+    begun: RefCell<HashMap<CaseId, Begun>>,
+    /// Who waits for an answer on a connection.
+    waiting: RefCell<HashMap<Key, Vec<Slot>>>,
+    /// How far the outbox was looked through for what nobody fetches.
+    swept: Cell<Option<CaseId>>,
+    metrics: RefCell<Metrics>,
     /// On their way since then; not to be sent twice at once.
     sending: RefCell<HashMap<Stamp, Instant>>,
     /// When the student's thread last showed that it lives.
     heard: Cell<Instant>,
     /// Who else waits for the rationale that the student is asked for.
-    wishes: RefCell<HashMap<CaseId, Vec<Route>>>,
+    wishes: RefCell<HashMap<CaseId, Vec<To>>>,
     /// Letters stayed behind because too many were on their way.
     unsent: Cell<bool>,
     counts: Cell<Counts>,
@@ -279,7 +292,8 @@ impl Desk {
         loop {
             tokio::time::sleep(interval / 3).await;
             let journal = tokio::time::timeout(interval / 3, self.writer.step(|batch| batch.journal_id())).await;
-            let stuck = self.connected.get() && self.sending.borrow().values().any(|since| since.elapsed() > STILL_MAX);
+            let stuck = self.connected.get() == Some(true)
+                && self.sending.borrow().values().any(|since| since.elapsed() > STILL_MAX);
             if matches!(journal, Ok(Ok(_))) && self.heard.get().elapsed() < STILL_MAX && !stuck {
                 tell_systemd(&[NotifyState::Watchdog]);
             } else {
@@ -306,15 +320,23 @@ impl Desk {
                 });
             }
             Arrival::Explain(wish) => {
-                spawn_local(async move { self.explain(wish).await });
+                spawn_local(async move { self.explain(wish.key, To::Route(wish.route)).await });
+            }
+            Arrival::Call(call) => {
+                spawn_local(async move { self.call(call).await });
             }
             Arrival::Connected(source) => {
                 if source == Source::Mqtt {
-                    self.connected.set(true);
+                    self.connected.set(Some(true));
+                    self.metrics.borrow_mut().connected();
                 }
                 spawn_local(async move { self.send_undelivered().await });
             }
-            Arrival::Disconnected(_) => self.connected.set(false),
+            Arrival::Disconnected(source) => {
+                if source == Source::Mqtt {
+                    self.connected.set(Some(false));
+                }
+            }
             Arrival::Acknowledged(key, revision) => {
                 spawn_local(async move { self.acknowledged(key, revision).await });
             }
@@ -358,7 +380,10 @@ impl Desk {
             Report::Expired(case) => {
                 spawn_local(async move { self.without_answer(case, Outcome::Expired).await });
             }
-            Report::Failed(case, Wanted::Rationale, why) => log::warn!("no rationale for case {case}: {why}"),
+            Report::Failed(case, Wanted::Rationale, why) => {
+                log::warn!("no rationale for case {case}: {why}");
+                self.wishes.borrow_mut().remove(&case); // who waits is told by that, and the student may be asked again
+            }
             Report::Failed(case, _, why) => {
                 spawn_local(async move { self.without_answer(case, Outcome::Failed(why)).await });
             }
@@ -368,6 +393,7 @@ impl Desk {
     /// Keeps a question. Asked before, it gets the answer that it got then, or goes on waiting for it.
     async fn ask(self: Rc<Self>, request: Request) -> Result<(), Refusal> {
         let Request { key, task, question, explain, expires_in, route } = request;
+        let (source, now) = (route.source(), Instant::now());
         let expires_in = Some(expires_in.unwrap_or(self.deadline));
         let task = task.or_else(|| self.task.clone());
         let case = NewCase {
@@ -377,17 +403,14 @@ impl Desk {
             question,
             wants_rationale: explain,
             route: serde_json::to_vec(&route).expect("a route has string keys"),
-            source: match &route {
-                Route::Mqtt(_) => "mqtt",
-                Route::Serial(_) => "serial",
-            }
-            .to_owned(),
+            source: route.source().name().to_owned(),
             expires_after: expires_in,
             received_at: SystemTime::now(),
         };
         match self.writer.step(move |batch| batch.receive(&case)).await {
             Ok(Received::New(case)) => {
                 self.count(|counts| counts.received += 1);
+                self.begun.borrow_mut().insert(case, Begun { source: source.name(), at: Some(now) });
                 if let Some(expires_in) = expires_in {
                     self.expiries.borrow_mut().insert(case, Instant::now() + expires_in);
                 }
@@ -396,6 +419,7 @@ impl Desk {
             }
             Ok(Received::Known(case)) => {
                 self.count(|counts| counts.repeated += 1);
+                self.metrics.borrow_mut().requested(source.name(), "repeated");
                 if let Some(revision) = case.revision()
                     && let Some(message) = message::reply(&case, revision, self.bundle.borrow().as_deref())
                 {
@@ -404,12 +428,8 @@ impl Desk {
                 Ok(())
             }
             Err(error) => {
-                let refusal = match error.refusal() {
-                    Some(store::Refusal::Full { .. }) => Refusal::Full,
-                    Some(refusal @ store::Refusal::OtherQuestion { .. }) => Refusal::Reused(refusal.to_string()),
-                    Some(refusal) => Refusal::Unreadable(refusal.to_string()),
-                    None => Refusal::Unkept(chain(&error)),
-                };
+                let refusal = calls::refusal(&error);
+                self.metrics.borrow_mut().requested(source.name(), "refused");
                 log::warn!("question {key} is refused: {refusal}");
                 self.post(
                     None,
@@ -422,7 +442,7 @@ impl Desk {
     }
 
     /// Gives the student as many of the questions that wait as it may have in hand, the oldest first.
-    async fn hand_over(&self) {
+    async fn hand_over(self: &Rc<Self>) {
         if self.loading.get() {
             return; // it is done when the student is there, or is known not to come
         }
@@ -434,6 +454,8 @@ impl Desk {
         for case in waiting.await.into_iter().flatten().flatten() {
             let room = self.in_hand.borrow().len() < self.queue;
             if room && self.in_hand.borrow_mut().insert(case.id) {
+                let begun = || Begun { source: Source::named(&case.asked.source), at: None };
+                self.begun.borrow_mut().entry(case.id).or_insert_with(begun);
                 self.student.ask(Question {
                     case: case.id,
                     expires: self.expires(&case),
@@ -454,7 +476,7 @@ impl Desk {
         })
     }
 
-    async fn answered(&self, answered: Answered<CaseId>) {
+    async fn answered(self: &Rc<Self>, answered: Answered<CaseId>) {
         let case = answered.case;
         if answered.wanted == Wanted::Rationale {
             return self.explained(case, answered).await;
@@ -468,11 +490,12 @@ impl Desk {
         });
         if kept.await.is_some() {
             self.count(|counts| if stands { counts.answered += 1 } else { counts.escalated += 1 });
+            self.tell_metrics(case, if stands { "answered" } else { "escalated" });
             self.ended(case).await;
         }
     }
 
-    async fn without_answer(&self, case: CaseId, outcome: Outcome) {
+    async fn without_answer(self: &Rc<Self>, case: CaseId, outcome: Outcome) {
         let now = SystemTime::now();
         let (expired, kept) = match outcome {
             Outcome::Failed(why) => {
@@ -491,12 +514,13 @@ impl Desk {
         };
         if kept.is_some() {
             self.count(|counts| if expired { counts.expired += 1 } else { counts.failed += 1 });
+            self.tell_metrics(case, if expired { "expired" } else { "failed" });
             self.ended(case).await;
         }
     }
 
     /// The case has its outcome: it goes out, and the next question comes in hand.
-    async fn ended(&self, case: CaseId) {
+    async fn ended(self: &Rc<Self>, case: CaseId) {
         self.in_hand.borrow_mut().remove(&case);
         self.expiries.borrow_mut().remove(&case);
         self.send(case, Parcel::Reply(0)).await;
@@ -516,48 +540,47 @@ impl Desk {
     }
 
     /// A rationale for a question that was answered before: the one that is kept, or one that the student writes now.
-    async fn explain(&self, wish: Explain) {
-        let Explain { key, route } = wish;
+    async fn explain(self: &Rc<Self>, key: Key, to: To) {
         let (client, id) = (key.client.clone(), key.id.clone());
         let found =
             self.step("look a case up", move |batch| batch.find(&client, &id).map(|case| case.map(Box::new))).await;
         let refusal = match found {
-            None => "the gateway's journal cannot be read now; ask again",
-            Some(None) => "no such question; its answer may have been dropped to save space",
+            None => Refusal::Unkept("the journal cannot be read now; ask again".to_owned()),
+            Some(None) => {
+                Refusal::Unknown("no such question; its answer may have been dropped to save space".to_owned())
+            }
             Some(Some(case)) => match (&case.outcome, case.rationale(), self.bundle.borrow().as_deref()) {
-                (None, ..) => "the question is not answered yet; ask again",
+                (None, ..) => Refusal::Conflict("the question is not answered yet; ask again".to_owned()),
                 (_, Some(_), _) => {
-                    if let Some(message) = message::rationale(&case) {
-                        self.post(None, route, &message);
-                    }
+                    self.tell_why(to, &case);
                     return;
                 }
                 (Some(Outcome::Answered(recorded)), None, Some(bundle))
                     if digest(bundle) == recorded.student.sha256 =>
                 {
                     if recorded.answer.is_empty() {
-                        "without an answer there are no reasons"
+                        Refusal::Conflict("without an answer there are no reasons".to_owned())
                     } else if !case.question_kept {
-                        "the question was let go to save space"
+                        Refusal::Conflict("the question was let go to save space".to_owned())
                     } else {
-                        self.ask_why(*case, Some(route));
+                        self.ask_why(*case, Some(to));
                         return;
                     }
                 }
                 (Some(Outcome::Answered(_)), None, Some(_)) => {
-                    "another student gave the answer, and it is not here any more"
+                    Refusal::Conflict("another student gave the answer, and it is not here any more".to_owned())
                 }
-                (Some(Outcome::Answered(_)), None, None) => "the student is not loaded",
-                (Some(_), ..) => "there is no answer to explain",
+                (Some(Outcome::Answered(_)), None, None) => Refusal::Conflict("the student is not loaded".to_owned()),
+                (Some(_), ..) => Refusal::Conflict("there is no answer to explain".to_owned()),
             },
         };
-        self.post(None, route, &message::refusal(&key.client, &key.id, refusal, Reason::Failed));
+        self.tell_why_not(to, &key, refusal);
     }
 
-    fn ask_why(&self, case: Case, route: Option<Route>) {
+    fn ask_why(&self, case: Case, to: Option<To>) {
         let mut wishes = self.wishes.borrow_mut();
         let asked = wishes.contains_key(&case.id);
-        wishes.entry(case.id).or_default().extend(route);
+        wishes.entry(case.id).or_default().extend(to);
         if !asked {
             self.student.ask(Question {
                 case: case.id,
@@ -569,7 +592,7 @@ impl Desk {
         }
     }
 
-    async fn explained(&self, case: CaseId, answered: Answered<CaseId>) {
+    async fn explained(self: &Rc<Self>, case: CaseId, answered: Answered<CaseId>) {
         let reasons = answered
             .explained
             .map(|explained| Reasons { text: explained.rationale.text, agreement: explained.agreement });
@@ -579,12 +602,10 @@ impl Desk {
             batch.case(case)
         });
         let kept = kept.await;
-        let routes = self.wishes.borrow_mut().remove(&case).unwrap_or_default();
+        let wishes = self.wishes.borrow_mut().remove(&case).unwrap_or_default();
         if let Some(Some(kept)) = kept {
-            for route in routes {
-                if let Some(message) = message::rationale(&kept) {
-                    self.post(None, route, &message);
-                }
+            for to in wishes {
+                self.tell_why(to, &kept);
             }
             if kept.asked.wants_rationale {
                 self.send(case, Parcel::Rationale).await;
@@ -594,7 +615,7 @@ impl Desk {
     }
 
     /// Sends what the journal says is not delivered, the oldest first.
-    async fn send_undelivered(&self) {
+    async fn send_undelivered(self: &Rc<Self>) {
         self.unsent.set(false);
         let mut after = None;
         loop {
@@ -612,7 +633,7 @@ impl Desk {
         }
     }
 
-    async fn send(&self, case: CaseId, parcel: Parcel) {
+    async fn send(self: &Rc<Self>, case: CaseId, parcel: Parcel) {
         let part = match parcel {
             Parcel::Reply(revision) => Part::Reply(revision),
             Parcel::Rationale => Part::Rationale,
@@ -630,7 +651,12 @@ impl Desk {
                 };
                 let route = serde_json::from_slice(&case.asked.route);
                 match (message, route) {
-                    (Some(message), Ok(route)) => self.post(Some(stamp), route, &message),
+                    (Some(message), Ok(route)) => {
+                        if let Part::Reply(_) = part {
+                            self.wake(&case, &message);
+                        }
+                        self.post(Some(stamp), route, &message)
+                    }
                     _ => false,
                 }
             }
@@ -650,6 +676,7 @@ impl Desk {
                 let letters = self.letters.get(&Source::Mqtt);
                 letters.is_some_and(|letters| letters.try_send(Letter { stamp, route, body }).is_ok())
             }
+            Route::Fetched => return false, // it stays in the outbox until it is fetched
         };
         if !left {
             self.unsent.set(true);
@@ -657,7 +684,7 @@ impl Desk {
         left
     }
 
-    async fn acknowledged(&self, key: Key, revision: u32) {
+    async fn acknowledged(self: &Rc<Self>, key: Key, revision: u32) {
         let found = self.step("look a case up", move |batch| batch.find(&key.client, &key.id)).await;
         if let Some(Some(case)) = found {
             self.delivered(Stamp { case: case.id.0, part: Part::Reply(revision) }).await;
@@ -669,14 +696,14 @@ impl Desk {
         let small = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
         let status = wire::Status {
             student_ready: self.bundle.borrow().is_some(),
-            broker_connected: self.connected.get(),
+            broker_connected: self.connected.get() == Some(true),
             queued: small(counts.unanswered),
             open_reviews: small(counts.reviews_open),
         };
         self.ports.tell(to, wire::Message::Status(status));
     }
 
-    async fn delivered(&self, stamp: Stamp) {
+    async fn delivered(self: &Rc<Self>, stamp: Stamp) {
         let case = CaseId(stamp.case);
         let parcel = match stamp.part {
             Part::Reply(revision) => Parcel::Reply(revision),

@@ -253,5 +253,6 @@ pub fn code(refusal: &Refusal) -> Reason {
         Refusal::Reused(_) => Reason::IdReused,
         Refusal::Full => Reason::JournalFull,
         Refusal::Unkept(_) => Reason::Busy,
+        Refusal::Unknown(_) | Refusal::Conflict(_) => Reason::Failed,
     }
 }

@@ -37,6 +37,8 @@ pub struct Counts {
     pub unexported: u64,
     /// Bytes of the pages in use.
     pub used_bytes: u64,
+    /// New questions are refused.
+    pub full: bool,
 }
 
 const CASE: &str = "SELECT cases.seq, client, request, task, question, wants_rationale, route, source, expires_after,
@@ -135,6 +137,7 @@ impl Batch<'_> {
                 oldest_review: row.get::<_, Option<i64>>(4)?.map(time),
                 unexported: row.get(5)?,
                 used_bytes,
+                full: self.is_full(used_bytes),
             })
         })?;
         Ok(counts.expect("a selection without a table is one row"))

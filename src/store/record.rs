@@ -119,6 +119,13 @@ pub enum Why {
     Asked,
 }
 
+impl Why {
+    /// As records name it.
+    pub fn name(self) -> &'static str {
+        word(&WHYS, self)
+    }
+}
+
 /// What a person says of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
@@ -241,6 +248,6 @@ pub(super) fn time(milliseconds: i64) -> SystemTime {
 }
 
 /// As `2026-03-01T08:15:30Z`.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     jiff::Timestamp::from_millisecond(milliseconds(time)).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -110,6 +110,7 @@ impl Gateway {
             format!("gateway.name={name}"),
             format!("mqtt.port={port}"),
             format!("journal.folder={}", folder.join("journal").display()),
+            "http.listen=127.0.0.1:0".to_owned(), // many gateways run at once here
         ];
         for setting in own.iter().map(String::as_str).chain(settings.iter().copied()) {
             command.args(["--set", setting]);
