@@ -111,7 +111,7 @@ pub fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), Run
 }
 
 async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Running, RunError> {
-    let (journal, opened) = Journal::open(&settings.journal, settings.limits.clone())?;
+    let (journal, opened) = Journal::open(&settings.journal, settings.limits)?;
     tell(&settings.journal, &opened);
     let (writer, running) = Writer::start(journal, SystemTime::now)?;
     let (reports, mut reported) = mpsc::unbounded_channel(); // as many as questions in hand, and a heartbeat

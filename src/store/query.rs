@@ -192,7 +192,7 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
     };
     let at = row.get::<_, Option<i64>>(11)?.map(time);
     let outcome = match (optional(row, 10)?.as_deref(), at) {
-        (Some("answered"), Some(answered_at)) => Some(Outcome::Answered(Recorded {
+        (Some("answered"), Some(answered_at)) => Some(Outcome::Answered(Box::new(Recorded {
             task: text(row, 3)?,
             answer: text(row, 13)?,
             label: text(row, 14)?,
@@ -214,7 +214,7 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
             },
             rationale,
             answered_at,
-        })),
+        }))),
         (Some("expired"), _) => Some(Outcome::Expired),
         (Some(_), _) => Some(Outcome::Failed(text(row, 12)?)),
         (None, _) => None,

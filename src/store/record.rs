@@ -99,7 +99,7 @@ pub struct Reasons {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The student answered, or a person must.
-    Answered(Recorded),
+    Answered(Box<Recorded>),
     /// Nobody needs an answer any more.
     Expired,
     /// There is no answer, for this reason.
