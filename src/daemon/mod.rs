@@ -42,7 +42,7 @@ use crate::bundle::Bundle;
 use crate::domain::{Answer, Decision, chain};
 use crate::reply;
 use crate::store::{
-    self, Case, CaseId, Journal, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded, Why, Writer,
+    self, Case, CaseId, Journal, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded, Running, Why, Writer,
 };
 use crate::triggers::mqtt::{self, Statuses};
 use crate::triggers::{
@@ -104,11 +104,14 @@ pub enum RunError {
 /// Runs a gateway until `stop` is ready.
 pub fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
-    LocalSet::new().block_on(&runtime, serve(settings, stop))
+    let tasks = LocalSet::new();
+    let running = tasks.block_on(&runtime, serve(settings, stop))?;
+    drop(tasks); // and with them every hand on the journal, which closes when the last one lets go
+    running.join().map_err(RunError::Journal)
 }
 
-async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-    let (journal, opened) = Journal::open(&settings.journal, settings.limits.clone())?;
+async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Running, RunError> {
+    let (journal, opened) = Journal::open(&settings.journal, settings.limits)?;
     tell(&settings.journal, &opened);
     let (writer, running) = Writer::start(journal, SystemTime::now)?;
     let (reports, mut reported) = mpsc::unbounded_channel(); // as many as questions in hand, and a heartbeat
@@ -187,8 +190,7 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(),
     tell_systemd(&[NotifyState::Stopping]);
     stopped.send_replace(true);
     let _ = tokio::time::timeout(LEAVE, async { while triggers.join_next().await.is_some() {} }).await;
-    drop(desk);
-    running.join().map_err(RunError::Journal)
+    Ok(running)
 }
 
 fn tell(folder: &Path, opened: &Opened) {

@@ -616,7 +616,7 @@ fn an_address_that_is_taken_keeps_nothing_else_from_running_and_stop_ends_those_
     let _half = TcpStream::connect(("127.0.0.1", here.port)).unwrap();
     assert_eq!(here.gateway.stop(), Some(0));
     let (exit, said) = failing(
-        &mut sokutou()
+        sokutou()
             .args(["review", "list", "--config", "/dev/null", "--set"])
             .arg(format!("journal.folder={}", folder.path().join("c").display())),
     );
