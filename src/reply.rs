@@ -58,13 +58,13 @@ pub struct Reply {
 /// The likeliest answer where none stands: for the person who decides, not for a machine to act on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Guess {
-    /// As [`Reply::answer`].
+    /// As a person reads it, in the question's language.
     pub answer: String,
-    /// As [`Reply::code`].
+    /// Of a choice; null for free text.
     pub code: Option<u16>,
 }
 
-/// [`Agreement`] as a record.
+/// Does a rationale lead to the answer that was given?
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgreementRecord {
     /// The answer that the rationale alone leads to is the answer given.
@@ -96,9 +96,9 @@ macro_rules! named {
     };
 }
 
-named!(/** [`Band`] as a record. */ BandName of Band { High, Medium, Low });
-named!(/** [`Mode`] as a record. */ ModeName of Mode { AnswerFirst, ThinkFirst });
-named!(/** [`Reason`] as a record. */ ReasonName of Reason { OutOfScope, Unsure, ThinkingFailed, NoAnswer });
+named!(/** A confidence as a person says it. */ BandName of Band { High, Medium, Low });
+named!(/** How an answer came about. */ ModeName of Mode { AnswerFirst, ThinkFirst });
+named!(/** Why a person is asked. */ ReasonName of Reason { OutOfScope, Unsure, ThinkingFailed, NoAnswer });
 
 /// [`Decision`] as a record; its reason stands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

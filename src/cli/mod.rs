@@ -171,7 +171,7 @@ struct Args {
 enum Command {
     /// Ask a question; without one, read it from standard input. 質問する
     Ask(AskArgs),
-    /// Run the gateway: answer over MQTT and HTTP until told to stop. ゲートウェイを動かす
+    /// Run the gateway: answer over MQTT, HTTP and serial ports until told to stop. ゲートウェイを動かす
     Serve(ConfigArgs),
     /// What people were asked and what they say to it. 人による確認
     Review {

@@ -255,7 +255,7 @@ fn asyncapi() -> Value {
                         "mqtt": { "payloadFormatIndicator": 1, "correlationData": &text, "bindingVersion": "0.2.0" }
                     },
                 },
-                "explain": { "summary": "A wish for the rationale of an earlier answer; the body means nothing.", "payload": true },
+                "explain": { "summary": "A wish for the rationale of an earlier answer; the body means nothing.", "payload": {} },
                 "status": { "contentType": json_kind, "summary": "Is the gateway there? Retained.", "payload": status },
             },
             "schemas": types.take_definitions(true),

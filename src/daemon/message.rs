@@ -18,7 +18,7 @@ pub const VERSION: u32 = 1;
 /// An answer, or why there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
-    /// [`VERSION`].
+    /// Of this form; grows only where an old reader would be misled.
     pub v: u32,
     /// Who asked.
     pub client: String,
@@ -103,7 +103,7 @@ pub struct Said {
 /// The gateway's retained status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
-    /// [`VERSION`].
+    /// Of this form; grows only where an old reader would be misled.
     pub v: u32,
     /// The gateway's name.
     pub gateway: String,

@@ -104,9 +104,9 @@ pub enum RunError {
 /// Runs a gateway until `stop` is ready.
 pub fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
-    let desk = LocalSet::new();
-    let running = desk.block_on(&runtime, serve(settings, stop))?;
-    drop(desk); // with every step that waits: the journal closes when nobody can write to it any more
+    let tasks = LocalSet::new();
+    let running = tasks.block_on(&runtime, serve(settings, stop))?;
+    drop(tasks); // and with them every hand on the journal, which closes when the last one lets go
     running.join().map_err(RunError::Journal)
 }
 

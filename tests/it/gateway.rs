@@ -105,6 +105,7 @@ impl Gateway {
         let log = folder.join("serve.log");
         let file = File::options().append(true).create(true).open(&log).unwrap();
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sokutou"));
+        command.env("WATCHDOG_USEC", "30000000"); // as under systemd: feeding the watchdog must not hold up a stop
         command.args(["serve", "--config", "/dev/null"]);
         let own = [
             format!("gateway.name={name}"),

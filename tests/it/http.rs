@@ -6,10 +6,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
-use sokutou::store::ReviewLine;
+use sokutou::store::{self, Journal, NewCase, Received, ReviewLine};
 use sokutou::triggers::http::ROUTES;
 
 use super::gateway::{Asker, Broker, Gateway};
@@ -310,6 +310,44 @@ fn an_answer_that_nobody_waited_for_is_delivered_when_it_is_fetched_also_after_a
     let answer = here.request("GET", "/v1/answers/http/gone", &[("Prefer", "wait=30")], "");
     assert_eq!((answer.status, &answer.json()["answer"]), (200, &"no failure".into()));
     here.counts("sokutou_undelivered", 0.0);
+}
+
+#[test]
+fn what_nobody_fetches_is_given_up_after_a_week_and_can_be_fetched_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = store::Limits { disk_bytes_max: 64_000_000 };
+    let (mut journal, _) = Journal::open(&folder.path().join("journal"), limits).unwrap();
+    let now = SystemTime::now();
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    for (id, route, age) in [
+        ("old", "\"fetched\"", hours(24 * 7 + 1)),
+        ("new", "\"fetched\"", hours(24 * 7 - 1)),
+        ("topic", "{\"mqtt\":{\"topic\":\"a\"}}", hours(24 * 30)),
+    ] {
+        let asked = NewCase {
+            client: "http".to_owned(),
+            request: id.to_owned(),
+            task: String::new(),
+            question: NO_FAILURE_EN.to_owned(),
+            wants_rationale: false,
+            route: route.as_bytes().to_vec(),
+            source: "http".to_owned(),
+            expires_after: None,
+            received_at: now - age,
+        };
+        let step = |batch: &mut store::Batch<'_>| {
+            let Received::New(case) = batch.receive(&asked)? else { panic!("it is new") };
+            batch.expired(case, now)
+        };
+        journal.batch(step).unwrap();
+    }
+    journal.close().unwrap();
+    let here = Station::start(folder.path(), None, &[]);
+    here.counts("sokutou_undelivered", 2.0);
+    assert_eq!(here.get("/v1/answers/http/old").json()["state"], "expired");
+    assert_eq!(here.get("/v1/answers/http/new").status, 200);
+    assert_eq!(here.get("/v1/answers/http/topic").status, 200);
+    here.counts("sokutou_undelivered", 1.0);
 }
 
 #[test]
@@ -616,7 +654,7 @@ fn an_address_that_is_taken_keeps_nothing_else_from_running_and_stop_ends_those_
     let _half = TcpStream::connect(("127.0.0.1", here.port)).unwrap();
     assert_eq!(here.gateway.stop(), Some(0));
     let (exit, said) = failing(
-        &mut sokutou()
+        sokutou()
             .args(["review", "list", "--config", "/dev/null", "--set"])
             .arg(format!("journal.folder={}", folder.path().join("c").display())),
     );
