@@ -6,7 +6,7 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BUNDLE_BESIDE, ConfigArgs, Error, Exit, bundle_folder};
-use crate::config::sections::{BrokerCheck, ClientCertificate, SerialMode};
+use crate::config::sections::{ClientCertificate, SerialMode};
 use crate::config::{self, Config};
 use crate::daemon::{self, Port, Settings};
 use crate::store;
@@ -80,15 +80,10 @@ fn broker(mqtt: &config::Mqtt, queue: usize) -> Result<mqtt::Settings, Error> {
         (None, _) => None,
     };
     let tls = mqtt.tls.as_ref().map(|tls| -> Result<_, Error> {
-        let BrokerCheck::SignedBy(ca) = &tls.broker else {
-            return Err(Error::Input(
-                "the gateway never talks to a broker that it cannot tell from another".to_owned(),
-            ));
-        };
         let client = tls.client.as_ref().map(|ClientCertificate { certificate, key }| -> Result<_, Error> {
             Ok((read(certificate)?, key.read()?.expose().as_bytes().to_vec()))
         });
-        Ok(mqtt::Tls { ca: read(ca)?, client: client.transpose()? })
+        Ok(mqtt::Tls { ca: read(&tls.authority)?, client: client.transpose()? })
     });
     Ok(mqtt::Settings {
         host: mqtt.host.clone(),

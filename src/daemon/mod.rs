@@ -309,14 +309,7 @@ impl Desk {
         match arrival {
             Arrival::Ask(request, taken) => {
                 spawn_local(async move {
-                    let route = request.route.clone();
-                    let kept = self.clone().ask(request).await;
-                    if let (Ok(()), Route::Serial(to)) = (&kept, &route)
-                        && let Some(pending) = ports::pending(to, self.in_hand.borrow().len())
-                    {
-                        self.ports.tell(to, pending);
-                    }
-                    drop(taken.send(kept)); // who brought it may not wait
+                    drop(taken.send(self.ask(request).await)); // who brought it may not wait
                 });
             }
             Arrival::Explain(wish) => {
@@ -414,16 +407,20 @@ impl Desk {
                 if let Some(expires_in) = expires_in {
                     self.expiries.borrow_mut().insert(case, Instant::now() + expires_in);
                 }
+                self.tell_pending(&route);
                 spawn_local(async move { self.hand_over().await });
                 Ok(())
             }
             Ok(Received::Known(case)) => {
                 self.count(|counts| counts.repeated += 1);
                 self.metrics.borrow_mut().requested(source.name(), "repeated");
-                if let Some(revision) = case.revision()
-                    && let Some(message) = message::reply(&case, revision, self.bundle.borrow().as_deref())
-                {
-                    self.post(None, route, &message);
+                match case.revision() {
+                    None => self.tell_pending(&route),
+                    Some(revision) => {
+                        if let Some(message) = message::reply(&case, revision, self.bundle.borrow().as_deref()) {
+                            self.post(None, route, &message);
+                        }
+                    }
                 }
                 Ok(())
             }
@@ -438,6 +435,15 @@ impl Desk {
                 );
                 Err(refusal)
             }
+        }
+    }
+
+    /// Tells a client of a serial line that its question is durable; others hear it from the broker or wait.
+    fn tell_pending(&self, route: &Route) {
+        if let Route::Serial(to) = route
+            && let Some(pending) = ports::pending(to, self.in_hand.borrow().len())
+        {
+            self.ports.tell(to, pending);
         }
     }
 
