@@ -8,6 +8,7 @@ mod config;
 mod crash;
 mod gateway;
 mod library;
+mod overload;
 mod proxy;
 mod reference;
 mod rooms;
