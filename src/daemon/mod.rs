@@ -387,7 +387,8 @@ impl Desk {
     async fn ask(self: Rc<Self>, request: Request) -> Result<(), Refusal> {
         let Request { key, task, question, explain, expires_in, route } = request;
         let (source, now) = (route.source(), Instant::now());
-        let expires_in = Some(expires_in.unwrap_or(self.deadline));
+        let expires_in = expires_in.unwrap_or(self.deadline);
+        let expires = now + expires_in;
         let task = task.or_else(|| self.task.clone());
         let case = NewCase {
             client: key.client.clone(),
@@ -396,22 +397,25 @@ impl Desk {
             question,
             wants_rationale: explain,
             route: serde_json::to_vec(&route).expect("a route has string keys"),
-            source: route.source().name().to_owned(),
-            expires_after: expires_in,
+            source: source.name().to_owned(),
+            expires_after: Some(expires_in),
             received_at: SystemTime::now(),
         };
-        match self.writer.step(move |batch| batch.receive(&case)).await {
-            Ok(Received::New(case)) => {
+        let next = self.next(0);
+        let kept = self.writer.step(move |batch| Ok((batch.receive(&case)?, next(batch)?)));
+        match kept.await {
+            Ok((Received::New(case), next)) => {
                 self.count(|counts| counts.received += 1);
                 self.begun.borrow_mut().insert(case, Begun { source: source.name(), at: Some(now) });
-                if let Some(expires_in) = expires_in {
-                    self.expiries.borrow_mut().insert(case, Instant::now() + expires_in);
-                }
+                self.expiries.borrow_mut().insert(case, expires);
                 self.tell_pending(&route);
-                spawn_local(async move { self.hand_over().await });
+                self.hand(next);
+                if !self.in_hand.borrow().contains(&case) && self.has_room() {
+                    spawn_local(async move { self.hand_over().await }); // there was none when the step was made
+                }
                 Ok(())
             }
-            Ok(Received::Known(case)) => {
+            Ok((Received::Known(case), _)) => {
                 self.count(|counts| counts.repeated += 1);
                 self.metrics.borrow_mut().requested(source.name(), "repeated");
                 match case.revision() {
@@ -447,24 +451,48 @@ impl Desk {
         }
     }
 
+    fn has_room(&self) -> bool {
+        // It is done when the student is there, or is known not to come.
+        !self.loading.get() && self.in_hand.borrow().len() < self.queue
+    }
+
     /// Gives the student as many of the questions that wait as it may have in hand, the oldest first.
-    async fn hand_over(self: &Rc<Self>) {
-        if self.loading.get() {
-            return; // it is done when the student is there, or is known not to come
+    async fn hand_over(&self) {
+        if self.has_room()
+            && let Some(next) = self.step("look for what waits", self.next(0)).await
+        {
+            self.hand(next);
         }
-        let queue = self.queue;
-        let waiting = self.step("look for what waits", move |batch| {
-            let cases = batch.unanswered(None, 2 * queue)?;
-            cases.into_iter().map(|case| batch.case(case)).collect::<Result<Vec<_>, _>>()
-        });
-        for case in waiting.await.into_iter().flatten().flatten() {
-            let room = self.in_hand.borrow().len() < self.queue;
-            if room && self.in_hand.borrow_mut().insert(case.id) {
+    }
+
+    /// A look at what waits and is not in hand, where there is room or so many come out of hand by the same step: as part of a step
+    /// that is made anyway, since one of its own costs two threads a turn.
+    fn next(
+        &self,
+        freed: usize,
+    ) -> impl FnOnce(&mut store::Batch<'_>) -> Result<Vec<Case>, store::Error> + Send + 'static {
+        let in_hand = self.in_hand.borrow().clone();
+        let room = if self.loading.get() { 0 } else { (self.queue + freed).saturating_sub(in_hand.len()) };
+        move |batch| {
+            if room == 0 {
+                return Ok(Vec::new());
+            }
+            let waiting = batch.unanswered(None, room + in_hand.len())?;
+            let next = waiting.into_iter().filter(|case| !in_hand.contains(case)).take(room);
+            Ok(next.map(|case| batch.case(case)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        }
+    }
+
+    fn hand(&self, next: Vec<Case>) {
+        for case in next {
+            if self.has_room() && self.in_hand.borrow_mut().insert(case.id) {
                 let begun = || Begun { source: Source::named(&case.asked.source), at: None };
                 self.begun.borrow_mut().entry(case.id).or_insert_with(begun);
+                let expires = self.expires(&case);
+                self.expiries.borrow_mut().extend(expires.map(|expires| (case.id, expires)));
                 self.student.ask(Question {
                     case: case.id,
-                    expires: self.expires(&case),
+                    expires,
                     task: case.asked.task,
                     question: case.asked.question,
                     wanted: Wanted::Answer,
@@ -490,57 +518,80 @@ impl Desk {
         let (recorded, now) = (record(&answered), SystemTime::now());
         let stands = recorded.decision == Decision::Answered;
         let audit = stands && chance() < self.audit_share;
+        let known = self.expiries.borrow().get(&case).copied();
+        if known.is_some_and(|expires| expires <= Instant::now()) {
+            return self.without_answer(case, Outcome::Expired).await; // whoever asked may be at the next piece already
+        }
+        let after = self.after(case);
         let kept = self.step("write an answer down", move |batch| {
             batch.answered(case, &recorded)?;
-            if audit { batch.open_review(case, Why::Audit, now) } else { Ok(()) }
+            if audit {
+                batch.open_review(case, Why::Audit, now)?;
+            }
+            after(batch)
         });
-        if kept.await.is_some() {
+        if let Some(after) = kept.await {
             self.count(|counts| if stands { counts.answered += 1 } else { counts.escalated += 1 });
             self.tell_metrics(case, if stands { "answered" } else { "escalated" });
-            self.ended(case).await;
+            self.ended(case, after).await;
         }
     }
 
     async fn without_answer(self: &Rc<Self>, case: CaseId, outcome: Outcome) {
-        let now = SystemTime::now();
-        let (expired, kept) = match outcome {
-            Outcome::Failed(why) => {
-                log::warn!("no answer to case {case}: {why}");
-                (
-                    false,
-                    self.step("write down that there is no answer", move |batch| {
-                        batch.failed_to_answer(case, &why, now)
-                    })
-                    .await,
-                )
-            }
-            _ => {
-                (true, self.step("write down that a question has expired", move |batch| batch.expired(case, now)).await)
-            }
+        let (now, after) = (SystemTime::now(), self.after(case));
+        let why = match outcome {
+            Outcome::Failed(why) => Some(why),
+            _ => None,
         };
-        if kept.is_some() {
+        let expired = why.is_none();
+        if let Some(why) = &why {
+            log::warn!("no answer to case {case}: {why}");
+        }
+        let kept = self.step("write down that there is no answer", move |batch| {
+            match why {
+                Some(why) => batch.failed_to_answer(case, &why, now)?,
+                None => batch.expired(case, now)?,
+            }
+            after(batch)
+        });
+        if let Some(after) = kept.await {
             self.count(|counts| if expired { counts.expired += 1 } else { counts.failed += 1 });
             self.tell_metrics(case, if expired { "expired" } else { "failed" });
-            self.ended(case).await;
+            self.ended(case, after).await;
         }
     }
 
+    /// What is looked up in the step that gives a case its outcome.
+    fn after(
+        &self,
+        case: CaseId,
+    ) -> impl FnOnce(&mut store::Batch<'_>) -> Result<After, store::Error> + Send + 'static {
+        let next = self.next(1);
+        move |batch| Ok(After { ended: batch.case(case)?, next: next(batch)?, owed: owed(batch)? })
+    }
+
     /// The case has its outcome: it goes out, and the next question comes in hand.
-    async fn ended(self: &Rc<Self>, case: CaseId) {
+    async fn ended(self: &Rc<Self>, case: CaseId, after: After) {
         self.in_hand.borrow_mut().remove(&case);
         self.expiries.borrow_mut().remove(&case);
-        self.send(case, Parcel::Reply(0)).await;
-        self.hand_over().await;
-        self.explain_what_is_owed().await;
+        if let Some(ended) = after.ended
+            && let Some(stamp) = self.begin_to_send(case, Parcel::Reply(0))
+        {
+            self.send_case(stamp, Parcel::Reply(0), &ended);
+        }
+        let waiting = !after.next.is_empty();
+        self.hand(after.next);
+        if waiting {
+            self.hand_over().await; // others may have ended at the same time, and each has found the same next one
+        }
+        if let Some(owed) = after.owed {
+            self.ask_why(owed, None);
+        }
     }
 
     /// Asks for the rationales that askers wanted with their questions, one at a time.
     async fn explain_what_is_owed(&self) {
-        let owed = self.step("look for rationales that are wanted", |batch| {
-            let case = batch.unexplained(None, 1)?.first().copied();
-            case.map(|case| batch.case(case)).transpose().map(Option::flatten)
-        });
-        if let Some(Some(case)) = owed.await {
+        if let Some(Some(case)) = self.step("look for rationales that are wanted", |batch| owed(batch)).await {
             self.ask_why(case, None);
         }
     }
@@ -640,31 +691,38 @@ impl Desk {
     }
 
     async fn send(self: &Rc<Self>, case: CaseId, parcel: Parcel) {
+        let Some(stamp) = self.begin_to_send(case, parcel) else { return };
+        match self.step("read a case", move |batch| batch.case(case)).await {
+            Some(Some(case)) => self.send_case(stamp, parcel, &case),
+            _ => drop(self.sending.borrow_mut().remove(&stamp)),
+        }
+    }
+
+    /// `None` where it is on its way already.
+    fn begin_to_send(&self, case: CaseId, parcel: Parcel) -> Option<Stamp> {
         let part = match parcel {
             Parcel::Reply(revision) => Part::Reply(revision),
             Parcel::Rationale => Part::Rationale,
         };
         let stamp = Stamp { case: case.0, part };
-        if self.sending.borrow().contains_key(&stamp) {
-            return;
-        }
-        self.sending.borrow_mut().insert(stamp, Instant::now());
-        let sent = match self.step("read a case", move |batch| batch.case(case)).await {
-            Some(Some(case)) => {
-                let message = match parcel {
-                    Parcel::Reply(revision) => message::reply(&case, revision, self.bundle.borrow().as_deref()),
-                    Parcel::Rationale => message::rationale(&case),
-                };
-                let route = serde_json::from_slice(&case.asked.route);
-                match (message, route) {
-                    (Some(message), Ok(route)) => {
-                        if let Part::Reply(_) = part {
-                            self.wake(&case, &message);
-                        }
-                        self.post(Some(stamp), route, &message)
-                    }
-                    _ => false,
+        let mut sending = self.sending.borrow_mut();
+        (!sending.contains_key(&stamp)).then(|| {
+            sending.insert(stamp, Instant::now());
+            stamp
+        })
+    }
+
+    fn send_case(self: &Rc<Self>, stamp: Stamp, parcel: Parcel, case: &Case) {
+        let message = match parcel {
+            Parcel::Reply(revision) => message::reply(case, revision, self.bundle.borrow().as_deref()),
+            Parcel::Rationale => message::rationale(case),
+        };
+        let sent = match (message, serde_json::from_slice(&case.asked.route)) {
+            (Some(message), Ok(route)) => {
+                if let Part::Reply(_) = stamp.part {
+                    self.wake(case, &message);
                 }
+                self.post(Some(stamp), route, &message)
             }
             _ => false,
         };
@@ -734,6 +792,19 @@ impl Desk {
     ) -> Option<T> {
         self.writer.step(step).await.map_err(|error| log::error!("failed to {what}: {}", chain(&error))).ok()
     }
+}
+
+/// What a step finds that gives a case its outcome.
+struct After {
+    ended: Option<Case>,
+    next: Vec<Case>,
+    owed: Option<Case>,
+}
+
+/// The oldest case whose asker waits for a rationale that is not written yet.
+fn owed(batch: &store::Batch<'_>) -> Result<Option<Case>, store::Error> {
+    let case = batch.unexplained(None, 1)?.first().copied();
+    Ok(case.map(|case| batch.case(case)).transpose()?.flatten())
 }
 
 fn record(answered: &Answered<CaseId>) -> Recorded {

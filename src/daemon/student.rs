@@ -1,4 +1,4 @@
-//! The student's thread: one question after the other, answers before rationales. Knows no trigger and no journal.
+//! The student's thread: one question after the other, answers before rationales as long as those come on too. Knows no trigger and no journal.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,6 +20,13 @@ pub const NOT_LOADED: &str = "the student is not loaded";
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A student that could not be loaded is tried again after this: a bundle may be on its way to the disk.
 const RETRY: Duration = Duration::from_secs(30);
+/// So many answers, and a rationale that waits has its turn: a line that asks without a pause must not keep the reasons for ever.
+const ANSWERS_IN_A_ROW_MAX: usize = 8;
+/// A question is begun while so many times what an answer usually takes are left to it, where others wait: with the time that
+/// one would waste which comes too late, another one comes in time.
+const MARGIN: u32 = 2;
+/// How slowly the usual follows: in so many answers.
+const USUAL_OVER: u32 = 8;
 
 /// A question for the student.
 #[derive(Debug)]
@@ -51,7 +58,7 @@ pub enum Report<C> {
     Student(Result<Arc<Bundle>, String>),
     /// An answer.
     Answered(Box<Answered<C>>),
-    /// Its time had run out before the student was asked.
+    /// Its time had run out before the student was asked, or would have before it answered.
     Expired(C),
     /// No answer, for this reason; the student goes on.
     Failed(C, Wanted, String),
@@ -88,12 +95,12 @@ impl<C: Send + 'static> Student<C> {
     /// Starts the thread, which loads the student of a bundle's folder and tries again while it cannot. `report` is called from it.
     pub fn start(folder: PathBuf, report: impl FnMut(Report<C>) + Send + 'static) -> io::Result<Self> {
         let (asked, asking) = channel();
-        let waiting = Waiting { asking, rationales: VecDeque::new() };
+        let waiting = Waiting { asking, answers: VecDeque::new(), rationales: VecDeque::new(), in_a_row: 0 };
         thread::Builder::new().name("student".to_owned()).spawn(move || serve(&folder, waiting, report))?;
         Ok(Self(asked))
     }
 
-    /// Hands a question over; answers go before rationales. The caller bounds how many wait.
+    /// Hands a question over; answers go before rationales, but not for ever. The caller bounds how many wait.
     pub fn ask(&self, question: Question<C>) {
         drop(self.0.send(question)); // a thread that ended has said why
     }
@@ -101,7 +108,9 @@ impl<C: Send + 'static> Student<C> {
 
 struct Waiting<C> {
     asking: Receiver<Question<C>>,
+    answers: VecDeque<Question<C>>,
     rationales: VecDeque<Question<C>>,
+    in_a_row: usize,
 }
 
 enum Next<C> {
@@ -111,23 +120,32 @@ enum Next<C> {
 }
 
 impl<C> Waiting<C> {
-    /// An answer if one is wanted, else a rationale, else whatever comes within a moment.
+    /// An answer if one is wanted and no rationale has its turn, else a rationale, else whatever comes within a moment.
     fn next(&mut self) -> Next<C> {
         loop {
             match self.asking.try_recv() {
-                Ok(question) if question.wanted == Wanted::Rationale => self.rationales.push_back(question),
-                Ok(question) => return Next::Question(question),
+                Ok(question) => self.keep(question),
                 Err(TryRecvError::Disconnected) => return Next::Ended,
                 Err(TryRecvError::Empty) => break,
             }
         }
-        if let Some(question) = self.rationales.pop_front() {
-            return Next::Question(question);
+        if self.answers.is_empty() && self.rationales.is_empty() {
+            match self.asking.recv_timeout(HEARTBEAT) {
+                Ok(question) => self.keep(question),
+                Err(RecvTimeoutError::Timeout) => return Next::Nothing,
+                Err(RecvTimeoutError::Disconnected) => return Next::Ended,
+            }
         }
-        match self.asking.recv_timeout(HEARTBEAT) {
-            Ok(question) => Next::Question(question),
-            Err(RecvTimeoutError::Timeout) => Next::Nothing,
-            Err(RecvTimeoutError::Disconnected) => Next::Ended,
+        let turn = self.answers.is_empty() || self.in_a_row >= ANSWERS_IN_A_ROW_MAX;
+        let rationale = if turn { self.rationales.pop_front() } else { None };
+        self.in_a_row = if rationale.is_some() { 0 } else { self.in_a_row + 1 };
+        rationale.or_else(|| self.answers.pop_front()).map_or(Next::Nothing, Next::Question)
+    }
+
+    fn keep(&mut self, question: Question<C>) {
+        match question.wanted {
+            Wanted::Answer => self.answers.push_back(question),
+            Wanted::Rationale => self.rationales.push_back(question),
         }
     }
 }
@@ -153,9 +171,22 @@ fn serve<C>(folder: &Path, mut waiting: Waiting<C>, mut report: impl FnMut(Repor
         }
     };
     report(Report::Student(Ok(bundle.clone())));
+    let mut usual = Duration::ZERO;
     loop {
         match waiting.next() {
-            Next::Question(question) => report(answer(&mut engine, &bundle, question)),
+            Next::Question(question) => {
+                let needed = if waiting.answers.is_empty() { Duration::ZERO } else { usual * MARGIN };
+                let answered = answer(&mut engine, &bundle, question, needed);
+                match &answered {
+                    Report::Answered(answered) if answered.wanted == Wanted::Answer => {
+                        usual = (usual * (USUAL_OVER - 1) + answered.time_to_answer) / USUAL_OVER;
+                    }
+                    // Gone without work, it gives no rationale a turn.
+                    Report::Expired(_) => waiting.in_a_row = waiting.in_a_row.saturating_sub(1),
+                    _ => {}
+                }
+                report(answered);
+            }
             Next::Nothing => report(Report::Alive),
             Next::Ended => return,
         }
@@ -169,9 +200,14 @@ fn load(folder: &Path) -> Result<(Arc<Bundle>, Engine<OrtModel>), String> {
     Ok((Arc::new(bundle), engine))
 }
 
-fn answer<C, M: Model>(engine: &mut Engine<M>, bundle: &Arc<Bundle>, question: Question<C>) -> Report<C> {
+fn answer<C, M: Model>(
+    engine: &mut Engine<M>,
+    bundle: &Arc<Bundle>,
+    question: Question<C>,
+    needed: Duration,
+) -> Report<C> {
     let Question { case, task, question, expires, wanted } = question;
-    if expires.is_some_and(|expires| expires <= Instant::now()) {
+    if expires.is_some_and(|expires| expires <= Instant::now() + needed) {
         return Report::Expired(case);
     }
     let mut asked = || -> Result<_, AskError> {

@@ -110,10 +110,19 @@ impl Journal {
     /// Runs the steps in one transaction with one sync; they are on disk when it returns. If `steps` fails, none of them is. After
     /// any error but a refusal the journal must be opened anew.
     pub fn batch<T>(&mut self, steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        self.batch_then(steps, |value| value)
+    }
+
+    /// As `batch`; `then` takes what is on disk before the log is written back, so that nobody waits for that.
+    pub(super) fn batch_then<T, U>(
+        &mut self,
+        steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error>,
+        then: impl FnOnce(T) -> U,
+    ) -> Result<U, Error> {
         if self.broken {
             return Err(Error::Broken);
         }
-        let done = self.transaction(steps);
+        let done = self.transaction(steps).map(then);
         if done.as_ref().is_err_and(|error| error.refusal().is_none()) || self.shorten_log().is_err() {
             // If it is the log that failed, the batch is on disk and acknowledged; the next one meets what is broken.
             self.breaks();

@@ -24,7 +24,7 @@ const LAZY_TIME_MAX: Duration = Duration::from_millis(500);
 const IDLE_AFTER: Duration = Duration::from_secs(2);
 const _: () = assert!(BATCH_STEPS_MAX <= QUEUE_LEN);
 
-type Tell = Box<dyn FnOnce(bool) + Send>;
+type Tell = Box<dyn FnOnce() + Send>;
 
 struct Job {
     run: Box<dyn FnOnce(&mut Batch<'_>) -> Tell + Send>,
@@ -109,9 +109,7 @@ fn job<T: Send + 'static>(
     let (reply, receiver) = oneshot::channel();
     let run = Box::new(move |batch: &mut Batch<'_>| -> Tell {
         let done = batch.together(steps);
-        Box::new(move |durable| {
-            let _ = reply.send(if durable { done } else { Err(Error::Stopped) }); // who asked may be gone
-        })
+        Box::new(move || drop(reply.send(done))) // who asked may be gone
     });
     (Job { run, lazy }, receiver)
 }
@@ -138,22 +136,19 @@ fn write(
         };
         let Some(first) = next else { return journal.close() };
         rested = false;
-        let mut told = Vec::new();
-        let done = journal.batch(|batch| {
-            fill(batch, first, &mut queue, runtime, &mut told);
-            Ok(())
-        });
-        for tell in told {
-            tell(done.is_ok());
-        }
-        done?;
+        // Who asked in a batch that fails hears that from the end of the channel.
+        journal.batch_then(
+            |batch| Ok(fill(batch, first, &mut queue, runtime)),
+            |told| told.into_iter().for_each(|tell| tell()),
+        )?;
         journal.tidy(clock())?;
     }
 }
 
 /// Runs the jobs that wait, and those that come while only lazy ones do.
-fn fill(batch: &mut Batch<'_>, first: Job, queue: &mut mpsc::Receiver<Job>, runtime: &Runtime, told: &mut Vec<Tell>) {
+fn fill(batch: &mut Batch<'_>, first: Job, queue: &mut mpsc::Receiver<Job>, runtime: &Runtime) -> Vec<Tell> {
     let began = Instant::now();
+    let mut told = Vec::new();
     let mut lazy = true;
     let mut next = Some(first);
     while let Some(job) = next {
@@ -162,7 +157,7 @@ fn fill(batch: &mut Batch<'_>, first: Job, queue: &mut mpsc::Receiver<Job>, runt
         let limit = if lazy { LAZY_TIME_MAX } else { BATCH_TIME_MAX };
         let left = limit.saturating_sub(began.elapsed());
         if batch.failed() || told.len() == BATCH_STEPS_MAX || left.is_zero() {
-            return;
+            break;
         }
         next = match queue.try_recv() {
             Ok(job) => Some(job),
@@ -170,6 +165,7 @@ fn fill(batch: &mut Batch<'_>, first: Job, queue: &mut mpsc::Receiver<Job>, runt
             Err(_) => None,
         };
     }
+    told
 }
 
 struct Quiet;

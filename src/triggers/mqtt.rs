@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::{
     AckMode, AsyncClient, Broker, ConnectReturnCode, ConnectionError, DisconnectReasonCode, Event, EventLoop, LastWill,
-    ManualAck, MqttOptions, Packet, PersistedAckMode, PersistedSession, PubAckReason, Publish, PublishOptions,
-    PublishProperties, SessionStore, SessionStoreError, SessionStoreKey, StateError, SubscribeFilterInput,
-    TlsConfiguration, Transport,
+    ManualAck, MqttOptions, NetworkOptions, Packet, PersistedAckMode, PersistedSession, PubAckReason, Publish,
+    PublishOptions, PublishProperties, SessionStore, SessionStoreError, SessionStoreKey, StateError,
+    SubscribeFilterInput, TlsConfiguration, Transport,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -122,7 +122,12 @@ impl Settings {
         // The library asks after so long a silence, and gives up after as long again: two of its times in one and a half of ours.
         let mut options = MqttOptions::new(self.client_id.clone(), Broker::tcp(self.host.clone(), self.port));
         let shared = self.share_group.is_some();
+        // An answer follows the acknowledgement of its question at once; the system would hold it back until the broker has
+        // acknowledged that, which takes forty milliseconds.
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
         options
+            .set_network_options(network)
             .set_keep_alive(u16::try_from(self.keep_alive.as_secs() * 3 / 4).unwrap_or(u16::MAX))
             .set_connect_timeout(CONNECT_TIMEOUT)
             .set_ack_mode(AckMode::Manual)

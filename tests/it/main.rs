@@ -9,6 +9,7 @@ mod crash;
 mod gateway;
 mod http;
 mod library;
+mod overload;
 mod proxy;
 mod reference;
 mod rooms;

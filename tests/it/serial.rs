@@ -13,29 +13,29 @@ use sokutou::wire::{
 use crate::gateway::{FINE, Gateway, OVERSTRAIN, PATIENCE};
 
 /// A cable: the device's end, and the path of the gateway's, which is kept open so that the device never hangs up.
-struct Cable {
+pub struct Cable {
     far: SerialPort,
     _near: SerialPort,
-    path: String,
+    pub path: String,
     feed: Box<Feed<LARGE_FRAME_BYTES_MAX>>,
 }
 
 impl Cable {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (mut far, near) = SerialPort::pair().unwrap();
         far.set_read_timeout(Duration::from_millis(100)).unwrap();
         let path = fs::read_link(format!("/proc/self/fd/{}", near.as_fd().as_raw_fd())).unwrap();
         Self { far, _near: near, path: path.display().to_string(), feed: Box::new(Feed::new()) }
     }
 
-    fn say(&self, sequence: u16, message: Message<'_>) {
+    pub fn say(&self, sequence: u16, message: Message<'_>) {
         let mut buffer = [0; LARGE_FRAME_BYTES_MAX];
         let bytes = Frame { sequence, message }.encode(Class::Large, &mut buffer).unwrap().to_vec();
         self.far.write_all(&bytes).unwrap();
     }
 
     /// The next frame, looked at by `look`; `None` when none comes within `patience`.
-    fn hear<T>(&mut self, patience: Duration, look: impl Fn(Frame<'_>) -> T) -> Option<T> {
+    pub fn hear<T>(&mut self, patience: Duration, look: impl Fn(Frame<'_>) -> T) -> Option<T> {
         let until = Instant::now() + patience;
         let mut byte = [0];
         while Instant::now() < until {
@@ -48,7 +48,7 @@ impl Cable {
         None
     }
 
-    fn hello(&mut self, acknowledges: bool) {
+    pub fn hello(&mut self, acknowledges: bool) {
         let frame_bytes_max = LARGE_FRAME_BYTES_MAX as u16;
         let name = Text::new("mcu-7").unwrap();
         // The gateway may still be opening the port, and throws away what came before.
