@@ -133,12 +133,9 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Run
     if let Some(http) = settings.http {
         triggers.spawn(http::run(http, arrivals.clone(), stopping.clone()));
     }
-    let ports = Rc::new(Ports::start(settings.serial, session, &arrivals).map_err(RunError::Start)?);
-    let (to_ports, of_ports) = mpsc::channel(LETTERS_MAX);
-    spawn_local(ports.clone().send(of_ports, arrivals.clone()));
+    let ports = Ports::start(settings.serial, session, &arrivals).map_err(RunError::Start)?;
     let desk = Rc::new(Desk {
         ports,
-        to_ports,
         writer,
         student,
         letters,
@@ -245,8 +242,7 @@ struct Desk {
     writer: Writer,
     student: Student<CaseId>,
     letters: HashMap<Source, mpsc::Sender<Letter>>,
-    ports: Rc<Ports>,
-    to_ports: mpsc::Sender<(Option<Stamp>, SerialReplyTo, Message)>,
+    ports: Ports,
     /// The broker is there; `None` where there is none.
     connected: Cell<Option<bool>>,
     audit_share: f64,
@@ -734,7 +730,7 @@ impl Desk {
     /// False where the letter did not leave.
     fn post(&self, stamp: Option<Stamp>, route: Route, message: &Message) -> bool {
         let left = match route {
-            Route::Serial(to) => self.to_ports.try_send((stamp, to, message.clone())).is_ok(),
+            Route::Serial(to) => self.ports.post(stamp, to, message.clone()),
             Route::Mqtt(_) => {
                 let body = serde_json::to_vec(message).expect("our own records have string keys and finite numbers");
                 let letters = self.letters.get(&Source::Mqtt);
