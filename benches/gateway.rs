@@ -96,13 +96,13 @@ fn main() {
 
     let mut costs = Vec::new();
     let before = gateway.written();
-    for at in 0..TRACED {
-        line.round_trip((5000 + at) as u16, &questions[at]);
+    for (at, question) in questions.iter().enumerate().take(TRACED) {
+        line.round_trip((5000 + at) as u16, question);
     }
     costs.push(("one at a time", (gateway.written() - before) as f64 / TRACED as f64, None));
     let syncs = gateway.count_syncs(|| {
-        for at in 0..TRACED {
-            line.round_trip((6000 + at) as u16, &questions[at]);
+        for (at, question) in questions.iter().enumerate().take(TRACED) {
+            line.round_trip((6000 + at) as u16, question);
         }
     });
     costs[0].2 = syncs.map(|syncs| syncs as f64 / TRACED as f64);
@@ -126,9 +126,9 @@ fn main() {
     if let Some(asker) = &mut asker {
         let syncs = gateway.count_syncs(|| {
             (0..WINDOW).for_each(|at| asker.ask(&format!("t{at}"), &questions[at]));
-            for at in WINDOW..TRACED {
+            for (at, question) in questions.iter().enumerate().take(TRACED).skip(WINDOW) {
                 asker.answer();
-                asker.ask(&format!("t{at}"), &questions[at]);
+                asker.ask(&format!("t{at}"), question);
             }
             (0..WINDOW).for_each(|_| drop(asker.answer()));
         });

@@ -286,18 +286,22 @@ impl Desk {
     /// A part of the outbox at each call, all of it in turn.
     pub(super) async fn give_up_what_nobody_fetches(&self) {
         let (after, now) = (self.swept.get(), SystemTime::now());
-        let last = self.step("look for what nobody fetches", move |batch| {
+        let swept = self.step("look for what nobody fetches", move |batch| {
             let page = batch.undelivered(after, SWEPT_AT_ONCE)?;
+            let mut gone = Vec::new();
             for &(case, _) in &page {
                 let Some(kept) = batch.case(case)? else { continue };
                 let old = now.duration_since(kept.asked.received_at).is_ok_and(|age| age > FETCHED_WITHIN);
                 if old && route(&kept) == Some(Route::Fetched) {
                     batch.abandon(case, now)?;
+                    gone.push(case);
                 }
             }
-            Ok(page.last().map(|&(case, _)| case))
+            Ok((page.last().map(|&(case, _)| case), gone))
         });
-        self.swept.set(last.await.flatten());
+        let (last, gone) = swept.await.unwrap_or_default();
+        self.swept.set(last);
+        self.fetchable.borrow_mut().retain(|case| !gone.contains(case));
     }
 
     fn health(&self, counts: Option<&store::Counts>) -> Health {

@@ -150,6 +150,7 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Run
         expiries: RefCell::default(),
         begun: RefCell::default(),
         waiting: RefCell::default(),
+        fetchable: RefCell::default(),
         swept: Cell::default(),
         connected: Cell::new(connected),
         metrics: RefCell::default(),
@@ -260,6 +261,8 @@ struct Desk {
     begun: RefCell<HashMap<CaseId, Begun>>,
     /// Who waits for an answer on a connection.
     waiting: RefCell<HashMap<Key, Vec<Slot>>>,
+    /// Undelivered, and for those alone who fetch them: no letter leaves for these.
+    fetchable: RefCell<HashSet<CaseId>>,
     /// How far the outbox was looked through for what nobody fetches.
     swept: Cell<Option<CaseId>>,
     metrics: RefCell<Metrics>,
@@ -676,6 +679,9 @@ impl Desk {
                 self.step("look for what is not delivered", move |batch| batch.undelivered(after, LETTERS_MAX)).await;
             let page = page.unwrap_or_default();
             for &(case, parcel) in &page {
+                if self.fetchable.borrow().contains(&case) {
+                    continue;
+                }
                 self.send(case, parcel).await;
                 if self.unsent.get() {
                     return; // the rest follows when these have arrived
@@ -717,6 +723,9 @@ impl Desk {
             (Some(message), Ok(route)) => {
                 if let Part::Reply(_) = stamp.part {
                     self.wake(case, &message);
+                }
+                if route == Route::Fetched {
+                    self.fetchable.borrow_mut().insert(case.id);
                 }
                 self.post(Some(stamp), route, &message)
             }
@@ -771,6 +780,7 @@ impl Desk {
         };
         let kept = self.writer.step_lazily(move |batch| batch.delivered(case, parcel)).await;
         self.sending.borrow_mut().remove(&stamp);
+        self.fetchable.borrow_mut().remove(&case);
         match kept {
             Ok(()) => self.count(|counts| counts.delivered += 1),
             Err(error) => log::warn!("a delivery is not written down, and will be repeated: {}", chain(&error)),

@@ -96,7 +96,6 @@ pub struct Reasons {
 }
 
 /// What became of a question. Revision 0 of the reply tells it.
-#[allow(clippy::large_enum_variant)] // one is in hand at a time, and mostly the largest
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The student answered, or a person must.

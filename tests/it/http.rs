@@ -609,9 +609,16 @@ fn a_token_opens_everything_but_health_and_health_is_honest() {
     let nowhere = format!("student.bundle=\"{}\"", folder.path().join("none").display());
     let token = format!("http.token_file={}", secret.display());
     let here = Station::start(&folder.path().join("gateway"), Some(1), &[&nowhere, &token]);
-    for shown in
-        ["", "Bearer", "Bearer wrong", "Bearer open sesam", "Bearer open sesamee", "Basic open sesame", "open sesame"]
-    {
+    for shown in [
+        "",
+        "Bearer",
+        "Bearer wrong",
+        "Bearer open sesam",
+        "Bearer open sesamf",
+        "Bearer open sesamee",
+        "Basic open sesame",
+        "open sesame",
+    ] {
         let said = here.request("GET", "/v1/reviews", &[("Authorization", shown)], "");
         said.refused(401, "http.token_file");
         assert_eq!(said.headers["www-authenticate"], "Bearer");
