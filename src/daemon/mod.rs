@@ -97,10 +97,13 @@ pub enum RunError {
 /// Runs a gateway until `stop` is ready.
 pub fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
-    LocalSet::new().block_on(&runtime, serve(settings, stop))
+    let desk = LocalSet::new();
+    let running = desk.block_on(&runtime, serve(settings, stop))?;
+    drop(desk); // with what still waits for the journal there, which is not closed while somebody may bring it a step
+    running.join().map_err(RunError::Journal)
 }
 
-async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<store::Running, RunError> {
     let (journal, opened) = Journal::open(&settings.journal, settings.limits.clone())?;
     tell(&settings.journal, &opened);
     let (writer, running) = Writer::start(journal, SystemTime::now)?;
@@ -168,8 +171,7 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<(),
     tell_systemd(&[NotifyState::Stopping]);
     stopped.send_replace(true);
     let _ = tokio::time::timeout(LEAVE, async { while triggers.join_next().await.is_some() {} }).await;
-    drop(desk);
-    running.join().map_err(RunError::Journal)
+    Ok(running)
 }
 
 fn tell(folder: &Path, opened: &Opened) {
