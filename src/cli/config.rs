@@ -133,16 +133,7 @@ fn student(config: &Config) -> Vec<Check> {
         Some(Check::fail("serial task", found, hint))
     };
     let tasks = task.into_iter().chain(config.serial.iter().filter_map(port));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = (config.student.threads > cores).then(|| {
-        let found = format!("{} threads on {cores} cores", config.student.threads);
-        Check::warn(
-            "student.threads",
-            found,
-            "threads that wait for a core make answers slower: take at most the cores",
-        )
-    });
-    [opened].into_iter().chain(tasks).chain(threads).collect()
+    [opened].into_iter().chain(tasks).collect()
 }
 
 fn mqtt(config: &Config) -> Vec<Check> {

@@ -9,6 +9,7 @@ use super::{BUNDLE_BESIDE, ConfigArgs, Error, Exit, bundle_folder};
 use crate::config::sections::{ClientCertificate, SerialMode};
 use crate::config::{self, Config};
 use crate::daemon::{self, Port, Settings};
+use crate::engine::QUESTION_BYTES_MAX;
 use crate::store;
 use crate::triggers::serial::Speaks;
 use crate::triggers::{self, http, mqtt};
@@ -66,7 +67,7 @@ fn serial(port: &config::Serial, config: &Config) -> Port {
     };
     let speaks = match port.mode {
         SerialMode::Frames => Speaks::Frames,
-        SerialMode::Line => Speaks::Lines { encoding, bytes_max: config.limits.question_bytes_max },
+        SerialMode::Line => Speaks::Lines { encoding, bytes_max: QUESTION_BYTES_MAX },
     };
     let gateway = config.gateway.name.to_string();
     let settings = triggers::serial::Settings { path: port.path.clone(), baud: port.baud, speaks, gateway };

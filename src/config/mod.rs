@@ -267,7 +267,7 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::sections::{Encoding, QUESTION_BYTES_MAX, SerialMode, TopicPrefix};
+    use super::sections::{Encoding, SerialMode, TopicPrefix};
     use super::*;
 
     /// A box's file system, small.
@@ -346,20 +346,18 @@ mod tests {
         let Config { gateway, mqtt, serial, http, journal, limits, .. } = &defaults;
         assert_eq!((gateway.name.as_str(), mqtt.client_id.as_str()), ("gateway", "sokutou-gateway"));
         assert_eq!((mqtt.enabled, mqtt.host.as_str(), mqtt.port, &mqtt.tls), (true, "127.0.0.1", 1883, &None));
-        assert_eq!((mqtt.keepalive, journal.group_commit), (Duration::from_secs(30), Duration::from_millis(10)));
+        assert_eq!(mqtt.keepalive, Duration::from_secs(30));
         assert_eq!((serial.len(), http.listen.unwrap().to_string()), (0, "127.0.0.1:8620".to_owned()));
         assert_eq!((journal.budget_bytes, limits.deadline), (512_000_000, Duration::from_secs(30)));
-        assert_eq!(QUESTION_BYTES_MAX, crate::engine::QUESTION_BYTES_MAX);
     }
 
     /// A key that no section reads would be silently without effect.
     #[test]
     fn every_key_of_the_default_file_has_an_effect() {
-        const OTHERS: [(&str, &str); 37] = [
+        const OTHERS: [(&str, &str); 31] = [
             ("gateway.name", "press-3"),
             ("student.bundle", "/srv/student"),
             ("student.task", "weather"),
-            ("student.threads", "2"),
             ("mqtt.enabled", "false"),
             ("mqtt.host", "broker.local"),
             ("mqtt.port", "8883"),
@@ -384,13 +382,8 @@ mod tests {
             ("http.hosts", "[\"box.local\"]"),
             ("journal.folder", "/srv/journal"),
             ("journal.budget_mb", "64"),
-            ("journal.group_commit_ms", "0"),
             ("review.audit_share", "1"),
-            ("review.blind_share", "0.5"),
             ("limits.queue", "8"),
-            ("limits.question_bytes_max", "100"),
-            ("limits.payload_bytes_max", "5000"),
-            ("limits.correlation_bytes_max", "8"),
             ("limits.deadline_ms", "100"),
             ("log.level", "trace"),
         ];
@@ -546,7 +539,7 @@ mod tests {
         }
     }
 
-    const BROKEN: [(&str, &str); 67] = [
+    const BROKEN: [(&str, &str); 65] = [
         ("mqtt.prot = 1", "1:6: unknown key mqtt.prot: did you mean port?"),
         ("[mqtt]\n# 日本語\n  prot = 1883", "3:3: unknown key mqtt.prot: did you mean port?"),
         ("[mqtt]\nbudget_mb = 5", "2:1: unknown key mqtt.budget_mb: did you mean journal.budget_mb?"),
@@ -636,7 +629,7 @@ mod tests {
         ("[gateway]\nname = \"プレス\"", "2:1: gateway.name: expected 1 to 64 of A-Z a-z 0-9 _ -, found \"プレス\""),
         ("[gateway]\nname = \"\"", "2:1: gateway.name: expected 1 to 64 of A-Z a-z 0-9 _ -, found \"\""),
         ("gateway = \"a\"", "1:1: gateway: expected a section, [gateway], found the text \"a\""),
-        ("[student]\nthreads = 0", "2:1: student.threads: expected a whole number from 1 to 64, found 0"),
+        ("[limits]\nqueue = 0", "2:1: limits.queue: expected a whole number from 1 to 1024, found 0"),
         ("[student]\nbundle = \"models/x\"", "2:1: student.bundle: expected an absolute path, found \"models/x\""),
         (
             "[student]\ntask = \"a\tb\"",
@@ -678,16 +671,8 @@ mod tests {
         ("[journal]\nbudget_mb = 1", "2:1: journal.budget_mb: expected a whole number from 16 to 1000000, found 1"),
         ("[review]\naudit_share = 1.5", "2:1: review.audit_share: expected a number from 0 to 1, found 1.5"),
         (
-            "[review]\nblind_share = \"half\"",
-            "2:1: review.blind_share: expected a number, without quotes, found the text \"half\"",
-        ),
-        (
-            "[limits]\nquestion_bytes_max = 20000",
-            "2:1: limits.question_bytes_max: expected a whole number from 16 to 16384, found 20000",
-        ),
-        (
-            "[limits]\npayload_bytes_max = 64",
-            "2:1: limits.payload_bytes_max: expected at least limits.question_bytes_max, 4096, found 64",
+            "[review]\naudit_share = \"half\"",
+            "2:1: review.audit_share: expected a number, without quotes, found the text \"half\"",
         ),
         (
             "[log]\nlevel = \"loud\"",

@@ -12,8 +12,6 @@ use toml::Value;
 use super::layers::{Fault, Setting, in_short};
 use super::secret::SecretFile;
 
-/// The longest question that the student's engine reads.
-pub const QUESTION_BYTES_MAX: usize = 16 << 10;
 /// The longest name: gateway, share group, a level of the root topic.
 const NAME_CHARS_MAX: usize = 64;
 /// Levels of the root topic: site, line, product and one to spare.
@@ -67,8 +65,6 @@ pub struct Student {
     pub bundle: Option<PathBuf>,
     /// Task for questions that name none; `None`: the bundle's first.
     pub task: Option<String>,
-    /// Threads it computes with.
-    pub threads: usize,
 }
 
 /// `[mqtt]`: the broker, topics and who may be answered.
@@ -223,8 +219,6 @@ pub struct Journal {
     pub folder: PathBuf,
     /// Space it may take.
     pub budget_bytes: u64,
-    /// Longest wait for further records to be written together.
-    pub group_commit: Duration,
 }
 
 /// `[review]`: what a person looks at.
@@ -232,8 +226,6 @@ pub struct Journal {
 pub struct Review {
     /// Share of the answers that stand which a person checks, 0 to 1.
     pub audit_share: f64,
-    /// Share of the reviews that hide the student's answer, 0 to 1.
-    pub blind_share: f64,
 }
 
 /// `[limits]`: what is too much, too long or too late.
@@ -241,12 +233,6 @@ pub struct Review {
 pub struct Limits {
     /// Questions that wait at once.
     pub queue: usize,
-    /// Longest question.
-    pub question_bytes_max: usize,
-    /// Longest message that brings one.
-    pub payload_bytes_max: usize,
-    /// Longest correlation data.
-    pub correlation_bytes_max: usize,
     /// Age at which a question that names no expiry is no longer answered.
     pub deadline: Duration,
 }
@@ -266,11 +252,7 @@ impl Gateway {
 
 impl Student {
     pub(super) fn read(from: &mut Reader<'_>) -> Self {
-        Self {
-            bundle: from.path("student.bundle"),
-            task: from.text("student.task"),
-            threads: from.whole("student.threads", 1..=64) as usize,
-        }
+        Self { bundle: from.path("student.bundle"), task: from.text("student.task") }
     }
 }
 
@@ -378,30 +360,20 @@ impl Journal {
         Self {
             folder: from.required("journal.folder", ABSOLUTE, absolute),
             budget_bytes: from.whole("journal.budget_mb", 16..=1_000_000) * MB,
-            group_commit: Duration::from_millis(from.whole("journal.group_commit_ms", 0..=1000)),
         }
     }
 }
 
 impl Review {
     pub(super) fn read(from: &mut Reader<'_>) -> Self {
-        Self { audit_share: from.share("review.audit_share"), blind_share: from.share("review.blind_share") }
+        Self { audit_share: from.share("review.audit_share") }
     }
 }
 
 impl Limits {
     pub(super) fn read(from: &mut Reader<'_>) -> Self {
-        let question = from.whole("limits.question_bytes_max", 16..=QUESTION_BYTES_MAX as u64) as usize;
-        let payload = from.whole("limits.payload_bytes_max", 64..=1 << 20) as usize;
-        if payload < question {
-            let expected = format!("at least limits.question_bytes_max, {question}");
-            from.odds("limits.payload_bytes_max", &expected, &payload.to_string());
-        }
         Self {
             queue: from.whole("limits.queue", 1..=1024) as usize,
-            question_bytes_max: question,
-            payload_bytes_max: payload,
-            correlation_bytes_max: from.whole("limits.correlation_bytes_max", 8..=1024) as usize,
             deadline: Duration::from_millis(from.whole("limits.deadline_ms", 100..=86_400_000)),
         }
     }

@@ -39,7 +39,7 @@ fn what_show_prints_is_a_file_that_means_the_same() {
     let json = |folder: &TempDir| serde_json::from_str::<Value>(&config(folder.path(), &["show", "--json"]).1).unwrap();
     assert_eq!(json(&first), json(&second));
     assert_eq!(json(&first)["serial"][1]["mode"], "line");
-    assert_eq!(json(&first)["mqtt"]["tls"]["ca_file"], "");
+    assert_eq!(json(&first)["mqtt"]["tls"]["ca_file"], "/ca.pem");
 
     // With origins it is a file too.
     let (_, with_origins) = config(first.path(), &["show", "--origin"]);
