@@ -12,7 +12,13 @@
 //!                +------ explain     only when asked
 //! ```
 //!
-//! `pipeline` walks it; every command walks `pipeline`.
+//! `pipeline` walks it; every command walks `pipeline`. Around it the gateway, `sokutou serve`:
+//!
+//! ```text
+//! trigger --Request--> journal --> acknowledged --> pipeline --> journal --Letter--> trigger --delivered--> journal
+//!                                                                   |
+//!                                                                   +--> review --revision--> trigger
+//! ```
 //!
 //! A student has one task or several, each with a prompt template, a calibration and thresholds of its own. A task is answered
 //! with one of a closed set of choices, or with a free text whose own probability is the confidence.
