@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::student::NOT_LOADED;
 use crate::bundle::manifest::{Answers, Task};
 use crate::bundle::{Bundle, CODE_ASK_A_PERSON};
-use crate::domain::{Decision, Language};
+use crate::domain::{Decision, Language, Reason};
 use crate::reply::{AgreementRecord, BandName, Guess, ModeName, ReasonName, ask_a_person, milliseconds, round};
 use crate::store::{Case, Judgement, Outcome, Reasons, Recorded};
-use crate::wire::Reason;
+use crate::wire;
 
 /// Of the message's form; grows only where an old reader would be misled.
 pub const VERSION: u32 = 1;
@@ -97,7 +97,7 @@ pub struct Said {
     pub error: Option<String>,
     /// The same for a serial line.
     #[serde(skip)]
-    pub refused: Option<Reason>,
+    pub refused: Option<wire::Reason>,
 }
 
 /// The gateway's retained status.
@@ -160,7 +160,7 @@ pub fn reply(case: &Case, revision: u32, bundle: Option<&Bundle>) -> Option<Mess
         (Outcome::Answered(recorded), 0) => (state(recorded), of_student(recorded, language)),
         (Outcome::Expired, 0) => (State::Expired, Said::default()),
         (Outcome::Failed(why), 0) => {
-            let refused = Some(if why == NOT_LOADED { Reason::NotReady } else { Reason::Failed });
+            let refused = Some(if why == NOT_LOADED { wire::Reason::NotReady } else { wire::Reason::Failed });
             (State::Error, Said { error: Some(why.clone()), refused, ..Said::default() })
         }
         (outcome, _) => {
@@ -181,7 +181,7 @@ pub fn rationale(case: &Case) -> Option<Message> {
 }
 
 /// Why a question was not taken; it has no case.
-pub fn refusal(client: &str, id: &str, why: &str, refused: Reason) -> Message {
+pub fn refusal(client: &str, id: &str, why: &str, refused: wire::Reason) -> Message {
     let said = Said { error: Some(why.to_owned()), refused: Some(refused), ..Said::default() };
     let (client, id) = (client.to_owned(), id.to_owned());
     Message { v: VERSION, client, id, rev: 0, state: State::Error, task: None, said }
@@ -212,7 +212,8 @@ fn of_student(recorded: &Recorded, language: Language) -> Said {
     let (answer, code, reason, guess) = match recorded.decision {
         Decision::Answered => (own.answer, own.code, None, None),
         Decision::Escalated(reason) => {
-            let guess = Some(own).filter(|own| !own.answer.is_empty() && own.code != Some(CODE_ASK_A_PERSON));
+            // That it cannot judge the question is no guess at an answer.
+            let guess = Some(own).filter(|own| !own.answer.is_empty() && reason != Reason::OutOfScope);
             (ask_a_person(language).to_owned(), Some(CODE_ASK_A_PERSON), Some(reason.into()), guess)
         }
     };
@@ -231,18 +232,25 @@ fn of_student(recorded: &Recorded, language: Language) -> Said {
 }
 
 fn of_person(judgement: &Judgement, outcome: &Outcome, task: Option<&Task>, language: Language) -> Said {
-    let (verdict, answer, code) = match (judgement, outcome) {
-        (Judgement::Right, Outcome::Answered(recorded)) => ("right", Some(recorded.label.clone()), recorded.code),
-        (Judgement::Right, _) => ("right", None, None),
+    let a_persons = (Some(ask_a_person(language).to_owned()), Some(CODE_ASK_A_PERSON));
+    let (verdict, (answer, code)) = match (judgement, outcome) {
+        (Judgement::Right, Outcome::Answered(recorded)) => match recorded.decision {
+            Decision::Escalated(Reason::OutOfScope) => ("right", a_persons), // it is, and no machine may act on it
+            _ => ("right", (Some(recorded.label.clone()), recorded.code)),
+        },
+        (Judgement::Right, _) => ("right", (None, None)),
         (Judgement::Wrong(correction), _) => {
             let choice = task.and_then(|task| match &task.answers {
                 Answers::Choices(choices) => choices.iter().find(|choice| choice.text == *correction),
                 Answers::Free(_) => None,
             });
-            let label = choice.map_or(correction.as_str(), |choice| choice.label.in_language(language));
-            ("wrong", Some(label.to_owned()), choice.map(|choice| choice.code))
+            match choice {
+                Some(choice) if choice.person => ("wrong", a_persons),
+                Some(choice) => ("wrong", (Some(choice.label.in_language(language).to_owned()), Some(choice.code))),
+                None => ("wrong", (Some(correction.clone()), None)),
+            }
         }
-        (Judgement::Unclear, _) => ("unclear", None, None),
+        (Judgement::Unclear, _) => ("unclear", (None, None)),
     };
     Said { verdict: Some(verdict.to_owned()), answer, code, ..Said::default() }
 }

@@ -671,3 +671,19 @@ fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
     said("STOPPING=1");
     assert_eq!(stop.join().unwrap(), Some(0));
 }
+
+#[test]
+fn what_the_student_cannot_judge_never_comes_with_a_code_that_a_machine_could_act_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    asker.ask("sokutou/press-3/ask/plc/1", "How do I bake bread?");
+    let said = asker.next().json();
+    assert_eq!(
+        (&said["state"], &said["code"], &said["reason"]),
+        (&"pending".into(), &65535.into(), &"out_of_scope".into())
+    );
+    assert_eq!(said.get("guess"), None);
+}
