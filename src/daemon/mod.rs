@@ -54,6 +54,8 @@ use crate::wire;
 const LETTERS_MAX: usize = 64;
 /// Arrivals that the loop has not taken up: more than a trigger may have on its way.
 const ARRIVALS_MAX: usize = 256;
+/// Cases whose reasons the student is asked for at once: it writes a few in a second, and answers come first.
+const WISHES_MAX: usize = 64;
 /// How old a status may get; who reads it can tell by its age that the gateway is gone.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A letter that came back is tried again after this, if no new connection comes first.
@@ -358,7 +360,10 @@ impl Desk {
                 tell_systemd(&[NotifyState::Ready, NotifyState::Status(&status)]);
                 *self.bundle.borrow_mut() = Some(bundle);
                 self.loading.set(false);
-                spawn_local(async move { self.hand_over().await });
+                spawn_local(async move {
+                    self.hand_over().await;
+                    self.explain_what_is_owed().await;
+                });
             }
             Report::Student(Err(why)) => {
                 log::error!("no student: {why}. Every question is told so, and is a person's");
@@ -375,6 +380,11 @@ impl Desk {
             Report::Failed(case, Wanted::Rationale, why) => {
                 log::warn!("no rationale for case {case}: {why}");
                 self.wishes.borrow_mut().remove(&case); // who waits is told by that, and the student may be asked again
+                spawn_local(async move {
+                    // Owed no longer: what cannot be written would stand before all others for ever.
+                    self.step("give a rationale up", move |batch| batch.rationale(case, None)).await;
+                    self.explain_what_is_owed().await;
+                });
             }
             Report::Failed(case, _, why) => {
                 spawn_local(async move { self.without_answer(case, Outcome::Failed(why)).await });
@@ -618,6 +628,8 @@ impl Desk {
                         Refusal::Conflict("without an answer there are no reasons".to_owned())
                     } else if !case.question_kept {
                         Refusal::Conflict("the question was let go to save space".to_owned())
+                    } else if self.wishes.borrow().len() >= WISHES_MAX {
+                        Refusal::Unkept("too many reasons are wanted at once; ask again".to_owned())
                     } else {
                         self.ask_why(*case, Some(to));
                         return;
