@@ -462,8 +462,10 @@ impl Desk {
             if self.has_room() && self.in_hand.borrow_mut().insert(case.id) {
                 let expires = self.expires(&case);
                 self.expiries.borrow_mut().extend(expires.map(|expires| (case.id, expires)));
+                let asked = expires.zip(case.asked.expires_after).and_then(|(at, after)| at.checked_sub(after));
                 self.student.ask(Question {
                     case: case.id,
+                    asked: asked.unwrap_or_else(Instant::now),
                     expires,
                     task: case.asked.task,
                     question: case.asked.question,
@@ -612,6 +614,7 @@ impl Desk {
         if !asked {
             self.student.ask(Question {
                 case: case.id,
+                asked: Instant::now(),
                 expires: None,
                 task: case.asked.task,
                 question: case.asked.question,
