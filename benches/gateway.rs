@@ -53,6 +53,9 @@ fn main() {
         println!("no mosquitto here (apt-get install mosquitto): the broker's part is skipped");
     }
     let port = broker.as_ref().map(|broker| broker.port);
+    if Command::new("strace").arg("-V").output().is_err() {
+        println!("no strace here (apt-get install strace): syncs are not counted");
+    }
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned();
 
     let starts: Vec<u64> = (0..STARTS)
@@ -70,6 +73,7 @@ fn main() {
     let mut echo = port.map(|port| Client::connect(port, "echo"));
     let mut disk = File::create(folder.join("probe")).unwrap();
 
+    let mut quick = Vec::new();
     // One question on its way at a time; each round asks both ways, the broker alone and the disk alone.
     let (mut by_broker, mut by_line, mut broker_alone, mut disk_alone) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -82,7 +86,11 @@ fn main() {
             }
         };
         if let Some(asker) = &mut asker {
-            keep(&mut by_broker, asker.round_trip(&at.to_string(), question));
+            let (took, at_once) = asker.round_trip(&at.to_string(), question);
+            keep(&mut by_broker, took);
+            if warm && at_once {
+                quick.push(question);
+            }
         }
         keep(&mut by_line, line.round_trip(at as u16, question));
         if let Some(echo) = &mut echo {
@@ -96,43 +104,45 @@ fn main() {
 
     let mut costs = Vec::new();
     let before = gateway.written();
-    for (at, question) in questions.iter().enumerate().take(TRACED) {
+    for (at, question) in questions[..TRACED].iter().enumerate() {
         line.round_trip((5000 + at) as u16, question);
     }
     costs.push(("one at a time", (gateway.written() - before) as f64 / TRACED as f64, None));
     let syncs = gateway.count_syncs(|| {
-        for (at, question) in questions.iter().enumerate().take(TRACED) {
+        for (at, question) in questions[..TRACED].iter().enumerate() {
             line.round_trip((6000 + at) as u16, question);
         }
     });
     costs[0].2 = syncs.map(|syncs| syncs as f64 / TRACED as f64);
 
-    let sustained = asker.as_mut().map(|asker| {
+    let all: Vec<&String> = questions.iter().collect();
+    let mut sustained = Vec::new();
+    for (which, questions) in [("all questions", &all), ("those that it answers at once", &quick)] {
+        let Some(asker) = asker.as_mut() else { continue };
         let before = gateway.written();
-        let (begun, mut asked, mut ends) = (Instant::now(), 0, Vec::new());
-        while asked < WINDOW || ends.len() < asked {
-            if asked < WINDOW || begun.elapsed() < SUSTAINED {
-                asker.ask(&format!("s{asked}"), &questions[asked % QUESTIONS]);
+        let (begun, mut asked, mut answered) = (Instant::now(), 0, 0);
+        while answered < asked || asked == 0 {
+            while asked - answered < WINDOW && begun.elapsed() < SUSTAINED {
+                asker.ask(&name(which, asked), questions[asked % questions.len()]);
                 asked += 1;
             }
-            if asked >= WINDOW {
-                asker.answer();
-                ends.push(begun.elapsed());
-            }
+            asker.answer();
+            answered += 1;
         }
-        costs.push((WINDOW_NAME, (gateway.written() - before) as f64 / asked as f64, None));
-        (asked, ends.last().copied().unwrap_or_default())
-    });
+        let took = begun.elapsed();
+        costs.push((which, (gateway.written() - before) as f64 / asked as f64, None));
+        sustained.push((which, asked, took));
+    }
     if let Some(asker) = &mut asker {
         let syncs = gateway.count_syncs(|| {
-            (0..WINDOW).for_each(|at| asker.ask(&format!("t{at}"), &questions[at]));
-            for (at, question) in questions.iter().enumerate().take(TRACED).skip(WINDOW) {
+            (0..WINDOW).for_each(|at| asker.ask(&format!("t{at}"), quick[at]));
+            for at in WINDOW..TRACED {
                 asker.answer();
-                asker.ask(&format!("t{at}"), question);
+                asker.ask(&format!("t{at}"), quick[at % quick.len()]);
             }
             (0..WINDOW).for_each(|_| drop(asker.answer()));
         });
-        costs[1].2 = syncs.map(|syncs| syncs as f64 / TRACED as f64);
+        costs[2].2 = syncs.map(|syncs| syncs as f64 / TRACED as f64);
     }
     thread::sleep(SETTLE);
     let memory = gateway.memory();
@@ -146,10 +156,13 @@ fn main() {
     };
     let line_own = own(&mut student, "mcu", &|at| hex(&request(at as u16)));
     let broker_own = if asker.is_some() { own(&mut student, "plc", &|at: usize| at.to_string()) } else { Vec::new() };
-    let busy = sustained.map(|(asked, took)| {
-        let busy: u64 = (0..asked).map(|at| student.time("plc", &format!("s{at}"))).sum();
-        busy as f64 / took.as_micros() as f64
-    });
+    let sustained: Vec<_> = sustained
+        .into_iter()
+        .map(|(which, asked, took)| {
+            let busy: u64 = (0..asked).map(|at| student.time("plc", &name(which, at))).sum();
+            (which, asked, took.as_secs_f64(), busy as f64 / took.as_micros() as f64)
+        })
+        .collect();
 
     let bundle = Bundle::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE)).unwrap();
     println!("student {}, {QUESTIONS} questions each way, one on its way at a time", bundle.student());
@@ -176,16 +189,15 @@ fn main() {
         row("the broker alone: one message there and back", &broker_alone);
     }
     row("the disk alone: one write and sync", &disk_alone);
-    if let (Some((asked, took)), Some(busy)) = (sustained, busy) {
+    for (which, asked, took, busy) in &sustained {
         println!(
-            "{WINDOW} on their way at once: {:.1} questions a second over {:.1} s ({asked}); the student works {:.0} % of it",
-            asked as f64 / took.as_secs_f64(),
-            took.as_secs_f64(),
+            "{WINDOW} on their way at once, {which}: {:.1} a second over {took:.1} s; the student works {:.0} % of it",
+            *asked as f64 / took,
             busy * 100.0
         );
     }
     for (what, bytes, syncs) in &costs {
-        let syncs = syncs.map_or("no strace here, so none counted".to_owned(), |syncs| format!("{syncs:.2} syncs"));
+        let syncs = syncs.map_or("syncs not counted".to_owned(), |syncs| format!("{syncs:.2} syncs"));
         println!("{what}: {bytes:.0} bytes to the disk an answer, {syncs}");
     }
     println!(
@@ -219,9 +231,9 @@ fn main() {
             "ways": records,
             "broker_alone_us": broker_alone,
             "disk_alone_us": disk_alone,
-            "sustained": sustained.map(|(asked, took)| json!({
-                "window": WINDOW, "questions": asked, "seconds": took.as_secs_f64(), "student_works": busy,
-            })),
+            "sustained": sustained.iter().map(|(which, asked, took, busy)| json!({
+                "which": which, "window": WINDOW, "questions": asked, "seconds": took, "student_works": busy,
+            })).collect::<Vec<_>>(),
             "an_answer_costs": costs.iter().map(|(what, bytes, syncs)| json!({
                 "when": what, "bytes_written": bytes, "syncs": syncs,
             })).collect::<Vec<_>>(),
@@ -232,8 +244,10 @@ fn main() {
     }
 }
 
-const WINDOW_NAME: &str = "eight at once";
-const _: () = assert!(WINDOW == 8);
+/// Of a question among those that come without a pause.
+fn name(which: &str, at: usize) -> String {
+    format!("{}-{at}", which.split(' ').next().unwrap_or_default())
+}
 
 /// A mosquitto of our own. Its answers leave at once: by default it waits for the other side's acknowledgement of the packet before.
 struct Broker {
@@ -417,13 +431,14 @@ impl Client {
         client
     }
 
-    fn round_trip(&mut self, id: &str, question: &str) -> u64 {
+    /// How long it took, and whether the student answered at once.
+    fn round_trip(&mut self, id: &str, question: &str) -> (u64, bool) {
         let before = Instant::now();
         self.ask(id, question);
         let said = self.answer();
         let took = microseconds(before.elapsed());
         assert!(said["id"] == id && (said["state"] == "answered" || said["state"] == "pending"), "{said}");
-        took
+        (took, said["mode"] == "answer_first")
     }
 
     fn echo(&mut self, body: &str) -> u64 {

@@ -499,8 +499,10 @@ impl Desk {
                 self.begun.borrow_mut().entry(case.id).or_insert_with(begun);
                 let expires = self.expires(&case);
                 self.expiries.borrow_mut().extend(expires.map(|expires| (case.id, expires)));
+                let asked = expires.zip(case.asked.expires_after).and_then(|(at, after)| at.checked_sub(after));
                 self.student.ask(Question {
                     case: case.id,
+                    asked: asked.unwrap_or_else(Instant::now),
                     expires,
                     task: case.asked.task,
                     question: case.asked.question,
@@ -652,6 +654,7 @@ impl Desk {
         if !asked {
             self.student.ask(Question {
                 case: case.id,
+                asked: Instant::now(),
                 expires: None,
                 task: case.asked.task,
                 question: case.asked.question,

@@ -1,4 +1,5 @@
-//! The student's thread: one question after the other, answers before rationales as long as those come on too. Knows no trigger and no journal.
+//! The student's thread: one question after the other, answers before rationales as long as those come on too. Knows no trigger
+//! and no journal.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,8 +23,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(30);
 /// So many answers, and a rationale that waits has its turn: a line that asks without a pause must not keep the reasons for ever.
 const ANSWERS_IN_A_ROW_MAX: usize = 8;
-/// A question is begun while so many times what an answer usually takes are left to it, where others wait: with the time that
-/// one would waste which comes too late, another one comes in time.
+/// A question that had to wait is begun while so many times what an answer usually takes are left to it: with the time that one
+/// would waste which comes too late, another one comes in time.
 const MARGIN: u32 = 2;
 /// How slowly the usual follows: in so many answers.
 const USUAL_OVER: u32 = 8;
@@ -37,6 +38,8 @@ pub struct Question<C> {
     pub task: String,
     /// The question.
     pub question: String,
+    /// When it was asked.
+    pub asked: Instant,
     /// After this nobody needs an answer.
     pub expires: Option<Instant>,
     /// What is wanted.
@@ -175,7 +178,8 @@ fn serve<C>(folder: &Path, mut waiting: Waiting<C>, mut report: impl FnMut(Repor
     loop {
         match waiting.next() {
             Next::Question(question) => {
-                let needed = if waiting.answers.is_empty() { Duration::ZERO } else { usual * MARGIN };
+                // What did not wait for more than one other has all the time that it can have, and is tried.
+                let needed = if question.asked.elapsed() > usual { usual * MARGIN } else { Duration::ZERO };
                 let answered = answer(&mut engine, &bundle, question, needed);
                 match &answered {
                     Report::Answered(answered) if answered.wanted == Wanted::Answer => {
@@ -206,7 +210,7 @@ fn answer<C, M: Model>(
     question: Question<C>,
     needed: Duration,
 ) -> Report<C> {
-    let Question { case, task, question, expires, wanted } = question;
+    let Question { case, task, question, expires, wanted, .. } = question;
     if expires.is_some_and(|expires| expires <= Instant::now() + needed) {
         return Report::Expired(case);
     }

@@ -138,6 +138,28 @@ fn ten_times_too_many_questions_cost_no_memory_and_get_one_word_each() {
     none_answered_after_its_expiry(&journal, asked);
 }
 
+#[test]
+fn reasons_have_their_turn_while_others_ask_without_a_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &["limits.queue=4"]);
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#", "sokutou/press-3/rationale/#"]);
+    asker.ask("sokutou/press-3/ask/plc/first", FINE);
+    asker.next();
+    let others = 24; // three times as many as go before a rationale
+    for at in 0..others {
+        asker.ask(&format!("sokutou/press-3/ask/plc/{at}"), HARD);
+        if at == others / 4 {
+            asker.ask("sokutou/press-3/explain/plc/first", "");
+        }
+    }
+    let came: Vec<bool> = (0..=others).map(|_| asker.next().topic.contains("/rationale/")).collect();
+    let at = came.iter().position(|&rationale| rationale).expect("the reasons");
+    println!("the reasons came after {at} of {others} answers");
+    assert!(at < others, "the reasons came last");
+}
+
 fn none_answered_after_its_expiry(journal: &Path, asked: usize) {
     let (mut journal, _) = Journal::open(journal, Limits { disk_bytes_max: 1 << 30 }).unwrap();
     for id in 0..asked {
