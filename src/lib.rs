@@ -31,17 +31,17 @@
 //! | [`wire`] | the serial line's messages, as bytes | nothing |
 //! | [`reply`] | an answer as a machine reads it | domain, bundle, engine, pipeline |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
-//! | [`triggers`] | where questions come in and answers go out: the broker, serial ports | domain, wire |
+//! | [`triggers`] | where questions come in and answers go out: the broker, serial ports, HTTP | domain, wire |
 //! | [`daemon`] | the gateway: every case from its trigger through journal and student and back | all but cli |
 //! | [`cli`] | the commands | all |
 //!
 //! # What never happens
 //!
 //! The engine decides nothing; the policy measures nothing. Only `engine/library.rs` and `engine/session.rs` name `ort`,
-//! only `engine/tokenizer.rs` names `tokenizers`, only `store` names `rusqlite`. Nothing but `cli` prints. The library neither
-//! panics on input nor exits. It connects to no other machine than the configured broker; ONNX Runtime's own telemetry is switched
-//! off before the library is loaded. [`wire`] needs neither `std` nor an allocator: a microcontroller links it with
-//! `default-features = false`.
+//! only `engine/tokenizer.rs` names `tokenizers`, only `store` names `rusqlite`, only `triggers/http.rs` names `axum`. Nothing but
+//! `cli` prints. The library neither panics on input nor exits. It connects to no other machine than the configured broker; ONNX
+//! Runtime's own telemetry is switched off before the library is loaded. [`wire`] needs neither `std` nor an allocator: a
+//! microcontroller links it with `default-features = false`.
 //!
 //! Answers that are short and bounded, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds
 //! chosen on held-out rows are what makes the confidence mean something; the workshop in `models/` makes all three.

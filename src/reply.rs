@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::manifest::{Answers, Choice, Task};
@@ -12,7 +13,7 @@ use crate::engine::{AskError, Model};
 use crate::pipeline::{Answered, Explained};
 
 /// One answer, as a machine reads it. Field by field in README.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
     /// As the asker named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,16 +56,16 @@ pub struct Reply {
 }
 
 /// The likeliest answer where none stands: for the person who decides, not for a machine to act on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Guess {
-    /// As [`Reply::answer`].
+    /// As a person reads it, in the question's language.
     pub answer: String,
-    /// As [`Reply::code`].
+    /// Of a choice; null for free text.
     pub code: Option<u16>,
 }
 
-/// [`Agreement`] as a record.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// Does a rationale lead to the answer that was given?
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgreementRecord {
     /// The answer that the rationale alone leads to is the answer given.
     pub agrees: bool,
@@ -82,7 +83,7 @@ impl From<Agreement> for AgreementRecord {
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident of $of:ident { $($variant:ident),+ }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         #[allow(missing_docs)] // the domain's own say it
         pub enum $name { $($variant),+ }
@@ -95,12 +96,12 @@ macro_rules! named {
     };
 }
 
-named!(/** [`Band`] as a record. */ BandName of Band { High, Medium, Low });
-named!(/** [`Mode`] as a record. */ ModeName of Mode { AnswerFirst, ThinkFirst });
-named!(/** [`Reason`] as a record. */ ReasonName of Reason { OutOfScope, Unsure, ThinkingFailed, NoAnswer });
+named!(/** A confidence as a person says it. */ BandName of Band { High, Medium, Low });
+named!(/** How an answer came about. */ ModeName of Mode { AnswerFirst, ThinkFirst });
+named!(/** Why a person is asked. */ ReasonName of Reason { OutOfScope, Unsure, ThinkingFailed, NoAnswer });
 
 /// [`Decision`] as a record; its reason stands beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecisionName {
     /// The answer stands.

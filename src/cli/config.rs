@@ -12,7 +12,7 @@ use super::check::{Check, report};
 use super::{BundleArg, ConfigArgs, Error, Exit, open_bundle, print, print_json};
 use crate::config::layers::{Origin, Setting};
 use crate::config::secret::{SecretError, SecretFile};
-use crate::config::sections::{BrokerCheck, Tls};
+use crate::config::sections::Tls;
 use crate::config::{Config, Serial};
 use crate::domain::chain;
 
@@ -171,10 +171,8 @@ fn mqtt(config: &Config) -> Vec<Check> {
         _ => {}
     }
     checks.extend(mqtt.password.iter().flat_map(|file| secret("mqtt.password_file", file, "")));
-    if let Some(Tls { broker, client }) = &mqtt.tls {
-        if let BrokerCheck::SignedBy(file) = broker {
-            checks.push(certificate("mqtt.tls.ca_file", file));
-        }
+    if let Some(Tls { authority, client }) = &mqtt.tls {
+        checks.push(certificate("mqtt.tls.ca_file", authority));
         if let Some(client) = client {
             checks.push(certificate("mqtt.tls.client_cert_file", &client.certificate));
             checks.extend(secret("mqtt.tls.client_key_file", &client.key, PEM));

@@ -5,12 +5,16 @@ mod batch;
 mod bundle;
 mod check;
 mod config;
+mod desk;
 mod doctor;
+mod review;
+mod schema;
 mod serve;
 mod words;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,6 +30,8 @@ use crate::domain::{Confidence, chain};
 use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
 use crate::installed;
 use crate::pipeline::Think;
+use crate::store;
+use crate::triggers::call::{Format, Resolve, ReviewState, Verdict};
 
 /// The environment variable that names the bundle, where `--bundle` does not.
 const BUNDLE_VARIABLE: &str = "SOKUTOU_BUNDLE";
@@ -41,7 +47,7 @@ pub enum Exit {
     Io,
     /// Wrong arguments; clap's own code.
     Usage,
-    /// The question, or a line of a batch, cannot be read.
+    /// The question, or a line of a batch, cannot be read; or a review is not as it was wanted.
     Input,
     /// The bundle is missing, corrupted or does not fit.
     Bundle,
@@ -113,21 +119,37 @@ enum Error {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
-    Daemon(#[from] RunError),
+    Serve(#[from] RunError),
+    #[error("{0}")]
+    Review(String),
+    #[error(transparent)]
+    Journal(store::Error),
+    #[error("failed to ask the gateway at http://{address}, the http.listen of this configuration")]
+    Daemon {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("failed to write {path}")]
+    WriteFile {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Read { .. } | Self::Write(_) => Exit::Io,
-            Self::Input(_) => Exit::Input,
+            Self::Read { .. } | Self::Write(_) | Self::WriteFile { .. } => Exit::Io,
+            Self::Input(_) | Self::Review(_) => Exit::Input,
             Self::Task(_) => Exit::Usage,
             Self::Bundle { .. } | Self::NoBundle(_) | Self::Open { .. } => Exit::Bundle,
             Self::Library(_) => Exit::Library,
             Self::Ask(error) if error.refuses_the_question() => Exit::Input,
             Self::Ask(_) => Exit::Student,
             Self::Config(_) | Self::Secret(_) => Exit::Config,
-            Self::Daemon(_) => Exit::Io,
+            Self::Serve(_) | Self::Journal(_) | Self::Daemon { .. } => Exit::Io,
         }
     }
 }
@@ -149,8 +171,19 @@ struct Args {
 enum Command {
     /// Ask a question; without one, read it from standard input. 質問する
     Ask(AskArgs),
-    /// Run the gateway: answer over MQTT until told to stop. ゲートウェイを動かす
+    /// Run the gateway: answer over MQTT, HTTP and serial ports until told to stop. ゲートウェイを動かす
     Serve(ConfigArgs),
+    /// What people were asked and what they say to it. 人による確認
+    Review {
+        #[command(subcommand)]
+        command: ReviewCommand,
+    },
+    /// Print what the gateway takes and gives, for machines: OpenAPI, AsyncAPI or a JSON Schema. 仕様を出力する
+    Schema {
+        /// Which document.
+        #[arg(value_enum)]
+        document: schema::Document,
+    },
     /// Look at a student bundle. 生徒バンドルを調べる
     Bundle {
         #[command(subcommand)]
@@ -263,6 +296,116 @@ enum ConfigCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum ReviewCommand {
+    /// List the cases that wait for a person, or were reviewed; the oldest first. 一覧
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Those that wait, or those that were reviewed.
+        #[arg(long, value_enum, default_value = "open")]
+        state: StateArg,
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        /// One JSON list instead of words.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one case. 表示
+    Show {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Its number, as `review list` says it.
+        case: i64,
+        /// One JSON object instead of words.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whether the student was right; the asker gets it as the next revision of the answer. 判定する
+    Resolve {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Its number, as `review list` says it.
+        case: i64,
+        /// Of the student's answer, given or only guessed.
+        #[arg(value_enum)]
+        verdict: VerdictArg,
+        /// The right answer, where the verdict is wrong; of a closed task, one of its choices. 正しい答え
+        #[arg(long, value_name = "ANSWER")]
+        correction: Option<String>,
+        /// Who says so. 確認者
+        #[arg(long, value_name = "NAME")]
+        reviewer: Option<String>,
+        /// One JSON object instead of words.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the reviews that no export took yet to a file, and mark them when it is safe. 書き出す
+    Export {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Lines as the workshop reads them, or tasks of Label Studio.
+        #[arg(long, value_enum, default_value = "jsonl")]
+        format: FormatArg,
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// All reviews, those too that an export took before.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum StateArg {
+    Open,
+    Resolved,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum VerdictArg {
+    Right,
+    Wrong,
+    Unclear,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FormatArg {
+    Jsonl,
+    Labelstudio,
+}
+
+impl ReviewCommand {
+    fn run(self) -> Result<Exit, Error> {
+        match self {
+            Self::List { config, state, limit, json } => {
+                let state = match state {
+                    StateArg::Open => ReviewState::Open,
+                    StateArg::Resolved => ReviewState::Resolved,
+                };
+                review::list(&config, state, limit as usize, json)
+            }
+            Self::Show { config, case, json } => review::show(&config, case, json),
+            Self::Resolve { config, case, verdict, correction, reviewer, json } => {
+                let verdict = match verdict {
+                    VerdictArg::Right => Verdict::Right,
+                    VerdictArg::Wrong => Verdict::Wrong,
+                    VerdictArg::Unclear => Verdict::Unclear,
+                };
+                review::resolve(&config, case, &Resolve { verdict, correction, reviewer }, json)
+            }
+            Self::Export { config, format, out, all } => {
+                let format = match format {
+                    FormatArg::Jsonl => Format::Jsonl,
+                    FormatArg::Labelstudio => Format::LabelStudio,
+                };
+                review::export(&config, format, &out, all)
+            }
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
 enum BundleCommand {
     /// Say what a bundle is and promises.
     Info {
@@ -305,6 +448,8 @@ pub fn main() -> Exit {
         }
         Command::Doctor { bundle, json } => doctor::run(&bundle, json),
         Command::Serve(args) => serve::run(&args),
+        Command::Review { command } => command.run(),
+        Command::Schema { document } => schema::print(document),
     };
     match done {
         Ok(exit) => exit,

@@ -6,12 +6,12 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BUNDLE_BESIDE, ConfigArgs, Error, Exit, bundle_folder};
-use crate::config::sections::{BrokerCheck, ClientCertificate, SerialMode};
+use crate::config::sections::{ClientCertificate, SerialMode};
 use crate::config::{self, Config};
 use crate::daemon::{self, Port, Settings};
 use crate::store;
 use crate::triggers::serial::Speaks;
-use crate::triggers::{self, mqtt};
+use crate::triggers::{self, http, mqtt};
 use crate::wire::line;
 
 pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
@@ -34,6 +34,7 @@ pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
         deadline: config.limits.deadline,
         serial: config.serial.iter().map(|port| serial(port, &config)).collect(),
         mqtt: config.mqtt.enabled.then(|| broker(&config.mqtt, config.limits.queue)).transpose()?,
+        http: http(&config.http)?,
     };
     daemon::run(settings, told_to_stop())?;
     Ok(Exit::Success)
@@ -49,6 +50,13 @@ async fn told_to_stop() {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+fn http(http: &config::Http) -> Result<Option<http::Settings>, Error> {
+    let Some(listen) = http.listen else { return Ok(None) };
+    let token = http.token.as_ref().map(|file| file.read()).transpose()?;
+    let token = token.map(|token| http::Token::new(token.expose()));
+    Ok(Some(http::Settings { listen, token, hosts: http.hosts.clone() }))
 }
 
 fn serial(port: &config::Serial, config: &Config) -> Port {
@@ -72,15 +80,10 @@ fn broker(mqtt: &config::Mqtt, queue: usize) -> Result<mqtt::Settings, Error> {
         (None, _) => None,
     };
     let tls = mqtt.tls.as_ref().map(|tls| -> Result<_, Error> {
-        let BrokerCheck::SignedBy(ca) = &tls.broker else {
-            return Err(Error::Input(
-                "the gateway never talks to a broker that it cannot tell from another".to_owned(),
-            ));
-        };
         let client = tls.client.as_ref().map(|ClientCertificate { certificate, key }| -> Result<_, Error> {
             Ok((read(certificate)?, key.read()?.expose().as_bytes().to_vec()))
         });
-        Ok(mqtt::Tls { ca: read(ca)?, client: client.transpose()? })
+        Ok(mqtt::Tls { ca: read(&tls.authority)?, client: client.transpose()? })
     });
     Ok(mqtt::Settings {
         host: mqtt.host.clone(),

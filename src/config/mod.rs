@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use layers::{Fault, Layers, Setting};
-use sections::{BrokerCheck, Reader, Tls};
+use sections::Reader;
 pub use sections::{Gateway, Http, Journal, Limits, Log, Mqtt, Review, Serial, Student};
 
 /// Layers of the package and the integrator.
@@ -226,11 +226,6 @@ impl Config {
         };
         let mqtt = &self.mqtt;
         match &mqtt.tls {
-            Some(Tls { broker: BrokerCheck::Insecure, .. }) if mqtt.enabled => warn(
-                "mqtt.tls.insecure",
-                "INSECURE: the broker's certificate is not looked at, anybody can pose as the broker".to_owned(),
-                "set mqtt.tls.ca_file to the certificate of the broker's authority, and insecure = false",
-            ),
             Some(_) => {}
             None if mqtt.enabled && mqtt.password.is_some() && !is_loopback(&mqtt.host) => warn(
                 "mqtt.password_file",
@@ -360,7 +355,7 @@ mod tests {
     /// A key that no section reads would be silently without effect.
     #[test]
     fn every_key_of_the_default_file_has_an_effect() {
-        const OTHERS: [(&str, &str); 38] = [
+        const OTHERS: [(&str, &str); 37] = [
             ("gateway.name", "press-3"),
             ("student.bundle", "/srv/student"),
             ("student.task", "weather"),
@@ -379,7 +374,6 @@ mod tests {
             ("mqtt.tls.ca_file", "/other.pem"),
             ("mqtt.tls.client_cert_file", "/other.pem"),
             ("mqtt.tls.client_key_file", "/other.pem"),
-            ("mqtt.tls.insecure", "true"),
             ("serial.0.path", "/dev/other"),
             ("serial.0.mode", "line"),
             ("serial.0.baud", "9600"),
@@ -798,10 +792,6 @@ mod tests {
                 .map(|warning| format!("{}: {}", warning.about, warning.what))
                 .collect()
         };
-        assert_eq!(
-            about(set(&["mqtt.tls.insecure=true", "mqtt.tls.ca_file=/ca.pem"])),
-            ["mqtt.tls.insecure: INSECURE: the broker's certificate is not looked at, anybody can pose as the broker"]
-        );
         let password = "mqtt.password_file=/password";
         assert_eq!(
             about(set(&["mqtt.host=broker", password])),

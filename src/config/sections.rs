@@ -112,19 +112,10 @@ pub enum Protocol {
 /// `[mqtt.tls]`: how the broker proves who it is, and this box too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tls {
-    /// How the broker's certificate is looked at.
-    pub broker: BrokerCheck,
+    /// The authority that must have signed the broker's certificate. There is no way to do without: anybody could pose as the broker.
+    pub authority: PathBuf,
     /// This box's own certificate and key.
     pub client: Option<ClientCertificate>,
-}
-
-/// How the broker's certificate is looked at.
-#[derive(Clone, Debug, PartialEq)]
-pub enum BrokerCheck {
-    /// It must be signed by the authority in this file.
-    SignedBy(PathBuf),
-    /// Not at all: anybody can pose as the broker. [`super::Config::warnings`] says so.
-    Insecure,
 }
 
 /// A certificate of this box with its key.
@@ -322,7 +313,6 @@ impl Tls {
         let authority = from.path("mqtt.tls.ca_file");
         let certificate = from.path("mqtt.tls.client_cert_file");
         let key = from.secret("mqtt.tls.client_key_file");
-        let insecure = from.flag("mqtt.tls.insecure");
         let client = match (certificate, key) {
             (Some(certificate), Some(key)) => Some(ClientCertificate { certificate, key }),
             (None, None) => None,
@@ -335,17 +325,10 @@ impl Tls {
                 None
             }
         };
-        let broker = match (authority, insecure) {
-            (_, true) => BrokerCheck::Insecure,
-            (Some(file), false) => BrokerCheck::SignedBy(file),
-            (None, false) => {
-                if client.is_some() {
-                    from.odds("mqtt.tls.client_cert_file", "mqtt.tls.ca_file beside it, which switches TLS on", "none");
-                }
-                return None;
-            }
-        };
-        Some(Self { broker, client })
+        if authority.is_none() && client.is_some() {
+            from.odds("mqtt.tls.client_cert_file", "mqtt.tls.ca_file beside it, which switches TLS on", "none");
+        }
+        Some(Self { authority: authority?, client })
     }
 }
 

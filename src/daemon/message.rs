@@ -1,6 +1,7 @@
 //! What the gateway says of a case, as JSON. Made from the journal's record alone, so that the same answer, sent again, is the same
 //! to the byte.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::student::NOT_LOADED;
@@ -15,9 +16,9 @@ use crate::wire::Reason;
 pub const VERSION: u32 = 1;
 
 /// An answer, or why there is none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
-    /// [`VERSION`].
+    /// Of this form; grows only where an old reader would be misled.
     pub v: u32,
     /// Who asked.
     pub client: String,
@@ -36,7 +37,7 @@ pub struct Message {
 }
 
 /// What kind of word a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// The student's answer stands.
@@ -52,7 +53,7 @@ pub enum State {
 }
 
 /// The parts of a message that its state decides.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Said {
     /// As a person reads it, in the question's language.
@@ -97,6 +98,58 @@ pub struct Said {
     /// The same for a serial line.
     #[serde(skip)]
     pub refused: Option<Reason>,
+}
+
+/// The gateway's retained status.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// Of this form; grows only where an old reader would be misled.
+    pub v: u32,
+    /// The gateway's name.
+    pub gateway: String,
+    /// Grows with every start, so that a late word of an earlier one is known for what it is.
+    pub session: u64,
+    /// Is it there?
+    pub state: Presence,
+    /// Name and version of the student, if it is loaded.
+    pub student: Option<String>,
+    /// Since the start.
+    pub uptime_s: u64,
+    /// While the gateway lives, a new status comes at least so often.
+    pub heartbeat_s: u64,
+    /// What it has counted since the start.
+    pub counts: Counts,
+}
+
+/// Is the gateway there?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It is.
+    Online,
+    /// It was stopped.
+    Stopped,
+    /// It is gone without a word; the broker says so in its name.
+    Offline,
+}
+
+/// What the gateway has counted since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// New questions.
+    pub received: u64,
+    /// Questions that came again.
+    pub repeated: u64,
+    /// Answers that stand.
+    pub answered: u64,
+    /// Questions that a person was asked about.
+    pub escalated: u64,
+    /// Questions whose time ran out.
+    pub expired: u64,
+    /// Questions that the student failed at.
+    pub failed: u64,
+    /// Answers and rationales that reached their asker.
+    pub delivered: u64,
 }
 
 /// One revision of the reply to a case; `None` where the case has no such revision. A rationale follows in a message of its own: the

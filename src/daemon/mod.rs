@@ -11,8 +11,11 @@
 //!
 //! Never decides about an answer, and never orders anything by the clock on the wall.
 
+mod calls;
 pub mod message;
+mod metrics;
 mod ports;
+pub mod review;
 mod student;
 
 use std::cell::{Cell, RefCell};
@@ -24,12 +27,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use sd_notify::NotifyState;
-use serde::Serialize;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
-use self::message::Message;
+pub use self::calls::Health;
+use self::calls::{Slot, To};
+use self::message::{Counts, Message, Presence};
+use self::metrics::{Begun, Metrics};
 pub use self::ports::Port;
 use self::ports::Ports;
 use self::student::{Answered, Question, Report, Student, Wanted};
@@ -37,13 +42,13 @@ use crate::bundle::Bundle;
 use crate::domain::{Answer, Decision, chain};
 use crate::reply;
 use crate::store::{
-    self, Case, CaseId, Journal, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded, Why, Writer,
+    self, Case, CaseId, Journal, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded, Running, Why, Writer,
 };
 use crate::triggers::mqtt::{self, Statuses};
 use crate::triggers::{
-    Arrival, Explain, Key, Letter, Part, Refusal, Request, Route, SerialReplyTo, Source, Stamp, chance,
+    Arrival, Key, Letter, Part, Refusal, Request, Route, SerialReplyTo, Source, Stamp, chance, http,
 };
-use crate::wire::{self, Reason};
+use crate::wire;
 
 /// Letters on their way to one trigger.
 const LETTERS_MAX: usize = 64;
@@ -79,6 +84,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// The broker.
     pub mqtt: Option<mqtt::Settings>,
+    /// Requests over HTTP.
+    pub http: Option<http::Settings>,
     /// Serial ports.
     pub serial: Vec<Port>,
 }
@@ -97,14 +104,14 @@ pub enum RunError {
 /// Runs a gateway until `stop` is ready.
 pub fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
-    let desk = LocalSet::new();
-    let running = desk.block_on(&runtime, serve(settings, stop))?;
-    drop(desk); // with what still waits for the journal there, which is not closed while somebody may bring it a step
+    let tasks = LocalSet::new();
+    let running = tasks.block_on(&runtime, serve(settings, stop))?;
+    drop(tasks); // and with them every hand on the journal, which closes when the last one lets go
     running.join().map_err(RunError::Journal)
 }
 
-async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<store::Running, RunError> {
-    let (journal, opened) = Journal::open(&settings.journal, settings.limits.clone())?;
+async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Running, RunError> {
+    let (journal, opened) = Journal::open(&settings.journal, settings.limits)?;
     tell(&settings.journal, &opened);
     let (writer, running) = Writer::start(journal, SystemTime::now)?;
     let (reports, mut reported) = mpsc::unbounded_channel(); // as many as questions in hand, and a heartbeat
@@ -112,7 +119,7 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<sto
         Student::start(settings.student.clone(), move |report| drop(reports.send(report))).map_err(RunError::Start)?;
     let (arrivals, mut arrived) = mpsc::channel(ARRIVALS_MAX);
     let session = writer.step(|batch| batch.begin_session()).await?;
-    let status = Status { gateway: settings.gateway.clone(), session, since: Instant::now() };
+    let status = Standing { gateway: settings.gateway.clone(), session, since: Instant::now() };
     let (statuses, status_of_broker) = watch::channel(status.all(None, &Counts::default()));
     let (stopped, stopping) = watch::channel(false);
     let mut triggers = tokio::task::JoinSet::new();
@@ -122,13 +129,13 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<sto
         letters.insert(Source::Mqtt, sender);
         triggers.spawn(mqtt::run(broker, status_of_broker, arrivals.clone(), receiver, stopping.clone()));
     }
-    let ports = Rc::new(Ports::start(settings.serial, session, &arrivals).map_err(RunError::Start)?);
-    let (to_ports, of_ports) = mpsc::channel(LETTERS_MAX);
-    spawn_local(ports.clone().send(of_ports, arrivals.clone()));
+    let connected = settings.mqtt.is_some().then_some(false);
+    if let Some(http) = settings.http {
+        triggers.spawn(http::run(http, arrivals.clone(), stopping.clone()));
+    }
+    let ports = Ports::start(settings.serial, session, &arrivals).map_err(RunError::Start)?;
     let desk = Rc::new(Desk {
         ports,
-        to_ports,
-        connected: Cell::new(false),
         writer,
         student,
         letters,
@@ -141,6 +148,12 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<sto
         wishes: RefCell::default(),
         in_hand: RefCell::default(),
         expiries: RefCell::default(),
+        begun: RefCell::default(),
+        waiting: RefCell::default(),
+        fetchable: RefCell::default(),
+        swept: Cell::default(),
+        connected: Cell::new(connected),
+        metrics: RefCell::default(),
         sending: RefCell::default(),
         heard: Cell::new(Instant::now()),
         unsent: Cell::new(false),
@@ -157,7 +170,11 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<sto
                 desk.clone().hear(report);
             }
             Some(arrival) = arrived.recv() => desk.clone().take(arrival),
-            _ = heartbeat.tick() => news = true,
+            _ = heartbeat.tick() => {
+                news = true;
+                let desk = desk.clone();
+                spawn_local(async move { desk.give_up_what_nobody_fetches().await });
+            }
             () = &mut stop => break,
         }
         if running.is_finished() {
@@ -195,42 +212,29 @@ fn tell_systemd(states: &[NotifyState<'_>]) {
     }
 }
 
-/// What the gateway has counted since it started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-struct Counts {
-    received: u64,
-    repeated: u64,
-    answered: u64,
-    escalated: u64,
-    expired: u64,
-    failed: u64,
-    delivered: u64,
-}
-
 /// What the retained status says. Its age tells as much as its words: a new one comes every [`HEARTBEAT`] while the gateway lives.
-struct Status {
+struct Standing {
     gateway: String,
-    /// Grows with every start, so that a late word of an earlier one is known for what it is.
     session: u64,
     since: Instant,
 }
 
-impl Status {
+impl Standing {
     fn all(&self, bundle: Option<&Bundle>, counts: &Counts) -> Statuses {
-        let say = |state: &str| {
-            let said = serde_json::json!({
-                "v": message::VERSION,
-                "gateway": self.gateway,
-                "session": self.session,
-                "state": state,
-                "student": bundle.map(Bundle::student),
-                "uptime_s": self.since.elapsed().as_secs(),
-                "heartbeat_s": HEARTBEAT.as_secs(),
-                "counts": counts,
-            });
-            said.to_string().into_bytes()
+        let say = |state: Presence| {
+            let said = message::Status {
+                v: message::VERSION,
+                gateway: self.gateway.clone(),
+                session: self.session,
+                state,
+                student: bundle.map(Bundle::student),
+                uptime_s: self.since.elapsed().as_secs(),
+                heartbeat_s: HEARTBEAT.as_secs(),
+                counts: *counts,
+            };
+            serde_json::to_vec(&said).expect("a record has string keys")
         };
-        Statuses { online: say("online"), stopped: say("stopped"), offline: say("offline") }
+        Statuses { online: say(Presence::Online), stopped: say(Presence::Stopped), offline: say(Presence::Offline) }
     }
 }
 
@@ -239,10 +243,9 @@ struct Desk {
     writer: Writer,
     student: Student<CaseId>,
     letters: HashMap<Source, mpsc::Sender<Letter>>,
-    ports: Rc<Ports>,
-    to_ports: mpsc::Sender<(Option<Stamp>, SerialReplyTo, Message)>,
-    /// The broker is there.
-    connected: Cell<bool>,
+    ports: Ports,
+    /// The broker is there; `None` where there is none.
+    connected: Cell<Option<bool>>,
     audit_share: f64,
     task: Option<String>,
     queue: usize,
@@ -254,12 +257,21 @@ struct Desk {
     in_hand: RefCell<HashSet<CaseId>>,
     /// By the clock that never jumps; of what came before this process, by what the journal says.
     expiries: RefCell<HashMap<CaseId, Instant>>,
+    /// What is told of the cases that are not answered yet.
+    begun: RefCell<HashMap<CaseId, Begun>>,
+    /// Who waits for an answer on a connection.
+    waiting: RefCell<HashMap<Key, Vec<Slot>>>,
+    /// Undelivered, and for those alone who fetch them: no letter leaves for these.
+    fetchable: RefCell<HashSet<CaseId>>,
+    /// How far the outbox was looked through for what nobody fetches.
+    swept: Cell<Option<CaseId>>,
+    metrics: RefCell<Metrics>,
     /// On their way since then; not to be sent twice at once.
     sending: RefCell<HashMap<Stamp, Instant>>,
     /// When the student's thread last showed that it lives.
     heard: Cell<Instant>,
     /// Who else waits for the rationale that the student is asked for.
-    wishes: RefCell<HashMap<CaseId, Vec<Route>>>,
+    wishes: RefCell<HashMap<CaseId, Vec<To>>>,
     /// Letters stayed behind because too many were on their way.
     unsent: Cell<bool>,
     counts: Cell<Counts>,
@@ -279,7 +291,8 @@ impl Desk {
         loop {
             tokio::time::sleep(interval / 3).await;
             let journal = tokio::time::timeout(interval / 3, self.writer.step(|batch| batch.journal_id())).await;
-            let stuck = self.connected.get() && self.sending.borrow().values().any(|since| since.elapsed() > STILL_MAX);
+            let stuck = self.connected.get() == Some(true)
+                && self.sending.borrow().values().any(|since| since.elapsed() > STILL_MAX);
             if matches!(journal, Ok(Ok(_))) && self.heard.get().elapsed() < STILL_MAX && !stuck {
                 tell_systemd(&[NotifyState::Watchdog]);
             } else {
@@ -295,26 +308,27 @@ impl Desk {
         match arrival {
             Arrival::Ask(request, taken) => {
                 spawn_local(async move {
-                    let (route, before) = (request.route.clone(), self.in_hand.borrow().len());
-                    let kept = self.clone().ask(request).await;
-                    if let (Ok(()), Route::Serial(to)) = (&kept, &route)
-                        && let Some(pending) = ports::pending(to, before)
-                    {
-                        self.ports.tell(to, pending);
-                    }
-                    drop(taken.send(kept)); // who brought it may not wait
+                    drop(taken.send(self.ask(request).await)); // who brought it may not wait
                 });
             }
             Arrival::Explain(wish) => {
-                spawn_local(async move { self.explain(wish).await });
+                spawn_local(async move { self.explain(wish.key, To::Route(wish.route)).await });
+            }
+            Arrival::Call(call) => {
+                spawn_local(async move { self.call(call).await });
             }
             Arrival::Connected(source) => {
                 if source == Source::Mqtt {
-                    self.connected.set(true);
+                    self.connected.set(Some(true));
+                    self.metrics.borrow_mut().connected();
                 }
                 spawn_local(async move { self.send_undelivered().await });
             }
-            Arrival::Disconnected(_) => self.connected.set(false),
+            Arrival::Disconnected(source) => {
+                if source == Source::Mqtt {
+                    self.connected.set(Some(false));
+                }
+            }
             Arrival::Acknowledged(key, revision) => {
                 spawn_local(async move { self.acknowledged(key, revision).await });
             }
@@ -358,7 +372,10 @@ impl Desk {
             Report::Expired(case) => {
                 spawn_local(async move { self.without_answer(case, Outcome::Expired).await });
             }
-            Report::Failed(case, Wanted::Rationale, why) => log::warn!("no rationale for case {case}: {why}"),
+            Report::Failed(case, Wanted::Rationale, why) => {
+                log::warn!("no rationale for case {case}: {why}");
+                self.wishes.borrow_mut().remove(&case); // who waits is told by that, and the student may be asked again
+            }
             Report::Failed(case, _, why) => {
                 spawn_local(async move { self.without_answer(case, Outcome::Failed(why)).await });
             }
@@ -368,8 +385,9 @@ impl Desk {
     /// Keeps a question. Asked before, it gets the answer that it got then, or goes on waiting for it.
     async fn ask(self: Rc<Self>, request: Request) -> Result<(), Refusal> {
         let Request { key, task, question, explain, expires_in, route } = request;
+        let (source, now) = (route.source(), Instant::now());
         let expires_in = expires_in.unwrap_or(self.deadline);
-        let expires = Instant::now() + expires_in;
+        let expires = now + expires_in;
         let task = task.or_else(|| self.task.clone());
         let case = NewCase {
             client: key.client.clone(),
@@ -378,11 +396,7 @@ impl Desk {
             question,
             wants_rationale: explain,
             route: serde_json::to_vec(&route).expect("a route has string keys"),
-            source: match &route {
-                Route::Mqtt(_) => "mqtt",
-                Route::Serial(_) => "serial",
-            }
-            .to_owned(),
+            source: source.name().to_owned(),
             expires_after: Some(expires_in),
             received_at: SystemTime::now(),
         };
@@ -391,7 +405,9 @@ impl Desk {
         match kept.await {
             Ok((Received::New(case), next)) => {
                 self.count(|counts| counts.received += 1);
+                self.begun.borrow_mut().insert(case, Begun { source: source.name(), at: Some(now) });
                 self.expiries.borrow_mut().insert(case, expires);
+                self.tell_pending(&route);
                 self.hand(next);
                 if !self.in_hand.borrow().contains(&case) && self.has_room() {
                     spawn_local(async move { self.hand_over().await }); // there was none when the step was made
@@ -400,20 +416,20 @@ impl Desk {
             }
             Ok((Received::Known(case), _)) => {
                 self.count(|counts| counts.repeated += 1);
-                if let Some(revision) = case.revision()
-                    && let Some(message) = message::reply(&case, revision, self.bundle.borrow().as_deref())
-                {
-                    self.post(None, route, &message);
+                self.metrics.borrow_mut().requested(source.name(), "repeated");
+                match case.revision() {
+                    None => self.tell_pending(&route),
+                    Some(revision) => {
+                        if let Some(message) = message::reply(&case, revision, self.bundle.borrow().as_deref()) {
+                            self.post(None, route, &message);
+                        }
+                    }
                 }
                 Ok(())
             }
             Err(error) => {
-                let refusal = match error.refusal() {
-                    Some(store::Refusal::Full { .. }) => Refusal::Full,
-                    Some(refusal @ store::Refusal::OtherQuestion { .. }) => Refusal::Reused(refusal.to_string()),
-                    Some(refusal) => Refusal::Unreadable(refusal.to_string()),
-                    None => Refusal::Unkept(chain(&error)),
-                };
+                let refusal = calls::refusal(&error);
+                self.metrics.borrow_mut().requested(source.name(), "refused");
                 log::warn!("question {key} is refused: {refusal}");
                 self.post(
                     None,
@@ -422,6 +438,15 @@ impl Desk {
                 );
                 Err(refusal)
             }
+        }
+    }
+
+    /// Tells a client of a serial line that its question is durable; others hear it from the broker or wait.
+    fn tell_pending(&self, route: &Route) {
+        if let Route::Serial(to) = route
+            && let Some(pending) = ports::pending(to, self.in_hand.borrow().len())
+        {
+            self.ports.tell(to, pending);
         }
     }
 
@@ -460,6 +485,8 @@ impl Desk {
     fn hand(&self, next: Vec<Case>) {
         for case in next {
             if self.has_room() && self.in_hand.borrow_mut().insert(case.id) {
+                let begun = || Begun { source: Source::named(&case.asked.source), at: None };
+                self.begun.borrow_mut().entry(case.id).or_insert_with(begun);
                 let expires = self.expires(&case);
                 self.expiries.borrow_mut().extend(expires.map(|expires| (case.id, expires)));
                 let asked = expires.zip(case.asked.expires_after).and_then(|(at, after)| at.checked_sub(after));
@@ -484,7 +511,7 @@ impl Desk {
         })
     }
 
-    async fn answered(&self, answered: Answered<CaseId>) {
+    async fn answered(self: &Rc<Self>, answered: Answered<CaseId>) {
         let case = answered.case;
         if answered.wanted == Wanted::Rationale {
             return self.explained(case, answered).await;
@@ -506,11 +533,12 @@ impl Desk {
         });
         if let Some(after) = kept.await {
             self.count(|counts| if stands { counts.answered += 1 } else { counts.escalated += 1 });
+            self.tell_metrics(case, if stands { "answered" } else { "escalated" });
             self.ended(case, after).await;
         }
     }
 
-    async fn without_answer(&self, case: CaseId, outcome: Outcome) {
+    async fn without_answer(self: &Rc<Self>, case: CaseId, outcome: Outcome) {
         let (now, after) = (SystemTime::now(), self.after(case));
         let why = match outcome {
             Outcome::Failed(why) => Some(why),
@@ -529,6 +557,7 @@ impl Desk {
         });
         if let Some(after) = kept.await {
             self.count(|counts| if expired { counts.expired += 1 } else { counts.failed += 1 });
+            self.tell_metrics(case, if expired { "expired" } else { "failed" });
             self.ended(case, after).await;
         }
     }
@@ -543,7 +572,7 @@ impl Desk {
     }
 
     /// The case has its outcome: it goes out, and the next question comes in hand.
-    async fn ended(&self, case: CaseId, after: After) {
+    async fn ended(self: &Rc<Self>, case: CaseId, after: After) {
         self.in_hand.borrow_mut().remove(&case);
         self.expiries.borrow_mut().remove(&case);
         if let Some(ended) = after.ended
@@ -569,48 +598,47 @@ impl Desk {
     }
 
     /// A rationale for a question that was answered before: the one that is kept, or one that the student writes now.
-    async fn explain(&self, wish: Explain) {
-        let Explain { key, route } = wish;
+    async fn explain(self: &Rc<Self>, key: Key, to: To) {
         let (client, id) = (key.client.clone(), key.id.clone());
         let found =
             self.step("look a case up", move |batch| batch.find(&client, &id).map(|case| case.map(Box::new))).await;
         let refusal = match found {
-            None => "the gateway's journal cannot be read now; ask again",
-            Some(None) => "no such question; its answer may have been dropped to save space",
+            None => Refusal::Unkept("the journal cannot be read now; ask again".to_owned()),
+            Some(None) => {
+                Refusal::Unknown("no such question; its answer may have been dropped to save space".to_owned())
+            }
             Some(Some(case)) => match (&case.outcome, case.rationale(), self.bundle.borrow().as_deref()) {
-                (None, ..) => "the question is not answered yet; ask again",
+                (None, ..) => Refusal::Conflict("the question is not answered yet; ask again".to_owned()),
                 (_, Some(_), _) => {
-                    if let Some(message) = message::rationale(&case) {
-                        self.post(None, route, &message);
-                    }
+                    self.tell_why(to, &case);
                     return;
                 }
                 (Some(Outcome::Answered(recorded)), None, Some(bundle))
                     if digest(bundle) == recorded.student.sha256 =>
                 {
                     if recorded.answer.is_empty() {
-                        "without an answer there are no reasons"
+                        Refusal::Conflict("without an answer there are no reasons".to_owned())
                     } else if !case.question_kept {
-                        "the question was let go to save space"
+                        Refusal::Conflict("the question was let go to save space".to_owned())
                     } else {
-                        self.ask_why(*case, Some(route));
+                        self.ask_why(*case, Some(to));
                         return;
                     }
                 }
                 (Some(Outcome::Answered(_)), None, Some(_)) => {
-                    "another student gave the answer, and it is not here any more"
+                    Refusal::Conflict("another student gave the answer, and it is not here any more".to_owned())
                 }
-                (Some(Outcome::Answered(_)), None, None) => "the student is not loaded",
-                (Some(_), ..) => "there is no answer to explain",
+                (Some(Outcome::Answered(_)), None, None) => Refusal::Conflict("the student is not loaded".to_owned()),
+                (Some(_), ..) => Refusal::Conflict("there is no answer to explain".to_owned()),
             },
         };
-        self.post(None, route, &message::refusal(&key.client, &key.id, refusal, Reason::Failed));
+        self.tell_why_not(to, &key, refusal);
     }
 
-    fn ask_why(&self, case: Case, route: Option<Route>) {
+    fn ask_why(&self, case: Case, to: Option<To>) {
         let mut wishes = self.wishes.borrow_mut();
         let asked = wishes.contains_key(&case.id);
-        wishes.entry(case.id).or_default().extend(route);
+        wishes.entry(case.id).or_default().extend(to);
         if !asked {
             self.student.ask(Question {
                 case: case.id,
@@ -623,7 +651,7 @@ impl Desk {
         }
     }
 
-    async fn explained(&self, case: CaseId, answered: Answered<CaseId>) {
+    async fn explained(self: &Rc<Self>, case: CaseId, answered: Answered<CaseId>) {
         let reasons = answered
             .explained
             .map(|explained| Reasons { text: explained.rationale.text, agreement: explained.agreement });
@@ -633,12 +661,10 @@ impl Desk {
             batch.case(case)
         });
         let kept = kept.await;
-        let routes = self.wishes.borrow_mut().remove(&case).unwrap_or_default();
+        let wishes = self.wishes.borrow_mut().remove(&case).unwrap_or_default();
         if let Some(Some(kept)) = kept {
-            for route in routes {
-                if let Some(message) = message::rationale(&kept) {
-                    self.post(None, route, &message);
-                }
+            for to in wishes {
+                self.tell_why(to, &kept);
             }
             if kept.asked.wants_rationale {
                 self.send(case, Parcel::Rationale).await;
@@ -648,7 +674,7 @@ impl Desk {
     }
 
     /// Sends what the journal says is not delivered, the oldest first.
-    async fn send_undelivered(&self) {
+    async fn send_undelivered(self: &Rc<Self>) {
         self.unsent.set(false);
         let mut after = None;
         loop {
@@ -656,6 +682,9 @@ impl Desk {
                 self.step("look for what is not delivered", move |batch| batch.undelivered(after, LETTERS_MAX)).await;
             let page = page.unwrap_or_default();
             for &(case, parcel) in &page {
+                if self.fetchable.borrow().contains(&case) {
+                    continue;
+                }
                 self.send(case, parcel).await;
                 if self.unsent.get() {
                     return; // the rest follows when these have arrived
@@ -666,7 +695,7 @@ impl Desk {
         }
     }
 
-    async fn send(&self, case: CaseId, parcel: Parcel) {
+    async fn send(self: &Rc<Self>, case: CaseId, parcel: Parcel) {
         let Some(stamp) = self.begin_to_send(case, parcel) else { return };
         match self.step("read a case", move |batch| batch.case(case)).await {
             Some(Some(case)) => self.send_case(stamp, parcel, &case),
@@ -688,13 +717,21 @@ impl Desk {
         })
     }
 
-    fn send_case(&self, stamp: Stamp, parcel: Parcel, case: &Case) {
+    fn send_case(self: &Rc<Self>, stamp: Stamp, parcel: Parcel, case: &Case) {
         let message = match parcel {
             Parcel::Reply(revision) => message::reply(case, revision, self.bundle.borrow().as_deref()),
             Parcel::Rationale => message::rationale(case),
         };
         let sent = match (message, serde_json::from_slice(&case.asked.route)) {
-            (Some(message), Ok(route)) => self.post(Some(stamp), route, &message),
+            (Some(message), Ok(route)) => {
+                if let Part::Reply(_) = stamp.part {
+                    self.wake(case, &message);
+                }
+                if route == Route::Fetched {
+                    self.fetchable.borrow_mut().insert(case.id);
+                }
+                self.post(Some(stamp), route, &message)
+            }
             _ => false,
         };
         if !sent {
@@ -705,12 +742,13 @@ impl Desk {
     /// False where the letter did not leave.
     fn post(&self, stamp: Option<Stamp>, route: Route, message: &Message) -> bool {
         let left = match route {
-            Route::Serial(to) => self.to_ports.try_send((stamp, to, message.clone())).is_ok(),
+            Route::Serial(to) => self.ports.post(stamp, to, message.clone()),
             Route::Mqtt(_) => {
                 let body = serde_json::to_vec(message).expect("our own records have string keys and finite numbers");
                 let letters = self.letters.get(&Source::Mqtt);
                 letters.is_some_and(|letters| letters.try_send(Letter { stamp, route, body }).is_ok())
             }
+            Route::Fetched => return false, // it stays in the outbox until it is fetched
         };
         if !left {
             self.unsent.set(true);
@@ -718,7 +756,7 @@ impl Desk {
         left
     }
 
-    async fn acknowledged(&self, key: Key, revision: u32) {
+    async fn acknowledged(self: &Rc<Self>, key: Key, revision: u32) {
         let found = self.step("look a case up", move |batch| batch.find(&key.client, &key.id)).await;
         if let Some(Some(case)) = found {
             self.delivered(Stamp { case: case.id.0, part: Part::Reply(revision) }).await;
@@ -730,14 +768,14 @@ impl Desk {
         let small = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
         let status = wire::Status {
             student_ready: self.bundle.borrow().is_some(),
-            broker_connected: self.connected.get(),
+            broker_connected: self.connected.get() == Some(true),
             queued: small(counts.unanswered),
             open_reviews: small(counts.reviews_open),
         };
         self.ports.tell(to, wire::Message::Status(status));
     }
 
-    async fn delivered(&self, stamp: Stamp) {
+    async fn delivered(self: &Rc<Self>, stamp: Stamp) {
         let case = CaseId(stamp.case);
         let parcel = match stamp.part {
             Part::Reply(revision) => Parcel::Reply(revision),
@@ -745,6 +783,7 @@ impl Desk {
         };
         let kept = self.writer.step_lazily(move |batch| batch.delivered(case, parcel)).await;
         self.sending.borrow_mut().remove(&stamp);
+        self.fetchable.borrow_mut().remove(&case);
         match kept {
             Ok(()) => self.count(|counts| counts.delivered += 1),
             Err(error) => log::warn!("a delivery is not written down, and will be repeated: {}", chain(&error)),

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +19,9 @@ use crate::wire::{
 /// A client that acknowledges gets an answer again after this.
 const ACKNOWLEDGE_WAIT: Duration = Duration::from_secs(3);
 
+/// Letters and frames that wait for one port; the journal keeps the rest.
+const OUTGOING_MAX: usize = 64;
+
 /// A port, and which task its questions belong to where they do not say.
 #[derive(Clone, Debug)]
 pub struct Port {
@@ -30,12 +32,22 @@ pub struct Port {
 }
 
 /// The open ports; dropped, they close.
-pub struct Ports(HashMap<String, (Serial, Speaks)>);
+pub struct Ports {
+    _open: Vec<Serial>,
+    outgoing: HashMap<String, mpsc::Sender<Outgoing>>,
+}
+
+/// What a port is to say. One after the other: that a question is durable comes before its answer.
+enum Outgoing {
+    Letter(Option<Stamp>, SerialReplyTo, Box<Message>),
+    Frame(u16, wire::Message<'static>),
+}
 
 impl Ports {
-    /// Starts a thread for each port. `session` makes the names of questions that came as lines the gateway's own.
+    /// Starts a thread for each port, and a task that writes to it. `session` makes the names of questions that came as lines the
+    /// gateway's own.
     pub fn start(ports: Vec<Port>, session: u64, arrivals: &mpsc::Sender<Arrival>) -> io::Result<Self> {
-        let mut open = HashMap::new();
+        let (mut open, mut outgoing) = (Vec::new(), HashMap::new());
         for port in ports {
             let name = port.settings.path.display().to_string();
             let speaks = port.settings.speaks;
@@ -53,51 +65,58 @@ impl Ports {
                 arrivals: arrivals.clone(),
             };
             let serial = Serial::start(port.settings, move |writer, heard| ear.hear(writer, heard))?;
-            open.insert(name, (serial, speaks));
+            let (sender, receiver) = mpsc::channel(OUTGOING_MAX);
+            spawn_local(send(serial.writer(), speaks, receiver, arrivals.clone()));
+            outgoing.insert(name, sender);
+            open.push(serial);
         }
-        Ok(Self(open))
+        Ok(Self { _open: open, outgoing })
     }
 
-    fn way_out(&self, port: &str) -> Option<(Writer, Speaks)> {
-        self.0.get(port).map(|(serial, speaks)| (serial.writer(), *speaks))
+    /// Posts a letter; false where the port is no more, or too much waits for it.
+    pub fn post(&self, stamp: Option<Stamp>, to: SerialReplyTo, message: Message) -> bool {
+        let outgoing = self.outgoing.get(&to.port);
+        outgoing.is_some_and(|port| port.try_send(Outgoing::Letter(stamp, to, Box::new(message))).is_ok())
     }
 
-    /// Writes letters to their ports, and reports what became of each.
-    pub async fn send(
-        self: Rc<Self>,
-        mut letters: mpsc::Receiver<(Option<Stamp>, SerialReplyTo, Message)>,
-        arrivals: mpsc::Sender<Arrival>,
-    ) {
-        while let Some((stamp, to, message)) = letters.recv().await {
-            let (way_out, arrivals) = (self.way_out(&to.port), arrivals.clone());
-            spawn_local(async move {
-                let acknowledges = to.acknowledges && message.said.rationale.is_none();
-                let sent = match way_out {
-                    Some((writer, speaks)) => spawn_blocking(move || write(&writer, speaks, &to, &message)).await.ok(),
-                    None => None, // the configuration names the port no more
-                };
-                let Some(stamp) = stamp else { return };
-                match sent {
-                    Some(Ok(())) if !acknowledges => drop(arrivals.send(Arrival::Delivered(stamp)).await),
-                    Some(Ok(())) => {
-                        tokio::time::sleep(ACKNOWLEDGE_WAIT).await;
-                        drop(arrivals.send(Arrival::Returned(stamp)).await);
-                    }
-                    Some(Err(error)) => {
-                        log::debug!("{error}");
-                        drop(arrivals.send(Arrival::Returned(stamp)).await);
-                    }
-                    None => {}
-                }
-            });
-        }
-    }
-
-    /// Tells a port that its question is durable, or how the gateway is.
+    /// Tells a port that its question is durable, or how the gateway is; lost where too much waits, for it can be asked again.
     pub fn tell(&self, to: &SerialReplyTo, message: wire::Message<'static>) {
-        if let Some((writer, Speaks::Frames)) = self.way_out(&to.port) {
-            let frame = Frame { sequence: to.sequence, message };
-            spawn_blocking(move || drop(writer.send(&frame)));
+        if let Some(port) = self.outgoing.get(&to.port) {
+            drop(port.try_send(Outgoing::Frame(to.sequence, message)));
+        }
+    }
+}
+
+/// Writes to one port, and reports what became of each letter.
+async fn send(writer: Writer, speaks: Speaks, mut outgoing: mpsc::Receiver<Outgoing>, arrivals: mpsc::Sender<Arrival>) {
+    while let Some(next) = outgoing.recv().await {
+        let writer = writer.clone();
+        let (stamp, to, message) = match next {
+            Outgoing::Letter(stamp, to, message) => (stamp, to, message),
+            Outgoing::Frame(sequence, message) => {
+                if speaks == Speaks::Frames {
+                    let _ = spawn_blocking(move || drop(writer.send(&Frame { sequence, message }))).await;
+                }
+                continue;
+            }
+        };
+        let acknowledges = to.acknowledges && message.said.rationale.is_none();
+        let sent = spawn_blocking(move || write(&writer, speaks, &to, &message)).await;
+        let Some(stamp) = stamp else { continue };
+        match sent {
+            Ok(Ok(())) if !acknowledges => drop(arrivals.send(Arrival::Delivered(stamp)).await),
+            Ok(Ok(())) => {
+                let arrivals = arrivals.clone();
+                spawn_local(async move {
+                    tokio::time::sleep(ACKNOWLEDGE_WAIT).await;
+                    drop(arrivals.send(Arrival::Returned(stamp)).await);
+                });
+            }
+            Ok(Err(error)) => {
+                log::debug!("{error}");
+                drop(arrivals.send(Arrival::Returned(stamp)).await);
+            }
+            Err(_) => {} // the gateway stops
         }
     }
 }
@@ -253,5 +272,6 @@ pub fn code(refusal: &Refusal) -> Reason {
         Refusal::Reused(_) => Reason::IdReused,
         Refusal::Full => Reason::JournalFull,
         Refusal::Unkept(_) => Reason::Busy,
+        Refusal::Unknown(_) | Refusal::Conflict(_) => Reason::Failed,
     }
 }

@@ -93,7 +93,7 @@ impl<'a> Batch<'a> {
             return Ok(Received::Known(Box::new(self.case(case)?.ok_or(Refusal::Unknown(case))?)));
         }
         let used = self.used()?;
-        if budget::is_full(used, self.bytes_max) {
+        if self.is_full(used) {
             return Err(Refusal::Full { used, budget: self.bytes_max }.into());
         }
         let after = new.expires_after.map(|after| i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
@@ -321,6 +321,10 @@ impl<'a> Batch<'a> {
     /// Bytes of the pages in use.
     pub(super) fn used(&self) -> Result<u64, Error> {
         self.sql("measure the space", budget::used(self.connection))
+    }
+
+    pub(super) fn is_full(&self, used: u64) -> bool {
+        budget::is_full(used, self.bytes_max)
     }
 
     pub(super) fn write(&self, what: &'static str, sql: &str, parameters: impl Params) -> Result<usize, Error> {

@@ -51,6 +51,7 @@ pub use journal::{Journal, Limits, Opened};
 pub use query::{Counts, Which};
 pub use record::{
     Case, CaseId, Judgement, NewCase, Outcome, Parcel, Reasons, Recorded, Resolution, Resolved, Review, Student, Why,
+    rfc3339,
 };
 pub use writer::{Running, Writer};
 

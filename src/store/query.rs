@@ -37,6 +37,8 @@ pub struct Counts {
     pub unexported: u64,
     /// Bytes of the pages in use.
     pub used_bytes: u64,
+    /// New questions are refused.
+    pub full: bool,
 }
 
 const CASE: &str = "SELECT cases.seq, client, request, task, question, wants_rationale, route, source, expires_after,
@@ -135,6 +137,7 @@ impl Batch<'_> {
                 oldest_review: row.get::<_, Option<i64>>(4)?.map(time),
                 unexported: row.get(5)?,
                 used_bytes,
+                full: self.is_full(used_bytes),
             })
         })?;
         Ok(counts.expect("a selection without a table is one row"))
@@ -189,7 +192,7 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
     };
     let at = row.get::<_, Option<i64>>(11)?.map(time);
     let outcome = match (optional(row, 10)?.as_deref(), at) {
-        (Some("answered"), Some(answered_at)) => Some(Outcome::Answered(Recorded {
+        (Some("answered"), Some(answered_at)) => Some(Outcome::Answered(Box::new(Recorded {
             task: text(row, 3)?,
             answer: text(row, 13)?,
             label: text(row, 14)?,
@@ -211,7 +214,7 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
             },
             rationale,
             answered_at,
-        })),
+        }))),
         (Some("expired"), _) => Some(Outcome::Expired),
         (Some(_), _) => Some(Outcome::Failed(text(row, 12)?)),
         (None, _) => None,

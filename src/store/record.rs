@@ -99,7 +99,7 @@ pub struct Reasons {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The student answered, or a person must.
-    Answered(Recorded),
+    Answered(Box<Recorded>),
     /// Nobody needs an answer any more.
     Expired,
     /// There is no answer, for this reason.
@@ -117,6 +117,13 @@ pub enum Why {
     Disagreement,
     /// Somebody wanted to.
     Asked,
+}
+
+impl Why {
+    /// As records name it.
+    pub fn name(self) -> &'static str {
+        word(&WHYS, self)
+    }
 }
 
 /// What a person says of an answer.
@@ -241,6 +248,6 @@ pub(super) fn time(milliseconds: i64) -> SystemTime {
 }
 
 /// As `2026-03-01T08:15:30Z`.
-pub(super) fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     jiff::Timestamp::from_millisecond(milliseconds(time)).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

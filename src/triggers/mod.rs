@@ -1,14 +1,19 @@
 //! Where questions come in and answers go out: bytes to [`Request`], [`Letter`] to bytes. No trigger sees the engine or the
 //! journal; each speaks with the daemon through channels, and acknowledges nothing that the daemon has not made durable.
 
+pub mod call;
+pub mod http;
 pub mod mqtt;
 pub mod serial;
 
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+
+use self::call::Call;
 
 /// Of a client's name and of a request's: they stand in topics, files and tables.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -60,8 +65,21 @@ pub struct Explain {
 pub enum Route {
     /// To a topic of the broker.
     Mqtt(mqtt::ReplyTo),
+    /// Nowhere: whoever asked over HTTP waits for it, or fetches it.
+    Fetched,
     /// To a serial port.
     Serial(SerialReplyTo),
+}
+
+impl Route {
+    /// Which trigger it belongs to.
+    pub fn source(&self) -> Source {
+        match self {
+            Self::Mqtt(_) => Source::Mqtt,
+            Self::Fetched => Source::Http,
+            Self::Serial(_) => Source::Serial,
+        }
+    }
 }
 
 /// Where an answer goes on a serial line.
@@ -77,6 +95,26 @@ pub struct SerialReplyTo {
     pub acknowledges: bool,
 }
 
+/// A question as JSON, in a message or in the body of a request.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[schemars(rename = "Ask")]
+pub struct AskBody {
+    /// In English, Japanese or the terse style of machines.
+    pub question: String,
+    /// The asker's name for it, made before it is sent: the same again is the same question and is answered once.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Who asks.
+    #[serde(default)]
+    pub client: Option<String>,
+    /// Which of the student's tasks; without it the gateway's default.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// The rationale is wanted too.
+    #[serde(default)]
+    pub explain: bool,
+}
+
 /// What a trigger hands to the daemon.
 #[derive(Debug)]
 pub enum Arrival {
@@ -84,6 +122,8 @@ pub enum Arrival {
     Ask(Request, oneshot::Sender<Result<(), Refusal>>),
     /// A wish for a rationale; nothing is durable about it, who gets none asks again.
     Explain(Explain),
+    /// Anything that somebody waits for on a connection.
+    Call(Call),
     /// The trigger reaches its clients again: what was not delivered can be tried.
     Connected(Source),
     /// It does not reach them now.
@@ -103,8 +143,27 @@ pub enum Arrival {
 pub enum Source {
     /// The broker.
     Mqtt,
+    /// Requests over HTTP.
+    Http,
     /// A serial port.
     Serial,
+}
+
+impl Source {
+    /// As the journal and the metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Http => "http",
+            Self::Serial => "serial",
+        }
+    }
+
+    /// The name of one of them, as it stands in a journal; of any other text, what stands for all others.
+    pub fn named(name: &str) -> &'static str {
+        let known = [Self::Mqtt, Self::Http, Self::Serial].map(Self::name);
+        known.into_iter().find(|known| *known == name).unwrap_or("other")
+    }
 }
 
 /// What a letter holds: a case of the journal, and what is said of it.
@@ -142,6 +201,12 @@ pub enum Refusal {
     /// What came cannot be read as a question.
     #[error("{0}")]
     Unreadable(String),
+    /// There is nothing of that name, or no more.
+    #[error("{0}")]
+    Unknown(String),
+    /// What is there already speaks against it.
+    #[error("{0}")]
+    Conflict(String),
     /// The name stands for another question.
     #[error("{0}")]
     Reused(String),
@@ -166,4 +231,11 @@ pub fn is_name(text: &str) -> bool {
 pub fn chance() -> f64 {
     use std::hash::{BuildHasher as _, RandomState};
     (RandomState::new().hash_one(0_u8) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// A name for a question whose asker gave none; no two are alike, over restarts too. Not for secrets.
+pub fn unique_name() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let half = || RandomState::new().hash_one(std::time::Instant::now());
+    format!("{:016x}{:016x}", half(), half())
 }

@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::{Arrival, Explain, Key, Letter, NAME_BYTES_MAX, Refusal, Request, Route, Source, chance, is_name};
+use super::{Arrival, AskBody, Explain, Key, Letter, NAME_BYTES_MAX, Refusal, Request, Route, Source, chance, is_name};
 use crate::engine::QUESTION_BYTES_MAX;
 
 /// A question in JSON, where each byte may stand as an escape of six, and a few keys around it.
@@ -335,7 +335,9 @@ async fn acknowledge(
     while let Some((connection, mut ack, taken)) = waiting.recv().await {
         let reason = match taken.await {
             Ok(Ok(())) => PubAckReason::Success,
-            Ok(Err(Refusal::Unreadable(_) | Refusal::Reused(_))) => PubAckReason::PayloadFormatInvalid,
+            Ok(Err(Refusal::Unreadable(_) | Refusal::Reused(_) | Refusal::Unknown(_) | Refusal::Conflict(_))) => {
+                PubAckReason::PayloadFormatInvalid
+            }
             Ok(Err(Refusal::Forbidden(_))) => PubAckReason::NotAuthorized,
             Ok(Err(Refusal::Full)) => PubAckReason::QuotaExceeded,
             Ok(Err(Refusal::Unkept(_))) | Err(_) => continue,
@@ -415,19 +417,6 @@ enum Arrived {
     Explain(Explain),
 }
 
-#[derive(Deserialize)]
-struct Body {
-    question: String,
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default)]
-    client: Option<String>,
-    #[serde(default)]
-    task: Option<String>,
-    #[serde(default)]
-    explain: bool,
-}
-
 /// What a message says; or why it says nothing, and where that can be told.
 fn read(settings: &Settings, publish: &Publish) -> Result<Arrived, (Option<ReplyTo>, Refusal)> {
     let unreadable = |why: String| Refusal::Unreadable(why);
@@ -505,11 +494,11 @@ fn read(settings: &Settings, publish: &Publish) -> Result<Arrived, (Option<Reply
     };
     let expires_in =
         said.and_then(|said| said.message_expiry_interval).map(|seconds| Duration::from_secs(seconds.into()));
-    let Body { question, task, explain, .. } = body;
+    let AskBody { question, task, explain, .. } = body;
     Ok(Arrived::Ask(Request { key, task, question, explain, expires_in, route: Route::Mqtt(reply_to) }))
 }
 
-fn body(payload: &[u8]) -> Result<Body, String> {
+fn body(payload: &[u8]) -> Result<AskBody, String> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(format!("expected at most {PAYLOAD_BYTES_MAX} bytes, got {}", payload.len()));
     }
@@ -519,7 +508,7 @@ fn body(payload: &[u8]) -> Result<Body, String> {
             format!("expected {{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}}: {error}")
         });
     }
-    Ok(Body { question: text.trim().to_owned(), id: None, client: None, task: None, explain: false })
+    Ok(AskBody { question: text.trim().to_owned(), id: None, client: None, task: None, explain: false })
 }
 
 /// A name made of what has none: the first half of SHA-256, with a border after each part.

@@ -39,7 +39,7 @@ fn what_show_prints_is_a_file_that_means_the_same() {
     let json = |folder: &TempDir| serde_json::from_str::<Value>(&config(folder.path(), &["show", "--json"]).1).unwrap();
     assert_eq!(json(&first), json(&second));
     assert_eq!(json(&first)["serial"][1]["mode"], "line");
-    assert_eq!(json(&first)["mqtt"]["tls"]["insecure"], false);
+    assert_eq!(json(&first)["mqtt"]["tls"]["ca_file"], "");
 
     // With origins it is a file too.
     let (_, with_origins) = config(first.path(), &["show", "--origin"]);
@@ -156,7 +156,6 @@ fn check_looks_at_what_the_configuration_names() {
         assert_eq!(check(key, &[&tls[..], &[set(key, "nothing")]].concat()), ["FAIL"]);
     }
     assert_eq!(check("mqtt.port", &tls), ["WARN"], "the port without TLS");
-    assert_eq!(check("mqtt.tls.insecure", &plain(&["mqtt.tls.insecure=true"])), ["WARN"]);
 
     assert_eq!(check("serial", &[set("serial.0.path", "nothing")]), ["WARN"]);
     assert_eq!(check("serial", &plain(&["serial.0.path=/dev/null"])), ["WARN"], "no stable name");

@@ -97,20 +97,32 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn start(name: &str, port: u16, folder: &Path, settings: &[&str]) -> Self {
+        Self::start_with(name, port, folder, settings, &[])
+    }
+
+    pub fn start_with(name: &str, port: u16, folder: &Path, settings: &[&str], variables: &[(&str, &str)]) -> Self {
         fs::create_dir_all(folder).unwrap();
         let log = folder.join("serve.log");
         let file = File::options().append(true).create(true).open(&log).unwrap();
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sokutou"));
+        command.env("WATCHDOG_USEC", "30000000"); // as under systemd: feeding the watchdog must not hold up a stop
         command.args(["serve", "--config", "/dev/null"]);
         let own = [
             format!("gateway.name={name}"),
             format!("mqtt.port={port}"),
             format!("journal.folder={}", folder.join("journal").display()),
+            "http.listen=127.0.0.1:0".to_owned(), // many gateways run at once here
         ];
         for setting in own.iter().map(String::as_str).chain(settings.iter().copied()) {
             command.args(["--set", setting]);
         }
-        let child = command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        let child = command
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
         Self { child, log }
     }
 
@@ -577,4 +589,85 @@ fn three_gateways_share_questions_and_one_that_dies_takes_none_with_it() {
     assert!(answers.iter().all(|said| said.iter().all(|one| one == &said[0])), "an id was answered in two ways");
     let served = |gateway: &Gateway| gateway.log().contains("connected");
     assert!(gateways.iter().all(served));
+}
+
+#[test]
+fn over_tls_both_sides_prove_who_they_are() {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let named = |name: &str, hosts: &[&str]| {
+        let mut params = CertificateParams::new(hosts.iter().map(|&host| host.to_owned()).collect::<Vec<_>>()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    };
+    let authority = |name: &str| {
+        let mut params = named(name, &[]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let (ours, theirs) = (authority("plant"), authority("elsewhere"));
+    for (name, signer, host) in
+        [("broker", &ours, "127.0.0.1"), ("gateway", &ours, "press-3"), ("stranger", &theirs, "press-3")]
+    {
+        let key = KeyPair::generate().unwrap();
+        let certificate = named(name, &[host]).signed_by(&key, signer).unwrap();
+        fs::write(path(&format!("{name}.crt")), certificate.pem()).unwrap();
+        fs::write(path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+    fs::write(path("ours.pem"), ours.pem()).unwrap();
+    fs::write(path("theirs.pem"), theirs.pem()).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let settings = format!(
+        "listener {port} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true",
+        path("ours.pem"),
+        path("broker.crt"),
+        path("broker.key")
+    );
+    let broker = Broker::start(&folder.path().join("broker"), &settings);
+    let start = |name: &str, authority: &str, certificate: &str| {
+        let said = [
+            "mqtt.host=127.0.0.1".to_owned(),
+            format!("mqtt.tls.ca_file={}", path(authority)),
+            format!("mqtt.tls.client_cert_file={}", path(&format!("{certificate}.crt"))),
+            format!("mqtt.tls.client_key_file={}", path(&format!("{certificate}.key"))),
+        ];
+        let said: Vec<&str> = said.iter().map(String::as_str).collect();
+        Gateway::start(name, port, &folder.path().join(name), &said)
+    };
+    let gateway = start("press-3", "ours.pem", "gateway");
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/+/answer/#"]);
+    all_answered(&asker, "press-3", 0..3);
+    // A broker that we do not know, and a gateway that the broker does not know.
+    for (name, authority, certificate) in [("press-4", "theirs.pem", "gateway"), ("press-5", "ours.pem", "stranger")] {
+        let refused = start(name, authority, certificate);
+        refused.wait_for("no connection to the broker");
+        assert!(!refused.log().contains("connected to the broker"), "{}", refused.log());
+    }
+}
+
+#[test]
+fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let said = |wanted: &str| {
+        let mut buffer = [0; 1024];
+        loop {
+            let bytes = socket.recv(&mut buffer).expect("a word to the service manager");
+            if String::from_utf8_lossy(&buffer[..bytes]).contains(wanted) {
+                return;
+            }
+        }
+    };
+    let told = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "1500000")];
+    let mut gateway = Gateway::start_with("press-3", 1, &folder.path().join("gateway"), &[], &told);
+    said("READY=1");
+    said("WATCHDOG=1");
+    said("WATCHDOG=1");
+    let stop = thread::spawn(move || gateway.stop());
+    said("STOPPING=1");
+    assert_eq!(stop.join().unwrap(), Some(0));
 }

@@ -7,6 +7,7 @@ mod broken;
 mod config;
 mod crash;
 mod gateway;
+mod http;
 mod library;
 mod overload;
 mod proxy;

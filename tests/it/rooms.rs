@@ -20,7 +20,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
 ];
 
 /// A library's name, and the only files that may say it.
-const ONLY_IN: [(&str, &[&str]); 6] = [
+const ONLY_IN: [(&str, &[&str]); 7] = [
     ("ort::", &["engine/library.rs", "engine/session.rs", "engine/model.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
     ("serial2::", &["triggers/serial.rs"]),
@@ -37,6 +37,7 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
             "store/schema.rs",
         ],
     ),
+    ("axum::", &["triggers/http.rs"]),
     ("println!", &[]),
 ];
 

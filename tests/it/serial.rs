@@ -31,7 +31,7 @@ impl Cable {
     pub fn say(&self, sequence: u16, message: Message<'_>) {
         let mut buffer = [0; LARGE_FRAME_BYTES_MAX];
         let bytes = Frame { sequence, message }.encode(Class::Large, &mut buffer).unwrap().to_vec();
-        (&self.far).write_all(&bytes).unwrap();
+        self.far.write_all(&bytes).unwrap();
     }
 
     /// The next frame, looked at by `look`; `None` when none comes within `patience`.
@@ -39,7 +39,7 @@ impl Cable {
         let until = Instant::now() + patience;
         let mut byte = [0];
         while Instant::now() < until {
-            if let Ok(1) = (&self.far).read(&mut byte)
+            if let Ok(1) = self.far.read(&mut byte)
                 && let Some(frame) = self.feed.push(byte[0])
             {
                 return Some(look(frame.expect("no noise on this line")));
@@ -161,13 +161,13 @@ fn a_line_in_shift_jis_is_answered_by_a_line() {
     let _running = gateway(&cable, folder.path(), &["serial.0.mode=line", "serial.0.encoding=cp932"]);
     let (question, _, lossy) = encoding_rs::SHIFT_JIS.encode(OVERSTRAIN);
     assert!(!lossy);
-    (&cable.far).write_all(&[&question[..], b"\r\n"].concat()).unwrap();
+    cable.far.write_all(&[&question[..], b"\r\n"].concat()).unwrap();
     let mut line = Vec::new();
     let until = Instant::now() + PATIENCE;
     while line.last() != Some(&b'\n') {
         assert!(Instant::now() < until, "no line");
         let mut byte = [0];
-        if let Ok(1) = (&cable.far).read(&mut byte) {
+        if let Ok(1) = cable.far.read(&mut byte) {
             line.push(byte[0]);
         }
     }

@@ -134,7 +134,7 @@ fn a_case_goes_its_way_and_recovery_goes_on_from_every_step() {
     assert_eq!(bench.step(|batch| batch.unanswered(None, 9)), Ok(vec![]));
     assert_eq!(bench.outbox(), [(case, Parcel::Reply(0))]);
     assert_eq!(bench.step(|batch| batch.unexplained(None, 9)), Ok(vec![case]));
-    assert_eq!(bench.case(case).outcome, Some(Outcome::Answered(recorded.clone())));
+    assert_eq!(bench.case(case).outcome, Some(Outcome::Answered(Box::new(recorded.clone()))));
     let open = bench.step(|batch| batch.reviews(Which::Open, None, 9)).unwrap();
     assert_eq!((open[0].id, open[0].reviews[0].why), (case, Why::Escalated(Reason::Unsure)));
 
@@ -176,7 +176,7 @@ fn a_case_goes_its_way_and_recovery_goes_on_from_every_step() {
 fn the_same_request_again_is_the_case_it_was() {
     let mut bench = Bench::new();
     let case = bench.new_case(&asked("1"));
-    for outcome in [None, Some(Outcome::Answered(sure("HDF")))] {
+    for outcome in [None, Some(Outcome::Answered(Box::new(sure("HDF"))))] {
         if outcome.is_some() {
             bench.step(|batch| batch.answered(case, &sure("HDF"))).unwrap();
         }

@@ -1,0 +1,186 @@
+//! `sokutou review`: what a person was asked, what they say to it, and the file from which the next student learns it. Labels are in
+//! both languages of the floor; judges no answer.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::desk::Desk;
+use super::{BundleArg, ConfigArgs, Error, Exit, open_bundle, print, print_json};
+use crate::config::Config;
+use crate::daemon::review::{ReviewCase, ReviewRecord, written};
+use crate::reply::{BandName, ModeName};
+use crate::store::Resolution;
+use crate::triggers::call::{Format, Resolve, ReviewState, Verdict};
+use crate::triggers::http::PAGE_MAX;
+
+pub fn list(args: &ConfigArgs, state: ReviewState, limit: usize, json: bool) -> Result<Exit, Error> {
+    let mut desk = desk(args)?;
+    let mut cases = Vec::new();
+    let mut after = None;
+    loop {
+        let page = desk.list(state, after, (limit - cases.len()).min(PAGE_MAX))?;
+        cases.extend(page.reviews);
+        after = page.next;
+        if after.is_none() || cases.len() == limit {
+            break;
+        }
+    }
+    if json {
+        print_json(&cases)?;
+        return Ok(Exit::Success);
+    }
+    if cases.is_empty() {
+        print(match state {
+            ReviewState::Open => "no case waits for a person. 確認待ちはありません",
+            ReviewState::Resolved => "no case was reviewed yet. 確認済みはまだありません",
+        })?;
+    }
+    for case in &cases {
+        print(&line(case))?;
+    }
+    if after.is_some() {
+        print(&format!("more follow: --limit {}. 続きがあります", limit.saturating_mul(2)))?;
+    }
+    Ok(Exit::Success)
+}
+
+pub fn show(args: &ConfigArgs, case: i64, json: bool) -> Result<Exit, Error> {
+    let found = desk(args)?.show(case)?;
+    if json {
+        print_json(&found)?
+    } else {
+        print(&in_words(&found))?
+    }
+    Ok(Exit::Success)
+}
+
+pub fn resolve(args: &ConfigArgs, case: i64, said: &Resolve, json: bool) -> Result<Exit, Error> {
+    let resolved = desk(args)?.resolve(case, said)?;
+    if json {
+        print_json(&resolved)?
+    } else {
+        print(&in_words(&resolved))?
+    }
+    Ok(Exit::Success)
+}
+
+/// Writes what no export took yet, or all; marks it as exported when it is safe on disk.
+pub fn export(args: &ConfigArgs, format: Format, out: &Path, all: bool) -> Result<Exit, Error> {
+    if !all && out.exists() {
+        return Err(Error::Review(format!(
+            "{} exists and may hold an earlier export, whose reviews are not written again; name another file, or take --all",
+            out.display()
+        )));
+    }
+    let config = Config::load(&args.sources())?;
+    let mut desk = Desk::open(&config)?;
+    let mut lines = Vec::new();
+    let mut after = all.then_some(0);
+    let through = loop {
+        let page = desk.export(after)?;
+        lines.extend(page.lines);
+        after = Some(page.through.0);
+        if !page.more {
+            break page.through;
+        }
+    };
+    if lines.is_empty() {
+        print("no reviews to export. 書き出す確認結果はありません")?;
+        return Ok(Exit::Success);
+    }
+    let bundle = match format {
+        Format::Jsonl => None,
+        Format::LabelStudio => Some(open_bundle(&BundleArg { bundle: config.student.bundle.clone() })?.1),
+    };
+    let failed = |source| Error::WriteFile { path: out.to_owned(), source };
+    write(out, &written(&lines, format, bundle.as_ref())).map_err(failed)?;
+    desk.mark_exported(Resolution(through.0))?;
+    print(&format!("{} reviews written to {}. {} 件を書き出しました", lines.len(), out.display(), lines.len()))?;
+    Ok(Exit::Success)
+}
+
+fn desk(args: &ConfigArgs) -> Result<Desk, Error> {
+    Desk::open(&Config::load(&args.sources())?)
+}
+
+/// All of it under its name, or nothing.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let mut beside = PathBuf::from(folder);
+    beside.push(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
+    let written = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        File::open(folder)?.sync_all()
+    };
+    written().inspect_err(|_| drop(fs::remove_file(&beside)))
+}
+
+fn line(case: &ReviewCase) -> String {
+    let last = case.reviews.last();
+    let state = last.map_or_else(String::new, state);
+    let question: String = case.question.as_deref().unwrap_or("-").split_whitespace().collect::<Vec<_>>().join(" ");
+    let short: String = question.chars().take(60).collect();
+    let more = if question.chars().count() > 60 { "…" } else { "" };
+    let answer = case.answer.as_ref().map_or("-", |answer| answer.answer.as_str());
+    format!("{:>6}  {state}\n        {answer} | {short}{more}", case.case)
+}
+
+fn in_words(case: &ReviewCase) -> String {
+    let mut lines = vec![
+        format!("case 案件: {}", case.case),
+        format!("asked by 質問者: {}/{}", case.client, case.id),
+        format!("task タスク: {}", case.task),
+        format!("question 質問: {}", case.question.as_deref().unwrap_or("(let go to save space 容量のため削除)")),
+    ];
+    if let Some(answer) = &case.answer {
+        lines.push(format!("student's answer 生徒の答え: {}", answer.answer));
+    }
+    if let (Some(confidence), Some(band), Some(mode)) = (case.confidence, case.band, case.mode) {
+        let band = match band {
+            BandName::High => "high 高",
+            BandName::Medium => "medium 中",
+            BandName::Low => "low 低",
+        };
+        let mode = match mode {
+            ModeName::AnswerFirst => "answer first 即答",
+            ModeName::ThinkFirst => "thought first 考えてから回答",
+        };
+        lines.push(format!("confidence 確信度: {:.1} % ({band}), {mode}", (confidence * 1000.0).floor() / 10.0));
+    }
+    lines.extend(case.rationale.iter().map(|why| format!("why 理由: {why}")));
+    lines.extend(case.student.iter().map(|student| format!("student 生徒: {student}")));
+    if !case.choices.is_empty() {
+        let choices = case.choices.iter().map(|choice| format!("{} ({})", choice.text, choice.ja));
+        lines.push(format!("choices 選択肢: {}", choices.collect::<Vec<_>>().join(", ")));
+    }
+    lines.extend(case.reviews.iter().map(|review| format!("review 確認 {}: {}", review.number, state(review))));
+    lines.join("\n")
+}
+
+fn state(review: &ReviewRecord) -> String {
+    let why = match review.why.as_str() {
+        "out_of_scope" => "out of scope 範囲外",
+        "unsure" => "unsure 確信不足",
+        "thinking_failed" => "thinking failed 思考失敗",
+        "no_answer" => "no answer 回答なし",
+        "audit" => "audit 抜き取り",
+        "disagreement" => "reasons disagree 理由不一致",
+        _ => "asked for 依頼",
+    };
+    let said = match review.verdict {
+        None => match &review.claimed_by {
+            Some(by) => format!("open 要確認, taken by {by} 担当"),
+            None => "open 要確認".to_owned(),
+        },
+        Some(Verdict::Right) => "right 正しい".to_owned(),
+        Some(Verdict::Wrong) => format!("wrong 誤り → {}", review.correction.as_deref().unwrap_or("-")),
+        Some(Verdict::Unclear) => "unclear わからない".to_owned(),
+    };
+    let by = review.reviewer.as_ref().map_or_else(String::new, |by| format!(" ({by})"));
+    format!("{said}{by} | {why} | {}", review.resolved_at.as_ref().unwrap_or(&review.opened_at))
+}

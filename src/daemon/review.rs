@@ -1,0 +1,299 @@
+//! Reviews as people and programs read them, and as they are resolved: steps of the journal with the student's choices at hand, the
+//! same for the daemon and for a command that opened the journal itself.
+//!
+//! Decides nothing about an answer; a correction of a closed task must be one of its choices, lest it teach the next student what it
+//! cannot say.
+
+use std::time::SystemTime;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::Bundle;
+use crate::bundle::manifest::{Answers, Choice, Task};
+use crate::domain::Decision;
+use crate::reply::{BandName, Guess, ModeName, ReasonName, round};
+use crate::store::{
+    self, Batch, Case, CaseId, Judgement, Outcome, Resolution, ReviewLine, Which, label_studio, rfc3339,
+};
+use crate::triggers::call::{Format, Resolve, ReviewState, Verdict};
+
+/// A case that a person was asked about, or may look at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReviewCase {
+    /// Its number.
+    pub case: i64,
+    /// Who asked.
+    pub client: String,
+    /// The asker's name for the question.
+    pub id: String,
+    /// The task that was asked.
+    pub task: String,
+    /// As it was asked; null where it was let go to save space.
+    pub question: Option<String>,
+    /// What the student said, given or only guessed; absent where it said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Guess>,
+    /// How likely it is right, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// The same in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<BandName>,
+    /// Why the student's answer does not stand; absent where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ReasonName>,
+    /// How the answer came about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ModeName>,
+    /// What the student wrote for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rationale: Option<String>,
+    /// Name and version of the student's bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub student: Option<String>,
+    /// What may be the answer, where the task is closed and the student that has it is loaded.
+    pub choices: Vec<ReviewChoice>,
+    /// In the order in which they were opened.
+    pub reviews: Vec<ReviewRecord>,
+}
+
+/// One choice of a closed task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReviewChoice {
+    /// What a correction says.
+    pub text: String,
+    /// What a machine reads.
+    pub code: u16,
+    /// English.
+    pub en: String,
+    /// Japanese.
+    pub ja: String,
+}
+
+/// One review of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReviewRecord {
+    /// From 1; also the revision of the answer that tells its result.
+    pub number: u32,
+    /// Why a person looks: `out_of_scope`, `unsure`, `thinking_failed`, `no_answer`, `audit`, `disagreement` or `asked`.
+    pub why: String,
+    /// RFC 3339, by the box's clock.
+    pub opened_at: String,
+    /// Who took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_by: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_at: Option<String>,
+    /// What the person said; absent while the review is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The right answer, where the verdict is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<String>,
+    /// Who said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<String>,
+}
+
+/// A page of cases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReviewPage {
+    /// The oldest first.
+    pub reviews: Vec<ReviewCase>,
+    /// The next page is behind this case; null where this is the last one.
+    pub next: Option<i64>,
+}
+
+/// Resolved reviews on their way out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Export {
+    /// As the workshop reads them.
+    pub lines: Vec<ReviewLine>,
+    /// The last of them; where there is none, what the page began behind.
+    pub through: Resolution,
+    /// More follow.
+    pub more: bool,
+}
+
+/// Why a review is not as it was wanted. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal's own word.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// There is no such case.
+    #[error("the journal has no case {0}; it may have been dropped to save space")]
+    Unknown(CaseId),
+    /// The verdict needs a correction.
+    #[error(
+        "expected a correction where the verdict is wrong, got none; say unclear where nobody can say what is right"
+    )]
+    NoCorrection,
+    /// The verdict takes no correction.
+    #[error("expected no correction where the verdict is not wrong, got {0:?}")]
+    NeedlessCorrection(String),
+    /// The task is closed.
+    #[error("expected a correction among {choices}, got {got:?}")]
+    NoChoice {
+        /// Those that there are.
+        choices: String,
+        /// What came.
+        got: String,
+    },
+    /// Nobody here knows the task's choices.
+    #[error(
+        "no loaded student has the task {0:?}, so that a correction cannot be checked; load one that has it, or say unclear"
+    )]
+    NoStudent(String),
+}
+
+/// A page of cases with reviews, the oldest case first.
+pub fn list(
+    batch: &Batch<'_>,
+    state: ReviewState,
+    after: Option<i64>,
+    limit: usize,
+    bundle: Option<&Bundle>,
+) -> Result<ReviewPage, Error> {
+    let which = match state {
+        ReviewState::Open => Which::Open,
+        ReviewState::Resolved => Which::Resolved,
+    };
+    let cases = batch.reviews(which, after.map(CaseId), limit)?;
+    let next = cases.last().filter(|_| cases.len() == limit).map(|case| case.id.0);
+    Ok(ReviewPage { reviews: cases.iter().map(|case| record(case, bundle)).collect(), next })
+}
+
+/// One case.
+pub fn show(batch: &Batch<'_>, case: CaseId, bundle: Option<&Bundle>) -> Result<ReviewCase, Error> {
+    let known = batch.case(case)?.ok_or(Error::Unknown(case))?;
+    Ok(record(&known, bundle))
+}
+
+/// A person says what is right. Returns the revision of the answer that tells it.
+pub fn resolve(
+    batch: &mut Batch<'_>,
+    case: CaseId,
+    said: &Resolve,
+    bundle: Option<&Bundle>,
+    now: SystemTime,
+) -> Result<u32, Error> {
+    let known = batch.case(case)?.ok_or(Error::Unknown(case))?;
+    let judgement = match (said.verdict, &said.correction) {
+        (Verdict::Right, None) => Judgement::Right,
+        (Verdict::Unclear, None) => Judgement::Unclear,
+        (Verdict::Wrong, Some(correction)) => Judgement::Wrong(checked(&known, correction.trim(), bundle)?),
+        (Verdict::Wrong, None) => return Err(Error::NoCorrection),
+        (_, Some(correction)) => return Err(Error::NeedlessCorrection(correction.clone())),
+    };
+    Ok(batch.resolve(case, &judgement, said.reviewer.as_deref(), now)?)
+}
+
+/// Resolved reviews behind `after`, or behind the last that was marked as exported.
+pub fn export(batch: &Batch<'_>, after: Option<Resolution>, limit: usize) -> Result<Export, Error> {
+    let after = after.map_or_else(|| batch.exported_through(), Ok)?;
+    let page = batch.export(after, limit)?;
+    let through = page.last().map_or(after, |last| last.resolution);
+    let more = page.len() == limit;
+    Ok(Export { lines: page.into_iter().map(|exported| exported.line).collect(), through, more })
+}
+
+/// The lines of an export in a format.
+pub fn written(lines: &[ReviewLine], format: Format, bundle: Option<&Bundle>) -> Vec<u8> {
+    const RECORDS: &str = "our own records have string keys and finite numbers";
+    if format == Format::Jsonl {
+        let line = |line: &ReviewLine| serde_json::to_string(line).expect(RECORDS) + "\n";
+        return lines.iter().map(line).collect::<String>().into_bytes();
+    }
+    let mut tasks: Vec<&str> = Vec::new();
+    for line in lines {
+        if !tasks.contains(&line.task.as_str()) {
+            tasks.push(&line.task);
+        }
+    }
+    let of = |id: &&str| {
+        let own: Vec<ReviewLine> = lines.iter().filter(|line| line.task == **id).cloned().collect();
+        let choices = choices(bundle, id);
+        let answers: Vec<&str> = choices.iter().map(|choice| choice.text.as_str()).collect();
+        label_studio(&own, &answers)
+    };
+    serde_json::to_vec(&tasks.iter().flat_map(of).collect::<Vec<_>>()).expect(RECORDS)
+}
+
+/// The correction as the journal keeps it: the text of a choice, by whichever of its names a person called it.
+fn checked(case: &Case, correction: &str, bundle: Option<&Bundle>) -> Result<String, Error> {
+    let task = &case.asked.task;
+    let known = bundle.and_then(|bundle| bundle.task(task).ok()).ok_or_else(|| Error::NoStudent(task.clone()))?;
+    let Answers::Choices(choices) = &known.answers else { return Ok(correction.to_owned()) };
+    let by = |name: fn(&Choice) -> &str| choices.iter().find(|choice| name(choice).trim() == correction);
+    let found =
+        by(|choice| &choice.text).or_else(|| by(|choice| &choice.label.en)).or_else(|| by(|choice| &choice.label.ja));
+    found.map(|choice| choice.text.clone()).ok_or_else(|| Error::NoChoice {
+        choices: choices.iter().map(|choice| choice.text.as_str()).collect::<Vec<_>>().join(", "),
+        got: correction.chars().take(80).collect(),
+    })
+}
+
+fn record(case: &Case, bundle: Option<&Bundle>) -> ReviewCase {
+    let recorded = match &case.outcome {
+        Some(Outcome::Answered(recorded)) => Some(recorded),
+        _ => None,
+    };
+    let said = recorded.filter(|recorded| !recorded.answer.is_empty());
+    let student = |student: &store::Student| format!("{} {}", student.name, student.version);
+    let review = |review: &store::Review| {
+        let (verdict, correction) = match review.resolved.as_ref().map(|resolved| &resolved.judgement) {
+            Some(Judgement::Right) => (Some(Verdict::Right), None),
+            Some(Judgement::Wrong(correction)) => (Some(Verdict::Wrong), Some(correction.clone())),
+            Some(Judgement::Unclear) => (Some(Verdict::Unclear), None),
+            None => (None, None),
+        };
+        ReviewRecord {
+            number: review.number,
+            why: review.why.name().to_owned(),
+            opened_at: rfc3339(review.opened_at),
+            claimed_by: review.claimed.as_ref().map(|(by, _)| by.clone()),
+            claimed_at: review.claimed.as_ref().map(|(_, at)| rfc3339(*at)),
+            verdict,
+            correction,
+            reviewer: review.resolved.as_ref().and_then(|resolved| resolved.reviewer.clone()),
+            resolved_at: review.resolved.as_ref().map(|resolved| rfc3339(resolved.at)),
+        }
+    };
+    ReviewCase {
+        case: case.id.0,
+        client: case.asked.client.clone(),
+        id: case.asked.request.clone(),
+        task: case.asked.task.clone(),
+        question: case.question_kept.then(|| case.asked.question.clone()),
+        answer: said.map(|recorded| Guess { answer: recorded.label.clone(), code: recorded.code }),
+        confidence: recorded.map(|recorded| round(recorded.confidence.value(), 4)),
+        band: recorded.map(|recorded| recorded.band.into()),
+        reason: recorded.and_then(|recorded| match recorded.decision {
+            Decision::Answered => None,
+            Decision::Escalated(reason) => Some(reason.into()),
+        }),
+        mode: recorded.map(|recorded| recorded.mode.into()),
+        rationale: case.rationale().map(|reasons| reasons.text.clone()),
+        student: recorded.map(|recorded| student(&recorded.student)),
+        choices: choices(bundle, &case.asked.task),
+        reviews: case.reviews.iter().map(review).collect(),
+    }
+}
+
+fn choices(bundle: Option<&Bundle>, task: &str) -> Vec<ReviewChoice> {
+    let answers = bundle.and_then(|bundle| bundle.task(task).ok()).map(|task: &Task| &task.answers);
+    let Some(Answers::Choices(choices)) = answers else { return Vec::new() };
+    let record = |choice: &Choice| ReviewChoice {
+        text: choice.text.clone(),
+        code: choice.code,
+        en: choice.label.en.clone(),
+        ja: choice.label.ja.clone(),
+    };
+    choices.iter().map(record).collect()
+}

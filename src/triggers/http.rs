@@ -1,0 +1,654 @@
+//! HTTP for this box and its neighbours: questions and answers, the reviews of people, health and metrics. [`ROUTES`] lists it all.
+//!
+//! Who asks waits for the answer as long as `Prefer: wait=SECONDS` says, or gets 202 and the place where it will be. An answer
+//! counts as delivered when it was handed to whoever waits, or fetched later.
+//!
+//! A page of another site must not reach it through a browser on this network: the Host must be loopback, the address that the
+//! configuration listens on or one of its names; what a browser marks as cross-site is refused; what changes something must be
+//! `application/json`, which a foreign form cannot send; no answer ever allows another origin.
+//!
+//! Never sees the journal or the student, never answers a question itself. No encryption: beyond this box put a proxy with TLS
+//! before it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, Request as Asked, State};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::call::{Call, Claim, Exported, Format, Reply, Resolve, ReviewState};
+use super::mqtt::PAYLOAD_BYTES_MAX;
+use super::{Arrival, AskBody, Key, NAME_BYTES_MAX, Refusal, Request, Route, is_name, unique_name};
+use crate::engine::QUESTION_BYTES_MAX;
+
+/// Open at once; later ones wait at the door. Each may hold one body of [`PAYLOAD_BYTES_MAX`].
+const CONNECTIONS_MAX: usize = 64;
+/// Of these, so many may wait for an answer; the others get 202 at once, so that health is told whoever waits.
+const WAITING_MAX: usize = 48;
+const _: () = assert!(WAITING_MAX < CONNECTIONS_MAX);
+/// A browser sends some twenty.
+const HEADERS_MAX: usize = 64;
+/// All of them, and the request line.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+/// For a request's head, and for the next one on the same connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a request's body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long who asks waits where nothing else is said: many times what a student needs.
+const WAIT_DEFAULT: Duration = Duration::from_secs(5);
+/// How long anybody may wait; proxies give up after a minute.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// For the daemon's word on anything else; more than a slow card's longest pause.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(15);
+/// A connection ends after its request then: who reads slowly or not at all must not keep it for ever.
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(300);
+/// For the request that is on the way when a connection ends.
+const LAST_REQUEST: Duration = Duration::from_secs(45);
+const _: () = assert!(LAST_REQUEST.as_secs() > WAIT_MAX.as_secs());
+/// An address that cannot be had is tried again after this.
+const RETRY: Duration = Duration::from_secs(5);
+/// Cases on a page of reviews, and reviews on a page of an export: some MB where every text is the longest.
+pub const PAGE_MAX: usize = 100;
+const PAGE_DEFAULT: usize = 50;
+/// Who asks without saying who.
+const CLIENT_DEFAULT: &str = "http";
+/// On a page of an export: the last review on it.
+pub const THROUGH: HeaderName = HeaderName::from_static("sokutou-through");
+/// On a page of an export: does another one follow?
+pub const MORE: HeaderName = HeaderName::from_static("sokutou-more");
+
+/// What can be asked of the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // ROUTES says it
+pub enum Operation {
+    Ask,
+    Answer,
+    Explain,
+    Reviews,
+    Review,
+    Claim,
+    Resolve,
+    Export,
+    Exported,
+    Health,
+    Metrics,
+}
+
+/// Method, path and operation of everything there is; the router is made from it, and so is the OpenAPI document.
+pub const ROUTES: [(Method, &str, Operation); 11] = [
+    (Method::POST, "/v1/ask", Operation::Ask),
+    (Method::GET, "/v1/answers/{client}/{id}", Operation::Answer),
+    (Method::POST, "/v1/answers/{client}/{id}/explain", Operation::Explain),
+    (Method::GET, "/v1/reviews", Operation::Reviews),
+    (Method::GET, "/v1/reviews/{case}", Operation::Review),
+    (Method::POST, "/v1/reviews/{case}/claim", Operation::Claim),
+    (Method::POST, "/v1/reviews/{case}/resolve", Operation::Resolve),
+    (Method::GET, "/v1/reviews/export", Operation::Export),
+    (Method::POST, "/v1/reviews/exported", Operation::Exported),
+    (Method::GET, "/healthz", Operation::Health),
+    (Method::GET, "/metrics", Operation::Metrics),
+];
+
+/// Where to listen and whom to let in.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// What a caller must show.
+    pub token: Option<Token>,
+    /// Names that stand for this box, lower case.
+    pub hosts: Vec<String>,
+}
+
+/// A token as it is compared: by digest, so that not even its length takes time.
+#[derive(Clone)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    /// Of this text.
+    pub fn new(text: &str) -> Self {
+        Self(Sha256::digest(text).into())
+    }
+
+    fn is(&self, shown: &[u8]) -> bool {
+        self.0.ct_eq(&<[u8; 32]>::from(Sha256::digest(shown))).into()
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(not shown)")
+    }
+}
+
+/// A question is kept, and not answered yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Accepted {
+    /// Who asked.
+    pub client: String,
+    /// The asker's name for the question, or the one that it was given.
+    pub id: String,
+    /// Where the answer will be.
+    pub location: String,
+}
+
+/// Why there is nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// In words, with the way out.
+    pub error: String,
+}
+
+/// Serves until `stop` is true.
+pub async fn run(settings: Settings, arrivals: mpsc::Sender<Arrival>, mut stop: watch::Receiver<bool>) {
+    let bound = tokio::select! {
+        bound = bind(settings.listen) => bound,
+        () = stopped(&mut stop) => return,
+    };
+    let here = Here { settings, arrivals, waiting: Semaphore::new(WAITING_MAX), stop: stop.clone() };
+    let router = router(Arc::new(here));
+    let (places, stopping) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), stop.clone());
+    let mut connections = JoinSet::new();
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await;
+            (place, bound.accept().await)
+        };
+        tokio::select! {
+            (place, accepted) = next => match accepted {
+                Ok((stream, _)) => {
+                    let conversation = converse(stream, router.clone(), stopping.clone());
+                    connections.spawn(async move {
+                        conversation.await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    log::warn!("a connection over HTTP could not be taken: {error}");
+                    sleep(Duration::from_millis(100)).await; // out of files: others must end first
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = stopped(&mut stop) => break,
+        }
+    }
+    drop(bound);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await; // without a daemon there is nothing to serve either
+}
+
+/// The gateway starts without its address too: an interface may come up later.
+async fn bind(listen: SocketAddr) -> TcpListener {
+    let mut said = false;
+    loop {
+        let error = match TcpListener::bind(listen).await {
+            Ok(listener) => {
+                log::info!("listening on http://{}", listener.local_addr().unwrap_or(listen));
+                return listener;
+            }
+            Err(error) => error,
+        };
+        if !said {
+            let hint = match error.kind() {
+                io::ErrorKind::AddrInUse => "another program has it; stop that one, or set http.listen",
+                io::ErrorKind::AddrNotAvailable => "no interface has this address yet; or set http.listen",
+                _ => "set http.listen",
+            };
+            log::error!("no HTTP on {listen}: {error}: {hint}. Trying again every {} s", RETRY.as_secs());
+            said = true;
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn converse(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
+    let _ = stream.set_nodelay(true); // slower without, and no reason to give up
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+    );
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = sleep(CONNECTION_TIME_MAX) => {}
+        () = stopped(&mut stop) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(LAST_REQUEST, connection).await;
+}
+
+struct Here {
+    settings: Settings,
+    arrivals: mpsc::Sender<Arrival>,
+    waiting: Semaphore,
+    stop: watch::Receiver<bool>,
+}
+
+fn router(here: Arc<Here>) -> Router {
+    ROUTES
+        .iter()
+        .fold(Router::new(), |router, (_, path, operation)| router.route(path, served(*operation)))
+        .fallback(|| async {
+            refused(StatusCode::NOT_FOUND, "no such path; the paths are listed by `sokutou schema openapi`")
+        })
+        .method_not_allowed_fallback(|| async {
+            refused(StatusCode::METHOD_NOT_ALLOWED, "no such method here; `sokutou schema openapi` lists them")
+        })
+        .layer(from_fn_with_state(here.clone(), guard))
+        .with_state(here)
+}
+
+fn served(operation: Operation) -> MethodRouter<Arc<Here>> {
+    match operation {
+        Operation::Ask => post(ask),
+        Operation::Answer => get(answer),
+        Operation::Explain => post(explain),
+        Operation::Reviews => get(reviews),
+        Operation::Review => get(review),
+        Operation::Claim => post(claim),
+        Operation::Resolve => post(resolve),
+        Operation::Export => get(export),
+        Operation::Exported => post(exported),
+        Operation::Health => get(health),
+        Operation::Metrics => get(metrics),
+    }
+}
+
+/// Lets in whom the configuration lets in, and says to browsers what they may do with the answer: nothing but show it here.
+async fn guard(State(here): State<Arc<Here>>, asked: Asked, next: Next) -> Response {
+    let mut response = match here.admit(&asked) {
+        Ok(()) => next.run(asked).await,
+        Err(failure) => failure.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    response
+}
+
+impl Here {
+    fn admit(&self, asked: &Asked) -> Result<(), Failure> {
+        let headers = asked.headers();
+        let host = only(headers, header::HOST)?
+            .ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "expected a Host header, got none; speak HTTP/1.1"))?;
+        let named = asked.uri().authority().map(|authority| authority.as_str());
+        for host in [Some(host), named].into_iter().flatten() {
+            if !self.is_here(host) {
+                let why = format!(
+                    "expected a Host that is loopback, the address of http.listen or a name in http.hosts, got {host:.80}"
+                );
+                return Err(Failure(StatusCode::MISDIRECTED_REQUEST, why));
+            }
+        }
+        // HEAD would take an answer for delivered that nobody has read.
+        if !matches!(*asked.method(), Method::GET | Method::POST) {
+            return Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, "expected GET or POST"));
+        }
+        let cross_site = match only(headers, HeaderName::from_static("sec-fetch-site"))? {
+            Some(site) => !matches!(site, "same-origin" | "none"),
+            None => false,
+        };
+        let foreign = match only(headers, header::ORIGIN)? {
+            Some(origin) => origin.split_once("://").is_none_or(|(_, origin)| !origin.eq_ignore_ascii_case(host)),
+            None => false,
+        };
+        if cross_site || foreign {
+            let why = "a page of another site may not speak with this gateway; open the gateway's own address";
+            return Err(Failure::new(StatusCode::FORBIDDEN, why));
+        }
+        // Whoever watches over the box need not know its secret.
+        if let (Some(token), true) = (&self.settings.token, asked.uri().path() != "/healthz") {
+            let shown = only(headers, header::AUTHORIZATION)?.and_then(|shown| shown.split_once(' '));
+            let right = shown.is_some_and(|(scheme, shown)| {
+                scheme.eq_ignore_ascii_case("bearer") && token.is(shown.trim().as_bytes())
+            });
+            if !right {
+                let why = "expected `Authorization: Bearer TOKEN` with the token of http.token_file";
+                return Err(Failure::new(StatusCode::UNAUTHORIZED, why));
+            }
+        }
+        if *asked.method() == Method::POST {
+            let kind = only(headers, header::CONTENT_TYPE)?.unwrap_or_default();
+            let essence = kind.split(';').next().unwrap_or_default().trim();
+            if !essence.eq_ignore_ascii_case("application/json") {
+                let why = format!("expected `Content-Type: application/json`, got {kind:.80}");
+                return Err(Failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_here(&self, host: &str) -> bool {
+        let Settings { listen, hosts, .. } = &self.settings;
+        let name = match host.strip_prefix('[') {
+            Some(rest) => rest.split_once(']').map_or(rest, |(address, _)| address),
+            None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+        };
+        let name = name.to_ascii_lowercase();
+        let address = name.parse::<IpAddr>().ok();
+        let own = address.is_some_and(|address| address.is_loopback() || address == listen.ip());
+        own || name == "localhost" || hosts.contains(&name)
+    }
+
+    /// Hands a call to the daemon and waits for its word.
+    async fn call<T>(&self, until: Instant, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Failure> {
+        let (reply, said) = oneshot::channel();
+        let asked = async {
+            self.arrivals.send(Arrival::Call(call(reply))).await.map_err(|_| Failure::stopping())?;
+            said.await.map_err(|_| Failure::stopping())?.map_err(Failure::from)
+        };
+        let late = "the gateway did not answer in time; ask again";
+        timeout_at(until, asked).await.map_err(|_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, late))?
+    }
+
+    async fn soon<T>(&self, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Failure> {
+        self.call(Instant::now() + REPLY_TIMEOUT, call).await
+    }
+
+    /// The answer, if there is one by then.
+    async fn answer(&self, key: &Key, until: Instant) -> Result<Option<Vec<u8>>, Failure> {
+        let now = self.soon(|reply| Call::Answer { key: key.clone(), wait: false, reply }).await?;
+        let place = if until > Instant::now() { self.waiting.try_acquire().ok() } else { None };
+        if now.is_some() || place.is_none() {
+            return Ok(now);
+        }
+        let (reply, said) = oneshot::channel();
+        let call = Call::Answer { key: key.clone(), wait: true, reply };
+        self.arrivals.send(Arrival::Call(call)).await.map_err(|_| Failure::stopping())?;
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            said = said => said.map_err(|_| Failure::stopping())?.map_err(Failure::from),
+            () = tokio::time::sleep_until(until) => Ok(None),
+            () = stopped(&mut stop) => Ok(None),
+        }
+    }
+}
+
+async fn ask(State(here): State<Arc<Here>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
+    let expected = "{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}";
+    let AskBody { question, id, client, task, explain } = read(body, expected).await?;
+    if question.len() > QUESTION_BYTES_MAX {
+        let why = format!("expected a question of at most {QUESTION_BYTES_MAX} bytes, got {}", question.len());
+        return Err(Failure(StatusCode::BAD_REQUEST, why));
+    }
+    let (client, id) = (client.unwrap_or_else(|| CLIENT_DEFAULT.to_owned()), id.unwrap_or_else(unique_name));
+    let key = key(client, id)?;
+    let until = Instant::now() + wait(&headers).unwrap_or(WAIT_DEFAULT);
+    let (said, taken) = oneshot::channel();
+    let request = Request { key: key.clone(), task, question, explain, expires_in: None, route: Route::Fetched };
+    here.arrivals.send(Arrival::Ask(request, said)).await.map_err(|_| Failure::stopping())?;
+    taken.await.map_err(|_| Failure::stopping())??;
+    let Some(answer) = here.answer(&key, until).await? else { return Ok(accepted(&key)) };
+    if explain && let Ok(rationale) = here.call(until, |reply| Call::Explain { key, reply }).await {
+        return Ok(json(rationale));
+    }
+    Ok(json(answer))
+}
+
+async fn answer(
+    State(here): State<Arc<Here>>,
+    at: At<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let Path((client, id)) = at?;
+    let key = key(client, id)?;
+    let until = Instant::now() + wait(&headers).unwrap_or_default();
+    Ok(here.answer(&key, until).await?.map_or_else(|| accepted(&key), json))
+}
+
+async fn explain(
+    State(here): State<Arc<Here>>,
+    at: At<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let Path((client, id)) = at?;
+    let key = key(client, id)?;
+    let until = Instant::now() + wait(&headers).unwrap_or(REPLY_TIMEOUT);
+    here.call(until, |reply| Call::Explain { key, reply }).await.map(json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReviewsQuery {
+    #[serde(default)]
+    state: ReviewState,
+    after: Option<i64>,
+    limit: Option<usize>,
+}
+
+async fn reviews(
+    State(here): State<Arc<Here>>,
+    query: Result<Query<ReviewsQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(ReviewsQuery { state, after, limit }) = query?;
+    let limit = page(limit)?;
+    here.soon(|reply| Call::Reviews { state, after, limit, reply }).await.map(json)
+}
+
+async fn review(State(here): State<Arc<Here>>, at: At<i64>) -> Result<Response, Failure> {
+    let Path(case) = at?;
+    here.soon(|reply| Call::Review { case, reply }).await.map(json)
+}
+
+async fn claim(State(here): State<Arc<Here>>, at: At<i64>, body: Body) -> Result<Response, Failure> {
+    let Path(case) = at?;
+    let claim: Claim = read(body, "{\"reviewer\"}").await?;
+    here.soon(|reply| Call::Claim { case, claim, reply }).await.map(json)
+}
+
+async fn resolve(State(here): State<Arc<Here>>, at: At<i64>, body: Body) -> Result<Response, Failure> {
+    let Path(case) = at?;
+    let expected = "{\"verdict\": \"right\" | \"wrong\" | \"unclear\", \"correction\"?, \"reviewer\"?}";
+    let resolve: Resolve = read(body, expected).await?;
+    here.soon(|reply| Call::Resolve { case, resolve, reply }).await.map(json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExportQuery {
+    #[serde(default)]
+    format: Format,
+    after: Option<i64>,
+    limit: Option<usize>,
+}
+
+async fn export(
+    State(here): State<Arc<Here>>,
+    query: Result<Query<ExportQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(ExportQuery { format, after, limit }) = query?;
+    let limit = page(limit)?;
+    let page = here.soon(|reply| Call::Export { format, after, limit, reply }).await?;
+    let kind = match format {
+        Format::Jsonl => "application/jsonl",
+        Format::LabelStudio => "application/json",
+    };
+    let mut response = of_kind(kind, page.body);
+    response.headers_mut().insert(THROUGH, page.through.into());
+    response.headers_mut().insert(MORE, HeaderValue::from_static(if page.more { "true" } else { "false" }));
+    Ok(response)
+}
+
+async fn exported(State(here): State<Arc<Here>>, body: Body) -> Result<Response, Failure> {
+    let exported: Exported = read(body, "{\"through\"}").await?;
+    here.soon(|reply| Call::Exported { exported, reply }).await?;
+    Ok(json(serde_json::to_vec(&exported).expect("a number under a name")))
+}
+
+async fn health(State(here): State<Arc<Here>>) -> Result<Response, Failure> {
+    let (well, body) = here.soon(|reply| Call::Health { reply }).await?;
+    let mut response = json(body);
+    if !well {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok(response)
+}
+
+async fn metrics(State(here): State<Arc<Here>>) -> Result<Response, Failure> {
+    let text = here.soon(|reply| Call::Metrics { reply }).await?;
+    Ok(of_kind("text/plain; version=0.0.4; charset=utf-8", text))
+}
+
+type At<T> = Result<Path<T>, PathRejection>;
+
+async fn read<T: DeserializeOwned>(body: Body, expected: &str) -> Result<T, Failure> {
+    let late =
+        || Failure(StatusCode::REQUEST_TIMEOUT, format!("expected the body within {} s", BODY_TIMEOUT.as_secs()));
+    let bytes = match timeout(BODY_TIMEOUT, to_bytes(body, PAYLOAD_BYTES_MAX)).await.map_err(|_| late())? {
+        Ok(bytes) => bytes,
+        Err(_) => {
+            let why = format!("expected a whole body of at most {PAYLOAD_BYTES_MAX} bytes");
+            return Err(Failure(StatusCode::PAYLOAD_TOO_LARGE, why));
+        }
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Failure(StatusCode::BAD_REQUEST, format!("expected {expected} in UTF-8: {error}")))
+}
+
+fn key(client: String, id: String) -> Result<Key, Failure> {
+    if is_name(&client) && is_name(&id) {
+        return Ok(Key { client, id });
+    }
+    let why = format!("expected client and id of 1 to {NAME_BYTES_MAX} letters, digits, - and _");
+    Err(Failure(StatusCode::BAD_REQUEST, why))
+}
+
+fn page(limit: Option<usize>) -> Result<usize, Failure> {
+    let limit = limit.unwrap_or(PAGE_DEFAULT);
+    if (1..=PAGE_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Failure(
+        StatusCode::BAD_REQUEST,
+        format!("expected a limit from 1 to {PAGE_MAX}, got {limit}; page with after"),
+    ))
+}
+
+/// `Prefer: wait=SECONDS`, of RFC 7240; what cannot be read is no preference, as it demands.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let said = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = said.flat_map(|value| value.split([',', ';'])).map(str::trim);
+    let seconds = preferences.find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').parse().ok())?
+    })?;
+    Some(Duration::from_secs(seconds).min(WAIT_MAX))
+}
+
+/// The header, if it is there once and can be read.
+fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Failure> {
+    let odd = || Failure(StatusCode::BAD_REQUEST, format!("expected one {name} header of visible ASCII"));
+    let mut values = headers.get_all(&name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| odd()),
+        (Some(_), Some(_)) => Err(odd()),
+    }
+}
+
+fn accepted(key: &Key) -> Response {
+    let Key { client, id } = key.clone();
+    let location = format!("/v1/answers/{client}/{id}");
+    let place = HeaderValue::from_str(&location).expect("names are letters, digits, - and _");
+    let body = serde_json::to_vec(&Accepted { client, id, location }).expect("texts under names");
+    let headers = [(header::LOCATION, place), (header::RETRY_AFTER, HeaderValue::from_static("1"))];
+    (StatusCode::ACCEPTED, headers, json(body)).into_response()
+}
+
+fn json(body: Vec<u8>) -> Response {
+    of_kind("application/json", body)
+}
+
+fn of_kind(kind: &'static str, body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response()
+}
+
+fn refused(status: StatusCode, why: &str) -> Response {
+    Failure::new(status, why).into_response()
+}
+
+/// Why a request gets nothing else.
+#[derive(Debug)]
+struct Failure(StatusCode, String);
+
+impl Failure {
+    fn new(status: StatusCode, why: &str) -> Self {
+        Self(status, why.to_owned())
+    }
+
+    /// The daemon let the way back fall.
+    fn stopping() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the gateway is stopping, or could not do it; ask again, a question under the same id",
+        )
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal {
+            Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Refusal::Unknown(_) => StatusCode::NOT_FOUND,
+            Refusal::Conflict(_) | Refusal::Reused(_) => StatusCode::CONFLICT,
+            Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
+            Refusal::Full => StatusCode::INSUFFICIENT_STORAGE,
+            Refusal::Unkept(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self(status, refusal.to_string())
+    }
+}
+
+impl From<PathRejection> for Failure {
+    fn from(rejection: PathRejection) -> Self {
+        Self(StatusCode::BAD_REQUEST, rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Failure {
+    fn from(rejection: QueryRejection) -> Self {
+        Self(StatusCode::BAD_REQUEST, rejection.body_text())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let Self(status, error) = self;
+        let body = serde_json::to_vec(&Problem { error }).expect("a text under a name");
+        let mut response = json(body);
+        *response.status_mut() = status;
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
