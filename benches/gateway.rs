@@ -104,12 +104,12 @@ fn main() {
 
     let mut costs = Vec::new();
     let before = gateway.written();
-    for (at, question) in questions[..TRACED].iter().enumerate() {
+    for (at, question) in questions.iter().enumerate().take(TRACED) {
         line.round_trip((5000 + at) as u16, question);
     }
     costs.push(("one at a time", (gateway.written() - before) as f64 / TRACED as f64, None));
     let syncs = gateway.count_syncs(|| {
-        for (at, question) in questions[..TRACED].iter().enumerate() {
+        for (at, question) in questions.iter().enumerate().take(TRACED) {
             line.round_trip((6000 + at) as u16, question);
         }
     });
