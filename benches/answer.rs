@@ -4,6 +4,8 @@
 //! command, versions and CPU. Machines are shared and noisy: quote the ratio, and the times with their spread.
 #![allow(clippy::print_stdout, missing_docs)] // a bench talks, and has no readers of its docs
 
+mod common;
+
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use sokutou::bundle::Bundle;
 use sokutou::engine::{Engine, Kernels, Library};
 use sokutou::pipeline::{self, Think};
 use sokutou::policy::Policy;
+
+use common::{quantile, question};
 
 const QUESTIONS: usize = 200;
 const WARM_UP: usize = 20;
@@ -90,29 +94,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(folder.join("answer.json"), serde_json::to_string(&record)? + "\n")?;
     }
     Ok(())
-}
-
-/// Readings spread over the student's range by a multiplicative sequence: the same ones in every run.
-fn question(at: u64) -> String {
-    let spread = |salt: u64, low: u64, high: u64| low + (at + 1).wrapping_mul(salt) % (high - low);
-    let (air, gap) = (spread(7919, 2950, 3050), spread(104_729, 75, 120));
-    let tenths = |value: u64| format!("{}.{}", value / 10, value % 10);
-    format!(
-        "Type {}, air {} K, process {} K, speed {} rpm, torque {} Nm, tool wear {} min. Which failure, if any?",
-        ["L", "M", "H"][(at % 3) as usize],
-        tenths(air),
-        tenths(air + gap),
-        spread(1_299_709, 1200, 2600),
-        tenths(spread(15_485_863, 150, 650)),
-        spread(32_452_843, 0, 250),
-    )
-}
-
-/// The smallest sample that at least the share `q` of all does not exceed.
-fn quantile(samples: &[f64], q: f64) -> f64 {
-    let mut sorted = samples.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[((sorted.len() as f64 * q).ceil() as usize).clamp(1, sorted.len()) - 1]
 }
 
 fn milliseconds(time: Duration) -> f64 {

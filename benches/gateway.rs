@@ -7,6 +7,8 @@
 //! gateway stand, from the same seconds, the broker alone and the disk alone.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)] // a bench talks, fails loudly, and has no readers of its docs
 
+mod common;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -25,6 +27,8 @@ use sokutou::store::{Journal, Limits, Outcome};
 use sokutou::wire::{
     Ask, Class, Feed, Frame, Hello, LARGE_FRAME_BYTES_MAX, Message, RequestId, Text, VERSION as WIRE_VERSION,
 };
+
+use common::{quantile, question};
 
 const QUESTIONS: usize = 1000;
 const WARM_UP: usize = 100;
@@ -168,7 +172,7 @@ fn main() {
     println!("student {}, {QUESTIONS} questions each way, one on its way at a time", bundle.student());
     println!("{:<44} {:>8} {:>8} {:>8}", "milliseconds", "p50", "p95", "p99");
     let row = |what: &str, samples: &[u64]| {
-        let at = |q| quantile(samples, q) / 1e3;
+        let at = |q| quantile(samples, q) as f64 / 1e3;
         println!("{what:<44} {:8.2} {:8.2} {:8.2}", at(0.5), at(0.95), at(0.99));
     };
     let mut records = json!({});
@@ -180,7 +184,7 @@ fn main() {
         row(&format!("{way}: question to answer"), trips);
         row(&format!("{way}: the student's own time of it"), own);
         row(&format!("{way}: what the gateway adds"), &added);
-        let p99 = quantile(&added, 0.99) / 1e3;
+        let p99 = quantile(&added, 0.99) as f64 / 1e3;
         let met = if p99 <= TARGET_MS { "met" } else { "missed" };
         println!("{:<44} {met}: p99 of at most {TARGET_MS} ms, got {p99:.2}", format!("{way}: the target is"));
         records[way] = json!({"round_trip_us": trips, "time_to_answer_us": own, "added_us": quantiles(&added)});
@@ -612,35 +616,13 @@ impl Student {
     }
 }
 
-/// Readings spread over the student's range by a multiplicative sequence: the same ones in every run.
-fn question(at: u64) -> String {
-    let spread = |salt: u64, low: u64, high: u64| low + (at + 1).wrapping_mul(salt) % (high - low);
-    let (air, gap) = (spread(7919, 2950, 3050), spread(104_729, 75, 120));
-    let tenths = |value: u64| format!("{}.{}", value / 10, value % 10);
-    format!(
-        "Type {}, air {} K, process {} K, speed {} rpm, torque {} Nm, tool wear {} min. Which failure, if any?",
-        ["L", "M", "H"][(at % 3) as usize],
-        tenths(air),
-        tenths(air + gap),
-        spread(1_299_709, 1200, 2600),
-        tenths(spread(15_485_863, 150, 650)),
-        spread(32_452_843, 0, 250),
-    )
-}
-
 fn microseconds(time: Duration) -> u64 {
     time.as_micros() as u64
 }
 
-/// The smallest sample that at least the share `q` of all does not exceed.
-fn quantile(samples: &[u64], q: f64) -> f64 {
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable();
-    sorted[((sorted.len() as f64 * q).ceil() as usize).clamp(1, sorted.len()) - 1] as f64
-}
-
 fn quantiles(samples: &[u64]) -> Value {
-    json!({"p50": quantile(samples, 0.5), "p95": quantile(samples, 0.95), "p99": quantile(samples, 0.99)})
+    let at = |q| quantile(samples, q) as f64;
+    json!({"p50": at(0.5), "p95": at(0.95), "p99": at(0.99)})
 }
 
 fn commit() -> Option<String> {
