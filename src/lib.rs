@@ -37,7 +37,7 @@
 //! | [`wire`] | the serial line's messages, as bytes | nothing |
 //! | [`reply`] | an answer as a machine reads it | domain, bundle, engine, pipeline |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
-//! | [`triggers`] | where questions come in and answers go out: the broker, serial ports, HTTP | domain, wire |
+//! | [`triggers`] | where questions come in and answers go out: the broker, serial ports, HTTP | domain, wire, config |
 //! | [`daemon`] | the gateway: every case from its trigger through journal and student and back | all but cli |
 //! | [`cli`] | the commands | all |
 //!

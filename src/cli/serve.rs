@@ -95,7 +95,7 @@ fn broker(mqtt: &config::Mqtt, queue: usize) -> Result<mqtt::Settings, Error> {
         credentials,
         keep_alive: mqtt.keepalive,
         receive_max: u16::try_from(queue).unwrap_or(u16::MAX),
-        response_topics: mqtt.response_topics.iter().map(|start| start.as_str().to_owned()).collect(),
+        response_topics: mqtt.response_topics.clone(),
         share_group: mqtt.share_group.as_ref().map(ToString::to_string),
         tls: tls.transpose()?,
     })

@@ -12,8 +12,8 @@ use toml::Value;
 use super::layers::{Fault, Setting, in_short};
 use super::secret::SecretFile;
 
-/// The longest name: gateway, share group, a level of the root topic.
-const NAME_CHARS_MAX: usize = 64;
+/// The longest name: of a gateway, a share group, a level of the root topic, a client, a request.
+pub const NAME_BYTES_MAX: usize = 64;
 /// Levels of the root topic: site, line, product and one to spare.
 const ROOT_LEVELS_MAX: usize = 4;
 /// The longest client id; brokers take more, logs and access lists do not.
@@ -23,7 +23,7 @@ const TEXT_BYTES_MAX: usize = 4096;
 /// Entries of a list of prefixes or hosts; each is looked at for every message.
 const LIST_MAX: usize = 64;
 /// The longest topic that an answer is sent to: the reply's way is kept with every question.
-const TOPIC_BYTES_MAX: usize = 512;
+pub const TOPIC_BYTES_MAX: usize = 256;
 /// Bytes of one MB, as disks are sold.
 const MB: u64 = 1_000_000;
 
@@ -34,15 +34,19 @@ pub struct Name(String);
 impl Name {
     /// `None` for any other text.
     pub fn new(text: &str) -> Option<Self> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let fits = (1..=NAME_CHARS_MAX).contains(&text.len()) && text.chars().all(plain);
-        fits.then(|| Self(text.to_owned()))
+        is_name(text).then(|| Self(text.to_owned()))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// May this stand for a gateway, a client or a request? Letters, digits, hyphen and underscore, since it becomes part of a topic.
+pub fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(plain)
 }
 
 impl fmt::Display for Name {
@@ -137,11 +141,6 @@ impl TopicPrefix {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// The levels, without a slash behind them.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Whether the topic is this one or below it: whole levels count, `a/b` does not cover `a/bc`.
     pub fn covers(&self, topic: &str) -> bool {
         below(topic, &self.0)
@@ -149,14 +148,19 @@ impl TopicPrefix {
 }
 
 impl Mqtt {
-    /// Whether an answer may go to a topic that a requester named. Below the root that is its own answer topics alone,
-    /// so that no answer passes for a question, a status or a command of this or another gateway.
+    /// Whether an answer may go to a topic that a requester named, see [`may_answer_to`].
     pub fn may_answer_to(&self, topic: &str) -> bool {
-        let own = format!("{}/{}/answer", self.root, self.gateway);
-        let allowed = below(topic, &own)
-            || (!below(topic, &self.root) && self.response_topics.iter().any(|prefix| prefix.covers(topic)));
-        is_plain_topic(topic) && allowed
+        may_answer_to(&self.root, self.gateway.as_str(), &self.response_topics, topic)
     }
+}
+
+/// Whether a gateway may answer to a topic that a requester named. Below the root that is its own answer topics alone, so that no
+/// answer passes for a question, a status or a command of this or another gateway.
+pub fn may_answer_to(root: &str, gateway: &str, response_topics: &[TopicPrefix], topic: &str) -> bool {
+    let own = format!("{root}/{gateway}/answer");
+    let allowed =
+        below(topic, &own) || (!below(topic, root) && response_topics.iter().any(|prefix| prefix.covers(topic)));
+    is_plain_topic(topic) && allowed
 }
 
 fn below(topic: &str, prefix: &str) -> bool {

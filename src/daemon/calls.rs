@@ -326,7 +326,8 @@ fn waits(slot: &Slot) -> bool {
     slot.borrow().as_ref().is_some_and(|reply| !reply.is_closed())
 }
 
-fn route(case: &Case) -> Option<Route> {
+/// Where its answer goes; `None` where the journal's bytes say nothing that this version knows.
+pub(super) fn route(case: &Case) -> Option<Route> {
     serde_json::from_slice(&case.asked.route).ok()
 }
 

@@ -734,8 +734,8 @@ impl Desk {
             Parcel::Reply(revision) => message::reply(case, revision, self.bundle.borrow().as_deref()),
             Parcel::Rationale => message::rationale(case),
         };
-        let sent = match (message, serde_json::from_slice(&case.asked.route)) {
-            (Some(message), Ok(route)) => {
+        let sent = match (message, calls::route(case)) {
+            (Some(message), Some(route)) => {
                 if let Part::Reply(_) = stamp.part {
                     self.wake(case, &message);
                 }

@@ -14,9 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use self::call::Call;
-
-/// Of a client's name and of a request's: they stand in topics, files and tables.
-pub const NAME_BYTES_MAX: usize = 64;
+pub use crate::config::sections::{NAME_BYTES_MAX, is_name};
 
 /// What makes a request the same one again: who asks, and the name it gave the question before it asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -219,12 +217,6 @@ pub enum Refusal {
     /// The journal cannot be written to now.
     #[error("the gateway cannot keep questions now: {0}")]
     Unkept(String),
-}
-
-/// May this stand for a client or a request? Letters, digits, hyphen and underscore, since it becomes part of a topic.
-pub fn is_name(text: &str) -> bool {
-    (1..=NAME_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// From 0 to 1: keeps gateways from coming back at one moment, and draws what a person looks at. Not for secrets.

@@ -35,14 +35,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::{Arrival, AskBody, Explain, Key, Letter, NAME_BYTES_MAX, Refusal, Request, Route, Source, chance, is_name};
+use crate::config::sections::{TopicPrefix, may_answer_to};
 use crate::engine::QUESTION_BYTES_MAX;
 
 /// A question in JSON, where each byte may stand as an escape of six, and a few keys around it.
 pub const PAYLOAD_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
 /// Correlation Data is copied into the journal and into every answer.
 const CORRELATION_BYTES_MAX: usize = 64;
-/// A Response Topic, likewise.
-const TOPIC_BYTES_MAX: usize = 256;
 /// Around a payload: fixed header, topic and properties.
 const PACKET_OVERHEAD_BYTES: usize = 2048;
 /// Answers that wait for the client library; the journal keeps the rest.
@@ -79,7 +78,7 @@ pub struct Settings {
     /// Questions on their way that are not durable yet; the broker keeps the rest.
     pub receive_max: u16,
     /// Beginnings of topics that answers may go to beside the gateway's own.
-    pub response_topics: Vec<String>,
+    pub response_topics: Vec<TopicPrefix>,
     /// The group whose questions this gateway shares.
     pub share_group: Option<String>,
     /// Certificates; without them the connection is not encrypted.
@@ -150,19 +149,8 @@ impl Settings {
         options
     }
 
-    /// May an answer go there? Below the gateway's own answers, or below one of the allowed beginnings, level by level.
     fn allows(&self, topic: &str) -> bool {
-        let below = |start: &str| {
-            topic.strip_prefix(start.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let sane = !topic.is_empty()
-            && topic.len() <= TOPIC_BYTES_MAX
-            && !topic.starts_with('$')
-            && !topic.contains(['+', '#'])
-            && !topic.chars().any(char::is_control);
-        // Below the root nothing but answers: an answer must not pass for a question, a status or an answer of another gateway.
-        let allowed = !below(&self.root) && self.response_topics.iter().any(|start| below(start));
-        sane && (below(&self.topic("answer")) || allowed)
+        may_answer_to(&self.root, &self.gateway, &self.response_topics, topic)
     }
 }
 
@@ -571,6 +559,7 @@ impl SessionStore for TheJournal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::sections::TOPIC_BYTES_MAX;
 
     fn settings() -> Settings {
         Settings {
@@ -582,7 +571,7 @@ mod tests {
             credentials: None,
             keep_alive: Duration::from_secs(30),
             receive_max: 8,
-            response_topics: vec!["plant/line-1/".into(), "sokutou".into()],
+            response_topics: ["plant/line-1/", "sokutou"].map(|start| TopicPrefix::new(start).unwrap()).into(),
             share_group: None,
             tls: None,
         }

@@ -15,7 +15,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("reply", &["domain", "bundle", "engine", "pipeline"]),
     ("store", &["domain"]),
     ("wire", &[]),
-    ("triggers", &["domain", "wire", "engine::QUESTION_BYTES_MAX"]),
+    ("triggers", &["domain", "wire", "config", "engine::QUESTION_BYTES_MAX"]),
     ("daemon", &["domain", "bundle", "engine", "policy", "pipeline", "reply", "store", "triggers", "wire"]),
 ];
 
