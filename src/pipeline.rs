@@ -105,6 +105,8 @@ impl<M: Model> Answered<'_, M> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
     use super::*;
     use crate::bundle::manifest::{Answers, Choice, FreeText, Manifest, Task};
     use crate::domain::{Answer, Confidence, Decision, Reason, TokenId};
@@ -221,6 +223,23 @@ mod tests {
             assert_eq!(agreement.agrees, agrees);
             assert_eq!(agreement.strength.value() > 0.99, agrees);
         }
+    }
+
+    #[test]
+    fn a_rationale_gives_way_to_what_is_urgent_and_the_next_question_is_answered() {
+        let (script, mut engine) = Script::new(&[(0, 20.0)], &[(0, 20.0)]);
+        for tokens in 0..script.thought.len() {
+            let left = std::sync::atomic::AtomicUsize::new(tokens);
+            engine.interrupt_when(move || {
+                left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err() // urgent after so many tokens
+            });
+            let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+            assert_eq!(answered.verdict.decision, Decision::Answered, "a first answer is never interrupted");
+            assert!(matches!(answered.explain(), Err(AskError::Interrupted)), "after {tokens} tokens");
+        }
+        engine.interrupt_when(|| false);
+        let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+        assert_eq!(answered.explain().unwrap().unwrap().rationale.text, "Power 2*3=6 W.");
     }
 
     #[test]

@@ -14,14 +14,14 @@ use crate::domain::{Bilingual, TokenId};
 pub const FORMAT: u32 = 2;
 
 /// What a manifest of every format says; read first, so that another format is named and not taken for a broken file.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct Versioned {
     /// Version of the bundle format.
     pub format: u32,
 }
 
 /// The whole manifest.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Version of the bundle format.
@@ -53,7 +53,7 @@ pub struct Manifest {
 }
 
 /// One source of training pairs.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSource {
     /// Name.
@@ -67,7 +67,7 @@ pub struct DataSource {
 }
 
 /// Size and digest of a file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileDigest {
     /// Size.
@@ -77,7 +77,7 @@ pub struct FileDigest {
 }
 
 /// Shape of the decoder graph.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Geometry {
     /// Decoder layers.
@@ -95,7 +95,7 @@ pub struct Geometry {
 }
 
 /// Ids of the control tokens.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Control {
     /// What follows is the answer.
@@ -109,7 +109,7 @@ pub struct Control {
 }
 
 /// Ids of the tokens that the calculator watches, and how it rounds.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalculatorMarks {
     /// `<<`
@@ -123,7 +123,7 @@ pub struct CalculatorMarks {
 }
 
 /// One task: a kind of question and the kind of answer to it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// Id, unique in the bundle.
@@ -144,7 +144,7 @@ pub struct Task {
 }
 
 /// What a task may be answered with.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answers {
     /// One of a closed set.
@@ -154,7 +154,7 @@ pub enum Answers {
 }
 
 /// Bounds of a free answer.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreeText {
     /// Tokens of the longest answer; what is longer is no answer.
@@ -162,7 +162,7 @@ pub struct FreeText {
 }
 
 /// One answer of the closed set.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
     /// What a machine reads; `u16::MAX` is kept for "ask a person".
@@ -177,7 +177,7 @@ pub struct Choice {
 }
 
 /// What was fitted on a calibration split, on the graph that ships.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// Which rows.
@@ -197,7 +197,7 @@ pub struct Calibration {
 }
 
 /// Calibration of the first answer: posterior = softmax(scores / temperature); of free text, confidence = exp(score / temperature).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FirstCalibration {
     /// Temperature.
@@ -215,7 +215,7 @@ pub struct FirstCalibration {
 /// Calibration of thinking: posterior = softmax(first_weight * first scores + think_weight * scores after thinking). Of free text,
 /// confidence = exp(first_weight * first score + think_weight * score after thinking) where both looks wrote the same text, else
 /// exp(think_weight * score after thinking) * (1 - first confidence).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThinkCalibration {
     /// Weight of the first answer's scores.
@@ -233,7 +233,7 @@ pub struct ThinkCalibration {
 }
 
 /// Confidences at which the bands begin.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bands {
     /// High begins here.
@@ -243,7 +243,7 @@ pub struct Bands {
 }
 
 /// One golden question: what must come out after every load.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
     /// Id.

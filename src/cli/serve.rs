@@ -1,14 +1,17 @@
-//! `sokutou serve`: the gateway, until it is told to stop. Takes the configuration apart for the rooms; does nothing else.
+//! `sokutou serve`: the gateway, until it is told to stop; SIGHUP has it read its configuration again. Takes the configuration
+//! apart for the rooms; does nothing else.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{BUNDLE_BESIDE, ConfigArgs, Error, Exit, bundle_folder};
 use crate::config::sections::{ClientCertificate, SerialMode};
-use crate::config::{self, Config};
-use crate::daemon::{self, Port, Settings};
+use crate::config::{self, Changed, Config, Sources};
+use crate::daemon::{self, Order, Port, Settings};
+use crate::domain::chain;
 use crate::engine::QUESTION_BYTES_MAX;
 use crate::store;
 use crate::triggers::serial::Speaks;
@@ -16,14 +19,25 @@ use crate::triggers::{self, http, mqtt};
 use crate::wire::line;
 
 pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
-    let config = Config::load(&args.sources())?;
-    if std::env::var_os("RUST_LOG").is_none() {
-        log::set_max_level(config.log.level);
-    }
-    for warning in config.warnings() {
-        log::warn!("{}: {}. {}", warning.about, warning.what, warning.way_out);
-    }
-    let settings = Settings {
+    let sources = args.sources();
+    let mut config = Config::load(&sources)?;
+    heed(&config);
+    let mut signals = None;
+    daemon::run(settings(&config)?, async || match signals.get_or_insert_with(Signals::new).next().await {
+        Told::Stop => Order::Stop,
+        Told::Reload => match reload(&config, &sources) {
+            Ok((new, settings)) => {
+                config = new;
+                Order::Change(Box::new(settings))
+            }
+            Err(error) => Order::Keep(chain(&error)),
+        },
+    })?;
+    Ok(Exit::Success)
+}
+
+fn settings(config: &Config) -> Result<Settings, Error> {
+    Ok(Settings {
         gateway: config.gateway.name.to_string(),
         // Without one the gateway runs, and says so.
         student: bundle_folder(config.student.bundle.as_deref()).unwrap_or_else(|_| BUNDLE_BESIDE.into()),
@@ -33,23 +47,65 @@ pub fn run(args: &ConfigArgs) -> Result<Exit, Error> {
         audit_share: config.review.audit_share,
         queue: config.limits.queue,
         deadline: config.limits.deadline,
-        serial: config.serial.iter().map(|port| serial(port, &config)).collect(),
+        serial: config.serial.iter().map(|port| serial(port, config)).collect(),
         mqtt: config.mqtt.enabled.then(|| broker(&config.mqtt, config.limits.queue)).transpose()?,
         http: http(&config.http)?,
-    };
-    daemon::run(settings, told_to_stop())?;
-    Ok(Exit::Success)
+    })
 }
 
-async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        log::error!("signals cannot be received here; only kill -9 stops this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What the configuration says to the commands themselves.
+fn heed(config: &Config) {
+    if std::env::var_os("RUST_LOG").is_none() {
+        log::set_max_level(config.log.level);
+    }
+    for warning in config.warnings() {
+        log::warn!("{}: {}. {}", warning.about, warning.what, warning.way_out);
+    }
+}
+
+/// The configuration read again, with the secrets in its files.
+fn reload(current: &Config, sources: &Sources) -> Result<(Config, Settings), Error> {
+    let Changed { config, sections } = Config::reload(current, sources)?;
+    let settings = settings(&config)?;
+    heed(&config);
+    let changed: Vec<_> = sections.iter().map(ToString::to_string).collect();
+    match changed.is_empty() {
+        true => log::info!("the configuration is read again; no key has changed"),
+        false => log::info!("the configuration is read again; changed: {}", changed.join(", ")),
+    }
+    Ok((config, settings))
+}
+
+enum Told {
+    Stop,
+    Reload,
+}
+
+/// What the process may be told by signals; empty where they cannot be received.
+struct Signals(Option<[Signal; 3]>);
+
+impl Signals {
+    /// Inside the runtime.
+    fn new() -> Self {
+        let heard = || -> io::Result<_> {
+            let of = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+            let [terminate, interrupt, hangup] = of.map(signal);
+            Ok([terminate?, interrupt?, hangup?])
+        };
+        Self(
+            heard()
+                .map_err(|error| log::error!("signals cannot be received, only kill -9 stops this process: {error}"))
+                .ok(),
+        )
+    }
+
+    async fn next(&mut self) -> Told {
+        let Some([terminate, interrupt, hangup]) = &mut self.0 else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => Told::Stop,
+            _ = interrupt.recv() => Told::Stop,
+            _ = hangup.recv() => Told::Reload,
+        }
     }
 }
 

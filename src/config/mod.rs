@@ -154,6 +154,12 @@ pub enum Section {
     Log,
 }
 
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
 /// A configuration that was loaded again.
 #[derive(Clone, Debug)]
 pub struct Changed {

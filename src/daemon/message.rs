@@ -226,7 +226,7 @@ fn of_student(recorded: &Recorded, language: Language) -> Said {
         guess,
         mode: Some(recorded.mode.into()),
         time_to_answer_ms: Some(milliseconds(recorded.time_to_answer)),
-        student: Some(format!("{}-{}", recorded.student.name, recorded.student.version)),
+        student: Some(recorded.student.to_string()),
         ..Said::default()
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Metrics {
     requests: BTreeMap<(&'static str, &'static str), u64>,
     durations: BTreeMap<&'static str, Histogram>,
     connections: u64,
+    /// None where nothing was to be taken over yet.
+    reloaded: Option<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +59,10 @@ impl Metrics {
 
     pub fn connected(&mut self) {
         self.connections += 1;
+    }
+
+    pub fn reloaded(&mut self, whole: bool) {
+        self.reloaded = Some(whole);
     }
 
     pub fn render(&self, now: &Now<'_>) -> String {
@@ -94,6 +100,9 @@ impl Metrics {
             let again = self.connections.saturating_sub(1) as f64;
             text.one("mqtt_reconnects_total", "counter", "Connections to the broker after the first.", &[], again);
         }
+        let reloaded = f64::from(u8::from(self.reloaded.unwrap_or(true)));
+        let what = "Was the last change of configuration or student taken over? 1 before the first.";
+        text.one("reload_successful", "gauge", what, &[], reloaded);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         text.one("build_info", "gauge", "What runs here.", &version, 1.0);
         if let Some(student) = now.student {

@@ -11,11 +11,15 @@
 //!
 //! Never decides about an answer, and never orders anything by the clock on the wall.
 
+mod answering;
 mod calls;
+mod doors;
+mod explaining;
 pub mod message;
 mod metrics;
 mod ports;
 pub mod review;
+mod sending;
 mod student;
 
 use std::cell::{Cell, RefCell};
@@ -28,26 +32,22 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sd_notify::NotifyState;
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
 pub use self::calls::Health;
 use self::calls::{Slot, To};
-use self::message::{Counts, Message, Presence};
+use self::doors::Doors;
+use self::message::{Counts, Presence};
 use self::metrics::{Begun, Metrics};
 pub use self::ports::Port;
 use self::ports::Ports;
-use self::student::{Answered, Question, Report, Student, Wanted};
+use self::student::{Report, Student, Wanted};
 use crate::bundle::Bundle;
-use crate::domain::{Answer, Decision, chain};
-use crate::reply;
-use crate::store::{
-    self, Case, CaseId, Journal, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded, Running, Why, Writer,
-};
+use crate::domain::chain;
+use crate::store::{self, CaseId, Journal, Opened, Outcome, Running, Writer};
 use crate::triggers::mqtt::{self, Statuses};
-use crate::triggers::{
-    Arrival, Key, Letter, Part, Refusal, Request, Route, SerialReplyTo, Source, Stamp, chance, http,
-};
+use crate::triggers::{Arrival, Key, Letter, SerialReplyTo, Source, Stamp, http};
 use crate::wire;
 
 /// Letters on their way to one trigger.
@@ -66,7 +66,7 @@ const STILL_MAX: Duration = Duration::from_secs(60);
 const LEAVE: Duration = Duration::from_secs(5);
 
 /// What a gateway is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Its name.
     pub gateway: String,
@@ -103,16 +103,28 @@ pub enum RunError {
     Start(#[source] io::Error),
 }
 
-/// Runs a gateway until `stop` is ready.
-pub fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+/// What a gateway is told while it runs.
+#[derive(Debug)]
+pub enum Order {
+    /// To end.
+    Stop,
+    /// To be another one from now on. What did not change is not touched: no connection ends, no port closes. The journal's folder
+    /// and limits take effect at the next start.
+    Change(Box<Settings>),
+    /// That a new configuration cannot be used, for this reason; it goes on as it is, and tells who watches it.
+    Keep(String),
+}
+
+/// Runs a gateway until it is ordered to stop. `orders` may be dropped while it waits, and is called again.
+pub fn run(settings: Settings, orders: impl AsyncFnMut() -> Order) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
     let tasks = LocalSet::new();
-    let running = tasks.block_on(&runtime, serve(settings, stop))?;
+    let running = tasks.block_on(&runtime, serve(settings, orders))?;
     drop(tasks); // and with them every hand on the journal, which closes when the last one lets go
     running.join().map_err(RunError::Journal)
 }
 
-async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Running, RunError> {
+async fn serve(settings: Settings, mut orders: impl AsyncFnMut() -> Order) -> Result<Running, RunError> {
     let (journal, opened) = Journal::open(&settings.journal, settings.limits)?;
     tell(&settings.journal, &opened);
     let (writer, running) = Writer::start(journal, SystemTime::now)?;
@@ -121,30 +133,14 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Run
         Student::start(settings.student.clone(), move |report| drop(reports.send(report))).map_err(RunError::Start)?;
     let (arrivals, mut arrived) = mpsc::channel(ARRIVALS_MAX);
     let session = writer.step(|batch| batch.begin_session()).await?;
-    let status = Standing { gateway: settings.gateway.clone(), session, since: Instant::now() };
-    let (statuses, status_of_broker) = watch::channel(status.all(None, &Counts::default()));
-    let (stopped, stopping) = watch::channel(false);
-    let mut triggers = tokio::task::JoinSet::new();
-    let mut letters = HashMap::new();
-    if let Some(broker) = settings.mqtt.clone() {
-        let (sender, receiver) = mpsc::channel(LETTERS_MAX);
-        letters.insert(Source::Mqtt, sender);
-        triggers.spawn(mqtt::run(broker, status_of_broker, arrivals.clone(), receiver, stopping.clone()));
-    }
-    let connected = settings.mqtt.is_some().then_some(false);
-    if let Some(http) = settings.http {
-        triggers.spawn(http::run(http, arrivals.clone(), stopping.clone()));
-    }
-    let ports = Ports::start(settings.serial, session, &arrivals).map_err(RunError::Start)?;
+    let standing = Standing { session, since: Instant::now() };
+    let (statuses, status_of_broker) = watch::channel(standing.all(&settings.gateway, None, &Counts::default()));
     let desk = Rc::new(Desk {
-        ports,
         writer,
         student,
-        letters,
-        audit_share: settings.audit_share,
-        task: settings.task,
-        queue: settings.queue,
-        deadline: settings.deadline,
+        settings: RefCell::new(settings),
+        ports: RefCell::default(),
+        letters: RefCell::default(),
         bundle: RefCell::default(),
         loading: Cell::new(true),
         wishes: RefCell::default(),
@@ -154,15 +150,16 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Run
         waiting: RefCell::default(),
         fetchable: RefCell::default(),
         swept: Cell::default(),
-        connected: Cell::new(connected),
+        connected: Cell::default(),
         metrics: RefCell::default(),
         sending: RefCell::default(),
         heard: Cell::new(Instant::now()),
         unsent: Cell::new(false),
         counts: Cell::default(),
     });
+    let doors = Rc::new(Mutex::new(Doors::new(arrivals, status_of_broker, session)));
+    doors.lock().await.open(&desk).await;
     spawn_local(desk.clone().feed_the_watchdog());
-    let mut stop = std::pin::pin!(stop);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         let mut news = false;
@@ -177,19 +174,33 @@ async fn serve(settings: Settings, stop: impl Future<Output = ()>) -> Result<Run
                 let desk = desk.clone();
                 spawn_local(async move { desk.give_up_what_nobody_fetches().await });
             }
-            () = &mut stop => break,
+            order = orders() => match order {
+                Order::Stop => break,
+                Order::Change(settings) => {
+                    news = true;
+                    desk.change(*settings);
+                    let (desk, doors) = (desk.clone(), doors.clone());
+                    spawn_local(async move {
+                        doors.lock().await.open(&desk).await;
+                        if !desk.loading.get() {
+                            tell_systemd(&[NotifyState::Ready]);
+                        }
+                    });
+                }
+                Order::Keep(why) => desk.keep(&why),
+            },
         }
         if running.is_finished() {
             break; // the journal has failed; whoever started the gateway starts it again, and it recovers
         }
         if news {
-            statuses.send_replace(status.all(desk.bundle.borrow().as_deref(), &desk.counts.get()));
+            let gateway = desk.settings.borrow().gateway.clone();
+            statuses.send_replace(standing.all(&gateway, desk.bundle.borrow().as_deref(), &desk.counts.get()));
         }
     }
     log::info!("stopping: no new question is taken, what is in hand is kept");
     tell_systemd(&[NotifyState::Stopping]);
-    stopped.send_replace(true);
-    let _ = tokio::time::timeout(LEAVE, async { while triggers.join_next().await.is_some() {} }).await;
+    doors.lock().await.close().await;
     Ok(running)
 }
 
@@ -216,17 +227,16 @@ fn tell_systemd(states: &[NotifyState<'_>]) {
 
 /// What the retained status says. Its age tells as much as its words: a new one comes every [`HEARTBEAT`] while the gateway lives.
 struct Standing {
-    gateway: String,
     session: u64,
     since: Instant,
 }
 
 impl Standing {
-    fn all(&self, bundle: Option<&Bundle>, counts: &Counts) -> Statuses {
+    fn all(&self, gateway: &str, bundle: Option<&Bundle>, counts: &Counts) -> Statuses {
         let say = |state: Presence| {
             let said = message::Status {
                 v: message::VERSION,
-                gateway: self.gateway.clone(),
+                gateway: gateway.to_owned(),
                 session: self.session,
                 state,
                 student: bundle.map(Bundle::student),
@@ -244,14 +254,12 @@ impl Standing {
 struct Desk {
     writer: Writer,
     student: Student<CaseId>,
-    letters: HashMap<Source, mpsc::Sender<Letter>>,
-    ports: Ports,
+    settings: RefCell<Settings>,
+    ports: RefCell<Ports>,
+    /// To the broker, if there is one.
+    letters: RefCell<Option<mpsc::Sender<Letter>>>,
     /// The broker is there; `None` where there is none.
     connected: Cell<Option<bool>>,
-    audit_share: f64,
-    task: Option<String>,
-    queue: usize,
-    deadline: Duration,
     bundle: RefCell<Option<Arc<Bundle>>>,
     /// The student has not said yet whether it is there.
     loading: Cell<bool>,
@@ -304,6 +312,26 @@ impl Desk {
                 );
             }
         }
+    }
+
+    /// Takes new settings over; the doors follow.
+    fn change(&self, new: Settings) {
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            tell_systemd(&[NotifyState::Reloading, now]);
+        }
+        let mut settings = self.settings.borrow_mut();
+        if (&new.journal, &new.limits) != (&settings.journal, &settings.limits) {
+            log::warn!("the journal's folder and limits stay as they are until the next start");
+        }
+        let (journal, limits) = (settings.journal.clone(), settings.limits);
+        *settings = Settings { journal, limits, ..new };
+        self.student.load(settings.student.clone()); // there may be another one in the same folder
+        self.metrics.borrow_mut().reloaded(true);
+    }
+
+    fn keep(&self, why: &str) {
+        log::error!("the new configuration is not taken over, the gateway goes on as it is: {why}");
+        self.metrics.borrow_mut().reloaded(false);
     }
 
     fn take(self: Rc<Self>, arrival: Arrival) {
@@ -365,6 +393,10 @@ impl Desk {
                     self.explain_what_is_owed().await;
                 });
             }
+            Report::Kept(why) => {
+                log::error!("the new student is not taken over, the one before goes on: {why}");
+                self.metrics.borrow_mut().reloaded(false);
+            }
             Report::Student(Err(why)) => {
                 log::error!("no student: {why}. Every question is told so, and is a person's");
                 tell_systemd(&[NotifyState::Ready, NotifyState::Status(&format!("no student: {why}"))]);
@@ -392,389 +424,6 @@ impl Desk {
         }
     }
 
-    /// Keeps a question. Asked before, it gets the answer that it got then, or goes on waiting for it.
-    async fn ask(self: Rc<Self>, request: Request) -> Result<(), Refusal> {
-        let Request { key, task, question, explain, expires_in, route } = request;
-        let (source, now) = (route.source(), Instant::now());
-        let expires_in = expires_in.unwrap_or(self.deadline);
-        let expires = now + expires_in;
-        let task = task.or_else(|| self.task.clone());
-        let case = NewCase {
-            client: key.client.clone(),
-            request: key.id.clone(),
-            task: task.unwrap_or_default(), // none: the student's own choice, once it is loaded
-            question,
-            wants_rationale: explain,
-            route: serde_json::to_vec(&route).expect("a route has string keys"),
-            source: source.name().to_owned(),
-            expires_after: Some(expires_in),
-            received_at: SystemTime::now(),
-        };
-        let next = self.next(0);
-        let kept = self.writer.step(move |batch| Ok((batch.receive(&case)?, next(batch)?)));
-        match kept.await {
-            Ok((Received::New(case), next)) => {
-                self.count(|counts| counts.received += 1);
-                self.begun.borrow_mut().insert(case, Begun { source: source.name(), at: Some(now) });
-                self.expiries.borrow_mut().insert(case, expires);
-                self.tell_pending(&route);
-                self.hand(next);
-                if !self.in_hand.borrow().contains(&case) && self.has_room() {
-                    spawn_local(async move { self.hand_over().await }); // there was none when the step was made
-                }
-                Ok(())
-            }
-            Ok((Received::Known(case), _)) => {
-                self.count(|counts| counts.repeated += 1);
-                self.metrics.borrow_mut().requested(source.name(), "repeated");
-                match case.revision() {
-                    None => self.tell_pending(&route),
-                    Some(revision) => {
-                        if let Some(message) = message::reply(&case, revision, self.bundle.borrow().as_deref()) {
-                            self.post(None, route, &message);
-                        }
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => {
-                let refusal = calls::refusal(&error);
-                self.metrics.borrow_mut().requested(source.name(), "refused");
-                log::warn!("question {key} is refused: {refusal}");
-                self.post(
-                    None,
-                    route,
-                    &message::refusal(&key.client, &key.id, &refusal.to_string(), ports::code(&refusal)),
-                );
-                Err(refusal)
-            }
-        }
-    }
-
-    /// Tells a client of a serial line that its question is durable; others hear it from the broker or wait.
-    fn tell_pending(&self, route: &Route) {
-        if let Route::Serial(to) = route
-            && let Some(pending) = ports::pending(to, self.in_hand.borrow().len())
-        {
-            self.ports.tell(to, pending);
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        // It is done when the student is there, or is known not to come.
-        !self.loading.get() && self.in_hand.borrow().len() < self.queue
-    }
-
-    /// Gives the student as many of the questions that wait as it may have in hand, the oldest first.
-    async fn hand_over(&self) {
-        if self.has_room()
-            && let Some(next) = self.step("look for what waits", self.next(0)).await
-        {
-            self.hand(next);
-        }
-    }
-
-    /// A look at what waits and is not in hand, where there is room or so many come out of hand by the same step: as part of a step
-    /// that is made anyway, since one of its own costs two threads a turn.
-    fn next(
-        &self,
-        freed: usize,
-    ) -> impl FnOnce(&mut store::Batch<'_>) -> Result<Vec<Case>, store::Error> + Send + 'static {
-        let in_hand = self.in_hand.borrow().clone();
-        let room = if self.loading.get() { 0 } else { (self.queue + freed).saturating_sub(in_hand.len()) };
-        move |batch| {
-            if room == 0 {
-                return Ok(Vec::new());
-            }
-            let waiting = batch.unanswered(None, room + in_hand.len())?;
-            let next = waiting.into_iter().filter(|case| !in_hand.contains(case)).take(room);
-            Ok(next.map(|case| batch.case(case)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
-        }
-    }
-
-    fn hand(&self, next: Vec<Case>) {
-        for case in next {
-            if self.has_room() && self.in_hand.borrow_mut().insert(case.id) {
-                let begun = || Begun { source: Source::named(&case.asked.source), at: None };
-                self.begun.borrow_mut().entry(case.id).or_insert_with(begun);
-                let expires = self.expires(&case);
-                self.expiries.borrow_mut().extend(expires.map(|expires| (case.id, expires)));
-                let asked = expires.zip(case.asked.expires_after).and_then(|(at, after)| at.checked_sub(after));
-                self.student.ask(Question {
-                    case: case.id,
-                    asked: asked.unwrap_or_else(Instant::now),
-                    expires,
-                    task: case.asked.task,
-                    question: case.asked.question,
-                    wanted: Wanted::Answer,
-                });
-            }
-        }
-    }
-
-    /// What came before this process began expires by the clock on the wall, for want of another; one that went back is not believed.
-    fn expires(&self, case: &Case) -> Option<Instant> {
-        let known = self.expiries.borrow().get(&case.id).copied();
-        known.or_else(|| {
-            let waited = SystemTime::now().duration_since(case.asked.received_at).unwrap_or_default();
-            Some(Instant::now() + case.asked.expires_after?.saturating_sub(waited))
-        })
-    }
-
-    async fn answered(self: &Rc<Self>, answered: Answered<CaseId>) {
-        let case = answered.case;
-        if answered.wanted == Wanted::Rationale {
-            return self.explained(case, answered).await;
-        }
-        let (recorded, now) = (record(&answered), SystemTime::now());
-        let stands = recorded.decision == Decision::Answered;
-        let audit = stands && chance() < self.audit_share;
-        let known = self.expiries.borrow().get(&case).copied();
-        if known.is_some_and(|expires| expires <= Instant::now()) {
-            return self.without_answer(case, Outcome::Expired).await; // whoever asked may be at the next piece already
-        }
-        let after = self.after(case);
-        let kept = self.step("write an answer down", move |batch| {
-            batch.answered(case, &recorded)?;
-            if audit {
-                batch.open_review(case, Why::Audit, now)?;
-            }
-            after(batch)
-        });
-        if let Some(after) = kept.await {
-            self.count(|counts| if stands { counts.answered += 1 } else { counts.escalated += 1 });
-            self.tell_metrics(case, if stands { "answered" } else { "escalated" });
-            self.ended(case, after).await;
-        }
-    }
-
-    async fn without_answer(self: &Rc<Self>, case: CaseId, outcome: Outcome) {
-        let (now, after) = (SystemTime::now(), self.after(case));
-        let why = match outcome {
-            Outcome::Failed(why) => Some(why),
-            _ => None,
-        };
-        let expired = why.is_none();
-        if let Some(why) = &why {
-            log::warn!("no answer to case {case}: {why}");
-        }
-        let kept = self.step("write down that there is no answer", move |batch| {
-            match why {
-                Some(why) => batch.failed_to_answer(case, &why, now)?,
-                None => batch.expired(case, now)?,
-            }
-            after(batch)
-        });
-        if let Some(after) = kept.await {
-            self.count(|counts| if expired { counts.expired += 1 } else { counts.failed += 1 });
-            self.tell_metrics(case, if expired { "expired" } else { "failed" });
-            self.ended(case, after).await;
-        }
-    }
-
-    /// What is looked up in the step that gives a case its outcome.
-    fn after(
-        &self,
-        case: CaseId,
-    ) -> impl FnOnce(&mut store::Batch<'_>) -> Result<After, store::Error> + Send + 'static {
-        let next = self.next(1);
-        move |batch| Ok(After { ended: batch.case(case)?, next: next(batch)?, owed: owed(batch)? })
-    }
-
-    /// The case has its outcome: it goes out, and the next question comes in hand.
-    async fn ended(self: &Rc<Self>, case: CaseId, after: After) {
-        self.in_hand.borrow_mut().remove(&case);
-        self.expiries.borrow_mut().remove(&case);
-        if let Some(ended) = after.ended
-            && let Some(stamp) = self.begin_to_send(case, Parcel::Reply(0))
-        {
-            self.send_case(stamp, Parcel::Reply(0), &ended);
-        }
-        let waiting = !after.next.is_empty();
-        self.hand(after.next);
-        if waiting {
-            self.hand_over().await; // others may have ended at the same time, and each has found the same next one
-        }
-        if let Some(owed) = after.owed {
-            self.ask_why(owed, None);
-        }
-    }
-
-    /// Asks for the rationales that askers wanted with their questions, one at a time.
-    async fn explain_what_is_owed(&self) {
-        if let Some(Some(case)) = self.step("look for rationales that are wanted", |batch| owed(batch)).await {
-            self.ask_why(case, None);
-        }
-    }
-
-    /// A rationale for a question that was answered before: the one that is kept, or one that the student writes now.
-    async fn explain(self: &Rc<Self>, key: Key, to: To) {
-        let (client, id) = (key.client.clone(), key.id.clone());
-        let found =
-            self.step("look a case up", move |batch| batch.find(&client, &id).map(|case| case.map(Box::new))).await;
-        let refusal = match found {
-            None => Refusal::Unkept("the journal cannot be read now; ask again".to_owned()),
-            Some(None) => {
-                Refusal::Unknown("no such question; its answer may have been dropped to save space".to_owned())
-            }
-            Some(Some(case)) => match (&case.outcome, case.rationale(), self.bundle.borrow().as_deref()) {
-                (None, ..) => Refusal::Conflict("the question is not answered yet; ask again".to_owned()),
-                (_, Some(_), _) => {
-                    self.tell_why(to, &case);
-                    return;
-                }
-                (Some(Outcome::Answered(recorded)), None, Some(bundle))
-                    if digest(bundle) == recorded.student.sha256 =>
-                {
-                    if recorded.answer.is_empty() {
-                        Refusal::Conflict("without an answer there are no reasons".to_owned())
-                    } else if !case.question_kept {
-                        Refusal::Conflict("the question was let go to save space".to_owned())
-                    } else if self.wishes.borrow().len() >= WISHES_MAX {
-                        Refusal::Unkept("too many reasons are wanted at once; ask again".to_owned())
-                    } else {
-                        self.ask_why(*case, Some(to));
-                        return;
-                    }
-                }
-                (Some(Outcome::Answered(_)), None, Some(_)) => {
-                    Refusal::Conflict("another student gave the answer, and it is not here any more".to_owned())
-                }
-                (Some(Outcome::Answered(_)), None, None) => Refusal::Conflict("the student is not loaded".to_owned()),
-                (Some(_), ..) => Refusal::Conflict("there is no answer to explain".to_owned()),
-            },
-        };
-        self.tell_why_not(to, &key, refusal);
-    }
-
-    fn ask_why(&self, case: Case, to: Option<To>) {
-        let mut wishes = self.wishes.borrow_mut();
-        let asked = wishes.contains_key(&case.id);
-        wishes.entry(case.id).or_default().extend(to);
-        if !asked {
-            self.student.ask(Question {
-                case: case.id,
-                asked: Instant::now(),
-                expires: None,
-                task: case.asked.task,
-                question: case.asked.question,
-                wanted: Wanted::Rationale,
-            });
-        }
-    }
-
-    async fn explained(self: &Rc<Self>, case: CaseId, answered: Answered<CaseId>) {
-        let reasons = answered
-            .explained
-            .map(|explained| Reasons { text: explained.rationale.text, agreement: explained.agreement });
-        let reasons = reasons.filter(|reasons| !reasons.text.is_empty());
-        let kept = self.step("write a rationale down", move |batch| {
-            batch.rationale(case, reasons.as_ref())?;
-            batch.case(case)
-        });
-        let kept = kept.await;
-        let wishes = self.wishes.borrow_mut().remove(&case).unwrap_or_default();
-        if let Some(Some(kept)) = kept {
-            for to in wishes {
-                self.tell_why(to, &kept);
-            }
-            if kept.asked.wants_rationale {
-                self.send(case, Parcel::Rationale).await;
-                self.explain_what_is_owed().await;
-            }
-        }
-    }
-
-    /// Sends what the journal says is not delivered, the oldest first.
-    async fn send_undelivered(self: &Rc<Self>) {
-        self.unsent.set(false);
-        let mut after = None;
-        loop {
-            let page =
-                self.step("look for what is not delivered", move |batch| batch.undelivered(after, LETTERS_MAX)).await;
-            let page = page.unwrap_or_default();
-            for &(case, parcel) in &page {
-                if self.fetchable.borrow().contains(&case) {
-                    continue;
-                }
-                self.send(case, parcel).await;
-                if self.unsent.get() {
-                    return; // the rest follows when these have arrived
-                }
-            }
-            let Some(&(last, _)) = page.last() else { return };
-            after = Some(last);
-        }
-    }
-
-    async fn send(self: &Rc<Self>, case: CaseId, parcel: Parcel) {
-        let Some(stamp) = self.begin_to_send(case, parcel) else { return };
-        match self.step("read a case", move |batch| batch.case(case)).await {
-            Some(Some(case)) => self.send_case(stamp, parcel, &case),
-            _ => drop(self.sending.borrow_mut().remove(&stamp)),
-        }
-    }
-
-    /// `None` where it is on its way already.
-    fn begin_to_send(&self, case: CaseId, parcel: Parcel) -> Option<Stamp> {
-        let part = match parcel {
-            Parcel::Reply(revision) => Part::Reply(revision),
-            Parcel::Rationale => Part::Rationale,
-        };
-        let stamp = Stamp { case: case.0, part };
-        let mut sending = self.sending.borrow_mut();
-        (!sending.contains_key(&stamp)).then(|| {
-            sending.insert(stamp, Instant::now());
-            stamp
-        })
-    }
-
-    fn send_case(self: &Rc<Self>, stamp: Stamp, parcel: Parcel, case: &Case) {
-        let message = match parcel {
-            Parcel::Reply(revision) => message::reply(case, revision, self.bundle.borrow().as_deref()),
-            Parcel::Rationale => message::rationale(case),
-        };
-        let sent = match (message, calls::route(case)) {
-            (Some(message), Some(route)) => {
-                if let Part::Reply(_) = stamp.part {
-                    self.wake(case, &message);
-                }
-                if route == Route::Fetched {
-                    self.fetchable.borrow_mut().insert(case.id);
-                }
-                self.post(Some(stamp), route, &message)
-            }
-            _ => false,
-        };
-        if !sent {
-            self.sending.borrow_mut().remove(&stamp);
-        }
-    }
-
-    /// False where the letter did not leave.
-    fn post(&self, stamp: Option<Stamp>, route: Route, message: &Message) -> bool {
-        let left = match route {
-            Route::Serial(to) => self.ports.post(stamp, to, message.clone()),
-            Route::Mqtt(_) => {
-                let body = serde_json::to_vec(message).expect("our own records have string keys and finite numbers");
-                let letters = self.letters.get(&Source::Mqtt);
-                letters.is_some_and(|letters| letters.try_send(Letter { stamp, route, body }).is_ok())
-            }
-            Route::Fetched => return false, // it stays in the outbox until it is fetched
-        };
-        if !left {
-            self.unsent.set(true);
-        }
-        left
-    }
-
-    async fn acknowledged(self: &Rc<Self>, key: Key, revision: u32) {
-        let found = self.step("look a case up", move |batch| batch.find(&key.client, &key.id)).await;
-        if let Some(Some(case)) = found {
-            self.delivered(Stamp { case: case.id.0, part: Part::Reply(revision) }).await;
-        }
-    }
-
     async fn tell_status(&self, to: &SerialReplyTo) {
         let Some(counts) = self.step("count", |batch| batch.counts()).await else { return };
         let small = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
@@ -784,25 +433,7 @@ impl Desk {
             queued: small(counts.unanswered),
             open_reviews: small(counts.reviews_open),
         };
-        self.ports.tell(to, wire::Message::Status(status));
-    }
-
-    async fn delivered(self: &Rc<Self>, stamp: Stamp) {
-        let case = CaseId(stamp.case);
-        let parcel = match stamp.part {
-            Part::Reply(revision) => Parcel::Reply(revision),
-            Part::Rationale => Parcel::Rationale,
-        };
-        let kept = self.writer.step_lazily(move |batch| batch.delivered(case, parcel)).await;
-        self.sending.borrow_mut().remove(&stamp);
-        self.fetchable.borrow_mut().remove(&case);
-        match kept {
-            Ok(()) => self.count(|counts| counts.delivered += 1),
-            Err(error) => log::warn!("a delivery is not written down, and will be repeated: {}", chain(&error)),
-        }
-        if self.unsent.get() {
-            self.send_undelivered().await;
-        }
+        self.ports.borrow().tell(to, wire::Message::Status(status));
     }
 
     /// A step of the journal; `None` where it failed, which is logged.
@@ -813,54 +444,4 @@ impl Desk {
     ) -> Option<T> {
         self.writer.step(step).await.map_err(|error| log::error!("failed to {what}: {}", chain(&error))).ok()
     }
-}
-
-/// What a step finds that gives a case its outcome.
-struct After {
-    ended: Option<Case>,
-    next: Vec<Case>,
-    owed: Option<Case>,
-}
-
-/// The oldest case whose asker waits for a rationale that is not written yet.
-fn owed(batch: &store::Batch<'_>) -> Result<Option<Case>, store::Error> {
-    let case = batch.unexplained(None, 1)?.first().copied();
-    Ok(case.map(|case| batch.case(case)).transpose()?.flatten())
-}
-
-fn record(answered: &Answered<CaseId>) -> Recorded {
-    let Answered { bundle, verdict, .. } = answered;
-    let task = bundle.task(&answered.task).ok();
-    let choice = task.and_then(|task| reply::choice(verdict.answer.as_ref(), task));
-    let answer = match (&verdict.answer, choice) {
-        (_, Some(choice)) => choice.text.clone(),
-        (Some(Answer::Text(text)), None) => text.clone(),
-        _ => String::new(),
-    };
-    let label = task.and_then(|task| reply::label(verdict.answer.as_ref(), task, answered.language));
-    Recorded {
-        task: answered.task.clone(),
-        label: label.unwrap_or_else(|| answer.clone()),
-        answer,
-        code: choice.map(|choice| choice.code),
-        confidence: verdict.confidence,
-        band: verdict.band,
-        decision: verdict.decision,
-        mode: verdict.mode,
-        rationale: None,
-        student: store::Student {
-            name: bundle.manifest.name.clone(),
-            version: bundle.manifest.version.to_string(),
-            serial: u32::try_from(bundle.manifest.serial).unwrap_or(u32::MAX),
-            sha256: digest(bundle),
-        },
-        tokens: u32::try_from(answered.tokens).unwrap_or(u32::MAX),
-        time_to_answer: answered.time_to_answer,
-        answered_at: SystemTime::now(),
-    }
-}
-
-/// Of the graph: two students with the same one answer alike.
-fn digest(bundle: &Bundle) -> String {
-    bundle.manifest.files.get("model.onnx").map(|file| file.sha256.clone()).unwrap_or_default()
 }

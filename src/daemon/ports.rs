@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -23,7 +25,7 @@ const ACKNOWLEDGE_WAIT: Duration = Duration::from_secs(3);
 const OUTGOING_MAX: usize = 64;
 
 /// A port, and which task its questions belong to where they do not say.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Port {
     /// The port.
     pub settings: Settings,
@@ -32,9 +34,17 @@ pub struct Port {
 }
 
 /// The open ports; dropped, they close.
+#[derive(Default)]
 pub struct Ports {
-    _open: Vec<Serial>,
-    outgoing: HashMap<String, mpsc::Sender<Outgoing>>,
+    open: HashMap<String, Open>,
+    /// Lines that were heard: their numbers name their questions, also where a port is opened again.
+    lines: Arc<AtomicU64>,
+}
+
+struct Open {
+    port: Port,
+    outgoing: mpsc::Sender<Outgoing>,
+    _serial: Serial,
 }
 
 /// What a port is to say. One after the other: that a question is durable comes before its answer.
@@ -44,45 +54,53 @@ enum Outgoing {
 }
 
 impl Ports {
-    /// Starts a thread for each port, and a task that writes to it. `session` makes the names of questions that came as lines the
-    /// gateway's own.
-    pub fn start(ports: Vec<Port>, session: u64, arrivals: &mpsc::Sender<Arrival>) -> io::Result<Self> {
-        let (mut open, mut outgoing) = (Vec::new(), HashMap::new());
+    /// Makes the ports these: one whose settings differ is closed and opened again, the others stay open. `session` makes the names
+    /// of questions that came as lines the gateway's own.
+    pub fn set(&mut self, ports: Vec<Port>, session: u64, arrivals: &mpsc::Sender<Arrival>) {
+        self.open.retain(|_, open| ports.contains(&open.port));
         for port in ports {
             let name = port.settings.path.display().to_string();
-            let speaks = port.settings.speaks;
-            let mut ear = Ear {
-                port: name.clone(),
-                task: port.task,
-                client: name.clone(),
-                acknowledges: false,
-                session,
-                lines: 0,
-                encoding: match speaks {
-                    Speaks::Lines { encoding, .. } => encoding,
-                    Speaks::Frames => Encoding::Utf8,
-                },
-                arrivals: arrivals.clone(),
-            };
-            let serial = Serial::start(port.settings, move |writer, heard| ear.hear(writer, heard))?;
-            let (sender, receiver) = mpsc::channel(OUTGOING_MAX);
-            spawn_local(send(serial.writer(), speaks, receiver, arrivals.clone()));
-            outgoing.insert(name, sender);
-            open.push(serial);
+            if self.open.contains_key(&name) {
+                continue;
+            }
+            match self.start(&name, port, session, arrivals) {
+                Ok(open) => drop(self.open.insert(name, open)),
+                Err(error) => log::error!("serial port {name} cannot be served: {error}"),
+            }
         }
-        Ok(Self { _open: open, outgoing })
+    }
+
+    fn start(&self, name: &str, port: Port, session: u64, arrivals: &mpsc::Sender<Arrival>) -> io::Result<Open> {
+        let speaks = port.settings.speaks;
+        let mut ear = Ear {
+            port: name.to_owned(),
+            task: port.task.clone(),
+            client: name.to_owned(),
+            acknowledges: false,
+            session,
+            lines: self.lines.clone(),
+            encoding: match speaks {
+                Speaks::Lines { encoding, .. } => encoding,
+                Speaks::Frames => Encoding::Utf8,
+            },
+            arrivals: arrivals.clone(),
+        };
+        let serial = Serial::start(port.settings.clone(), move |writer, heard| ear.hear(writer, heard))?;
+        let (outgoing, receiver) = mpsc::channel(OUTGOING_MAX);
+        spawn_local(send(serial.writer(), speaks, receiver, arrivals.clone()));
+        Ok(Open { port, outgoing, _serial: serial })
     }
 
     /// Posts a letter; false where the port is no more, or too much waits for it.
     pub fn post(&self, stamp: Option<Stamp>, to: SerialReplyTo, message: Message) -> bool {
-        let outgoing = self.outgoing.get(&to.port);
-        outgoing.is_some_and(|port| port.try_send(Outgoing::Letter(stamp, to, Box::new(message))).is_ok())
+        let open = self.open.get(&to.port);
+        open.is_some_and(|port| port.outgoing.try_send(Outgoing::Letter(stamp, to, Box::new(message))).is_ok())
     }
 
     /// Tells a port that its question is durable, or how the gateway is; lost where too much waits, for it can be asked again.
     pub fn tell(&self, to: &SerialReplyTo, message: wire::Message<'static>) {
-        if let Some(port) = self.outgoing.get(&to.port) {
-            drop(port.try_send(Outgoing::Frame(to.sequence, message)));
+        if let Some(port) = self.open.get(&to.port) {
+            drop(port.outgoing.try_send(Outgoing::Frame(to.sequence, message)));
         }
     }
 }
@@ -134,7 +152,7 @@ struct Ear {
     client: String,
     acknowledges: bool,
     session: u64,
-    lines: u64,
+    lines: Arc<AtomicU64>,
     encoding: Encoding,
     arrivals: mpsc::Sender<Arrival>,
 }
@@ -165,8 +183,8 @@ impl Ear {
                 _ => {} // the port lets nothing else through
             },
             Heard::Line(question) => {
-                self.lines += 1;
-                let key = Key { client: self.port.clone(), id: format!("line-{}-{}", self.session, self.lines) };
+                let line = 1 + self.lines.fetch_add(1, Ordering::Relaxed);
+                let key = Key { client: self.port.clone(), id: format!("line-{}-{line}", self.session) };
                 let route = Route::Serial(self.reply_to(Vec::new(), 0));
                 let task = self.task.clone();
                 let request = Request { key, task, question, explain: false, expires_in: None, route };

@@ -1,17 +1,18 @@
-//! The student's thread: one question after the other, answers before rationales as long as those come on too. Knows no trigger
-//! and no journal.
+//! The student's thread: one question after the other, answers before rationales as long as those come on too. Another student
+//! takes over between two questions. Knows no trigger and no journal.
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bundle::Bundle;
 use crate::domain::{Language, Verdict, chain};
-use crate::engine::{AskError, Engine, Library, Model, OrtModel};
+use crate::engine::{AskError, Engine, Library, OrtModel};
 use crate::pipeline::{self, Explained, Think};
 use crate::policy::Policy;
 
@@ -57,8 +58,10 @@ pub enum Wanted {
 
 /// What the thread reports.
 pub enum Report<C> {
-    /// The student is loaded, or is not, for this reason.
+    /// The student is loaded, or there is none, for this reason.
     Student(Result<Arc<Bundle>, String>),
+    /// Another student was to take over and cannot, for this reason; the one before goes on.
+    Kept(String),
     /// An answer.
     Answered(Box<Answered<C>>),
     /// Its time had run out before the student was asked, or would have before it answered.
@@ -92,70 +95,118 @@ pub struct Answered<C> {
 }
 
 /// The thread's end that the daemon holds. Dropped, it ends the thread after the question in hand.
-pub struct Student<C>(Sender<Question<C>>);
+pub struct Student<C> {
+    told: Sender<Told<C>>,
+    answers: Arc<AtomicUsize>,
+}
 
-impl<C: Send + 'static> Student<C> {
+enum Told<C> {
+    Question(Question<C>),
+    Load(PathBuf),
+}
+
+impl<C: Clone + Send + 'static> Student<C> {
     /// Starts the thread, which loads the student of a bundle's folder and tries again while it cannot. `report` is called from it.
     pub fn start(folder: PathBuf, report: impl FnMut(Report<C>) + Send + 'static) -> io::Result<Self> {
-        let (asked, asking) = channel();
-        let waiting = Waiting { asking, answers: VecDeque::new(), rationales: VecDeque::new(), in_a_row: 0 };
-        thread::Builder::new().name("student".to_owned()).spawn(move || serve(&folder, waiting, report))?;
-        Ok(Self(asked))
+        let (told, hears) = channel();
+        let answers = Arc::new(AtomicUsize::new(0));
+        let waiting = Waiting::new(hears, answers.clone());
+        thread::Builder::new().name("student".to_owned()).spawn(move || serve(folder, waiting, report))?;
+        Ok(Self { told, answers })
     }
 
     /// Hands a question over; answers go before rationales, but not for ever. The caller bounds how many wait.
     pub fn ask(&self, question: Question<C>) {
-        drop(self.0.send(question)); // a thread that ended has said why
+        if question.wanted == Wanted::Answer {
+            self.answers.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(self.told.send(Told::Question(question))); // a thread that ended has said why
+    }
+
+    /// Lets the student of this folder take over, if it is another one and can be loaded.
+    pub fn load(&self, folder: PathBuf) {
+        drop(self.told.send(Told::Load(folder)));
     }
 }
 
 struct Waiting<C> {
-    asking: Receiver<Question<C>>,
+    hears: Receiver<Told<C>>,
+    /// Answers that were asked for and are not begun: what a rationale gives way to.
+    asked: Arc<AtomicUsize>,
+    load: Option<PathBuf>,
     answers: VecDeque<Question<C>>,
     rationales: VecDeque<Question<C>>,
     in_a_row: usize,
 }
 
 enum Next<C> {
+    Load(PathBuf),
     Question(Question<C>),
     Nothing,
     Ended,
 }
 
 impl<C> Waiting<C> {
-    /// An answer if one is wanted and no rationale has its turn, else a rationale, else whatever comes within a moment.
+    fn new(hears: Receiver<Told<C>>, asked: Arc<AtomicUsize>) -> Self {
+        Self { hears, asked, load: None, answers: VecDeque::new(), rationales: VecDeque::new(), in_a_row: 0 }
+    }
+
+    /// Another student before all else, then an answer if one is wanted and no rationale has its turn, else a rationale, else
+    /// whatever comes within a moment.
     fn next(&mut self) -> Next<C> {
         loop {
-            match self.asking.try_recv() {
-                Ok(question) => self.keep(question),
+            match self.hears.try_recv() {
+                Ok(told) => self.keep(told),
                 Err(TryRecvError::Disconnected) => return Next::Ended,
                 Err(TryRecvError::Empty) => break,
             }
         }
-        if self.answers.is_empty() && self.rationales.is_empty() {
-            match self.asking.recv_timeout(HEARTBEAT) {
-                Ok(question) => self.keep(question),
+        if self.load.is_none() && self.answers.is_empty() && self.rationales.is_empty() {
+            match self.hears.recv_timeout(HEARTBEAT) {
+                Ok(told) => self.keep(told),
                 Err(RecvTimeoutError::Timeout) => return Next::Nothing,
                 Err(RecvTimeoutError::Disconnected) => return Next::Ended,
             }
         }
-        let turn = self.answers.is_empty() || self.in_a_row >= ANSWERS_IN_A_ROW_MAX;
-        let rationale = if turn { self.rationales.pop_front() } else { None };
-        self.in_a_row = if rationale.is_some() { 0 } else { self.in_a_row + 1 };
-        rationale.or_else(|| self.answers.pop_front()).map_or(Next::Nothing, Next::Question)
+        if let Some(folder) = self.load.take() {
+            return Next::Load(folder);
+        }
+        if (self.answers.is_empty() || self.rationale_has_its_turn())
+            && let Some(rationale) = self.rationales.pop_front()
+        {
+            return Next::Question(rationale);
+        }
+        let answer = self.answers.pop_front();
+        if answer.is_some() {
+            self.asked.fetch_sub(1, Ordering::Relaxed);
+            self.in_a_row += 1;
+        }
+        answer.map_or(Next::Nothing, Next::Question)
     }
 
-    fn keep(&mut self, question: Question<C>) {
-        match question.wanted {
-            Wanted::Answer => self.answers.push_back(question),
-            Wanted::Rationale => self.rationales.push_back(question),
+    fn keep(&mut self, told: Told<C>) {
+        match told {
+            Told::Load(folder) => self.load = Some(folder),
+            Told::Question(question) => match question.wanted {
+                Wanted::Answer => self.answers.push_back(question),
+                Wanted::Rationale => self.rationales.push_back(question),
+            },
         }
+    }
+
+    fn rationale_has_its_turn(&self) -> bool {
+        self.in_a_row >= ANSWERS_IN_A_ROW_MAX
     }
 }
 
-fn serve<C>(folder: &Path, mut waiting: Waiting<C>, mut report: impl FnMut(Report<C>)) {
-    let (bundle, mut engine) = loop {
-        match load(folder) {
+struct Loaded {
+    bundle: Arc<Bundle>,
+    engine: Engine<OrtModel>,
+}
+
+fn serve<C: Clone>(mut folder: PathBuf, mut waiting: Waiting<C>, mut report: impl FnMut(Report<C>)) {
+    let mut loaded = loop {
+        match read(&folder).and_then(load) {
             Ok(loaded) => break loaded,
             Err(why) => {
                 report(Report::Student(Err(why)));
@@ -163,6 +214,10 @@ fn serve<C>(folder: &Path, mut waiting: Waiting<C>, mut report: impl FnMut(Repor
                 // Meanwhile every question is a person's: nothing waits for a student that may never come.
                 while Instant::now() < again {
                     match waiting.next() {
+                        Next::Load(other) => {
+                            folder = other;
+                            break;
+                        }
                         Next::Question(Question { case, wanted, .. }) => {
                             report(Report::Failed(case, wanted, NOT_LOADED.to_owned()));
                         }
@@ -173,23 +228,47 @@ fn serve<C>(folder: &Path, mut waiting: Waiting<C>, mut report: impl FnMut(Repor
             }
         }
     };
-    report(Report::Student(Ok(bundle.clone())));
+    report(Report::Student(Ok(loaded.bundle.clone())));
     let mut usual = Duration::ZERO;
     loop {
         match waiting.next() {
+            Next::Load(folder) => match read(&folder) {
+                Ok(bundle) if bundle.manifest == loaded.bundle.manifest => {} // the same one, wherever it lies
+                Ok(bundle) => match load(bundle) {
+                    Ok(other) => {
+                        (loaded, usual) = (other, Duration::ZERO);
+                        report(Report::Student(Ok(loaded.bundle.clone())));
+                    }
+                    Err(why) => report(Report::Kept(why)),
+                },
+                Err(why) => report(Report::Kept(why)),
+            },
             Next::Question(question) => {
                 // What did not wait for more than one other has all the time that it can have, and is tried.
                 let needed = if question.asked.elapsed() > usual { usual * MARGIN } else { Duration::ZERO };
-                let answered = answer(&mut engine, &bundle, question, needed);
-                match &answered {
-                    Report::Answered(answered) if answered.wanted == Wanted::Answer => {
-                        usual = (usual * (USUAL_OVER - 1) + answered.time_to_answer) / USUAL_OVER;
+                let gives_way = question.wanted == Wanted::Rationale && !waiting.rationale_has_its_turn();
+                let asked = waiting.asked.clone();
+                loaded.engine.interrupt_when(move || gives_way && asked.load(Ordering::Relaxed) > 0);
+                match answer(&mut loaded, &question, needed) {
+                    Said::Answer(answered) => {
+                        match question.wanted {
+                            Wanted::Answer => usual = (usual * (USUAL_OVER - 1) + answered.time_to_answer) / USUAL_OVER,
+                            Wanted::Rationale => waiting.in_a_row = 0,
+                        }
+                        report(Report::Answered(Box::new(answered)));
                     }
-                    // Gone without work, it gives no rationale a turn.
-                    Report::Expired(_) => waiting.in_a_row = waiting.in_a_row.saturating_sub(1),
-                    _ => {}
+                    Said::TooLate => {
+                        waiting.in_a_row = waiting.in_a_row.saturating_sub(1); // gone without work, it gives no rationale a turn
+                        report(Report::Expired(question.case));
+                    }
+                    Said::Interrupted => waiting.rationales.push_front(question),
+                    Said::Failed(why) => {
+                        if question.wanted == Wanted::Rationale {
+                            waiting.in_a_row = 0;
+                        }
+                        report(Report::Failed(question.case, question.wanted, why));
+                    }
                 }
-                report(answered);
             }
             Next::Nothing => report(Report::Alive),
             Next::Ended => return,
@@ -197,36 +276,42 @@ fn serve<C>(folder: &Path, mut waiting: Waiting<C>, mut report: impl FnMut(Repor
     }
 }
 
-fn load(folder: &Path) -> Result<(Arc<Bundle>, Engine<OrtModel>), String> {
-    let bundle = Bundle::open(folder).map_err(|error| chain(&error))?;
-    let library = Library::load().map_err(|error| chain(&error))?;
-    let engine = Engine::open(&library, &bundle).map_err(|error| chain(&error))?;
-    Ok((Arc::new(bundle), engine))
+fn read(folder: &Path) -> Result<Bundle, String> {
+    Bundle::open(folder).map_err(|error| chain(&error))
 }
 
-fn answer<C, M: Model>(
-    engine: &mut Engine<M>,
-    bundle: &Arc<Bundle>,
-    question: Question<C>,
-    needed: Duration,
-) -> Report<C> {
+fn load(bundle: Bundle) -> Result<Loaded, String> {
+    let library = Library::load().map_err(|error| chain(&error))?;
+    let engine = Engine::open(&library, &bundle).map_err(|error| chain(&error))?;
+    Ok(Loaded { bundle: Arc::new(bundle), engine })
+}
+
+enum Said<C> {
+    Answer(Answered<C>),
+    TooLate,
+    Interrupted,
+    Failed(String),
+}
+
+fn answer<C: Clone>(loaded: &mut Loaded, question: &Question<C>, needed: Duration) -> Said<C> {
+    let Loaded { bundle, engine } = loaded;
     let Question { case, task, question, expires, wanted, .. } = question;
     if expires.is_some_and(|expires| expires <= Instant::now() + needed) {
-        return Report::Expired(case);
+        return Said::TooLate;
     }
     let mut asked = || -> Result<_, AskError> {
-        let task = if task.is_empty() { bundle.default_task() } else { bundle.task(&task)? };
+        let task = if task.is_empty() { bundle.default_task() } else { bundle.task(task)? };
         let policy = Policy::of(task);
-        let answered = pipeline::answer(engine, &policy, Think::Auto, &question)?;
+        let answered = pipeline::answer(engine, &policy, Think::Auto, question)?;
         let (verdict, language) = (answered.verdict.clone(), answered.language);
         let (tokens, time_to_answer) = (answered.tokens, answered.time_to_answer);
-        let explained = if wanted == Wanted::Answer { None } else { answered.explain()? };
+        let explained = if *wanted == Wanted::Answer { None } else { answered.explain()? };
         Ok((task.id.clone(), verdict, language, tokens, time_to_answer, explained))
     };
     match asked() {
-        Ok((task, verdict, language, tokens, time_to_answer, explained)) => Report::Answered(Box::new(Answered {
-            case,
-            wanted,
+        Ok((task, verdict, language, tokens, time_to_answer, explained)) => Said::Answer(Answered {
+            case: case.clone(),
+            wanted: *wanted,
             language,
             task,
             verdict,
@@ -234,7 +319,45 @@ fn answer<C, M: Model>(
             time_to_answer,
             explained,
             bundle: bundle.clone(),
-        })),
-        Err(error) => Report::Failed(case, wanted, chain(&error)),
+        }),
+        Err(AskError::Interrupted) => Said::Interrupted,
+        Err(error) => Said::Failed(chain(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(case: usize, wanted: Wanted) -> Told<usize> {
+        let (task, question) = (String::new(), String::new());
+        Told::Question(Question { case, task, question, asked: Instant::now(), expires: None, wanted })
+    }
+
+    #[test]
+    fn answers_go_first_and_a_rationale_has_its_turn_after_so_many() {
+        let (told, hears) = channel();
+        let (count, answers) = (Arc::new(AtomicUsize::new(12)), 12);
+        let mut waiting = Waiting::new(hears, count.clone());
+        told.send(asked(99, Wanted::Rationale)).unwrap();
+        (0..answers).for_each(|case| told.send(asked(case, Wanted::Answer)).unwrap());
+        told.send(Told::Load("next".into())).unwrap();
+        assert!(matches!(waiting.next(), Next::Load(_)), "another student before all questions");
+        let mut order = Vec::new();
+        while let Next::Question(question) = waiting.next() {
+            order.push(question.case);
+            if question.wanted == Wanted::Rationale {
+                assert!(waiting.rationale_has_its_turn(), "it is not interrupted");
+                waiting.in_a_row = 0;
+            }
+            if order.len() > answers {
+                break;
+            }
+        }
+        let (before, after) = (0..ANSWERS_IN_A_ROW_MAX, ANSWERS_IN_A_ROW_MAX..answers);
+        assert_eq!(order, before.chain([99]).chain(after).collect::<Vec<_>>());
+        assert_eq!(count.load(Ordering::Relaxed), 0, "nothing more that a rationale would give way to");
+        drop(told);
+        assert!(matches!(waiting.next(), Next::Ended));
     }
 }

@@ -49,6 +49,7 @@ pub struct Engine<M> {
     control: Control,
     calculator: Calculator,
     tasks: Vec<Asks>,
+    interrupt: Box<dyn Fn() -> bool + Send>,
 }
 
 /// A task, and how its answers are read.
@@ -104,6 +105,9 @@ pub enum AskError {
     /// An answer was to be explained that the task cannot give.
     #[error("the task has no such answer as the one to be explained")]
     ForeignAnswer,
+    /// Something more urgent came, [`Engine::interrupt_when`] said.
+    #[error("the rationale was interrupted")]
+    Interrupted,
     /// The tokenizer failed.
     #[error("failed to read the question")]
     Tokenizer(#[from] TokenizerError),
@@ -160,6 +164,7 @@ impl<M: Model> Engine<M> {
             tokenizer,
             control: manifest.control,
             tasks,
+            interrupt: Box::new(|| false),
         })
     }
 
@@ -171,6 +176,12 @@ impl<M: Model> Engine<M> {
     #[cfg(test)]
     pub(crate) fn model_mut(&mut self) -> &mut M {
         &mut self.model
+    }
+
+    /// From now on a rationale, thought or told, ends with [`AskError::Interrupted`] where `urgent` is true before one of its tokens.
+    /// The next question starts afresh.
+    pub fn interrupt_when(&mut self, urgent: impl Fn() -> bool + Send + 'static) {
+        self.interrupt = Box::new(urgent);
     }
 
     /// Takes a question of the task with this id and looks at it once: choices cost one forward pass, free text one more for each
@@ -277,10 +288,14 @@ impl<M: Model> Asked<'_, M> {
     }
 
     fn write(&mut self, stop: TokenId) -> Result<Rationale, AskError> {
-        let Engine { model, tokenizer, calculator, tasks, .. } = &mut *self.engine;
+        let Engine { model, tokenizer, calculator, tasks, interrupt, .. } = &mut *self.engine;
         let mut decoding =
             Decoding::new(model, tokenizer, calculator, stop, tasks[self.task].task.rationale_tokens_max);
-        let tokens = decoding.by_ref().map(|step| step.map(|step| step.token)).collect::<Result<Vec<_>, _>>()?;
+        let token = |step: Result<Step, ModelError>| match interrupt() {
+            true => Err(AskError::Interrupted),
+            false => Ok(step?.token),
+        };
+        let tokens = decoding.by_ref().map(token).collect::<Result<Vec<_>, _>>()?;
         let ending = decoding.ending();
         Ok(decode::rationale(tokenizer, tokens, ending)?)
     }

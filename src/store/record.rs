@@ -55,6 +55,13 @@ pub struct Student {
     pub sha256: String,
 }
 
+/// As answers are signed: `machine-failure 0.2.0`.
+impl fmt::Display for Student {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
 /// A verdict as it is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {

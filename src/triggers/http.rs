@@ -112,7 +112,7 @@ pub const ROUTES: [(Method, &str, Operation); 11] = [
 ];
 
 /// Where to listen and whom to let in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Address and port.
     pub listen: SocketAddr,
@@ -123,7 +123,7 @@ pub struct Settings {
 }
 
 /// A token as it is compared: by digest, so that not even its length takes time.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)] // to compare settings; a caller's token is compared by `is`
 pub struct Token([u8; 32]);
 
 impl Token {

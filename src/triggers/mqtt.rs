@@ -59,7 +59,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
 
 /// Where the broker is and what the gateway is called there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Name or address of the broker.
     pub host: String,
@@ -86,7 +86,7 @@ pub struct Settings {
 }
 
 /// PEM texts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tls {
     /// Of the authority that signed the broker's certificate.
     pub ca: Vec<u8>,

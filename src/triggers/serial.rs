@@ -33,7 +33,7 @@ const REOPEN_MAX: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 512;
 
 /// Which port, and what is spoken on it; 8 data bits, no parity, one stop bit, no flow control.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The device.
     pub path: PathBuf,

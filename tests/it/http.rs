@@ -20,21 +20,21 @@ const OUT_OF_SCOPE: &str = "Where is the canteen?";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// A gateway and where it listens.
-struct Station {
-    gateway: Gateway,
-    port: u16,
+pub struct Station {
+    pub gateway: Gateway,
+    pub port: u16,
     folder: PathBuf,
     settings: Vec<String>,
 }
 
-struct Response {
-    status: u16,
+pub struct Response {
+    pub status: u16,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
 }
 
 impl Response {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&self.body)))
     }
 
@@ -47,7 +47,7 @@ impl Response {
 
 impl Station {
     /// Its broker, if it has one, listens at `mqtt`.
-    fn start(folder: &Path, mqtt: Option<u16>, settings: &[&str]) -> Self {
+    pub fn start(folder: &Path, mqtt: Option<u16>, settings: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut all: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
         all.push(format!("http.listen=127.0.0.1:{port}"));
@@ -70,7 +70,7 @@ impl Station {
         self.listens();
     }
 
-    fn listens(&self) {
+    pub fn listens(&self) {
         let until = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(Instant::now() < until, "nobody listens:\n{}", self.gateway.log());
@@ -107,7 +107,7 @@ impl Station {
         self.raw((text + "\r\n" + body).as_bytes()).expect("a response")
     }
 
-    fn get(&self, path: &str) -> Response {
+    pub fn get(&self, path: &str) -> Response {
         self.request("GET", path, &[], "")
     }
 
@@ -115,12 +115,12 @@ impl Station {
         self.request("POST", path, &[JSON], &body.to_string())
     }
 
-    fn ask(&self, body: &Value, wait: &str) -> Response {
+    pub fn ask(&self, body: &Value, wait: &str) -> Response {
         self.request("POST", "/v1/ask", &[JSON, ("Prefer", wait)], &body.to_string())
     }
 
     /// Waits until the gateway is well.
-    fn is_well(&self) {
+    pub fn is_well(&self) {
         let until = Instant::now() + PATIENCE;
         loop {
             let said = self.get("/healthz");
@@ -134,14 +134,14 @@ impl Station {
         }
     }
 
-    fn metrics(&self) -> BTreeMap<String, f64> {
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
         let said = self.get("/metrics");
         assert_eq!((said.status, said.headers["content-type"].starts_with("text/plain; version=0.0.4")), (200, true));
         parsed(&String::from_utf8(said.body).unwrap())
     }
 
     /// Waits until a metric has this value: deliveries are written down a little later.
-    fn counts(&self, name: &str, value: f64) {
+    pub fn counts(&self, name: &str, value: f64) {
         let until = Instant::now() + PATIENCE;
         while self.metrics().get(name) != Some(&value) {
             assert!(Instant::now() < until, "{name} is {:?}, not {value}", self.metrics().get(name));

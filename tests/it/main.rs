@@ -12,6 +12,7 @@ mod library;
 mod overload;
 mod proxy;
 mod reference;
+mod reload;
 mod rooms;
 mod serial;
 mod store;

@@ -11,6 +11,7 @@ use sokutou::wire::{
 };
 
 use crate::gateway::{FINE, Gateway, OVERSTRAIN, PATIENCE};
+use crate::support::student;
 
 /// A cable: the device's end, and the path of the gateway's, which is kept open so that the device never hangs up.
 pub struct Cable {
@@ -88,7 +89,7 @@ fn gateway(cable: &Cable, folder: &std::path::Path, more: &[&str]) -> Gateway {
     let path = format!("serial.0.path=\"{}\"", cable.path);
     let settings: Vec<&str> = ["mqtt.enabled=false", &path].into_iter().chain(more.iter().copied()).collect();
     let gateway = Gateway::start("press-3", 1, folder, &settings);
-    gateway.wait_for("student machine-failure 0.2.0 is ready");
+    gateway.wait_for(&format!("student {} is ready", student()));
     gateway.wait_for("is open");
     gateway
 }
