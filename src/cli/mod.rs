@@ -344,11 +344,12 @@ enum ReviewCommand {
     Export {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Lines as the workshop reads them, or tasks of Label Studio.
+        /// Lines as the workshop reads them, or what Label Studio imports: for each of the student's tasks TASK.json with the reviews,
+        /// and TASK.xml, the labelling interface of its project.
         #[arg(long, value_enum, default_value = "jsonl")]
         format: FormatArg,
-        /// The file.
-        #[arg(long, value_name = "FILE")]
+        /// The file, or for Label Studio the folder.
+        #[arg(long, value_name = "PATH")]
         out: PathBuf,
         /// All reviews, those too that an export took before.
         #[arg(long)]

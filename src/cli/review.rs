@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::desk::Desk;
 use super::{BundleArg, ConfigArgs, Error, Exit, open_bundle, print, print_json};
 use crate::config::Config;
-use crate::daemon::review::{ReviewCase, ReviewRecord, written};
+use crate::daemon::review::{ReviewCase, ReviewRecord, projects, written};
 use crate::reply::{BandName, ModeName};
 use crate::store::Resolution;
 use crate::triggers::call::{Format, Resolve, ReviewState, Verdict};
@@ -89,12 +89,17 @@ pub fn export(args: &ConfigArgs, format: Format, out: &Path, all: bool) -> Resul
         print("no reviews to export. 書き出す確認結果はありません")?;
         return Ok(Exit::Success);
     }
-    let bundle = match format {
-        Format::Jsonl => None,
-        Format::LabelStudio => Some(open_bundle(&BundleArg { bundle: config.student.bundle.clone() })?.1),
-    };
-    let failed = |source| Error::WriteFile { path: out.to_owned(), source };
-    write(out, &written(&lines, format, bundle.as_ref())).map_err(failed)?;
+    match format {
+        Format::Jsonl => write(out, &written(&lines, format, None))?,
+        Format::LabelStudio => {
+            let bundle = open_bundle(&BundleArg { bundle: config.student.bundle.clone() })?.1;
+            fs::create_dir_all(out).map_err(|source| Error::WriteFile { path: out.to_owned(), source })?;
+            for project in projects(&lines, Some(&bundle)) {
+                write(&out.join(format!("{}.json", project.task)), &project.json())?;
+                write(&out.join(format!("{}.xml", project.task)), project.config.as_bytes())?;
+            }
+        }
+    }
     desk.mark_exported(Resolution(through.0))?;
     print(&format!("{} reviews written to {}. {} 件を書き出しました", lines.len(), out.display(), lines.len()))?;
     Ok(Exit::Success)
@@ -105,9 +110,10 @@ fn desk(args: &ConfigArgs) -> Result<Desk, Error> {
 }
 
 /// All of it under its name, or nothing.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let failed = |source| Error::WriteFile { path: path.to_owned(), source };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::IsADirectory.into()))?;
     let mut beside = PathBuf::from(folder);
     beside.push(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     let written = || {
@@ -117,7 +123,7 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::rename(&beside, path)?;
         File::open(folder)?.sync_all()
     };
-    written().inspect_err(|_| drop(fs::remove_file(&beside)))
+    written().inspect_err(|_| drop(fs::remove_file(&beside))).map_err(failed)
 }
 
 fn line(case: &ReviewCase) -> String {

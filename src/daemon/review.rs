@@ -14,7 +14,8 @@ use crate::bundle::manifest::{Answers, Choice, Task};
 use crate::domain::Decision;
 use crate::reply::{BandName, Guess, ModeName, ReasonName, round};
 use crate::store::{
-    self, Batch, Case, CaseId, Judgement, Outcome, Resolution, ReviewLine, Which, label_studio, rfc3339,
+    self, Batch, Case, CaseId, Judgement, LabelStudioTask, Outcome, Resolution, ReviewLine, Which, label_studio,
+    labelling_config, rfc3339,
 };
 use crate::triggers::call::{Format, Resolve, ReviewState, Verdict};
 
@@ -203,26 +204,53 @@ pub fn export(batch: &Batch<'_>, after: Option<Resolution>, limit: usize) -> Res
     Ok(Export { lines: page.into_iter().map(|exported| exported.line).collect(), through, more })
 }
 
+const RECORDS: &str = "our own records have string keys and finite numbers";
+
 /// The lines of an export in a format.
 pub fn written(lines: &[ReviewLine], format: Format, bundle: Option<&Bundle>) -> Vec<u8> {
-    const RECORDS: &str = "our own records have string keys and finite numbers";
-    if format == Format::Jsonl {
-        let line = |line: &ReviewLine| serde_json::to_string(line).expect(RECORDS) + "\n";
-        return lines.iter().map(line).collect::<String>().into_bytes();
-    }
-    let mut tasks: Vec<&str> = Vec::new();
-    for line in lines {
-        if !tasks.contains(&line.task.as_str()) {
-            tasks.push(&line.task);
+    match format {
+        Format::Jsonl => {
+            let line = |line: &ReviewLine| serde_json::to_string(line).expect(RECORDS) + "\n";
+            lines.iter().map(line).collect::<String>().into_bytes()
+        }
+        Format::LabelStudio => {
+            let tasks: Vec<_> = projects(lines, bundle).into_iter().flat_map(|project| project.tasks).collect();
+            serde_json::to_vec(&tasks).expect(RECORDS)
         }
     }
-    let of = |id: &&str| {
-        let own: Vec<ReviewLine> = lines.iter().filter(|line| line.task == **id).cloned().collect();
-        let choices = choices(bundle, id);
+}
+
+/// What Label Studio takes for one of the student's tasks; its projects have one labelling interface each.
+pub struct Project {
+    /// Id of the student's task.
+    pub task: String,
+    /// The interface, in its XML.
+    pub config: String,
+    tasks: Vec<LabelStudioTask>,
+}
+
+impl Project {
+    /// Its tasks, in JSON.
+    pub fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.tasks).expect(RECORDS)
+    }
+}
+
+/// The lines of an export, one project for each of the student's tasks.
+pub fn projects(lines: &[ReviewLine], bundle: Option<&Bundle>) -> Vec<Project> {
+    let mut by_task: Vec<(&str, Vec<ReviewLine>)> = Vec::new();
+    for line in lines {
+        match by_task.iter_mut().find(|(task, _)| *task == line.task) {
+            Some((_, own)) => own.push(line.clone()),
+            None => by_task.push((&line.task, vec![line.clone()])),
+        }
+    }
+    let project = |(task, own): (&str, Vec<ReviewLine>)| {
+        let choices = choices(bundle, task);
         let answers: Vec<&str> = choices.iter().map(|choice| choice.text.as_str()).collect();
-        label_studio(&own, &answers)
+        Project { task: task.to_owned(), config: labelling_config(&answers), tasks: label_studio(&own, &answers) }
     };
-    serde_json::to_vec(&tasks.iter().flat_map(of).collect::<Vec<_>>()).expect(RECORDS)
+    by_task.into_iter().map(project).collect()
 }
 
 /// The correction as the journal keeps it: the text of a choice, by whichever of its names a person called it.

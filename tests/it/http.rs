@@ -448,13 +448,16 @@ fn a_review_lives_from_the_escalated_question_to_the_revision_at_its_asker() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing is left beside it");
     let (exit, said) = failing(&mut here.command(&["review", "export", "--out", out]));
     assert!(exit == 3 && said.contains("exists"), "{said}");
-    let more = folder.path().join("more.jsonl");
+    let more = folder.path().join("studio");
     let more = more.to_str().unwrap();
     assert!(here.succeeds(&["review", "export", "--out", more]).contains("no reviews"));
     assert!(
         here.succeeds(&["review", "export", "--all", "--format", "labelstudio", "--out", more]).contains("2 reviews")
     );
-    assert_eq!(serde_json::from_slice::<Value>(&fs::read(more).unwrap()).unwrap(), studio);
+    let of_project = |name: &str| fs::read_to_string(Path::new(more).join(name)).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&of_project("machine-failure.json")).unwrap(), studio);
+    let interface = of_project("machine-failure.xml");
+    assert!(interface.starts_with("<View>") && interface.contains("<Choice value=\"OSF\"/>"), "{interface}");
     assert_eq!(here.metrics()["sokutou_reviews_unexported"], 0.0);
 
     // Without the daemon the commands open the journal themselves; it delivers what they wrote when it is there again.
