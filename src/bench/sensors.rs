@@ -1,0 +1,430 @@
+//! What the board tells while figures are taken: temperatures, clocks, power, signs of throttling, and how much else it computes.
+//!
+//! Read between two answers, at most once a second, in the thread that measures: a thread of its own would be work beside the work.
+//! Judges nothing; changes no setting.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::machine::{Roots, entries, number, numbered, policies, text};
+
+/// How often a reading is kept; the thermal mass of a board is no faster.
+const EVERY: Duration = Duration::from_secs(1);
+/// Readings of one report; of a longer run fewer are kept, evenly spaced.
+const READINGS_MAX: u32 = 3600;
+/// Ticks of `/proc/stat` and `/proc/self/stat` in a second; Linux shows every program 100, whatever the kernel uses.
+const TICKS_A_SECOND: f64 = 100.0;
+/// Bits of a Raspberry Pi's `get_throttled` that speak of now; the same, sixteen higher, say that it happened since the last time
+/// somebody asked.
+const FIRMWARE: [&str; 4] = ["under-voltage", "clock capped", "throttled", "soft temperature limit"];
+
+/// A sensor that says the processor is held back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sign {
+    /// Which.
+    pub sensor: String,
+    /// What it says.
+    pub says: String,
+}
+
+/// One look at the board.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reading {
+    /// Seconds since the run began.
+    pub at_s: f64,
+    /// The hottest of the board's zones.
+    pub celsius: Option<f64>,
+    /// The slowest of its clocks.
+    pub mhz: Option<f64>,
+    /// What held the processor back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signs: Vec<Sign>,
+}
+
+/// A temperature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Temperature {
+    /// Where.
+    pub sensor: String,
+    /// How hot.
+    pub celsius: f64,
+}
+
+/// All that was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Conditions {
+    /// Sensors that would tell of throttling; where there is none, nobody can say that there was none.
+    pub watched: Vec<String>,
+    /// Temperatures before the first figure.
+    pub before: Vec<Temperature>,
+    /// Temperatures after the last.
+    pub after: Vec<Temperature>,
+    /// The looks, the first one before and the last one after all figures.
+    pub readings: Vec<Reading>,
+    /// Each sign once, whenever it was seen.
+    pub signs: Vec<Sign>,
+    /// What other programs and other guests of this machine computed meanwhile, in cores.
+    pub other_work_cores: Option<f64>,
+}
+
+/// Energy of the answers, by one of the board's meters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Energy {
+    /// The meter; what it measures is the board's to say.
+    pub meter: String,
+    /// Mean power while answers were taken.
+    pub watts: f64,
+    /// Of everything behind the meter, idle power too.
+    pub joules_an_answer: f64,
+}
+
+/// Looks at the board while figures are taken.
+pub struct Watch {
+    roots: Roots,
+    start: Instant,
+    every: Duration,
+    last: Instant,
+    throttle: Vec<Throttle>,
+    conditions: Conditions,
+    meters: Vec<Meter>,
+    work: Option<Work>,
+}
+
+impl Watch {
+    /// Begins with a first look. `length` is how long the run will last if that is known to be long.
+    pub fn new(roots: &Roots, length: Option<Duration>) -> Self {
+        let throttle = throttles(roots);
+        let watched = throttle.iter().map(|throttle| throttle.sensor.clone()).collect();
+        let start = Instant::now();
+        let conditions = Conditions {
+            watched,
+            before: temperatures(roots),
+            after: Vec::new(),
+            readings: Vec::new(),
+            signs: Vec::new(),
+            other_work_cores: None,
+        };
+        let mut watch = Self {
+            every: length.map_or(EVERY, |length| EVERY.max(length / READINGS_MAX)),
+            last: start,
+            start,
+            throttle,
+            conditions,
+            meters: meters(roots),
+            work: Work::now(roots),
+            roots: roots.clone(),
+        };
+        watch.look();
+        watch
+    }
+
+    /// Looks, if the last look is long enough ago.
+    pub fn glance(&mut self) {
+        if self.last.elapsed() >= self.every {
+            self.look();
+        }
+    }
+
+    /// Looks at everything.
+    pub fn look(&mut self) {
+        self.last = Instant::now();
+        let signs: Vec<Sign> = self.throttle.iter_mut().filter_map(Throttle::sign).collect();
+        for sign in &signs {
+            if !self.conditions.signs.contains(sign) {
+                self.conditions.signs.push(sign.clone());
+            }
+        }
+        let hottest = temperatures(&self.roots).into_iter().map(|t| t.celsius).reduce(f64::max);
+        let clocks = policies(&self.roots).into_iter().filter_map(|policy| number(&policy.join("scaling_cur_freq")));
+        self.conditions.readings.push(Reading {
+            at_s: (self.start.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+            celsius: hottest,
+            mhz: clocks.map(|khz| khz / 1000.0).reduce(f64::min),
+            signs,
+        });
+        self.meters.iter_mut().for_each(Meter::sample);
+    }
+
+    /// What was seen until now.
+    pub fn signs(&self) -> &[Sign] {
+        &self.conditions.signs
+    }
+
+    /// The hottest zone and the slowest clock of the last look.
+    pub fn latest(&self) -> (Option<f64>, Option<f64>) {
+        self.conditions.readings.last().map_or((None, None), |reading| (reading.celsius, reading.mhz))
+    }
+
+    /// From here on the meters count, until [`Self::stop_metering`].
+    pub fn start_metering(&mut self) {
+        self.meters.iter_mut().for_each(Meter::start);
+    }
+
+    /// Until here the meters counted, and this many answers came.
+    pub fn stop_metering(&mut self, answers: usize) {
+        self.meters.iter_mut().for_each(|meter| meter.stop(answers));
+    }
+
+    /// What the meters say.
+    pub fn energy(&self) -> Vec<Energy> {
+        self.meters.iter().filter_map(Meter::energy).collect()
+    }
+
+    /// Ends with a last look.
+    pub fn end(mut self) -> Conditions {
+        self.look();
+        let after = Work::now(&self.roots);
+        self.conditions.other_work_cores = self.work.zip(after).map(|(before, after)| after.others_since(&before));
+        Conditions { after: temperatures(&self.roots), ..self.conditions }
+    }
+}
+
+/// A sensor that may tell of throttling, and what it said when the run began.
+struct Throttle {
+    sensor: String,
+    path: PathBuf,
+    kind: Kind,
+    first: f64,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Bits of the Raspberry Pi's firmware.
+    Firmware,
+    /// Not 0 means trouble; the text says which.
+    Alarm(&'static str),
+    /// A count that must not grow.
+    Count,
+    /// A limit that must not fall.
+    Limit,
+}
+
+impl Throttle {
+    fn sign(&mut self) -> Option<Sign> {
+        let text = text(&self.path)?;
+        let says = match self.kind {
+            Kind::Firmware => firmware(&text, self.first as u32),
+            Kind::Alarm(says) => (text.parse::<f64>().ok()? > 0.0).then(|| says.to_owned()),
+            Kind::Count => (text.parse::<f64>().ok()? > self.first)
+                .then(|| "the processor was throttled while figures were taken".to_owned()),
+            Kind::Limit => {
+                let now: f64 = text.parse().ok()?;
+                (now < self.first)
+                    .then(|| format!("the clock's limit fell from {:.0} to {:.0} MHz", self.first / 1e3, now / 1e3))
+            }
+        };
+        Some(Sign { sensor: self.sensor.clone(), says: says? })
+    }
+}
+
+/// What the firmware's bits say of now, and of the time since the run began.
+fn firmware(text: &str, first: u32) -> Option<String> {
+    let bits = hexadecimal(text)?;
+    let since = (bits >> 16) & !(first >> 16);
+    let named =
+        |bits: u32| FIRMWARE.iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| *name);
+    let said: Vec<&str> = named((bits | since) & 0xf).collect();
+    (!said.is_empty()).then(|| format!("{} (0x{bits:x})", said.join(", ")))
+}
+
+fn hexadecimal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
+}
+
+fn throttles(roots: &Roots) -> Vec<Throttle> {
+    let mut found = Vec::new();
+    let mut add = |path: PathBuf, kind| {
+        let sensor = path.strip_prefix(&roots.sys).unwrap_or(&path).display().to_string();
+        let Some(first) = text(&path) else { return };
+        let first =
+            if matches!(kind, Kind::Firmware) { hexadecimal(&first).map(f64::from) } else { first.parse().ok() };
+        if let Some(first) = first {
+            found.push(Throttle { sensor, path, kind, first });
+        }
+    };
+    // The firmware's node stands below the platform bus or below `soc`, whose address is part of its name on some boards.
+    let platform = roots.sys.join("devices/platform");
+    for at in entries(&platform).into_iter().flat_map(|at| [vec![at.clone()], entries(&at)].concat()) {
+        if at.file_name().is_some_and(|name| name.to_string_lossy().ends_with("firmware")) {
+            add(at.join("get_throttled"), Kind::Firmware);
+        }
+    }
+    for at in numbered(&roots.sys.join("class/hwmon"), "hwmon") {
+        if text(&at.join("name")).is_some_and(|name| name == "rpi_volt") {
+            add(at.join("in0_lcrit_alarm"), Kind::Alarm("under-voltage: the power supply or its cable is too weak"));
+        }
+    }
+    for at in numbered(&roots.sys.join("class/thermal"), "cooling_device") {
+        if text(&at.join("type")).is_some_and(|kind| kind.contains("cpufreq") || kind == "Processor") {
+            add(at.join("cur_state"), Kind::Alarm("the processor is slowed down to cool it"));
+        }
+    }
+    for cpu in numbered(&roots.sys.join("devices/system/cpu"), "cpu") {
+        for count in ["core_throttle_count", "package_throttle_count"] {
+            add(cpu.join("thermal_throttle").join(count), Kind::Count);
+        }
+    }
+    for policy in policies(roots) {
+        add(policy.join("scaling_max_freq"), Kind::Limit);
+    }
+    found
+}
+
+/// The thermal zones; where there is none, the processor's own sensors.
+fn temperatures(roots: &Roots) -> Vec<Temperature> {
+    let zones = numbered(&roots.sys.join("class/thermal"), "thermal_zone").into_iter().filter_map(|at| {
+        Some(Temperature { sensor: text(&at.join("type"))?, celsius: number(&at.join("temp"))? / 1000.0 })
+    });
+    let zones: Vec<Temperature> = zones.collect();
+    if !zones.is_empty() {
+        return zones;
+    }
+    let monitors = numbered(&roots.sys.join("class/hwmon"), "hwmon").into_iter().filter_map(|at| {
+        let sensor = text(&at.join("name"))?;
+        let ours = ["coretemp", "k10temp", "cpu_thermal"].contains(&sensor.as_str());
+        ours.then_some(Temperature { sensor, celsius: number(&at.join("temp1_input"))? / 1000.0 })
+    });
+    monitors.collect()
+}
+
+/// A meter of power or of energy, and what it has counted.
+struct Meter {
+    name: String,
+    source: Source,
+    counting: Option<Instant>,
+    seconds: f64,
+    answers: usize,
+    watts: Vec<f64>,
+    joules: f64,
+    last_uj: f64,
+}
+
+enum Source {
+    /// Microwatts.
+    Power(PathBuf),
+    /// Millivolts and milliamperes.
+    VoltsAndAmperes(PathBuf, PathBuf),
+    /// Microjoules, counted up to a limit and then from 0.
+    Counter { path: PathBuf, wraps_at: f64 },
+}
+
+impl Meter {
+    fn new(name: String, source: Source) -> Self {
+        let (watts, joules) = (Vec::new(), 0.0);
+        Self { name, source, counting: None, seconds: 0.0, answers: 0, watts, joules, last_uj: 0.0 }
+    }
+
+    fn start(&mut self) {
+        self.counting = Some(Instant::now());
+        if let Source::Counter { path, .. } = &self.source {
+            self.last_uj = number(path).unwrap_or(0.0);
+        }
+        self.sample();
+    }
+
+    fn stop(&mut self, answers: usize) {
+        self.sample();
+        self.answers += answers;
+        self.seconds += self.counting.take().map_or(0.0, |since| since.elapsed().as_secs_f64());
+    }
+
+    fn sample(&mut self) {
+        if self.counting.is_none() {
+            return;
+        }
+        match &self.source {
+            Source::Power(path) => self.watts.extend(number(path).map(|uw| uw / 1e6)),
+            Source::VoltsAndAmperes(volts, amperes) => {
+                self.watts.extend(number(volts).zip(number(amperes)).map(|(mv, ma)| mv * ma / 1e6));
+            }
+            Source::Counter { path, wraps_at } => {
+                let Some(now) = number(path) else { return };
+                let grown = if now < self.last_uj { now + wraps_at - self.last_uj } else { now - self.last_uj };
+                self.joules += grown / 1e6;
+                self.last_uj = now;
+            }
+        }
+    }
+
+    fn energy(&self) -> Option<Energy> {
+        let joules = match self.source {
+            Source::Counter { .. } => self.joules,
+            _ => self.watts.iter().sum::<f64>() / self.watts.len() as f64 * self.seconds,
+        };
+        let (watts, joules_an_answer) = (joules / self.seconds, joules / self.answers as f64);
+        let measured = watts.is_finite() && joules_an_answer.is_finite() && joules > 0.0;
+        measured.then(|| Energy { meter: self.name.clone(), watts, joules_an_answer })
+    }
+}
+
+fn meters(roots: &Roots) -> Vec<Meter> {
+    let mut found = Vec::new();
+    for at in numbered(&roots.sys.join("class/hwmon"), "hwmon") {
+        let chip = text(&at.join("name")).unwrap_or_else(|| "hwmon".to_owned());
+        let name = |sensor: &str| match text(&at.join(format!("{sensor}_label"))) {
+            Some(label) => format!("{chip} {label}"),
+            None => format!("{chip} {sensor}"),
+        };
+        let inputs = entries(&at).into_iter().filter_map(|path| {
+            let file = path.file_name()?.to_str()?;
+            let sensor = file.strip_suffix("_input").or_else(|| file.strip_suffix("_average"))?.to_owned();
+            let digits = sensor.strip_prefix("power").or_else(|| sensor.strip_prefix("curr"))?;
+            digits.parse::<u8>().ok()?;
+            Some((sensor, path))
+        });
+        let inputs: Vec<(String, PathBuf)> = inputs.collect();
+        let powers = inputs.iter().filter(|(sensor, _)| sensor.starts_with("power"));
+        let before = found.len();
+        found.extend(powers.map(|(sensor, path)| Meter::new(name(sensor), Source::Power(path.clone()))));
+        if found.len() == before {
+            // INA chips without a power register: the channel's voltage has the current's number.
+            found.extend(inputs.iter().filter_map(|(sensor, amperes)| {
+                let volts = at.join(format!("{}_input", sensor.replace("curr", "in")));
+                let source = Source::VoltsAndAmperes(volts.is_file().then_some(volts)?, amperes.clone());
+                Some(Meter::new(name(sensor), source))
+            }));
+        }
+    }
+    for at in numbered(&roots.sys.join("class/powercap"), "intel-rapl:") {
+        let path = at.join("energy_uj");
+        if let (Some(name), Some(wraps_at), Some(_)) =
+            (text(&at.join("name")), number(&at.join("max_energy_range_uj")), number(&path))
+        {
+            found.push(Meter::new(format!("RAPL {name}"), Source::Counter { path, wraps_at }));
+        }
+    }
+    found
+}
+
+/// Time that the box's cores have worked, all in all and for us.
+#[derive(Clone, Copy)]
+struct Work {
+    at: Instant,
+    all: f64,
+    ours: f64,
+}
+
+impl Work {
+    fn now(roots: &Roots) -> Option<Self> {
+        let stat = text(&roots.proc.join("stat"))?;
+        let cpu = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+        let ticks: Vec<f64> = cpu.split_whitespace().map_while(|word| word.parse().ok()).collect();
+        // user, nice, system, (idle, iowait,) irq, softirq, steal
+        let all = [0, 1, 2, 5, 6, 7].iter().filter_map(|&place| ticks.get(place)).sum();
+        let own = text(Path::new("/proc/self/stat"))?;
+        let behind_name = own.rsplit_once(')')?.1;
+        // utime, stime, and both of the children that were waited for: fields 14 to 17, of which the second ended the name.
+        let ours = behind_name.split_whitespace().skip(11).take(4).filter_map(|word| word.parse::<f64>().ok()).sum();
+        Some(Self { at: Instant::now(), all, ours })
+    }
+
+    /// In cores.
+    fn others_since(&self, before: &Self) -> f64 {
+        let ticks = (self.all - before.all) - (self.ours - before.ours);
+        let seconds = (self.at - before.at).as_secs_f64().max(1.0 / TICKS_A_SECOND);
+        (ticks / TICKS_A_SECOND / seconds).max(0.0)
+    }
+}
