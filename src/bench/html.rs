@@ -8,10 +8,12 @@ use super::statistics::Share;
 
 /// Width of a drawing in its own units; the page scales it.
 const WIDTH: f64 = 640.0;
-/// Room beside and below a plot for its labels.
+/// Room beside and below a plot for its labels, above it, and for each line of its legend.
 const LEFT: f64 = 52.0;
-const BOTTOM: f64 = 34.0;
-const TOP: f64 = 14.0;
+const RIGHT: f64 = 24.0;
+const BOTTOM: f64 = 38.0;
+const TOP: f64 = 12.0;
+const LEGEND: f64 = 18.0;
 /// Colours that print, and that people who see red and green alike can tell apart.
 const INK: [&str; 5] = ["#0b5cad", "#c2570c", "#4a7c3a", "#7a4fa0", "#8a6d00"];
 /// Points of a curve; more are not seen.
@@ -27,8 +29,8 @@ p{margin:.3rem 0}.soft{color:#57606a;font-size:.9rem}.ok,.bad{border-left:.4rem 
 .card{border:1px solid #d7dde4;border-radius:.4rem;padding:.6rem .8rem}.card b{display:block;font-size:1.5rem;line-height:1.3}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{padding:.25rem .5rem;text-align:right;border-bottom:1px solid #e6eaee;white-space:nowrap;font-variant-numeric:tabular-nums}
-th:first-child,td:first-child{text-align:left;white-space:normal}.facts td{text-align:left;white-space:normal;overflow-wrap:anywhere}
-svg{width:100%;height:auto;display:block;margin:.6rem 0}svg text{font:12px system-ui,sans-serif;fill:#444c56}
+th:first-child,td:first-child{text-align:left;white-space:normal;min-width:9rem}.facts td{text-align:left;white-space:normal;overflow-wrap:anywhere}
+svg{width:100%;height:auto;display:block;margin:.6rem 0}svg text{font:13px system-ui,sans-serif;fill:#444c56}
 @media print{body{max-width:none;font-size:11pt}h2,svg,table,.card{break-inside:avoid}.wide{overflow:visible}}";
 
 /// The page.
@@ -122,7 +124,9 @@ pub fn number(value: f64) -> String {
         }
         v if v >= 100.0 => format!("{value:.0}"),
         v if v >= 10.0 => format!("{value:.1}"),
-        v if v >= 0.001 || v == 0.0 => format!("{value:.2}"),
+        v if v >= 1.0 || v == 0.0 => format!("{value:.2}"),
+        v if v >= 0.1 => format!("{value:.3}"),
+        v if v >= 0.01 => format!("{value:.4}"),
         _ => format!("{value:.1e}"),
     }
 }
@@ -209,7 +213,7 @@ fn answers(page: &mut Page, report: &Report) {
         &[Measure::AnswerPrefixHit, Measure::AnswerAtOnce, Measure::AnswerAfterThinking, Measure::Rationale],
     );
     page.heading("Do the trials agree?", "試行のばらつき");
-    page.soft("Each trial's answers from the fastest tenth to the slowest, the bar at the median. 各試行の10〜90 %の範囲と中央値");
+    page.soft("Each trial's answers without the fastest and the slowest tenth; the bar across is the median. 各試行の10〜90 %の範囲と中央値");
     page.raw(&trials(kinds.first().copied()));
 }
 
@@ -357,7 +361,10 @@ fn conditions(page: &mut Page, report: &Report) {
             "other work 他の処理".to_owned(),
             conditions.other_work_cores.map_or("not told".to_owned(), |c| format!("{c:.2} cores")),
         ],
-        vec!["watched for throttling 監視したセンサー".to_owned(), conditions.watched.join(", ")],
+        vec![
+            "watched for throttling 監視したセンサー".to_owned(),
+            if conditions.watched.is_empty() { "nothing".to_owned() } else { conditions.watched.join(", ") },
+        ],
     ];
     if !conditions.before.is_empty() {
         rows.push(vec!["before 測定前".to_owned(), list(&conditions.before)]);
@@ -446,6 +453,7 @@ fn figures(page: &mut Page, report: &Report, measures: &[Measure]) {
 
 /// A plot's frame: where a value lands, and the lines behind it.
 struct Frame {
+    top: f64,
     height: f64,
     x: (f64, f64),
     y: (f64, f64),
@@ -453,21 +461,34 @@ struct Frame {
 }
 
 impl Frame {
-    /// `x` and `y` are the ends of the axes.
-    fn new(height: f64, x: (f64, f64), y: (f64, f64), says: &str) -> Self {
+    /// `x` and `y` are the ends of the axes; the legend stands above the plot, each line in the next ink.
+    fn new(plot: f64, x: (f64, f64), y: (f64, f64), says: &str, legend: &[String]) -> Self {
         let wide = |(from, to): (f64, f64)| if to > from { (from, to) } else { (from, from + 1.0) };
         let (x, y) = (wide(x), wide(y));
+        let top = TOP + LEGEND * legend.len() as f64;
+        let height = top + plot + BOTTOM;
         let drawn = format!(
             "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\" xmlns=\"http://www.w3.org/2000/svg\">",
             escaped(says)
         );
-        Self { height, x, y, drawn }
+        let mut frame = Self { top, height, x, y, drawn };
+        for (place, says) in legend.iter().enumerate() {
+            frame.legend(LEGEND * (place + 1) as f64, place, says);
+        }
+        frame
+    }
+
+    /// A line of the legend, at this height.
+    fn legend(&mut self, y: f64, place: usize, says: &str) {
+        let (ink, top) = (INK[place % INK.len()], y - 10.0);
+        let _ = write!(self.drawn, "<rect x=\"{LEFT}\" y=\"{top:.1}\" width=\"12\" height=\"12\" fill=\"{ink}\"/>");
+        self.text((LEFT + 20.0, y), "start", says);
     }
 
     fn at(&self, x: f64, y: f64) -> (f64, f64) {
         let part = |value: f64, (from, to): (f64, f64)| (value - from) / (to - from);
-        let across = LEFT + part(x, self.x) * (WIDTH - LEFT - 16.0);
-        let down = TOP + (1.0 - part(y, self.y)) * (self.height - TOP - BOTTOM);
+        let across = LEFT + part(x, self.x) * (WIDTH - LEFT - RIGHT);
+        let down = self.top + (1.0 - part(y, self.y)) * (self.height - self.top - BOTTOM);
         (across, down)
     }
 
@@ -506,14 +527,8 @@ impl Frame {
         );
     }
 
-    fn legend(&mut self, place: usize, ink: &str, says: &str) {
-        let (x, y) = (LEFT + 10.0, TOP + 16.0 + 18.0 * place as f64);
-        let _ = write!(self.drawn, "<rect x=\"{x}\" y=\"{}\" width=\"14\" height=\"4\" fill=\"{ink}\"/>", y - 6.0);
-        self.text((x + 20.0, y), "start", says);
-    }
-
     fn end(mut self, below: &str) -> String {
-        let place = (WIDTH - 16.0, self.height - 4.0);
+        let place = (WIDTH - RIGHT, self.height - 4.0);
         self.text(place, "end", below);
         self.drawn + "</svg>\n"
     }
@@ -522,7 +537,7 @@ impl Frame {
 /// At most [`POINTS_MAX`] of these, evenly spaced, with both ends.
 fn thinned<T: Copy>(points: &[T]) -> Vec<T> {
     let n = points.len().min(POINTS_MAX);
-    (0..n).map(|at| points[at * (points.len() - 1) / (n - 1).max(1)]).collect()
+    (0..n).map(|at| points[at * points.len().saturating_sub(1) / n.saturating_sub(1).max(1)]).collect()
 }
 
 /// The share of samples up to each time, on a logarithmic scale.
@@ -534,13 +549,21 @@ fn shares_over_time(figures: &[&Figure]) -> String {
     }
     let decade = |time: f64| time.max(1e-3).log10();
     let (from, to) = (decade(least).floor(), decade(most).ceil());
-    let mut frame = Frame::new(260.0, (from, to), (0.0, 1.0), "share of answers over time");
+    let legend: Vec<String> = figures
+        .iter()
+        .map(|figure| {
+            let (english, japanese) = figure.measure.title();
+            format!("{english} {japanese}, n {}", figure.summary.n)
+        })
+        .collect();
+    let mut frame = Frame::new(210.0, (from, to), (0.0, 1.0), "share of answers over time", &legend);
     for tenth in 0..=4 {
         let share = f64::from(tenth) / 4.0;
         frame.tick_y(share, &format!("{:.0} %", share * 100.0));
     }
     for power in from as i32..=to as i32 {
-        frame.tick_x(f64::from(power), &number(10_f64.powi(power)));
+        let says = 10_f64.powi(power);
+        frame.tick_x(f64::from(power), &says.to_string());
     }
     for (place, figure) in figures.iter().enumerate() {
         let mut times = figure.trials.concat();
@@ -549,8 +572,6 @@ fn shares_over_time(figures: &[&Figure]) -> String {
         let points: Vec<(f64, f64)> =
             times.iter().enumerate().map(|(at, &time)| (decade(time), (at + 1) as f64 / n)).collect();
         frame.curve(thinned(&points), INK[place % INK.len()]);
-        let (english, japanese) = figure.measure.title();
-        frame.legend(place, INK[place % INK.len()], &format!("{english} {japanese}, n {}", times.len()));
     }
     frame.end("ms")
 }
@@ -569,7 +590,7 @@ fn trials(figure: Option<&Figure>) -> String {
         })
         .collect();
     let most = trials.iter().map(|trial| trial.2).fold(0.0, f64::max);
-    let mut frame = Frame::new(180.0, (0.0, trials.len() as f64), (0.0, most * 1.1), "trials");
+    let mut frame = Frame::new(130.0, (0.0, trials.len() as f64), (0.0, most * 1.1), "trials", &[]);
     for part in 0..=2 {
         let y = most * f64::from(part) / 2.0;
         frame.tick_y(y, &number(y));
@@ -587,21 +608,24 @@ fn trials(figure: Option<&Figure>) -> String {
 /// One bar, cut into the parts of a cold start.
 fn stacked(parts: &[&Figure]) -> String {
     let sum: f64 = parts.iter().map(|part| part.summary.p50.value).sum();
-    let rows = parts.len() as f64;
-    let mut frame = Frame::new(70.0 + 20.0 * rows, (0.0, sum), (0.0, 1.0), "parts of a cold start");
-    let scale = (WIDTH - LEFT - 16.0) / sum.max(1e-9);
-    let mut from = LEFT;
+    let legend: Vec<String> = parts
+        .iter()
+        .map(|part| {
+            let (english, japanese) = part.measure.title();
+            format!("{english} {japanese}: {} ms", number(part.summary.p50.value))
+        })
+        .collect();
+    let mut frame = Frame::new(36.0, (0.0, sum), (0.0, 1.0), "parts of a cold start", &legend);
+    let mut gone = 0.0;
     for (place, part) in parts.iter().enumerate() {
-        let (ink, value) = (INK[place % INK.len()], part.summary.p50.value);
-        let width = value * scale;
-        let _ =
-            write!(frame.drawn, "<rect x=\"{from:.1}\" y=\"8\" width=\"{width:.1}\" height=\"30\" fill=\"{ink}\"/>");
-        from += width;
-        let y = 62.0 + 20.0 * place as f64;
-        let _ =
-            write!(frame.drawn, "<rect x=\"{LEFT}\" y=\"{:.1}\" width=\"12\" height=\"12\" fill=\"{ink}\"/>", y - 10.0);
-        let (english, japanese) = part.measure.title();
-        frame.text((LEFT + 20.0, y), "start", &format!("{english} {japanese}: {} ms", number(value)));
+        let ((from, top), ink) = (frame.at(gone, 1.0), INK[place % INK.len()]);
+        gone += part.summary.p50.value;
+        let (to, bottom) = frame.at(gone, 0.0);
+        let (width, height) = (to - from, bottom - top);
+        let _ = write!(
+            frame.drawn,
+            "<rect x=\"{from:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{ink}\"/>"
+        );
     }
     frame.end(&format!("{} ms, medians 中央値", number(sum)))
 }
@@ -614,22 +638,22 @@ fn curves(below: &str, unit: &str, curves: &[(&str, Vec<(f64, f64)>)]) -> String
     if !y_most.is_finite() {
         return String::new();
     }
-    let mut frame = Frame::new(200.0, (0.0, x_most), (0.0, y_most * 1.1), unit);
+    let legend: Vec<String> = curves.iter().map(|(name, _)| format!("{name}, {unit}")).collect();
+    let mut frame = Frame::new(150.0, (0.0, x_most), (0.0, y_most * 1.1), unit, &legend);
     for part in 0..=4 {
         let (x, y) = (x_most * f64::from(part) / 4.0, y_most * f64::from(part) / 4.0);
         frame.tick_x(x, &number(x));
         frame.tick_y(y, &number(y));
     }
-    for (place, (name, points)) in curves.iter().enumerate() {
+    for (place, (_, points)) in curves.iter().enumerate() {
         frame.curve(thinned(points), INK[place % INK.len()]);
-        frame.legend(place, INK[place % INK.len()], &format!("{name}, {unit}"));
     }
     frame.end(below)
 }
 
 /// Truth over confidence.
 fn diagram(report: &Report) -> String {
-    let mut frame = Frame::new(260.0, (0.0, 1.0), (0.0, 1.0), "truth over confidence");
+    let mut frame = Frame::new(220.0, (0.0, 1.0), (0.0, 1.0), "truth over confidence", &[]);
     for part in 0..=4 {
         let share = f64::from(part) / 4.0;
         frame.tick_x(share, &format!("{:.0} %", share * 100.0));
@@ -647,4 +671,39 @@ fn diagram(report: &Report) -> String {
         );
     }
     frame.end("confidence 確信度; a larger dot holds more answers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits_that_matter() {
+        for (value, said) in [
+            (0.0, "0.00"),
+            (0.001_234, "1.2e-3"),
+            (0.0439, "0.0439"),
+            (0.957, "0.957"),
+            (1.725, "1.73"),
+            (17.25, "17.2"),
+            (172.5, "172"),
+            (1725.4, "1\u{2009}725"),
+            (-17.25, "-17.2"),
+        ] {
+            assert_eq!(number(value), said);
+        }
+    }
+
+    #[test]
+    fn no_text_can_be_markup() {
+        assert_eq!(escaped("<b a=\"x\">'&\u{1b}[31m"), "&lt;b a=&quot;x&quot;&gt;&#39;&amp;\u{fffd}[31m");
+    }
+
+    #[test]
+    fn a_long_curve_keeps_its_ends() {
+        let points: Vec<usize> = (0..10_000).collect();
+        let kept = thinned(&points);
+        assert_eq!((kept.len(), kept[0], kept[POINTS_MAX - 1]), (POINTS_MAX, 0, 9_999));
+        assert_eq!((thinned(&[7]), thinned::<u8>(&[])), (vec![7], vec![]));
+    }
 }

@@ -260,3 +260,87 @@ fn swap(roots: &Roots) -> Vec<String> {
     });
     kinds.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> (TempDir, Roots) {
+        let folder = TempDir::new().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let roots = Roots::below(folder.path());
+        (folder, roots)
+    }
+
+    #[test]
+    fn a_board_says_what_it_is() {
+        let core = |number: u32, part: &str| {
+            format!(
+                "processor\t: {number}\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd crc32 asimddp\nCPU implementer\t: 0x41\n\
+                 CPU architecture: 8\nCPU variant\t: 0x4\nCPU part\t: {part}\nCPU revision\t: 1\n\n"
+            )
+        };
+        let cpuinfo = [core(0, "0xd05"), core(1, "0xd0b"), core(2, "0xd0b"), core(3, "0xfff")].concat()
+            + "Serial\t\t: 10000000deadbeef\nModel\t\t: A board\n";
+        let (_folder, roots) = tree(&[
+            ("proc/cpuinfo", &cpuinfo),
+            ("proc/device-tree/model", "A board Rev 1.0\0"),
+            ("proc/meminfo", "MemTotal:        2048 kB\nMemFree: 1 kB\n"),
+            ("proc/swaps", "Filename Type Size Used Priority\n/dev/zram0 partition 100 0 100\n"),
+            ("proc/sys/kernel/osrelease", "6.12.1-v8\n"),
+            ("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-2\n"),
+            ("sys/devices/system/cpu/cpu0/cache/index0/type", "Data\n"),
+            ("sys/devices/system/cpu/cpu0/cache/index0/size", "64K\n"),
+            ("sys/devices/system/cpu/cpu0/cache/index1/type", "Instruction\n"),
+            ("sys/devices/system/cpu/cpu0/cache/index1/size", "64K\n"),
+            ("sys/devices/system/cpu/cpu0/cache/index2/type", "Unified\n"),
+            ("sys/devices/system/cpu/cpu0/cache/index2/size", "2M\n"),
+            ("sys/devices/system/cpu/cpufreq/policy0/scaling_governor", "ondemand\n"),
+            ("sys/devices/system/cpu/cpufreq/policy0/scaling_min_freq", "1500000\n"),
+            ("sys/devices/system/cpu/cpufreq/policy0/cpuinfo_max_freq", "2400000\n"),
+            ("sys/devices/system/cpu/cpufreq/policy4/scaling_governor", "ondemand\n"),
+        ]);
+        let machine = Machine::look(&roots);
+        let cores: Vec<(usize, &str)> = machine.cores.iter().map(|core| (core.count, core.name.as_str())).collect();
+        assert_eq!(cores, [(1, "Cortex-A55"), (2, "Cortex-A76"), (1, "part 0xfff of 0x41")]);
+        assert_eq!(machine.cores[0].ids, "0x41 0xd05 0x4 1");
+        assert_eq!(machine.board.as_deref(), Some("A board Rev 1.0"));
+        assert_eq!(machine.features, ["asimd", "asimddp"]);
+        assert_eq!(machine.cache_bytes, [64 << 10, 2 << 20]);
+        assert_eq!((machine.memory_bytes, machine.swap), (Some(2 << 20), vec!["/dev/zram0 (partition)".to_owned()]));
+        assert_eq!((machine.kernel.as_deref(), machine.cores_allowed.as_deref()), (Some("6.12.1-v8"), Some("0-2")));
+        assert_eq!((machine.governors, machine.virtual_machine), (vec!["ondemand".to_owned()], false));
+        assert_eq!((machine.clock_min_mhz, machine.clock_max_mhz), (Some(1500.0), Some(2400.0)));
+    }
+
+    #[test]
+    fn a_server_says_what_it_is_and_a_box_that_says_nothing_is_no_error() {
+        let one = |number: u32| {
+            format!(
+                "processor\t: {number}\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: A server\n\
+                 stepping\t: 1\nflags\t\t: avx2 hypervisor avx512_vnni\n\n"
+            )
+        };
+        let (_folder, roots) = tree(&[
+            ("proc/cpuinfo", &[one(0), one(1)].concat()),
+            ("sys/class/dmi/id/sys_vendor", "A maker\n"),
+            ("sys/class/dmi/id/product_name", "A model\n"),
+        ]);
+        let machine = Machine::look(&roots);
+        assert_eq!(
+            machine.cores,
+            [Core { count: 2, name: "A server".to_owned(), ids: "AuthenticAMD 25 1 1".to_owned() }]
+        );
+        assert_eq!((machine.board.as_deref(), machine.virtual_machine), (Some("A maker A model"), true));
+        assert_eq!(machine.features, ["avx2", "avx512_vnni"]);
+        let (_folder, nothing) = tree(&[]);
+        let silent = Machine::look(&nothing);
+        assert_eq!((silent.cores, silent.board, silent.memory_bytes), (vec![], None, None));
+    }
+}

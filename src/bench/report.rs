@@ -218,8 +218,8 @@ impl Measure {
             Self::Pp512 => ("pp512", "pp512"),
             Self::PpWhole => ("pp, whole cache", "pp（キャッシュ全体）"),
             Self::Tg128 => ("tg128", "tg128"),
-            Self::ReadMemory => ("memory", "メモリ"),
-            Self::ReadStudent => ("student-sized", "生徒の大きさ"),
+            Self::ReadMemory => ("memory read", "メモリ読取"),
+            Self::ReadStudent => ("student-sized read", "生徒の大きさの読取"),
         }
     }
 

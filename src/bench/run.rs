@@ -72,10 +72,10 @@ pub struct Plan<'p> {
 /// Where the walk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Children start, answer and end.
-    ColdStarts,
     /// Every question once; what they are answered is the quality.
     Questions,
+    /// Children start, answer and end.
+    ColdStarts,
     /// The trials' answers.
     Answers,
     /// The trials' rationales and thoughts.
@@ -135,23 +135,22 @@ pub enum BenchError {
 /// Measures. `progress` is told of each step and says whether to go on; it is heard in the soak only, which then ends early.
 pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Result<Report, BenchError> {
     let mut watch = Watch::new(&plan.roots, plan.soak);
-    believed(plan, &watch)?;
+    believed(plan, &mut watch)?;
     let machine = Machine::look(&plan.roots);
     let timed = plan.questions.timed(plan.answers);
     let mut samples = Samples::default();
 
-    let phases = cold_starts(plan, &timed, &mut samples, progress)?;
-    believed(plan, &watch)?;
-
     let library = Library::load()?;
     let mut walk = Walk { plan, policy: Policy::of(plan.task), engine: Engine::open(&library, plan.bundle)?, progress };
     let loaded_bytes = cold::resident().0;
-    let outcome = walk.questions(&mut watch)?;
+    let outcome = walk.questions(&mut watch)?; // first of all: a question that cannot be asked is found before minutes are gone
+    let phases = cold_starts(plan, &timed, &mut samples, walk.progress)?;
+    believed(plan, &mut watch)?;
     let mut spared = Spared::default();
     for trial in 0..plan.trials {
         walk.answers(trial, &timed, &mut watch, &mut samples)?;
         walk.reasons(trial, &timed, &mut watch, &mut samples, &mut spared)?;
-        believed(plan, &watch)?;
+        believed(plan, &mut watch)?;
     }
     let (answered_bytes, peak_bytes) = cold::resident();
     let Walk { engine, progress, .. } = walk;
@@ -159,7 +158,7 @@ pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Resul
 
     let prompts = prompts(plan, &timed)?;
     passes(plan, &machine, &library, &prompts, &mut watch, &mut samples, progress)?;
-    believed(plan, &watch)?;
+    believed(plan, &mut watch)?;
 
     let soak = match plan.soak {
         None => None,
@@ -227,7 +226,8 @@ pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Resul
 }
 
 /// Throttling is no reason to wait for the end.
-fn believed(plan: &Plan<'_>, watch: &Watch) -> Result<(), BenchError> {
+fn believed(plan: &Plan<'_>, watch: &mut Watch) -> Result<(), BenchError> {
+    watch.look();
     let doubts = trust::throttled(watch.signs());
     if doubts.is_empty() || plan.anyway { Ok(()) } else { Err(BenchError::Refused { doubts }) }
 }

@@ -182,12 +182,13 @@ impl Watch {
     }
 }
 
-/// A sensor that may tell of throttling, and what it said when the run began.
+/// A sensor that may tell of throttling, and what it is compared with: what it said when the run began, or of bits that remember the
+/// last time, which some firmware forgets when they are read.
 struct Throttle {
     sensor: String,
     path: PathBuf,
     kind: Kind,
-    first: f64,
+    known: f64,
 }
 
 #[derive(Clone, Copy)]
@@ -204,26 +205,28 @@ enum Kind {
 
 impl Throttle {
     fn sign(&mut self) -> Option<Sign> {
-        let text = text(&self.path)?;
         let says = match self.kind {
-            Kind::Firmware => firmware(&text, self.first as u32),
-            Kind::Alarm(says) => (text.parse::<f64>().ok()? > 0.0).then(|| says.to_owned()),
-            Kind::Count => (text.parse::<f64>().ok()? > self.first)
+            Kind::Firmware => {
+                let bits = hexadecimal(&text(&self.path)?)?;
+                let known = std::mem::replace(&mut self.known, f64::from(bits)) as u32;
+                firmware(bits, known)
+            }
+            Kind::Alarm(says) => (number(&self.path)? > 0.0).then(|| says.to_owned()),
+            Kind::Count => (number(&self.path)? > self.known)
                 .then(|| "the processor was throttled while figures were taken".to_owned()),
             Kind::Limit => {
-                let now: f64 = text.parse().ok()?;
-                (now < self.first)
-                    .then(|| format!("the clock's limit fell from {:.0} to {:.0} MHz", self.first / 1e3, now / 1e3))
+                let now = number(&self.path)?;
+                (now < self.known)
+                    .then(|| format!("the clock's limit fell from {:.0} to {:.0} MHz", self.known / 1e3, now / 1e3))
             }
         };
         Some(Sign { sensor: self.sensor.clone(), says: says? })
     }
 }
 
-/// What the firmware's bits say of now, and of the time since the run began.
-fn firmware(text: &str, first: u32) -> Option<String> {
-    let bits = hexadecimal(text)?;
-    let since = (bits >> 16) & !(first >> 16);
+/// What the firmware's bits say of now, and of the time since they were `known`.
+fn firmware(bits: u32, known: u32) -> Option<String> {
+    let since = (bits >> 16) & !(known >> 16);
     let named =
         |bits: u32| FIRMWARE.iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| *name);
     let said: Vec<&str> = named((bits | since) & 0xf).collect();
@@ -238,11 +241,12 @@ fn throttles(roots: &Roots) -> Vec<Throttle> {
     let mut found = Vec::new();
     let mut add = |path: PathBuf, kind| {
         let sensor = path.strip_prefix(&roots.sys).unwrap_or(&path).display().to_string();
-        let Some(first) = text(&path) else { return };
-        let first =
-            if matches!(kind, Kind::Firmware) { hexadecimal(&first).map(f64::from) } else { first.parse().ok() };
-        if let Some(first) = first {
-            found.push(Throttle { sensor, path, kind, first });
+        let known = match kind {
+            Kind::Firmware => text(&path).and_then(|text| hexadecimal(&text)).map(f64::from),
+            _ => number(&path),
+        };
+        if let Some(known) = known {
+            found.push(Throttle { sensor, path, kind, known });
         }
     };
     // The firmware's node stands below the platform bus or below `soc`, whose address is part of its name on some boards.
@@ -426,5 +430,163 @@ impl Work {
         let ticks = (self.all - before.all) - (self.ours - before.ours);
         let seconds = (self.at - before.at).as_secs_f64().max(1.0 / TICKS_A_SECOND);
         (ticks / TICKS_A_SECOND / seconds).max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A tree that stands for the system's, which a test changes.
+    struct Tree(TempDir);
+
+    impl Tree {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let tree = Self(TempDir::new().unwrap());
+            files.iter().for_each(|(path, text)| tree.write(path, text));
+            tree
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!("{text}\n")).unwrap();
+        }
+
+        fn roots(&self) -> Roots {
+            Roots::below(self.0.path())
+        }
+    }
+
+    const FIRMWARE_AT: &str = "sys/devices/platform/soc/soc:firmware/get_throttled";
+
+    /// What a second look says after `path` has changed from `before` to `after`, beside `more` files.
+    fn sign(more: &[(&str, &str)], path: &str, before: &str, after: &str) -> Vec<String> {
+        let tree = Tree::new(more);
+        tree.write(path, before);
+        let mut watch = Watch::new(&tree.roots(), None);
+        tree.write(path, after);
+        watch.look();
+        let Conditions { watched, signs, readings, .. } = watch.end();
+        assert_eq!(watched.len(), 1, "{path} is watched");
+        assert!(signs.iter().all(|sign| path.contains(&sign.sensor)), "the sensor is named: {signs:?}");
+        assert_eq!(readings.len(), 3);
+        signs.into_iter().map(|sign| sign.says).collect()
+    }
+
+    #[test]
+    fn the_firmware_tells_of_now_and_of_what_happened_meanwhile() {
+        for (before, after, says) in [
+            ("0", "0", &[][..]),
+            ("0x0", "0x5", &["under-voltage, throttled (0x5)"]),
+            ("2", "0", &["clock capped (0x2)"]), // before the first figure
+            ("50000", "50000", &[]),             // it was weak at some time before, which is not this run's
+            ("50000", "d0000", &["soft temperature limit (0xd0000)"]),
+        ] {
+            assert_eq!(sign(&[], FIRMWARE_AT, before, after), says, "{before} then {after}");
+        }
+        let on_a_newer_board = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled";
+        assert_eq!(sign(&[], on_a_newer_board, "0", "4"), ["throttled (0x4)"]);
+        let unreadable = Tree::new(&[(FIRMWARE_AT, "nonsense")]);
+        assert_eq!(Watch::new(&unreadable.roots(), None).end().watched, [""; 0], "what cannot be read watches nothing");
+    }
+
+    #[test]
+    fn firmware_that_forgets_what_was_read_is_heard_when_it_happens_again() {
+        let tree = Tree::new(&[(FIRMWARE_AT, "50000")]);
+        let mut watch = Watch::new(&tree.roots(), None);
+        for (bits, signs) in [("0", 0), ("10000", 1)] {
+            tree.write(FIRMWARE_AT, bits);
+            watch.look();
+            assert_eq!(watch.signs().len(), signs, "{bits}");
+        }
+    }
+
+    #[test]
+    fn every_other_sensor_that_tells_of_throttling_is_heard() {
+        let name = [("sys/class/hwmon/hwmon3/name", "rpi_volt")];
+        let weak = sign(&name, "sys/class/hwmon/hwmon3/in0_lcrit_alarm", "0", "1");
+        assert_eq!(weak, ["under-voltage: the power supply or its cable is too weak"]);
+        let kind = [
+            ("sys/class/thermal/cooling_device0/type", "pwm-fan"),
+            ("sys/class/thermal/cooling_device0/cur_state", "4"),
+            ("sys/class/thermal/cooling_device1/type", "cpufreq-cpu0"),
+        ];
+        let cooled = sign(&kind, "sys/class/thermal/cooling_device1/cur_state", "0", "2");
+        assert_eq!(cooled, ["the processor is slowed down to cool it"], "a fan that turns is none");
+        let counted = "sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count";
+        assert_eq!(sign(&[], counted, "17", "17"), [""; 0]);
+        assert_eq!(sign(&[], counted, "17", "18"), ["the processor was throttled while figures were taken"]);
+        let limit = "sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq";
+        assert_eq!(sign(&[], limit, "2400000", "1500000"), ["the clock's limit fell from 2400 to 1500 MHz"]);
+        assert_eq!(sign(&[], limit, "1500000", "2400000"), [""; 0]);
+    }
+
+    #[test]
+    fn temperatures_and_clocks_are_read_and_the_worst_is_kept() {
+        let tree = Tree::new(&[
+            ("sys/class/thermal/thermal_zone0/type", "cpu-thermal"),
+            ("sys/class/thermal/thermal_zone0/temp", "48312"),
+            ("sys/class/thermal/thermal_zone1/type", "gpu-thermal"),
+            ("sys/class/thermal/thermal_zone1/temp", "51000"),
+            ("sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq", "1800000"),
+            ("sys/devices/system/cpu/cpufreq/policy4/scaling_cur_freq", "600000"),
+        ]);
+        let conditions = Watch::new(&tree.roots(), None).end();
+        assert_eq!(conditions.before.len(), 2);
+        assert_eq!((conditions.readings[0].celsius, conditions.readings[0].mhz), (Some(51.0), Some(600.0)));
+        let bare = Watch::new(&Tree::new(&[]).roots(), None).end();
+        assert_eq!((bare.readings[0].celsius, bare.readings[0].mhz, bare.other_work_cores), (None, None, None));
+    }
+
+    #[test]
+    fn a_watch_of_hours_keeps_only_so_many_readings() {
+        let roots = Tree::new(&[]).roots();
+        assert_eq!(Watch::new(&roots, None).every, EVERY);
+        assert_eq!(Watch::new(&roots, Some(Duration::from_secs(24 * 3600))).every, Duration::from_secs(24));
+    }
+
+    #[test]
+    fn meters_of_every_kind_are_divided_by_the_answers() {
+        let tree = Tree::new(&[
+            ("sys/class/hwmon/hwmon0/name", "ina219"),
+            ("sys/class/hwmon/hwmon0/in1_input", "5000"),
+            ("sys/class/hwmon/hwmon0/curr1_input", "800"),
+            ("sys/class/hwmon/hwmon1/name", "pmic"),
+            ("sys/class/hwmon/hwmon1/power1_input", "6000000"),
+            ("sys/class/hwmon/hwmon1/power1_label", "board"),
+            ("sys/class/powercap/intel-rapl:0/name", "package-0"),
+            ("sys/class/powercap/intel-rapl:0/max_energy_range_uj", "10000000"),
+            ("sys/class/powercap/intel-rapl:0/energy_uj", "9000000"),
+            ("sys/class/powercap/intel-rapl:0:0/name", "core"),
+        ]);
+        let mut watch = Watch::new(&tree.roots(), None);
+        assert!(watch.energy().is_empty(), "nothing was metered yet");
+        watch.start_metering();
+        tree.write("sys/class/powercap/intel-rapl:0/energy_uj", "2000000"); // it has begun again: 3 J
+        watch.stop_metering(6);
+        tree.write("sys/class/powercap/intel-rapl:0/energy_uj", "9000000"); // nobody is asked meanwhile
+        watch.look();
+        let energy = watch.energy();
+        let names: Vec<&str> = energy.iter().map(|energy| energy.meter.as_str()).collect();
+        assert_eq!(names, ["ina219 curr1", "pmic board", "RAPL package-0"]);
+        assert_eq!((energy[0].watts, energy[1].watts), (4.0, 6.0));
+        assert_eq!(energy[2].joules_an_answer, 0.5);
+    }
+
+    #[test]
+    fn other_work_is_what_the_cores_did_and_we_did_not() {
+        let tree = Tree::new(&[("proc/stat", "cpu  100 0 100 5000 10 0 0 0 0 0\ncpu0 1 1 1 1 1 1 1 1 1 1")]);
+        let before = Work::now(&tree.roots()).unwrap();
+        tree.write("proc/stat", "cpu  200 10 140 9000 20 5 5 40 99 99");
+        let mut after = Work::now(&tree.roots()).unwrap();
+        (after.at, after.ours) = (before.at + Duration::from_secs(2), before.ours + 50.0);
+        // 100 + 10 + 40 + 5 + 5 + 40 ticks, of which 50 were ours, in two seconds.
+        assert!((after.others_since(&before) - 0.75).abs() < 1e-9, "{}", after.others_since(&before));
+        assert_eq!(before.others_since(&after), 0.0);
     }
 }
