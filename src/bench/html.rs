@@ -68,7 +68,7 @@ impl Page {
     }
 
     fn element(&mut self, name: &str, text: &str) {
-        let _ = write!(self.0, "<{name}>{}</{name}>\n", escaped(text)); // a String takes everything
+        let _ = writeln!(self.0, "<{name}>{}</{name}>", escaped(text)); // a String takes everything
     }
 
     fn heading(&mut self, english: &str, japanese: &str) {
@@ -356,16 +356,14 @@ fn conditions(page: &mut Page, report: &Report) {
         let words = temperatures.iter().map(|t| format!("{} {:.1} °C", t.sensor, t.celsius));
         words.collect::<Vec<_>>().join(", ")
     };
-    let mut rows = vec![
-        vec![
-            "other work 他の処理".to_owned(),
-            conditions.other_work_cores.map_or("not told".to_owned(), |c| format!("{c:.2} cores")),
-        ],
-        vec![
-            "watched for throttling 監視したセンサー".to_owned(),
-            if conditions.watched.is_empty() { "nothing".to_owned() } else { conditions.watched.join(", ") },
-        ],
-    ];
+    let mut rows = vec![vec![
+        "other work 他の処理".to_owned(),
+        conditions.other_work_cores.map_or("not told".to_owned(), |c| format!("{c:.2} cores")),
+    ]];
+    rows.extend(conditions.watched.iter().map(|watched| {
+        let (before, after) = (&watched.before, &watched.after);
+        vec![format!("watched 監視: {}", watched.sensor), format!("{before} before, {after} after")]
+    }));
     if !conditions.before.is_empty() {
         rows.push(vec!["before 測定前".to_owned(), list(&conditions.before)]);
         rows.push(vec!["after 測定後".to_owned(), list(&conditions.after)]);

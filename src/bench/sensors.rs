@@ -30,6 +30,17 @@ pub struct Sign {
     pub says: String,
 }
 
+/// A sensor that was watched for such signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Watched {
+    /// Which.
+    pub sensor: String,
+    /// In its own words, before the first figure.
+    pub before: String,
+    /// After the last; empty if it says nothing any more.
+    pub after: String,
+}
+
 /// One look at the board.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reading {
@@ -57,7 +68,7 @@ pub struct Temperature {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Conditions {
     /// Sensors that would tell of throttling; where there is none, nobody can say that there was none.
-    pub watched: Vec<String>,
+    pub watched: Vec<Watched>,
     /// Temperatures before the first figure.
     pub before: Vec<Temperature>,
     /// Temperatures after the last.
@@ -97,10 +108,14 @@ impl Watch {
     /// Begins with a first look. `length` is how long the run will last if that is known to be long.
     pub fn new(roots: &Roots, length: Option<Duration>) -> Self {
         let throttle = throttles(roots);
-        let watched = throttle.iter().map(|throttle| throttle.sensor.clone()).collect();
+        let watched = throttle.iter().map(|throttle| Watched {
+            sensor: throttle.sensor.clone(),
+            before: throttle.says(),
+            after: String::new(),
+        });
         let start = Instant::now();
         let conditions = Conditions {
-            watched,
+            watched: watched.collect(),
             before: temperatures(roots),
             after: Vec::new(),
             readings: Vec::new(),
@@ -176,6 +191,9 @@ impl Watch {
     /// Ends with a last look.
     pub fn end(mut self) -> Conditions {
         self.look();
+        for (watched, throttle) in self.conditions.watched.iter_mut().zip(&self.throttle) {
+            watched.after = throttle.says();
+        }
         let after = Work::now(&self.roots);
         self.conditions.other_work_cores = self.work.zip(after).map(|(before, after)| after.others_since(&before));
         Conditions { after: temperatures(&self.roots), ..self.conditions }
@@ -204,6 +222,10 @@ enum Kind {
 }
 
 impl Throttle {
+    fn says(&self) -> String {
+        text(&self.path).unwrap_or_default()
+    }
+
     fn sign(&mut self) -> Option<Sign> {
         let says = match self.kind {
             Kind::Firmware => {
@@ -472,7 +494,8 @@ mod tests {
         tree.write(path, after);
         watch.look();
         let Conditions { watched, signs, readings, .. } = watch.end();
-        assert_eq!(watched.len(), 1, "{path} is watched");
+        let [Watched { before: first, after: last, .. }] = &watched[..] else { panic!("{path} is not watched") };
+        assert_eq!((first.as_str(), last.as_str()), (before, after));
         assert!(signs.iter().all(|sign| path.contains(&sign.sensor)), "the sensor is named: {signs:?}");
         assert_eq!(readings.len(), 3);
         signs.into_iter().map(|sign| sign.says).collect()
@@ -492,7 +515,7 @@ mod tests {
         let on_a_newer_board = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled";
         assert_eq!(sign(&[], on_a_newer_board, "0", "4"), ["throttled (0x4)"]);
         let unreadable = Tree::new(&[(FIRMWARE_AT, "nonsense")]);
-        assert_eq!(Watch::new(&unreadable.roots(), None).end().watched, [""; 0], "what cannot be read watches nothing");
+        assert_eq!(Watch::new(&unreadable.roots(), None).end().watched, [], "what cannot be read watches nothing");
     }
 
     #[test]

@@ -82,9 +82,13 @@ fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// Can it be written? Leaves everything as it was.
 fn writable(path: &Path) -> Result<(), Error> {
+    let new = !path.exists();
     let opened = fs::OpenOptions::new().append(true).create(true).open(path);
-    opened.map(drop).map_err(|source| Error::WriteFile { path: path.to_owned(), source })
+    opened
+        .and_then(|_| if new { fs::remove_file(path) } else { Ok(()) })
+        .map_err(|source| Error::WriteFile { path: path.to_owned(), source })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
