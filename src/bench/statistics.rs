@@ -282,13 +282,13 @@ mod tests {
 
     #[test]
     fn the_calibration_error_weighs_bins_by_their_size() {
-        let answers = [(0.95, true), (0.95, true), (0.95, false), (0.25, false), (1.0, true)];
+        let answers = [(0.95, true), (0.95, true), (0.95, false), (0.25, true), (1.0, true)];
         let bins = reliability(&answers);
         let [low, high] = bins[..] else { panic!("{bins:?}") };
-        assert_eq!(low, Bin { n: 1, confidence: 0.25, right: 0.0 });
-        assert_eq!((high.n, high.right), (4, 0.75));
-        // 1/5 of 0.25 and 4/5 of |0.9625 - 0.75|
-        assert!((calibration_error(&bins) - (0.2 * 0.25 + 0.8 * 0.2125)).abs() < 1e-12);
+        assert_eq!(low, Bin { n: 1, confidence: 0.25, right: 1.0 }, "too modest");
+        assert_eq!((high.n, high.right), (4, 0.75), "too sure");
+        // 1/5 of 1 - 0.25 and 4/5 of 0.9625 - 0.75
+        assert!((calibration_error(&bins) - (0.2 * 0.75 + 0.8 * 0.2125)).abs() < 1e-12);
         assert_eq!(calibration_error(&[]), 0.0);
     }
 }

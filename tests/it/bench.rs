@@ -195,6 +195,9 @@ fn a_throttled_box_is_refused_before_anything_is_measured() {
         assert!(said.contains(word), "{word} in {said}");
     }
     assert!(!json.exists(), "no figures");
+    let (done, last) = run(&tree, Stage::Soak, FIRMWARE, "0", false);
+    assert!(matches!(done, Err(BenchError::Refused { .. })));
+    assert_eq!(last, None, "nothing was begun");
 }
 
 /// Runs in this process, and changes the tree as soon as `stage` begins; returns what comes of it and the last stage.
