@@ -33,7 +33,7 @@ use crate::domain::{Agreement, Answer, Confidence, Look, Posterior, Rationale, R
 pub use decode::{Decoding, Ending, Step};
 pub use library::{Library, LibraryError};
 pub use model::{Model, ModelError};
-pub use session::{Kernels, OrtModel};
+pub use session::{Kernels, OrtModel, THREADS};
 pub use tokenizer::{Tokenizer, TokenizerError};
 
 use calculator::Calculator;

@@ -15,6 +15,10 @@ use crate::domain::TokenId;
 
 const LOGITS: &str = "logits";
 
+/// Threads that compute a pass. Passes of a few milliseconds lose more by waking a second one than it brings, and the box's other work
+/// keeps its cores.
+pub const THREADS: usize = 1;
+
 /// A student's graph with its cache.
 pub struct OrtModel {
     session: Session,
@@ -27,9 +31,8 @@ pub struct OrtModel {
 impl OrtModel {
     /// Builds the session from verified bytes and holds the graph's inputs and outputs against `geometry`.
     pub fn new(library: &Library, graph: &[u8], geometry: &Geometry) -> Result<Self, ModelError> {
-        // One thread: passes of a few milliseconds lose more by waking a second one than it brings, and the box's other
-        // work keeps its cores.
-        let mut builder = Session::builder(&library.environment)?.with_intra_threads(1).map_err(ort::Error::from)?;
+        let mut builder =
+            Session::builder(&library.environment)?.with_intra_threads(THREADS).map_err(ort::Error::from)?;
         if Kernels::of_this_cpu() == Kernels::X86Saturating {
             builder = builder.with_precise_qmm().map_err(ort::Error::from)?;
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and what of the crate it may name. `crate::cli` is wide and stands for itself.
-const MAY_NAME: [(&str, &[&str]); 12] = [
+const MAY_NAME: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("installed", &[]),
     ("config", &[]),
@@ -16,6 +16,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("store", &["domain"]),
     ("wire", &[]),
     ("triggers", &["domain", "wire", "config", "engine::QUESTION_BYTES_MAX"]),
+    ("bench", &["domain", "bundle", "engine", "policy", "pipeline"]),
     ("daemon", &["domain", "bundle", "engine", "policy", "pipeline", "reply", "store", "triggers", "wire"]),
 ];
 
