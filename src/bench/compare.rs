@@ -167,11 +167,15 @@ fn differences(a: &Report, b: &Report) -> Vec<String> {
     let short =
         |digest: Option<&String>| digest.map_or("unknown", |digest| digest.get(..12).unwrap_or(digest)).to_owned();
     let told = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+    let governors = |report: &Report| {
+        let words = report.machine.governors.join(", ");
+        if words.is_empty() { "unknown".to_owned() } else { words }
+    };
     let pairs = [
         ("board", told(&a.machine.board), told(&b.machine.board)),
         ("processor", cores(a), cores(b)),
         ("kernel", told(&a.machine.kernel), told(&b.machine.kernel)),
-        ("governor", a.machine.governors.join(", "), b.machine.governors.join(", ")),
+        ("governor", governors(a), governors(b)),
         ("cores allowed", told(&a.machine.cores_allowed), told(&b.machine.cores_allowed)),
         ("sokutou", a.sokutou.clone(), b.sokutou.clone()),
         ("build", a.settings.build.clone(), b.settings.build.clone()),
