@@ -243,7 +243,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct BundleArg {
-    /// Folder of the student bundle [default: $SOKUTOU_BUNDLE, `student` beside the executable, the shipped one].
+    /// Folder of the student bundle [default: $SOKUTOU_BUNDLE, the installed one, the shipped one].
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
 }
