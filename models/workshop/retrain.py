@@ -179,12 +179,12 @@ def _students(work: Work) -> dict[str, tuple[Answerer, Calibration]]:
 
 
 def _generation(folder: Path, recipe: Recipe) -> dict:
-    """Version and serial of the student in a work folder."""
-    if not is_retrained(folder):
+    """Version and serial of the student in a work folder or a bundle."""
+    if not (packed := base.is_bundle(folder)) and not is_retrained(folder):
         return {"version": recipe.version, "serial": recipe.serial}
-    said = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    if said["recipe"] != recipe.id:
-        raise ValueError(f"{folder} holds a student of the recipe {said['recipe']}, and {recipe.id} was asked for")
+    said = json.loads((folder / (base.MANIFEST if packed else SETTINGS)).read_text(encoding="utf-8"))
+    if (name := said["name" if packed else "recipe"]) != recipe.id:
+        raise ValueError(f"{folder} holds a student of the recipe {name}, and {recipe.id} was asked for")
     return {"version": said["version"], "serial": said["serial"]}
 
 
