@@ -34,7 +34,7 @@ from ..task import Task
 from ..teachers import reading
 from . import base, compute
 from .muon import Muon
-from .sequences import EMPTY, Encoder, Probed, Sequence
+from .sequences import Encoder, Probed, Sequence
 from .student import Geometry, Student
 
 BATCH_TOKENS = 2048  # padded tokens that are read at once
