@@ -88,7 +88,7 @@ def test_nothing_of_a_step_is_left_on_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.fx.experimental._config, "meta_nonzero_assume_all_nonzero", True)
     geometry = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=train.LENGTH_STEP)
     row = Sequence([1, 2, 3], [0.0, 0.0, 1.0], probed=(Probed("k", 1, (0.7,)),))
-    [batch] = train._batches([train._Drawn("t", row, 1.0)])
+    [batch] = train._batches([train._Drawn("t", row, 1.0)], geometry.max_len)
     student = Student(geometry).to(meta)
     heads = nn.ModuleDict({"t/k": train.Head(geometry.width, torch.zeros(2, 1))}).to(meta)
     assert train._loss(student, heads, batch.to(meta)).device == meta

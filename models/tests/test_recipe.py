@@ -2,9 +2,11 @@
 
 import dataclasses
 import itertools
+from pathlib import Path
 
 import pytest
 
+from workshop.distil import base
 from workshop.pair import Pair
 from workshop.recipe import Recipe, Sizes
 from workshop.recipes import DEFAULT, RECIPES
@@ -67,6 +69,8 @@ def test_the_recipes_can_be_trained_and_are_told_apart():
         assert len({task.id for task in recipe.tasks}) == len(recipe.tasks)
         assert recipe.card.read_text("utf-8") and (not recipe.shares or len(recipe.shares) == len(recipe.tasks))
         assert recipe.own_sizes.keys() <= {task.id for task in recipe.tasks}
+        start = recipe.plan.base
+        assert start in (None, base.SMOLLM2, *RECIPES) or base.is_bundle(Path(start))
 
 
 def test_the_prompt_of_a_pair_is_the_tasks_template_filled():

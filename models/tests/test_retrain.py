@@ -17,6 +17,7 @@ from workshop.distil.vocabulary import END, THINK
 from workshop.pair import Pair
 from workshop.recipe import Mixed
 from workshop.ship import measures
+from workshop.ship.calibrate import calibration
 from workshop.teachers import generator, toy
 
 REVIEWS = 500
@@ -132,6 +133,25 @@ def test_what_cannot_be_asked_is_said_and_nothing_is_begun(toy_work, tmp_path, s
                           "--work", str(tmp_path / "next"), *more]) == 1
     assert says in capsys.readouterr().err
     assert not stubbed and not (tmp_path / "next").exists() and not retrain.is_retrained(toy_work.folder)
+
+
+def test_a_bundle_is_enough_to_go_on_from(toy_work, tmp_path, stubbed, capsys):
+    """Its calibration is the work folder's, its version goes on, and training starts at its own weights."""
+    bundle = shutil.copytree(toy_work.bundle, tmp_path / "bundle")
+    manifest = load(bundle / "manifest.json") | {"version": "0.3.0", "serial": 7}
+    (bundle / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    arguments = ["retrain", "--recipe", "toy", "--from", str(bundle), "--reviews", str(written(tmp_path / "reviews.jsonl", 40)),
+                 "--work", str(tmp_path / "next")]
+    assert __main__.main(arguments) == 0
+    [(packed, recipe)] = stubbed
+    assert (packed.name, recipe.serial, recipe.plan.base) == ("toy-0.3.1", 8, str(bundle))
+    assert load(tmp_path / "next" / retrain.SETTINGS)["earlier"] == manifest["files"]["model.onnx"]["sha256"]
+    old = dataclasses.replace(toy_work, folder=bundle)
+    assert {task: calibration(of) for task, of in old.fitted().items()} == {
+        task: calibration(of) for task, of in toy_work.fitted().items()}
+    (bundle / "manifest.json").write_text(json.dumps(manifest | {"name": "another"}), "utf-8")
+    assert __main__.main(arguments) == 1
+    assert "holds a student of the recipe another, and toy was asked for" in capsys.readouterr().err
 
 
 def test_a_work_folder_with_another_student_is_left_alone(toy_work, tmp_path, stubbed, capsys):

@@ -151,8 +151,8 @@ def _check(args: argparse.Namespace) -> int:
     read = pair_files.read(*args.files)
     print(pair_files.summary(read))
     found = pair_files.overlaps(read.pairs, pair_files.read(*args.against).pairs) if args.against else []
-    for train, test in found[:OVERLAPS_SHOWN]:
-        print(f"error: {train} asks what test question {test} asks", file=sys.stderr)
+    for taught, test in found[:OVERLAPS_SHOWN]:
+        print(f"error: {taught} asks what test question {test} asks", file=sys.stderr)
     if len(found) > OVERLAPS_SHOWN:
         print(f"error: and {len(found) - OVERLAPS_SHOWN} more", file=sys.stderr)
     return 1 if found else 0
@@ -227,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
                     "task, no bundle is written. The bundle has the next serial and, if not told otherwise, the next patch "
                     "version. The same command goes on where it was stopped.", parents=[of_recipe, of_measures])
     again.add_argument("--from", dest="earlier", type=Path, required=True, metavar="DIR",
-                       help="work folder of the student that ships, with its calibration")
+                       help="the student that ships: its bundle, or its work folder with its calibration")
     again.add_argument("--reviews", type=Path, nargs="+", required=True, metavar="FILE.jsonl",
                        help="what `sokutou review export` wrote (see reviews --help)")
     again.add_argument("--work", type=Path, required=True, metavar="DIR", help="work folder of the new student")

@@ -14,6 +14,8 @@ from .teachers.process_control import task as process_control
 from .teachers.sensor_modes import task as sensor_modes
 from .teachers.word_problems import task as word_problems
 
+SHIPPED = Path(__file__).parents[1] / "bundles" / "machine-failure-0.2.0"  # the student that is left of those before
+
 _SHARES = (
     (machine_failure.TASK, 0.28), (process_control.TASK, 0.18), (sensor_modes.TASK, 0.16),
     (symbolic_tasks.COIN_FLIP, 0.05), (symbolic_tasks.LAST_LETTERS, 0.07), (symbolic_tasks.SHUFFLED_OBJECTS, 0.08),
@@ -29,10 +31,11 @@ SHOP_FLOOR = Recipe(
     own_sizes={task.id: _FEW for task in (*symbolic_tasks.TASKS, word_problems.TASK)},
 )
 
-# What every student can start from: it reads and repeats, and has seen no answer yet. Studies start all their arms here.
+# What every student can start from: it reads and repeats. Studies start all their arms here: of answers it has seen none but those
+# that the shipped student knows, and no study asks for them.
 READER = dataclasses.replace(
     SHOP_FLOOR, id="reader", shipped=False,
-    plan=dataclasses.replace(SHOP_FLOOR.plan, base=None, steps=1200, read_steps_max=1200, read_goal=1.0),
+    plan=dataclasses.replace(SHOP_FLOOR.plan, base=str(SHIPPED), steps=600, read_steps_max=600, read_goal=1.0),
 )
 
 DEFAULT = SHOP_FLOOR  # the one that is shipped

@@ -60,7 +60,7 @@ class ForgottenError(RuntimeError):
 class Settings:
     """What was asked for."""
 
-    earlier: Path  # work folder of the student that ships
+    earlier: Path  # work folder of the student that ships, or its bundle
     reviews: tuple[Path, ...]
     steps: int | None = None  # None: a share of the plan's
     share: float = SHARE
@@ -85,9 +85,9 @@ def retrain(work: Work, settings: Settings) -> Path:
         raise ValueError(f"the new student needs a work folder of its own, and {work.folder} is the earlier one's")
     old = Work(dataclasses.replace(work.recipe, **_generation(settings.earlier, work.recipe)), settings.earlier, work.out,
                work.reference)
-    for path in (old.tokenizer, old.checkpoint, old.model):  # needed at the end, and better missed now
+    for path in (old.tokenizer, old.weights, old.model):  # needed at the end, and better missed now
         path.stat()
-    old.by_task("calibrate", old.load("calibration.json"))
+    old.fitted()
     cases = gather(old, settings.reviews)
     new = dataclasses.replace(work, recipe=_next(old, settings, cases))
     _begin(new, old, settings)
@@ -174,17 +174,17 @@ def _lost(task: str, measure: str, found: dict, old: str, new: str) -> str | Non
 
 
 def _students(work: Work) -> dict[str, tuple[Answerer, Calibration]]:
-    fitted = work.by_task("calibrate", work.load("calibration.json"))
+    fitted = work.fitted()
     return {one.task.id: (one, calibrate.calibration(fitted[one.task.id])) for one in work.answerers()}
 
 
 def _generation(folder: Path, recipe: Recipe) -> dict:
-    """Version and serial of the student in a work folder."""
-    if not is_retrained(folder):
+    """Version and serial of the student in a work folder or a bundle."""
+    if not (packed := base.is_bundle(folder)) and not is_retrained(folder):
         return {"version": recipe.version, "serial": recipe.serial}
-    said = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    if said["recipe"] != recipe.id:
-        raise ValueError(f"{folder} holds a student of the recipe {said['recipe']}, and {recipe.id} was asked for")
+    said = json.loads((folder / (base.MANIFEST if packed else SETTINGS)).read_text(encoding="utf-8"))
+    if (name := said["name" if packed else "recipe"]) != recipe.id:
+        raise ValueError(f"{folder} holds a student of the recipe {name}, and {recipe.id} was asked for")
     return {"version": said["version"], "serial": said["serial"]}
 
 
@@ -224,7 +224,7 @@ def _begin(new: Work, old: Work, settings: Settings) -> None:
     `ValueError` where the folder holds something else."""
     recipe = new.recipe
     said = {"recipe": recipe.id, "version": recipe.version, "serial": recipe.serial,
-            "earlier": hashlib.sha256(old.checkpoint.read_bytes()).hexdigest(), "reviews": recipe.mixed.origin["sha256"],
+            "earlier": hashlib.sha256(old.weights.read_bytes()).hexdigest(), "reviews": recipe.mixed.origin["sha256"],
             "licence": settings.licence, "steps": recipe.plan.steps, "share": settings.share, "seed": recipe.plan.seed}
     path = new.folder / SETTINGS
     if path.exists():

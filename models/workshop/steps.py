@@ -54,6 +54,11 @@ class Work:
         return self.folder / "checkpoint.pt"
 
     @property
+    def weights(self) -> Path:
+        """What a next student starts from: the checkpoint, or the graph where the folder is a bundle."""
+        return self.model if base.is_bundle(self.folder) else self.checkpoint
+
+    @property
     def bundle(self) -> Path:
         return self.out / f"{self.recipe.id}-{self.recipe.version}"
 
@@ -68,6 +73,12 @@ class Work:
 
     def load(self, name: str) -> dict:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+    def fitted(self) -> dict:
+        """What `calibrate` found of each task, by its id, as the work folder or the bundle's manifest has it."""
+        if base.is_bundle(self.folder):
+            return self.by_task("calibrate", {task["id"]: task["calibration"] for task in self.load(base.MANIFEST)["tasks"]})
+        return self.by_task("calibrate", self.load("calibration.json"))
 
     def by_task(self, step: str, found: dict) -> dict:
         """What `step` found of each task, by its id. Raises `ValueError` where it ran before the recipe had one of them."""
@@ -104,7 +115,7 @@ def calibrate_step(work: Work) -> None:
 
 
 def evaluate_step(work: Work) -> None:
-    fitted = work.by_task("calibrate", work.load("calibration.json"))
+    fitted = work.fitted()
     measured = {}
     for answerer in work.answerers():
         task = answerer.task
@@ -124,7 +135,7 @@ def plots_step(work: Work) -> None:
 
 
 def pack_step(work: Work) -> None:
-    fitted = work.by_task("calibrate", work.load("calibration.json"))
+    fitted = work.fitted()
     student, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))
     card = _card(work, fitted, sum(p.numel() for p in student.parameters()), origins)
     bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.recipe, work.answerers(), fitted, card, origins,

@@ -1,5 +1,5 @@
-"""Where a student starts that does not start from scratch: SmolLM2 or an earlier student, cut to the task's vocabulary and to
-fewer layers.
+"""Where a student starts that does not start from scratch: SmolLM2 or an earlier student, from its work folder or its bundle, cut
+to the task's vocabulary and to fewer layers.
 
 Trains nothing: a cut student has forgotten how its layers fit together, and answers nothing sensible before it is trained.
 """
@@ -21,6 +21,7 @@ from . import vocabulary
 from .student import Geometry, Student
 from .vocabulary import ANSWER, END, PAD, THINK, WHY
 
+MANIFEST = "manifest.json"  # makes a folder a bundle
 SMOLLM2, OWN_LICENCE = "smollm2", "MIT OR Apache-2.0"
 SMOLLM2_KEPT, EARLIER_KEPT = 0.5, 0.9  # SmolLM2 has hardly any Japanese; an earlier student's vocabulary is the task's already
 # A control token that the base does not have starts as the mean of what SmolLM2 would read here.
@@ -37,20 +38,30 @@ class Base:
 
 
 def load(name: str) -> Base:
-    """SmolLM2 by its name, or the student that a work folder holds."""
+    """SmolLM2 by its name, or the student that a work folder or a bundle holds. Raises `ValueError` where a folder holds none."""
     if name == SMOLLM2:
         from . import smollm  # its reader of GGUF is needed for nothing else
 
         origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
         return Base(*smollm.load(), (origin,), SMOLLM2_KEPT)
     folder = Path(name)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    if is_bundle(folder):
+        from . import bundled  # needs ONNX, which no other base does
+
+        student, origins, digest = bundled.read(folder)
+        origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence(origins), "sha256": digest}
+        return Base(student, tokenizer, (*origins, origin), EARLIER_KEPT)
     content = (folder / "checkpoint.pt").read_bytes()
     checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     student, origins = restored(checkpoint)
     origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence(origins),
               "sha256": hashlib.sha256(content).hexdigest()}
-    return Base(student, Tokenizer.from_file(str(folder / "tokenizer.json")), (*origins, origin), EARLIER_KEPT,
-                checkpoint.get("heads", {}))
+    return Base(student, tokenizer, (*origins, origin), EARLIER_KEPT, checkpoint.get("heads", {}))
+
+
+def is_bundle(folder: Path) -> bool:
+    return (folder / MANIFEST).exists()
 
 
 def licence(origins: Sequence[Mapping[str, str]]) -> str:

@@ -45,7 +45,7 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(g.width, (g.heads + 2 * g.kv_heads) * g.head_dim, bias=False)
         self.out = nn.Linear(g.heads * g.head_dim, g.width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, of: Tensor | None = None) -> Tensor:
         b, s, _ = x.shape
         g = self.g
         qkv = self.qkv(x).view(b, s, g.heads + 2 * g.kv_heads, g.head_dim).transpose(1, 2)  # (b, heads, s, head_dim)
@@ -54,8 +54,8 @@ class Attention(nn.Module):
         q, k = qk[:, : g.heads], qk[:, g.heads:]
         share = g.heads // g.kv_heads
         k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
-        y = torch.cat([_attend(q[:, :, at : at + QUERIES], k[:, :, : at + QUERIES], v[:, :, : at + QUERIES])
-                       for at in range(0, s, QUERIES)], 2)
+        y = torch.cat([_attend(q[:, :, at : at + QUERIES], k[:, :, : at + QUERIES], v[:, :, : at + QUERIES],
+                               None if of is None else of[:, : at + QUERIES]) for at in range(0, s, QUERIES)], 2)
         return self.out(y.transpose(1, 2).reshape(b, s, -1))
 
 
@@ -68,8 +68,8 @@ class Block(nn.Module):
         self.gate_up = nn.Linear(g.width, 2 * g.hidden, bias=False)
         self.down = nn.Linear(g.hidden, g.width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), cos, sin)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, of: Tensor | None = None) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), cos, sin, of)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, -1)
         return x + self.down(F.silu(gate) * up)
 
@@ -93,14 +93,15 @@ class Student(nn.Module):
     def device(self) -> torch.device:
         return self.embedding.weight.device
 
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """(batch, seq) ids to (batch, seq, width) states after the last norm."""
-        return self.states(self.embedding(tokens))
+    def hidden(self, tokens: Tensor, of: Tensor | None = None) -> Tensor:
+        """(batch, seq) ids to (batch, seq, width) states after the last norm. With `of` (batch, seq), which sequence of its row each
+        token is of, a row holds several, and none sees another: rotary positions are relative, so that each may begin anywhere."""
+        return self.states(self.embedding(tokens), of)
 
-    def states(self, x: Tensor) -> Tensor:
+    def states(self, x: Tensor, of: Tensor | None = None) -> Tensor:
         """The same from what the tokens are embedded to, (batch, seq, width)."""
         for block in self.blocks:
-            x = block(x, self.cos, self.sin)
+            x = block(x, self.cos, self.sin, of)
         return self.norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -118,11 +119,13 @@ def rotary_tables(g: Geometry) -> tuple[Tensor, Tensor]:
     return angle.cos(), angle.sin()
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, of: Tensor | None) -> Tensor:
     """The last queries (batch, heads, queries, head_dim) look back over all keys. Written out: compiled for a CPU this takes half
     the time of a training step with PyTorch's fused attention, whose way back is slow there."""
     scores = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5
     seen = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril(k.shape[2] - q.shape[2])
+    if of is not None:
+        seen = seen & (of[:, None, -q.shape[2]:, None] == of[:, None, None, :])
     return scores.masked_fill(~seen, float("-inf")).softmax(-1).to(v.dtype) @ v
 
 

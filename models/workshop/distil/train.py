@@ -34,10 +34,12 @@ from ..task import Task
 from ..teachers import reading
 from . import base, compute
 from .muon import Muon
-from .sequences import EMPTY, Encoder, Probed, Sequence
+from .sequences import Encoder, Probed, Sequence
 from .student import Geometry, Student
 
 BATCH_TOKENS = 2048  # padded tokens that are read at once
+# A row holds as many sequences as have room in it. Most are short, and a short row is read half as fast again as a long one.
+SHORT_ROW, PACKED_TOKENS = 160, 1024  # tokens; of the rows that are read at once
 LENGTH_STEP, FINE_MAX = 32, 128  # what their lengths are multiples of, and up to where half of it is: each length is compiled
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
@@ -53,8 +55,6 @@ def run(recipe: Recipe, folder: Path) -> Path:
     """Trains by the recipe's plan inside `folder`; returns the path of the final checkpoint."""
     plan = recipe.plan
     recipe.check_fit()
-    if plan.max_len % LENGTH_STEP:
-        raise ValueError(f"the plan's max_len: expected a multiple of {LENGTH_STEP}, which rows are padded to, got {plan.max_len}")
     folder.mkdir(parents=True, exist_ok=True)
     state_path = folder / "checkpoint.pt"
     state = torch.load(state_path, map_location="cpu", weights_only=True) if state_path.exists() else None
@@ -260,13 +260,14 @@ class Head(nn.Linear):
 @dataclass(frozen=True)
 class Batch:
     tokens: Tensor  # (rows, length)
+    of: Tensor  # (rows, length), which sequence of its row a token is of
     weights: Tensor  # (rows, length), of predicting the token at the same place
     # By task and kind of probe: (probes,) rows, places and weights, (probes, values)
     probed: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]
 
     def to(self, device: torch.device) -> Batch:
         probed = {head: tuple(part.to(device) for part in parts) for head, parts in self.probed.items()}
-        return Batch(self.tokens.to(device), self.weights.to(device), probed)
+        return Batch(self.tokens.to(device), self.of.to(device), self.weights.to(device), probed)
 
 
 @dataclass(frozen=True)
@@ -322,19 +323,48 @@ def alike(drawn: list[Row], sequence: Callable[[Row], Sequence], empty: Row) -> 
 
 
 def _made(encoder: Encoder, recipe: Recipe, reads: bool, step: int) -> list[Batch]:
-    return list(_batches(_drawn(encoder, recipe, step, reads)))
+    return list(_batches(_drawn(encoder, recipe, step, reads), recipe.plan.max_len))
 
 
-def _batches(drawn: list[_Drawn]) -> Iterator[Batch]:
-    for rows, length in alike(drawn, lambda own: own.sequence, _Drawn("", EMPTY, 0.0)):
-        probed: dict[str, list[tuple[int, Probed, float]]] = defaultdict(list)
-        for row, own in enumerate(rows):
+def _batches(drawn: list[_Drawn], max_len: int) -> Iterator[Batch]:
+    """Two shapes for all, so that little is compiled, and hardly any padding."""
+    packed = _packed(drawn, max_len)
+    for length, rows in packed.items():
+        count = max(1, PACKED_TOKENS // length)
+        for at in range(0, len(rows), count):
+            yield _batch(rows[at : at + count] + [[]] * (at + count - len(rows)), length)
+
+
+def _batch(rows: list[list[_Drawn]], length: int) -> Batch:
+    probed: dict[str, list[tuple[int, int, Probed, float]]] = defaultdict(list)
+    for row, held in enumerate(rows):
+        start = 0
+        for own in held:
             counts = Counter(probe.kind for probe in own.sequence.probed)
             for probe in own.sequence.probed:
-                probed[_head(own.task, probe)].append((row, probe, own.share / counts[probe.kind]))
-        yield Batch(pad([own.sequence.tokens for own in rows], length),
-                    pad([[own.share * weight for weight in own.sequence.weights] for own in rows], length),
-                    {head: _stacked(of) for head, of in probed.items()})
+                probed[_head(own.task, probe)].append((row, start + probe.place, probe, own.share / counts[probe.kind]))
+            start += len(own.sequence.tokens)
+    return Batch(pad([[token for own in held for token in own.sequence.tokens] for held in rows], length),
+                 pad([[number for number, own in enumerate(held, 1) for _ in own.sequence.tokens] for held in rows], length),
+                 pad([[own.share * weight for own in held for weight in own.sequence.weights] for held in rows], length),
+                 {head: _stacked(of) for head, of in probed.items()})
+
+
+def _packed(drawn: list[_Drawn], max_len: int) -> dict[int, list[list[_Drawn]]]:
+    """Rows by their length: the longest sequences first, each into the first row that has room for it."""
+    rows: list[tuple[int, list[_Drawn]]] = []
+    room: list[int] = []
+    for own in sorted(drawn, key=lambda own: -len(own.sequence.tokens)):
+        size = len(own.sequence.tokens)
+        at = next((at for at, left in enumerate(room) if left >= size), len(rows))
+        if at == len(rows):
+            length = min(SHORT_ROW, max_len) if size <= SHORT_ROW else max_len
+            rows.append((length, []))
+            room.append(length)
+        rows[at][1].append(own)
+        room[at] -= size
+    lengths = sorted({length for length, _ in rows}, reverse=True)
+    return {length: [held for of, held in rows if of == length] for length in lengths}
 
 
 def _head(task: str, probe: Probed) -> str:
@@ -342,10 +372,9 @@ def _head(task: str, probe: Probed) -> str:
     return f"{task}/{probe.kind}"
 
 
-def _stacked(probes: list[tuple[int, Probed, float]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    rows, own, weights = zip(*probes, strict=True)
-    return (torch.tensor(rows), torch.tensor([probe.place for probe in own]), torch.tensor(weights),
-            torch.tensor([probe.values for probe in own]))
+def _stacked(probes: list[tuple[int, int, Probed, float]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    rows, places, own, weights = zip(*probes, strict=True)
+    return torch.tensor(rows), torch.tensor(places), torch.tensor(weights), torch.tensor([probe.values for probe in own])
 
 
 def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) -> Tensor:
@@ -354,9 +383,9 @@ def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) ->
     return torch.tensor([row + [0] * (length - len(row)) for row in rows])
 
 
-def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def graded(student: Student, tokens: Tensor, weights: Tensor, of: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """States (rows, length, width), then, for every token with a weight, its row, its place and its cross entropy."""
-    states = student.hidden(tokens)
+    states = student.hidden(tokens, of)
     row, place = (weights > 0).nonzero(as_tuple=True)
     logits = student.logits(states[row, place - 1]).float()  # only where something is graded
     return states, row, place, F.cross_entropy(logits, tokens[row, place], reduction="none")
@@ -365,7 +394,7 @@ def graded(student: Student, tokens: Tensor, weights: Tensor) -> tuple[Tensor, T
 def _loss(student: Student, heads: nn.ModuleDict, batch: Batch) -> Tensor:
     """Sum over the sequences of their cross entropy and of what their probes lose, by their weights and shares."""
     with compute.bfloat16(student.device):
-        states, row, place, losses = graded(student, batch.tokens, batch.weights)
+        states, row, place, losses = graded(student, batch.tokens, batch.weights, batch.of)
     loss = (losses * batch.weights[row, place]).sum()
     for head, (rows, places, weights, values) in batch.probed.items():
         loss = loss + PROBE_WEIGHT * (heads[head].losses(states[rows, places].float(), values) * weights).sum()
