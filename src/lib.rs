@@ -38,7 +38,8 @@
 //! | [`reply`] | an answer as a machine reads it | domain, bundle, engine, pipeline |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
 //! | [`triggers`] | where questions come in and answers go out: the broker, serial ports, HTTP | domain, wire, config |
-//! | [`daemon`] | the gateway: every case from its trigger through journal and student and back | all but cli |
+//! | [`daemon`] | the gateway: every case from its trigger through journal and student and back | all but bench and cli |
+//! | [`bench`] | measures a student on a box, and says when not to believe it | domain, bundle, engine, policy, pipeline |
 //! | [`cli`] | the commands | all |
 //!
 //! # What never happens
@@ -89,6 +90,9 @@ pub mod triggers;
 
 #[cfg(feature = "std")]
 pub mod daemon;
+
+#[cfg(feature = "std")]
+pub mod bench;
 
 #[cfg(feature = "std")]
 pub mod cli;

@@ -3,9 +3,10 @@
 use super::bundle::golden_failures;
 use super::check::{Check, report};
 use super::{BundleArg, Error, Exit, open_bundle, open_engine};
+use crate::bundle::Bundle;
 use crate::domain::chain;
 use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE};
-use crate::engine::{Kernels, Library};
+use crate::engine::{Kernels, Library, Products};
 
 /// The version whose wheels the build pins, and which was tested.
 const TESTED_LIBRARY: &str = "1.32.0";
@@ -88,5 +89,21 @@ fn bundle(arg: &BundleArg) -> Vec<Check> {
         ),
         Err(error) => Check::fail("golden questions", chain(&error), "see the checks above"),
     };
-    vec![opened, golden]
+    [opened].into_iter().chain(products(&bundle)).chain([golden]).collect()
+}
+
+/// Where the library fails to load, the first check has said so.
+fn products(bundle: &Bundle) -> Option<Check> {
+    let library = Library::load().ok()?;
+    Some(match Products::of(&library, &bundle.model) {
+        Ok(Products { packed, unpacked }) if unpacked.is_empty() => {
+            Check::ok("products", format!("{packed}, all with the weights as they are stored"))
+        }
+        Ok(Products { packed, unpacked }) => Check::warn(
+            "products",
+            format!("{packed} with the weights as they are stored; {}", unpacked.join("; ")),
+            "this student is slow on this kind of CPU: export it with dynamic int8, as the workshop does",
+        ),
+        Err(error) => Check::warn("products", chain(&error), "give the folder for temporary files some megabytes"),
+    })
 }

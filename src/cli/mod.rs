@@ -2,6 +2,7 @@
 
 mod ask;
 mod batch;
+mod bench;
 mod bundle;
 mod check;
 mod config;
@@ -22,6 +23,10 @@ use clap::{Parser, Subcommand};
 use thiserror::Error;
 
 use crate::DEFAULT_BUNDLE;
+use crate::bench::BenchError;
+use crate::bench::cold::ColdError;
+use crate::bench::questions::QuestionsError;
+use crate::bench::report::ReportError;
 use crate::bundle::{self as student, Bundle, UnknownTask};
 use crate::config::secret::SecretError;
 use crate::config::{ConfigError, Sources};
@@ -55,7 +60,7 @@ pub enum Exit {
     Library,
     /// The student failed while answering.
     Student,
-    /// A check of `doctor` or a golden question failed.
+    /// A check of `doctor` or a golden question failed, or the figures of `bench` cannot be trusted.
     Check,
     /// A person is asked.
     Person,
@@ -136,13 +141,43 @@ enum Error {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Questions(#[from] QuestionsError),
+    #[error(transparent)]
+    Cold(#[from] ColdError),
+    #[error(transparent)]
+    Bench(BenchError),
+    #[error("{error}. --anyway reports them all the same, with this beside them")]
+    BenchRefused { error: BenchError },
+    #[error("failed to read {path}")]
+    BenchReport {
+        path: PathBuf,
+        #[source]
+        source: ReportError,
+    },
+}
+
+impl From<BenchError> for Error {
+    fn from(error: BenchError) -> Self {
+        match error {
+            error @ BenchError::Refused { .. } => Self::BenchRefused { error },
+            error => Self::Bench(error),
+        }
+    }
 }
 
 impl Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Read { .. } | Self::Write(_) | Self::WriteFile { .. } => Exit::Io,
-            Self::Input(_) | Self::Review(_) => Exit::Input,
+            Self::Input(_) | Self::Review(_) | Self::BenchReport { .. } => Exit::Input,
+            Self::Questions(QuestionsError::Read { .. }) => Exit::Io,
+            Self::Questions(QuestionsError::Unfit { .. }) => Exit::Input,
+            Self::BenchRefused { .. } => Exit::Check,
+            Self::Bench(BenchError::Library(_)) => Exit::Library,
+            Self::Bench(BenchError::Open(_)) => Exit::Bundle,
+            Self::Bench(BenchError::Ask { source, .. }) if source.refuses_the_question() => Exit::Input,
+            Self::Bench(_) | Self::Cold(_) => Exit::Student,
             Self::Task(_) => Exit::Usage,
             Self::Bundle { .. } | Self::NoBundle(_) | Self::Open { .. } => Exit::Bundle,
             Self::Library(_) => Exit::Library,
@@ -178,7 +213,7 @@ enum Command {
         #[command(subcommand)]
         command: ReviewCommand,
     },
-    /// Print what the gateway takes and gives, for machines: OpenAPI, AsyncAPI or a JSON Schema. 仕様を出力する
+    /// Print what goes in and out, for machines: OpenAPI, AsyncAPI or a JSON Schema. 仕様を出力する
     Schema {
         /// Which document.
         #[arg(value_enum)]
@@ -189,6 +224,8 @@ enum Command {
         #[command(subcommand)]
         command: BundleCommand,
     },
+    /// Measure the student on this box: times, memory, energy, quality; refuses what cannot be trusted. 性能を測定する
+    Bench(BenchArgs),
     /// Look at the gateway's configuration. 設定を確認する
     Config {
         #[command(subcommand)]
@@ -206,7 +243,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct BundleArg {
-    /// Folder of the student bundle [default: $SOKUTOU_BUNDLE, `student` beside the executable, the shipped one].
+    /// Folder of the student bundle [default: $SOKUTOU_BUNDLE, the installed one, the shipped one].
     #[arg(long, value_name = "DIR")]
     bundle: Option<PathBuf>,
 }
@@ -253,6 +290,83 @@ struct AskArgs {
     /// a task is of the one that --task names.
     #[arg(long, value_name = "FILE.jsonl")]
     batch: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct BenchArgs {
+    #[command(subcommand)]
+    command: Option<BenchCommand>,
+    #[command(flatten)]
+    bundle: BundleArg,
+    /// Which of the student's tasks is asked [default: the first that `bundle info` lists]. タスクを選ぶ
+    #[arg(long, value_name = "ID")]
+    task: Option<String>,
+    /// Lines {"question", "code" or "answer"} to ask instead of the bundle's golden questions, which come out right by choice and tell
+    /// nothing of accuracy. 質問ファイル
+    #[arg(long, value_name = "FILE.jsonl")]
+    questions: Option<PathBuf>,
+    /// Trials of the same work; how far they lie apart tells whether the figures repeat.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(2..=100))]
+    trials: u32,
+    /// Answers of a trial; a 99th percentile wants hundreds.
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    answers: u32,
+    /// Then keep asking for so many minutes, and tell how the times drift. 連続運転
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=1440))]
+    soak: Option<u32>,
+    /// Report even if the box was throttled, did other work, or trials lie too far apart; the report says so.
+    #[arg(long)]
+    anyway: bool,
+    /// Words to keep in the report: what else ran, which fan, which power supply. 備考
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// Also write the report with all its samples (`-`: only that, to standard output); `sokutou schema bench` says its form.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Also write the report as one page with plots that needs no network. ブラウザーで見る報告書
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Read proc and sys below this folder instead of the system's: for tests of sensors that a desk has not.
+    #[arg(long, value_name = "DIR", hide = true)]
+    root: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Set two reports side by side: ratios with intervals, and what was not the same. 比較する
+    Compare {
+        /// The JSON of the first run.
+        a: PathBuf,
+        /// The JSON of the second.
+        b: PathBuf,
+        /// One JSON object instead of words.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start, load, answer twice and say when: what `bench` starts to time a cold start.
+    #[command(hide = true)]
+    ColdStart {
+        #[arg(long)]
+        bundle: PathBuf,
+        #[arg(long)]
+        task: String,
+        #[arg(long)]
+        since: u64,
+        question: String,
+    },
+}
+
+impl BenchArgs {
+    fn run(self) -> Result<Exit, Error> {
+        match &self.command {
+            None => bench::run(&self),
+            Some(BenchCommand::Compare { a, b, json }) => bench::compare_files(a, b, *json),
+            Some(BenchCommand::ColdStart { bundle, task, since, question }) => {
+                bench::cold_start(bundle, task, *since, question)
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -441,6 +555,7 @@ pub fn main() -> Exit {
     let done = match args.command {
         Command::Ask(args) if args.batch.is_some() => batch::run(&args),
         Command::Ask(args) => ask::run(&args),
+        Command::Bench(args) => args.run(),
         Command::Bundle { command: BundleCommand::Info { bundle, json } } => bundle::info(&bundle, json),
         Command::Bundle { command: BundleCommand::Verify { bundle, json } } => bundle::verify(&bundle, json),
         Command::Config { command: ConfigCommand::Check { config, json } } => config::check(&config, json),

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value, json};
 
 use super::{Error, Exit};
+use crate::bench::report::Report;
 use crate::daemon::Health;
 use crate::daemon::message::{Message, Status};
 use crate::daemon::review::{ReviewCase, ReviewPage};
@@ -28,6 +29,8 @@ pub enum Document {
     Status,
     /// JSON Schema of a case under review.
     Review,
+    /// JSON Schema of a bench report.
+    Bench,
 }
 
 pub fn print(document: Document) -> Result<Exit, Error> {
@@ -38,6 +41,7 @@ pub fn print(document: Document) -> Result<Exit, Error> {
         Document::Message => schema_for!(Message).to_value(),
         Document::Status => schema_for!(Status).to_value(),
         Document::Review => schema_for!(ReviewCase).to_value(),
+        Document::Bench => schema_for!(Report).to_value(),
     };
     super::print(&serde_json::to_string_pretty(&document).expect("a document of texts and numbers"))?;
     Ok(Exit::Success)

@@ -1,7 +1,7 @@
 //! Finds and loads ONNX Runtime, once a process, with its telemetry off before it can say a word.
 //!
-//! Looked for in this order: `ORT_DYLIB_PATH`, beside the executable, where the build unpacked it. Never searches further,
-//! never downloads.
+//! Looked for in this order: `ORT_DYLIB_PATH`, beside the executable, in the package's folder, where the build unpacked it.
+//! Never searches further, never downloads.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

@@ -20,6 +20,7 @@ pub mod decode;
 pub(crate) mod fake;
 pub mod library;
 mod model;
+mod products;
 mod scoring;
 mod session;
 mod tokenizer;
@@ -33,7 +34,8 @@ use crate::domain::{Agreement, Answer, Confidence, Look, Posterior, Rationale, R
 pub use decode::{Decoding, Ending, Step};
 pub use library::{Library, LibraryError};
 pub use model::{Model, ModelError};
-pub use session::{Kernels, OrtModel};
+pub use products::{Products, ProductsError};
+pub use session::{Kernels, OrtModel, THREADS};
 pub use tokenizer::{Tokenizer, TokenizerError};
 
 use calculator::Calculator;

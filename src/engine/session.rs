@@ -3,8 +3,12 @@
 //! The key-value cache stands in place: one tensor a layer and side, bound as past input and as present output, so that a
 //! pass appends to it and copies nothing. To rewind is to say a smaller length; no row is ever erased.
 
+use std::path::Path;
+
 use ndarray::Array;
+use ort::logging::LogLevel;
 use ort::memory::Allocator;
+use ort::session::builder::SessionBuilder;
 use ort::session::{IoBinding, Session};
 use ort::value::{Tensor, ValueType};
 
@@ -14,6 +18,10 @@ use crate::bundle::manifest::Geometry;
 use crate::domain::TokenId;
 
 const LOGITS: &str = "logits";
+
+/// Threads that compute a pass. Passes of a few milliseconds lose more by waking a second one than it brings, and the box's other work
+/// keeps its cores.
+pub const THREADS: usize = 1;
 
 /// A student's graph with its cache.
 pub struct OrtModel {
@@ -27,13 +35,7 @@ pub struct OrtModel {
 impl OrtModel {
     /// Builds the session from verified bytes and holds the graph's inputs and outputs against `geometry`.
     pub fn new(library: &Library, graph: &[u8], geometry: &Geometry) -> Result<Self, ModelError> {
-        // One thread: passes of a few milliseconds lose more by waking a second one than it brings, and the box's other
-        // work keeps its cores.
-        let mut builder = Session::builder(&library.environment)?.with_intra_threads(1).map_err(ort::Error::from)?;
-        if Kernels::of_this_cpu() == Kernels::X86Saturating {
-            builder = builder.with_precise_qmm().map_err(ort::Error::from)?;
-        }
-        let session = builder.commit_from_memory(graph)?;
+        let session = builder(library)?.commit_from_memory(graph)?;
         let Geometry { layers, kv_heads, head_dim, max_len, vocabulary, .. } = *geometry;
         let cache_shape = [1, kv_heads, max_len, head_dim];
         let mut binding = session.create_binding()?;
@@ -91,6 +93,22 @@ impl Model for OrtModel {
     fn capacity(&self) -> usize {
         self.capacity
     }
+}
+
+/// Writes the graph as ONNX Runtime has rewritten it for this CPU, with the options that a student runs with.
+pub(super) fn optimise(library: &Library, graph: &[u8], into: &Path) -> Result<(), ModelError> {
+    // Quieter: it warns that the file fits this CPU only, which is what it is for.
+    let builder = builder(library)?.with_log_level(LogLevel::Error).map_err(ort::Error::from)?;
+    builder.with_optimized_model_path(into).map_err(ort::Error::from)?.commit_from_memory(graph)?;
+    Ok(())
+}
+
+fn builder(library: &Library) -> Result<SessionBuilder, ort::Error> {
+    let mut builder = Session::builder(&library.environment)?.with_intra_threads(THREADS)?;
+    if Kernels::of_this_cpu() == Kernels::X86Saturating {
+        builder = builder.with_precise_qmm()?;
+    }
+    Ok(builder)
 }
 
 /// Which int8 kernels this CPU gets, as far as it changes what we ask of ONNX Runtime.

@@ -61,7 +61,7 @@ fn doctor_names_library_cpu_telemetry_and_student() {
     let checks: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let checks = checks.as_array().unwrap();
     let names: Vec<_> = checks.iter().map(|check| check["check"].as_str().unwrap()).collect();
-    assert_eq!(names, ["runtime library", "telemetry", "cpu", "bundle", "golden questions"]);
+    assert_eq!(names, ["runtime library", "telemetry", "cpu", "bundle", "products", "golden questions"]);
     for check in checks {
         assert!(check["state"] == "OK" || check["check"] == "runtime library", "{check}");
     }

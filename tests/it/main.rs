@@ -3,6 +3,7 @@
 
 mod ask;
 mod batch;
+mod bench;
 mod broken;
 mod config;
 mod crash;
