@@ -1,0 +1,145 @@
+//! What an answer is made of: the student's golden questions, phase by phase, in nanoseconds of this process's CPU time.
+//!
+//! `cross/count` runs it on an emulated box whose clock goes on by a nanosecond with every instruction: there the same numbers are
+//! counts of instructions, the kernel's among them. Elsewhere they are times of one run, nothing to quote.
+//! With `--baseline FILE` it ends with 1 where a phase takes more than [`MORE_MAX`] of what it took there.
+#![allow(clippy::print_stdout, missing_docs)] // a bench talks, and has no readers of its docs
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+use sokutou::bundle::Bundle;
+use sokutou::domain::{Look, TokenId};
+use sokutou::engine::{Engine, Kernels, Library, Model as _, OrtModel, Tokenizer};
+use sokutou::pipeline::{self, Think};
+use sokutou::policy::Policy;
+
+/// Tokens of a rationale that are decoded: as many for every question, whatever the student would write.
+const DECODED: usize = 32;
+/// Above this a change has made a phase slower; below it, a compiler or a kernel may have.
+const MORE_MAX: f64 = 1.05;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::var_os("SOKUTOU_BUNDLE").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE));
+    let mut load = Watch::start();
+    let library = Library::load()?;
+    let library_ns = load.lap();
+    let bundle = Bundle::open(&folder)?;
+    let bundle_ns = load.lap();
+    let tokenizer = Tokenizer::new(&bundle.tokenizer, &bundle.manifest)?;
+    let tokenizer_ns = load.lap();
+    let mut model = OrtModel::new(&library, &bundle.model, &bundle.manifest.graph)?;
+    let session_ns = load.lap();
+    model.feed(&[0])?; // the first run lays out its memory
+    let first_run_ns = load.lap();
+
+    let mut questions = Vec::new();
+    for golden in &bundle.golden {
+        let task = bundle.task(&golden.task)?;
+        let prompt = task.fill(&golden.question);
+        let mut watch = Watch::start();
+        let mut tokens = tokenizer.encode(&prompt)?;
+        let tokenize = watch.lap();
+        let question_len = tokens.len();
+        tokens.push(bundle.manifest.control.answer);
+        model.rewind(0);
+        watch.lap();
+        model.feed(&tokens)?;
+        let prefill = watch.lap();
+        model.rewind(question_len);
+        model.feed(&[bundle.manifest.control.think])?;
+        watch.lap();
+        let decoded = DECODED.min(model.capacity() - model.len());
+        for at in 0..decoded {
+            // Which token is no matter: every one costs the same.
+            model.feed(&[(at % bundle.manifest.graph.vocabulary) as TokenId])?;
+        }
+        let decode = watch.lap();
+        questions.push((
+            golden,
+            json!({
+                "task": golden.task, "tokens": question_len, "tokenize": tokenize, "prefill": prefill, "decode": decode,
+                "decoded": decoded,
+            }),
+        ));
+    }
+    drop(model);
+
+    // The way that every question goes, and its end alone: what the policy makes of a look.
+    let mut engine = Engine::open(&library, &bundle)?;
+    let mut rows = Vec::new();
+    for (golden, mut row) in questions {
+        let policy = Policy::of(bundle.task(&golden.task)?);
+        let mut watch = Watch::start();
+        let answered = pipeline::answer(&mut engine, &policy, Think::Never, &golden.question)?;
+        row["answer"] = watch.lap().into();
+        drop(answered);
+        let first: Look = engine.ask(&golden.task, &golden.question)?.first;
+        watch.lap();
+        let verdict = policy.first(&first);
+        std::hint::black_box(policy.first_stands(verdict.confidence));
+        row["policy"] = watch.lap().into();
+        rows.push(row);
+    }
+    let sum = |phase: &str| rows.iter().filter_map(|row| row[phase].as_u64()).sum::<u64>();
+    let asked = rows.len().max(1) as u64;
+    let phases = json!({
+        "load": library_ns + bundle_ns + tokenizer_ns + session_ns + first_run_ns,
+        "tokenize": sum("tokenize") / asked,
+        "prefill": sum("prefill") / asked,
+        "decode one token": sum("decode") / sum("decoded").max(1),
+        "policy": sum("policy") / asked,
+        "answer": sum("answer") / asked,
+    });
+    println!(
+        "{}",
+        json!({
+            "student": bundle.student(), "version": env!("CARGO_PKG_VERSION"), "kernels": format!("{:?}", Kernels::of_this_cpu()),
+            "phases": phases,
+            "load": {
+                "library": library_ns, "bundle": bundle_ns, "tokenizer": tokenizer_ns, "session": session_ns, "first_run": first_run_ns,
+            },
+            "questions": rows,
+        })
+    );
+    let args: Vec<String> = std::env::args().collect();
+    let Some(baseline) = args.iter().position(|arg| arg == "--baseline").and_then(|at| args.get(at + 1)) else {
+        return Ok(());
+    };
+    let baseline: Value = serde_json::from_str(&std::fs::read_to_string(baseline)?)?;
+    let mut slower = Vec::new();
+    for (phase, now) in phases.as_object().expect("an object") {
+        let now = now.as_u64().unwrap_or_default() as f64;
+        let before = baseline["phases"][phase].as_u64().ok_or_else(|| format!("the baseline has no {phase}"))? as f64;
+        println!("{phase:16} {now:>13} {:>+7.2} %", (now / before - 1.0) * 100.0);
+        if now > before * MORE_MAX {
+            slower.push(phase.as_str());
+        }
+    }
+    if !slower.is_empty() {
+        return Err(format!("more than {MORE_MAX} times the baseline: {}", slower.join(", ")).into());
+    }
+    Ok(())
+}
+
+/// Nanoseconds of CPU time from lap to lap: what the process waits for is not counted.
+struct Watch(u64);
+
+impl Watch {
+    fn start() -> Self {
+        Self(cpu_time())
+    }
+
+    fn lap(&mut self) -> u64 {
+        let now = cpu_time();
+        now - std::mem::replace(&mut self.0, now)
+    }
+}
+
+fn cpu_time() -> u64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
