@@ -49,7 +49,11 @@ def test_a_ratio_is_of_the_same_question_and_its_interval_holds_it(raw):
     rng = np.random.default_rng(1)
     for answer, noise in zip(raw["kinds"]["choice"]["said"]["peer"], rng.normal(2, 0.2, COUNT)):
         answer["ms"] *= noise  # now as long as ours, and ours is spread fourfold
-    one = figures.summary(raw, NAMES, KINDS)["kinds"]["choice"]["peer"]
+    for at, answer in enumerate(raw["kinds"]["free"]["said"]["peer"]):
+        answer["ms"] = (10 + at) * (2 if at < 18 else 0.1)
+    kinds = figures.summary(raw, NAMES, KINDS)["kinds"]
+    assert kinds["free"]["peer"]["ratio"] == pytest.approx(2), "the median of ratios, not the ratio of medians"
+    one = kinds["choice"]["peer"]
     assert one["ratio_low"] < one["ratio"] < one["ratio_high"] and one["ratio_low"] < 1 < one["ratio_high"]
     assert one["ratio_high"] - one["ratio_low"] < 0.2, "the spread between questions is no part of it"
 

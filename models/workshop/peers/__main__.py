@@ -33,14 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _measure(args: argparse.Namespace) -> None:
-    program = args.sokutou
-    if program is None:
-        subprocess.run(["cargo", "build", "--locked", "--release", "--quiet"], cwd=REPOSITORY, check=True)
-        program = REPOSITORY / "target" / "release" / "sokutou"
     files = weights.Files(args.work.resolve())
     weights.make(files)
     if args.prepare:
         return
+    program = args.sokutou
+    if program is None:
+        subprocess.run(["cargo", "build", "--locked", "--release", "--quiet"], cwd=REPOSITORY, check=True)
+        program = REPOSITORY / "target" / "release" / "sokutou"
     prompts = {kind.name: _prompts(files, kind, args.warm_up, args.questions) for kind in KINDS}
     asked = systems.all_systems(program.resolve(), files, args.threads)
     names = [system.name for system in asked]

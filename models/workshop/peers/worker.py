@@ -142,7 +142,9 @@ class Transformers(Driver):
         self.torch = torch
         self.model = LlamaForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
         if int8:
-            self.model = torch.ao.quantization.quantize_dynamic(self.model, {torch.nn.Linear}, torch.qint8)
+            from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
+
+            self.model = quantize_dynamic(self.model, {torch.nn.Linear: per_channel_dynamic_qconfig})
         self.tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
         self.cache = DynamicCache(config=self.model.config)
 
