@@ -25,7 +25,6 @@ import onnxruntime as ort
 from .. import calculator
 from ..distil.sequences import Encoder
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
-from ..pair import PROMPT
 from ..task import Task
 
 NEVER = 1.0  # a threshold that nothing reaches, not even a confidence that is rounded to 1: no promise could be proved
@@ -173,7 +172,7 @@ class Answerer:
 
     def ask(self, question: str) -> Look | None:
         """The first look; None for a question that is empty, or with which the prompt is too long."""
-        self.prompt, self.written = self.encoder.text(PROMPT.format(task=self.task.id, question=question.strip())), {}
+        self.prompt, self.written = self.encoder.text(self.task.template.replace("{question}", question.strip(), 1)), {}
         if not question.strip() or len(self.prompt) > self.task.question_tokens_max:
             return None
         return self._look([*self.prompt, self.encoder.control[ANSWER]], 0)

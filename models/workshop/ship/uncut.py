@@ -46,11 +46,11 @@ def write(task: Task, out: Path) -> tuple[Path, dict]:
         measured = export.export(student, encoder, recipe, model, kept_min=0.0)
         answerer = Answerer(Decoder(model), encoder, task)
         bundle.pack(folder, model, tokenizer, student.g, recipe, [answerer], {task.id: FITTED}, _card(measured["tasks"][task.id]),
-                    whole.origins, golden=_golden(answerer), bytes_max=BYTES_MAX)
+                    whole.origins, golden=golden(answerer), bytes_max=BYTES_MAX)
     return folder, measured
 
 
-def _golden(answerer: Answerer) -> Iterator[dict]:
+def golden(answerer: Answerer) -> Iterator[dict]:
     """Of the task's golden questions the surest, where another CPU's rounding turns nothing, with whatever comes out."""
     calibrated = calibration(FITTED)
     asked = [(pair, answerer.ask(pair.text)) for pair in map(next, answerer.task.golden("golden"))]
