@@ -237,16 +237,7 @@ fn cold_start(page: &mut Page, report: &Report) {
 
 fn speed(page: &mut Page, report: &Report) {
     page.heading("Passes and memory", "速度とメモリ");
-    let measures = [
-        Measure::Prefill,
-        Measure::Decode,
-        Measure::Pp512,
-        Measure::PpWhole,
-        Measure::Tg128,
-        Measure::ReadMemory,
-        Measure::ReadStudent,
-    ];
-    let rows: Vec<Vec<String>> = measures
+    let rows: Vec<Vec<String>> = Measure::SPEED
         .into_iter()
         .filter_map(|measure| {
             let Figure { summary, unit, spread, .. } = report.figure(measure)?;

@@ -197,6 +197,10 @@ pub enum Measure {
 }
 
 impl Measure {
+    /// Those of passes without questions and of the memory, in the order in which they are told.
+    pub const SPEED: [Self; 7] =
+        [Self::Prefill, Self::Decode, Self::Pp512, Self::PpWhole, Self::Tg128, Self::ReadMemory, Self::ReadStudent];
+
     /// In words, in English and Japanese.
     pub fn title(self) -> (&'static str, &'static str) {
         match self {

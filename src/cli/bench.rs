@@ -262,15 +262,7 @@ fn figures_in_words(lines: &mut Lines, report: &Report) {
         }
     }
     lines.add(&format!("{:<26}{:>10}{:>10}{:>10}{:>10}{:>10}", "speed", "median", "mean", "± sd", "spread", "n"));
-    for measure in [
-        Measure::Prefill,
-        Measure::Decode,
-        Measure::Pp512,
-        Measure::PpWhole,
-        Measure::Tg128,
-        Measure::ReadMemory,
-        Measure::ReadStudent,
-    ] {
+    for measure in Measure::SPEED {
         let Some(figure) = report.figure(measure) else { continue };
         let (summary, unit) = (&figure.summary, figure.unit.name());
         let [median, mean, sd] = [summary.p50.value, summary.mean, summary.sd].map(number);
