@@ -1,12 +1,16 @@
 //! What an answer is made of: the student's golden questions, phase by phase, in nanoseconds of this process's CPU time.
 //!
-//! `cross/count` runs it on an emulated box whose clock goes on by a nanosecond with every instruction: there the same numbers are
+//! `cross/run count` runs it on an emulated box whose clock goes on by a nanosecond with every instruction: there the same numbers are
 //! counts of instructions, the kernel's among them. Elsewhere they are times of one run, nothing to quote.
-//! With `--baseline FILE` it ends with 1 where a phase takes more than [`MORE_MAX`] of what it took there.
+//! With `--gateway PROGRAM` it also starts `PROGRAM serve`, and tells when that was ready and what memory it had then. With
+//! `--baseline FILE` it ends with 1 where a phase takes more than [`MORE_MAX`] of what it took there.
 #![allow(clippy::print_stdout, missing_docs)] // a bench talks, and has no readers of its docs
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
@@ -21,7 +25,12 @@ const DECODED: usize = 32;
 /// Above this a change has made a phase slower; below it, a compiler or a kernel may have.
 const MORE_MAX: f64 = 1.05;
 
+/// A gateway that is not ready by then never will be; an emulated core takes a hundredth of it, by its own clock.
+const READY_MAX: Duration = Duration::from_secs(60);
+
 fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().collect();
+    let option = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).map(Path::new);
     let folder = std::env::var_os("SOKUTOU_BUNDLE").map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE));
     let mut load = Watch::start();
@@ -94,6 +103,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "policy": sum("policy") / asked,
         "answer": sum("answer") / asked,
     });
+    drop(engine); // the gateway has a student of its own
+    let gateway = option("--gateway").map(ready).transpose()?;
     println!(
         "{}",
         json!({
@@ -102,13 +113,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             "load": {
                 "library": library_ns, "bundle": bundle_ns, "tokenizer": tokenizer_ns, "session": session_ns, "first_run": first_run_ns,
             },
+            "gateway": gateway,
             "questions": rows,
         })
     );
-    let args: Vec<String> = std::env::args().collect();
-    let Some(baseline) = args.iter().position(|arg| arg == "--baseline").and_then(|at| args.get(at + 1)) else {
-        return Ok(());
-    };
+    let Some(baseline) = option("--baseline") else { return Ok(()) };
     let baseline: Value = serde_json::from_str(&std::fs::read_to_string(baseline)?)?;
     let mut slower = Vec::new();
     for (phase, now) in phases.as_object().expect("an object") {
@@ -123,6 +132,35 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("more than {MORE_MAX} times the baseline: {}", slower.join(", ")).into());
     }
     Ok(())
+}
+
+/// Starts a gateway that nobody asks: nanoseconds on the clock until it says that it is ready, its memory then.
+fn ready(program: &Path) -> Result<Value, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let told = folder.path().join("notify"); // as systemd hears it
+    let ear = UnixDatagram::bind(&told)?;
+    ear.set_read_timeout(Some(READY_MAX))?;
+    let journal = format!("journal.folder={}", folder.path().join("journal").display());
+    let begun = Instant::now();
+    let mut gateway = Command::new(program)
+        .args(["serve", "--config", "/dev/null", "--set", "gateway.name=box", "--set", "mqtt.enabled=false", "--set", &journal])
+        .env("NOTIFY_SOCKET", &told)
+        .stdin(Stdio::null())
+        .spawn()?;
+    let mut said = [0; 512];
+    let heard = loop {
+        match ear.recv(&mut said) {
+            Ok(got) if said[..got].starts_with(b"READY=1") => break Ok(begun.elapsed()),
+            Ok(_) => {}
+            Err(why) => break Err(why),
+        }
+    };
+    let memory = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", gateway.id()));
+    gateway.kill()?;
+    gateway.wait()?;
+    let memory = memory?;
+    let pss = memory.lines().find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(json!({"start_to_ready": heard?.as_nanos() as u64, "pss_kib": pss}))
 }
 
 /// Nanoseconds of CPU time from lap to lap: what the process waits for is not counted.

@@ -3,17 +3,16 @@
 use super::bundle::golden_failures;
 use super::check::{Check, report};
 use super::{BundleArg, Error, Exit, open_bundle, open_engine};
-use crate::bundle::Bundle;
 use crate::domain::chain;
 use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE};
-use crate::engine::{Kernels, Library, Products};
+use crate::engine::{Kernels, Library, Products, ProductsError};
 
 /// The version whose wheels the build pins, and which was tested.
 const TESTED_LIBRARY: &str = "1.32.0";
 
 pub fn run(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     let mut checks = library();
-    checks.push(cpu());
+    checks.push(cpu(Kernels::of_this_cpu()));
     checks.extend(bundle(arg));
     Ok(if report(&checks, json)? { Exit::Success } else { Exit::Check })
 }
@@ -31,27 +30,27 @@ fn library() -> Vec<Check> {
     let first = if version == TESTED_LIBRARY {
         Check::ok("runtime library", found)
     } else {
-        Check::warn(
-            "runtime library",
-            found,
-            &format!("tested with {TESTED_LIBRARY} only: run `sokutou bundle verify`"),
-        )
+        let hint = format!("tested with {TESTED_LIBRARY} only: run `sokutou bundle verify`");
+        Check::warn("runtime library", found, &hint)
     };
-    let telemetry = match std::env::var(TELEMETRY_VARIABLE).as_deref() {
-        Ok("1") => Check::ok(
-            "telemetry",
-            format!("off ({TELEMETRY_VARIABLE}=1 before loading, and in the environment's options)"),
-        ),
-        _ => Check::fail("telemetry", "not switched off", "this is a fault of the program: please report it"),
-    };
-    vec![first, telemetry]
+    vec![first, telemetry(std::env::var(TELEMETRY_VARIABLE).ok().as_deref())]
 }
 
-fn cpu() -> Check {
+/// By what the variable holds once the library is loaded.
+fn telemetry(disabled: Option<&str>) -> Check {
+    if disabled == Some("1") {
+        let found = format!("off ({TELEMETRY_VARIABLE}=1 before loading, and in the environment's options)");
+        Check::ok("telemetry", found)
+    } else {
+        Check::fail("telemetry", "not switched off", "this is a fault of the program: please report it")
+    }
+}
+
+fn cpu(kernels: Kernels) -> Check {
     let arch = std::env::consts::ARCH;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let say = |kernels: &str| format!("{arch}, {cores} cores, {kernels}");
-    match Kernels::of_this_cpu() {
+    match kernels {
         Kernels::X86Vnni => Check::ok("cpu", say("VNNI: exact int8 kernels")),
         Kernels::X86Saturating => {
             Check::ok("cpu", say("no VNNI: precise int8 kernels asked for, against silent saturation"))
@@ -89,13 +88,13 @@ fn bundle(arg: &BundleArg) -> Vec<Check> {
         ),
         Err(error) => Check::fail("golden questions", chain(&error), "see the checks above"),
     };
-    [opened].into_iter().chain(products(&bundle)).chain([golden]).collect()
+    // Where the library fails to load, the first check has said so.
+    let products = Library::load().ok().map(|library| products(Products::of(&library, &bundle.model)));
+    [opened].into_iter().chain(products).chain([golden]).collect()
 }
 
-/// Where the library fails to load, the first check has said so.
-fn products(bundle: &Bundle) -> Option<Check> {
-    let library = Library::load().ok()?;
-    Some(match Products::of(&library, &bundle.model) {
+fn products(read: Result<Products, ProductsError>) -> Check {
+    match read {
         Ok(Products { packed, unpacked }) if unpacked.is_empty() => {
             Check::ok("products", format!("{packed}, all with the weights as they are stored"))
         }
@@ -105,5 +104,42 @@ fn products(bundle: &Bundle) -> Option<Check> {
             "this student is slow on this kind of CPU: export it with dynamic int8, as the workshop does",
         ),
         Err(error) => Check::warn("products", chain(&error), "give the folder for temporary files some megabytes"),
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn state(check: &Check) -> Value {
+        json!(check)["state"].clone()
+    }
+
+    #[test]
+    fn every_kind_of_cpu_is_named_and_an_unknown_one_warned_of() {
+        let known = [Kernels::X86Vnni, Kernels::X86Saturating, Kernels::ArmDotProduct, Kernels::ArmPlain].map(cpu);
+        let mut found: Vec<_> = known.iter().map(|check| json!(check)["found"].to_string()).collect();
+        found.sort();
+        found.dedup();
+        assert!(known.iter().all(|check| state(check) == "OK") && found.len() == known.len(), "{found:?}");
+        assert_eq!(state(&cpu(Kernels::Other)), "WARN");
+    }
+
+    #[test]
+    fn telemetry_that_is_not_off_fails() {
+        assert_eq!(state(&telemetry(Some("1"))), "OK");
+        for left_on in [None, Some(""), Some("0")] {
+            assert_eq!(state(&telemetry(left_on)), "FAIL");
+        }
+    }
+
+    #[test]
+    fn each_weight_that_is_unpacked_is_warned_of_by_name() {
+        assert_eq!(state(&products(Ok(Products { packed: 25, unpacked: Vec::new() }))), "OK");
+        let check = json!(products(Ok(Products { packed: 24, unpacked: vec!["down_3 is unpacked at load".to_owned()] })));
+        assert_eq!(check["state"], "WARN");
+        assert_eq!(check["found"], "24 with the weights as they are stored; down_3 is unpacked at load");
+    }
 }

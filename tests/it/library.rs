@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -37,10 +37,17 @@ fn what_is_no_library_is_refused() {
     assert!(refused(&path).contains("cannot be used as ONNX Runtime"));
 }
 
+/// A library of our own making, in C.
+fn library(folder: &TempDir, code: &str, arguments: &[&str]) -> PathBuf {
+    let (source, path) = (folder.path().join("library.c"), folder.path().join("libonnxruntime.so"));
+    fs::write(&source, code).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC"]).args(arguments).arg("-o").args([&path, &source]).status();
+    assert!(built.unwrap().success());
+    path
+}
+
 #[test]
 fn a_library_that_is_too_old_is_refused_with_both_versions() {
-    let folder = TempDir::new().unwrap();
-    let (source, path) = (folder.path().join("old.c"), folder.path().join("libonnxruntime.so"));
     let code = r#"
         static const char *version(void) { return "1.15.0"; }
         static const void *api(unsigned v) { (void)v; return 0; }
@@ -48,10 +55,8 @@ fn a_library_that_is_too_old_is_refused_with_both_versions() {
         static const struct base it = { api, version };
         const struct base *OrtGetApiBase(void) { return &it; }
     "#;
-    fs::write(&source, code).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&path).arg(&source).status().unwrap();
-    assert!(built.success());
-    let said = refused(&path);
+    let folder = TempDir::new().unwrap();
+    let said = refused(&library(&folder, code, &[]));
     assert!(said.contains("'1.23.x'") && said.contains("'1.15.0'"), "{said}");
 }
 
@@ -65,10 +70,58 @@ fn doctor_names_library_cpu_telemetry_and_student() {
     for check in checks {
         assert!(check["state"] == "OK" || check["check"] == "runtime library", "{check}");
     }
-    let output = sokutou().arg("doctor").env("ORT_DYLIB_PATH", "/nowhere/x.so").output().unwrap();
-    assert_eq!(output.status.code(), Some(7));
-    let said = String::from_utf8(output.stdout).unwrap();
+}
+
+/// What doctor says, and how it ends.
+fn doctor(change: impl FnOnce(&mut assert_cmd::Command) -> &mut assert_cmd::Command) -> (Option<i32>, String) {
+    let output = change(sokutou().arg("doctor")).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn doctor_fails_what_is_missing_with_the_way_out() {
+    let (exit, said) = doctor(|command| command.env("ORT_DYLIB_PATH", "/nowhere/x.so"));
     assert!(said.contains("FAIL  runtime library") && said.contains("hint: build once with network"), "{said}");
+    assert!(said.contains("FAIL  golden questions") && said.contains("hint: see the checks above"), "{said}");
+    assert_eq!(exit, Some(7));
+    let (exit, said) = doctor(|command| command.args(["--bundle", "/nowhere"]));
+    assert!(said.contains("FAIL  bundle") && said.contains("hint: install the student again"), "{said}");
+    assert_eq!(exit, Some(7));
+}
+
+#[test]
+fn doctor_warns_where_there_is_no_room_for_temporary_files() {
+    let (exit, said) = doctor(|command| command.env("TMPDIR", "/nowhere"));
+    assert!(said.contains("WARN  products") && said.contains("hint: give the folder for temporary files"), "{said}");
+    assert_eq!(exit, Some(0), "a warning is no failure");
+}
+
+/// The real library under another version: everything else of it is passed on.
+#[test]
+fn doctor_warns_of_a_library_that_was_not_tested() {
+    let output = sokutou().args(["doctor", "--json"]).output().unwrap();
+    let checks: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (_, path) = checks[0]["found"].as_str().unwrap().split_once(", ").unwrap();
+    let code = r#"
+        #include <dlfcn.h>
+        struct base { const void *(*api)(unsigned); const char *(*version)(void); };
+        static const char *version(void) { return "1.31.7"; }
+        static struct base it = { 0, version };
+        const struct base *OrtGetApiBase(void) {
+            const struct base *(*real)(void) = (const struct base *(*)(void))dlsym(dlopen(REAL, RTLD_NOW), "OrtGetApiBase");
+            it.api = real()->api;
+            return &it;
+        }
+    "#;
+    let folder = TempDir::new().unwrap();
+    let exports = folder.path().join("exports");
+    fs::write(&exports, "VERS_1.31.7 { global: OrtGetApiBase; };").unwrap(); // as the real one's linker is told
+    let exports = format!("-Wl,--version-script={}", exports.display());
+    let other = library(&folder, code, &[&format!("-DREAL=\"{path}\""), &exports]);
+    let (exit, said) = doctor(|command| command.env("ORT_DYLIB_PATH", &other));
+    let found = format!("WARN  runtime library: ONNX Runtime 1.31.7, {}", other.display());
+    assert!(said.contains(&found) && said.contains("hint: tested with 1.32.0 only"), "{said}");
+    assert_eq!(exit, Some(0), "a warning is no failure");
 }
 
 /// The whole process, while it answers: not one socket, and not one thread beside our own. ONNX Runtime's telemetry opens its

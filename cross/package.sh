@@ -1,0 +1,53 @@
+# Of cross/run: builds binary and package, and holds them against what a box bears. Changes nothing outside target/.
+
+# What a box of this class and a slow line to it bear; half of it would be SQLite, TLS and tokio alone. The same code takes more on
+# x86-64, and industrial PCs have the room.
+BYTES_MAX_ARM64=8000000
+BYTES_MAX_AMD64=8388608
+EXPOSURE_MAX=2.0 # of the unit, by systemd's own count: 0 is sealed, 10 is naked
+
+# Sets target, for cargo, and out, the folder in which cargo leaves what it builds for it.
+choose() {
+    target=() out=target # this machine's own kind: what `cargo build` has built already
+    [ "$1" = arm64 ] || return 0
+    need aarch64-linux-gnu-gcc "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+    target=(--target aarch64-unknown-linux-gnu) out=target/aarch64-unknown-linux-gnu
+}
+
+build() {
+    choose "$1"
+    cargo build --locked --release --bins "${target[@]}"
+    # Beside the binary is where it looks first, and where the package takes them from.
+    local release=$out/release bytes bytes_max floor file newest
+    [ "$1" = arm64 ] && bytes_max=$BYTES_MAX_ARM64 || bytes_max=$BYTES_MAX_AMD64
+    ln -f "$out"/onnxruntime-*/libonnxruntime.so.* "$release/"
+    mkdir -p "$release/onnxruntime-notices"
+    ln -f "$out"/onnxruntime-*/{LICENSE,ThirdPartyNotices.txt} "$release/onnxruntime-notices/"
+    bytes=$(stat -c %s "$release/sokutou")
+    floor=$(sed -n 's/^depends = "libc6 (>= \([0-9.]*\)).*/\1/p' Cargo.toml)
+    for file in "$release"/sokutou "$release"/libonnxruntime.so.*; do
+        newest=$(readelf --dyn-syms --wide "$file" | grep -o '@GLIBC_[0-9.]*' | sort -uV | tail -1)
+        echo "$file: $(stat -c %s "$file") bytes, asks for ${newest#@}, floor $floor"
+        [ "$(printf '%s\n' "${newest#@GLIBC_}" "$floor" | sort -V | tail -1)" = "$floor" ] ||
+            { echo "$file asks for a newer glibc than the package promises" >&2 && exit 1; }
+    done
+    [ "$bytes" -le "$bytes_max" ] || { echo "expected at most $bytes_max bytes, got $bytes" >&2 && exit 1; }
+}
+
+package() {
+    need cargo-deb "nothing; cargo install --locked cargo-deb@3.8.0"
+    need systemd-analyze systemd
+    local exposure
+    exposure=$(systemd-analyze security --offline=true cross/debian/sokutou.service | sed -n 's/.*Overall exposure.*: \([0-9.]*\) .*/\1/p')
+    echo "exposure of the unit: $exposure, at most $EXPOSURE_MAX"
+    [ "$(printf '%s\n' "$exposure" $EXPOSURE_MAX | sort -g | tail -1)" = $EXPOSURE_MAX ] || exit 1
+    build "$1"
+    deb --output "target/debian/sokutou_$1.deb"
+    ls -l "target/debian/sokutou_$1.deb"
+}
+
+# The binary is built and stripped already.
+deb() {
+    cargo deb --quiet --locked --no-build --no-strip "${target[@]}" "$@"
+}
