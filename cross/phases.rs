@@ -143,7 +143,17 @@ fn ready(program: &Path) -> Result<Value, Box<dyn Error>> {
     let journal = format!("journal.folder={}", folder.path().join("journal").display());
     let begun = Instant::now();
     let mut gateway = Command::new(program)
-        .args(["serve", "--config", "/dev/null", "--set", "gateway.name=box", "--set", "mqtt.enabled=false", "--set", &journal])
+        .args([
+            "serve",
+            "--config",
+            "/dev/null",
+            "--set",
+            "gateway.name=box",
+            "--set",
+            "mqtt.enabled=false",
+            "--set",
+            &journal,
+        ])
         .env("NOTIFY_SOCKET", &told)
         .stdin(Stdio::null())
         .spawn()?;

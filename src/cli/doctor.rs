@@ -138,7 +138,8 @@ mod tests {
     #[test]
     fn each_weight_that_is_unpacked_is_warned_of_by_name() {
         assert_eq!(state(&products(Ok(Products { packed: 25, unpacked: Vec::new() }))), "OK");
-        let check = json!(products(Ok(Products { packed: 24, unpacked: vec!["down_3 is unpacked at load".to_owned()] })));
+        let check =
+            json!(products(Ok(Products { packed: 24, unpacked: vec!["down_3 is unpacked at load".to_owned()] })));
         assert_eq!(check["state"], "WARN");
         assert_eq!(check["found"], "24 with the weights as they are stored; down_3 is unpacked at load");
     }

@@ -39,7 +39,8 @@ pub enum LibraryError {
     },
     /// Found, but cannot be loaded: wrong architecture, too old, no ONNX Runtime at all.
     #[error(
-        "{path} cannot be used as ONNX Runtime: {why}. Set {LIBRARY_VARIABLE} to a libonnxruntime.so of version 1.23 or newer for {}",
+        "{path} cannot be used as ONNX Runtime: {why}. `ldd {path}` tells if it misses another library; else set {LIBRARY_VARIABLE} \
+         to a libonnxruntime.so of version 1.23 or newer for {}",
         env::consts::ARCH
     )]
     Unfit {
