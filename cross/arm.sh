@@ -37,8 +37,9 @@ count() {
     work=$PWD/target/count
     need qemu-system-aarch64 qemu-system-arm
     need cpio
+    choose arm64
+    cargo build --locked --release --bins --example phases "${target[@]}" # two long links at once
     build arm64
-    cargo build --locked --release --example phases "${target[@]}"
     fetch
     for core in $CORES; do
         kept=benches/instructions/$core.json

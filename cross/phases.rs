@@ -95,12 +95,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let sum = |phase: &str| rows.iter().filter_map(|row| row[phase].as_u64()).sum::<u64>();
     let asked = rows.len().max(1) as u64;
+    // The middle one: where the clock's tick falls into so short a phase, it takes several times as much.
+    let mut policy: Vec<u64> = rows.iter().filter_map(|row| row["policy"].as_u64()).collect();
+    policy.sort_unstable();
     let phases = json!({
         "load": library_ns + bundle_ns + tokenizer_ns + session_ns + first_run_ns,
         "tokenize": sum("tokenize") / asked,
         "prefill": sum("prefill") / asked,
         "decode one token": sum("decode") / sum("decoded").max(1),
-        "policy": sum("policy") / asked,
+        "policy": policy.get(policy.len() / 2),
         "answer": sum("answer") / asked,
     });
     drop(engine); // the gateway has a student of its own
