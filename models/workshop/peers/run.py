@@ -19,6 +19,7 @@ from .questions import Kind
 from .systems import System
 
 SEED = 1
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the kernel counts processors' time in these; a run may be shorter
 
 
 def measure(systems: Sequence[System], kinds: Sequence[Kind], count: int, warm_up: int) -> dict:
@@ -42,10 +43,11 @@ def measure(systems: Sequence[System], kinds: Sequence[Kind], count: int, warm_u
             found[kind.name] = {"questions": questions[warm_up:], "said": said}
         own = time.process_time() + sum(process.cpu_s() for system in systems for process in system.processes.values())
         others = {name: after - before[name] for name, after in _processor_s().items()}
+        whole = max(others["all"], TICK_S)
         return {
             "machine": machine(), "load_average": {"before": load, "after": os.getloadavg()},
             # Of all cores' time, what went to other programs, and what the hypervisor took.
-            "foreign_share": max(0.0, others["busy"] - own) / others["all"], "stolen_share": others["stolen"] / others["all"],
+            "foreign_share": max(0.0, others["busy"] - own) / whole, "stolen_share": others["stolen"] / whole,
             "systems": {system.name: {
                 "settings": system.settings, "version": system.version, "start_s": starts[system.name], "load_s": system.load_s,
                 **system.memory()} for system in systems},
