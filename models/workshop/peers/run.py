@@ -78,6 +78,6 @@ def machine() -> dict:
 def _processor_s() -> dict[str, float]:
     """Seconds of all cores since the machine started: those something ran in, those it was denied, and all."""
     user, nice, system, idle, waited, interrupts, soft, stolen = (
-        int(field) / os.sysconf("SC_CLK_TCK") for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
+        int(field) * TICK_S for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
     busy = user + nice + system + interrupts + soft
     return {"busy": busy, "stolen": stolen, "all": busy + stolen + idle + waited}
