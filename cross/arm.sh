@@ -8,7 +8,8 @@ emulation() {
     need qemu-aarch64-static "-t $DEBIAN-backports qemu-user-static"
     local version binfmt=/proc/sys/fs/binfmt_misc
     version=$(qemu-aarch64-static --version | sed -n '1s/.*version \([0-9]*\).*/\1/p')
-    [ "$version" -ge 10 ] || { echo "expected qemu 10 or newer, got $version: apt-get install -t $DEBIAN-backports qemu-user-static" >&2 && exit 1; }
+    [ "$version" -ge 10 ] ||
+        fail "expected qemu 10 or newer, got $version: apt-get install -t $DEBIAN-backports qemu-user-static"
     [ -e $binfmt/register ] || mount -t binfmt_misc binfmt_misc $binfmt
     [ -e $binfmt/qemu-aarch64 ] || cat /usr/lib/binfmt.d/qemu-aarch64.conf > $binfmt/register
 }

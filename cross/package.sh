@@ -30,9 +30,9 @@ build() {
         newest=$(readelf --dyn-syms --wide "$file" | grep -o '@GLIBC_[0-9.]*' | sort -uV | tail -1)
         echo "$file: $(stat -c %s "$file") bytes, asks for ${newest#@}, floor $floor"
         [ "$(printf '%s\n' "${newest#@GLIBC_}" "$floor" | sort -V | tail -1)" = "$floor" ] ||
-            { echo "$file asks for a newer glibc than the package promises" >&2 && exit 1; }
+            fail "$file asks for a newer glibc than the package promises"
     done
-    [ "$bytes" -le "$bytes_max" ] || { echo "expected at most $bytes_max bytes, got $bytes" >&2 && exit 1; }
+    [ "$bytes" -le "$bytes_max" ] || fail "expected at most $bytes_max bytes, got $bytes"
 }
 
 package() {
@@ -41,7 +41,7 @@ package() {
     local exposure
     exposure=$(systemd-analyze security --offline=true cross/debian/sokutou.service | sed -n 's/.*Overall exposure.*: \([0-9.]*\) .*/\1/p')
     echo "exposure of the unit: $exposure, at most $EXPOSURE_MAX"
-    [ "$(printf '%s\n' "$exposure" $EXPOSURE_MAX | sort -g | tail -1)" = $EXPOSURE_MAX ] || exit 1
+    [ "$(printf '%s\n' "$exposure" $EXPOSURE_MAX | sort -g | tail -1)" = $EXPOSURE_MAX ] || fail "the unit is not sealed enough"
     build "$1"
     deb --output "target/debian/sokutou_$1.deb"
     ls -l "target/debian/sokutou_$1.deb"
