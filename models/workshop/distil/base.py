@@ -46,18 +46,18 @@ def load(name: str) -> Base:
         return Base(*smollm.load(), (origin,), SMOLLM2_KEPT)
     folder = Path(name)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    heads: Mapping[str, Tensor] = {}
     if is_bundle(folder):
         from . import bundled  # needs ONNX, which no other base does
 
         student, origins, digest = bundled.read(folder)
-        origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence(origins), "sha256": digest}
-        return Base(student, tokenizer, (*origins, origin), EARLIER_KEPT)
-    content = (folder / "checkpoint.pt").read_bytes()
-    checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    student, origins = restored(checkpoint)
-    origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence(origins),
-              "sha256": hashlib.sha256(content).hexdigest()}
-    return Base(student, tokenizer, (*origins, origin), EARLIER_KEPT, checkpoint.get("heads", {}))
+    else:
+        content = (folder / "checkpoint.pt").read_bytes()
+        checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        student, origins = restored(checkpoint)
+        digest, heads = hashlib.sha256(content).hexdigest(), checkpoint.get("heads", {})
+    origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence(origins), "sha256": digest}
+    return Base(student, tokenizer, (*origins, origin), EARLIER_KEPT, heads)
 
 
 def is_bundle(folder: Path) -> bool:

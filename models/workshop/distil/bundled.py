@@ -16,6 +16,7 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
+from .base import MANIFEST
 from .student import Geometry, Student
 
 OWN = ("human", "model")  # of a bundle's `data`, what weights that come from it must go on naming
@@ -27,7 +28,7 @@ class BundleError(ValueError):
 
 def read(folder: Path) -> tuple[Student, tuple[dict, ...], str]:
     """The student, what its weights came from, and the digest of its graph. Raises `BundleError`."""
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     content = (folder / "model.onnx").read_bytes()
     try:
         student = _student(onnx.load_from_string(content), manifest["graph"])

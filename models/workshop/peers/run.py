@@ -16,10 +16,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from .questions import Kind
-from .systems import System
+from .systems import TICK_S, System
 
 SEED = 1
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the kernel counts processors' time in these; a run may be shorter
 
 
 def measure(systems: Sequence[System], kinds: Sequence[Kind], count: int, warm_up: int) -> dict:
@@ -43,7 +42,7 @@ def measure(systems: Sequence[System], kinds: Sequence[Kind], count: int, warm_u
             found[kind.name] = {"questions": questions[warm_up:], "said": said}
         own = time.process_time() + sum(process.cpu_s() for system in systems for process in system.processes.values())
         others = {name: after - before[name] for name, after in _processor_s().items()}
-        whole = max(others["all"], TICK_S)
+        whole = max(others["all"], TICK_S)  # a run may be shorter
         return {
             "machine": machine(), "load_average": {"before": load, "after": os.getloadavg()},
             # Of all cores' time, what went to other programs, and what the hypervisor took.

@@ -23,6 +23,7 @@ from .weights import Files
 OURS, REFERENCE = "sokutou int8", "transformers fp32"
 CUT = " […]"  # the end that sokutou gives to a rationale which the limit on its length cut: it wrote just so many tokens
 QUIET = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the kernel counts processor time in these
 
 
 class SystemFailed(RuntimeError):
@@ -80,7 +81,7 @@ class Process:
     def cpu_s(self) -> float:
         """Processor time of all its threads so far."""
         fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return (int(fields[11]) + int(fields[12])) * TICK_S
 
     def close(self) -> None:
         self.child.kill()  # a stopped process would never see the end of its input

@@ -55,7 +55,7 @@ def pack(folder: Path, model: Path, tokenizer: Path, geometry: Geometry, recipe:
         (new / "golden.jsonl").write_text(text, encoding="utf-8")
         (new / "card.md").write_text(card, encoding="utf-8")
         manifest = _manifest(recipe, geometry, answerers[0].encoder, fitted, _files(new), origins, weights)
-        (new / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        (new / base.MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         size = sum(path.stat().st_size for path in new.iterdir())
         if size > bytes_max:
             raise PackError(f"expected a bundle of at most {bytes_max} bytes, got {size}")
