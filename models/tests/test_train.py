@@ -95,11 +95,11 @@ def test_sequences_that_share_a_row_do_not_see_each_other():
 
 
 def test_rows_are_packed_into_two_shapes_and_none_is_lost():
-    max_len = 2 * train.SHORT_ROW
+    max_len = 2 * train.SHORT_ROW["cpu"]
     rows = [drawn("t", Sequence([at + 1] * (at % max_len + 1), [0.0] * (at % max_len + 1))) for at in range(700)]
     batches = list(train._batches(rows, max_len))
     assert {tuple(batch.tokens.shape) for batch in batches} == {
-        (train.PACKED_TOKENS // length, length) for length in (train.SHORT_ROW, max_len)}
+        (train.PACKED_TOKENS["cpu"] // length, length) for length in (train.SHORT_ROW["cpu"], max_len)}
     held = Counter(batch.tokens[row, batch.of[row] == number][0].item() for batch in batches
                    for row in range(len(batch.tokens)) for number in range(1, batch.of[row].max() + 1))
     assert held == Counter(range(1, 701))
@@ -114,7 +114,7 @@ def test_rows_are_cut_into_batches_of_few_shapes_and_none_is_lost():
     batches = list(train.alike(rows, lambda row: row, EMPTY))
     assert sorted(id(row) for own, _ in batches for row in own if row is not EMPTY) == sorted(map(id, rows))
     lengths = [*range(train.LENGTH_STEP // 2, train.FINE_MAX + 1, train.LENGTH_STEP // 2), longest]
-    assert {(len(own), length) for own, length in batches} == {(train.BATCH_TOKENS // length, length) for length in lengths}
+    assert {(len(own), length) for own, length in batches} == {(train.BATCH_TOKENS["cpu"] // length, length) for length in lengths}
     assert all(max(len(row.tokens) for row in own) <= length for own, length in batches)
 
 

@@ -17,25 +17,26 @@ from .teachers.word_problems import task as word_problems
 SHIPPED = Path(__file__).parents[1] / "bundles" / "machine-failure-0.2.0"  # the student that is left of those before
 
 _SHARES = (
-    (machine_failure.TASK, 0.28), (process_control.TASK, 0.18), (sensor_modes.TASK, 0.16),
-    (symbolic_tasks.COIN_FLIP, 0.05), (symbolic_tasks.LAST_LETTERS, 0.07), (symbolic_tasks.SHUFFLED_OBJECTS, 0.08),
-    (symbolic_tasks.DATES, 0.06), (word_problems.TASK, 0.12),
+    (machine_failure.TASK, 0.22), (process_control.TASK, 0.18), (sensor_modes.TASK, 0.18),
+    (symbolic_tasks.COIN_FLIP, 0.04), (symbolic_tasks.LAST_LETTERS, 0.06), (symbolic_tasks.SHUFFLED_OBJECTS, 0.10),
+    (symbolic_tasks.DATES, 0.08), (word_problems.TASK, 0.14),
 )
 _FEW = Sizes(calibration=4500, calibration_max=6000, unsure=600)  # of the tasks that no machine waits for
 
 SHOP_FLOOR = Recipe(
     "shop-floor", version="1.0.0", serial=3, card=Path(__file__).parent / "shop_floor.md",
     tasks=tuple(task for task, _ in _SHARES), shares=tuple(share for _, share in _SHARES),
-    plan=Plan(base="reader", steps=3000, max_len=512, vocabulary=2560, whole_tokens=9000, read_steps_max=0, decay_share=0.4,
-              checkpoint_every=25, dev_pairs=1000, vocabulary_pairs=24_000),
+    plan=Plan(layers=8, width=320, hidden=864, steps=10_000, max_len=512, vocabulary=2560, first_tokens=30_000, whole_tokens=22_000,
+              reread_tokens=9000, read_tokens=61_000, read_steps_max=300, warmup_steps=200, decay_share=0.5,
+              checkpoint_every=1000, dev_pairs=1600, vocabulary_pairs=24_000),
     own_sizes={task.id: _FEW for task in (*symbolic_tasks.TASKS, word_problems.TASK)},
 )
 
-# What every student can start from: it reads and repeats. Studies start all their arms here: of answers it has seen none but those
-# that the shipped student knows, and no study asks for them.
+# What a study can start from: it reads and repeats, and has seen no answer.
 READER = dataclasses.replace(
     SHOP_FLOOR, id="reader", shipped=False,
-    plan=dataclasses.replace(SHOP_FLOOR.plan, base=str(SHIPPED), steps=600, read_steps_max=600, read_goal=1.0),
+    plan=Plan(steps=1500, read_steps_max=1500, read_goal=1.0, read_tokens=32_000, max_len=512, vocabulary=2560, warmup_steps=100,
+              decay_share=0.5, checkpoint_every=100, vocabulary_pairs=24_000),
 )
 
 DEFAULT = SHOP_FLOOR  # the one that is shipped

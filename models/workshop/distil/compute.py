@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import platform
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -54,7 +55,7 @@ def name(device: torch.device) -> str:
 
 def ahead(draw: Callable[[int], T], steps: range, device: torch.device) -> Iterator[T]:
     """`draw` of every step, in order. Beside a GPU all other cores draw, since one cannot keep up; a CPU is itself what is waited
-    for. What `draw` returns is sent between processes."""
+    for. What `draw` returns is sent between processes, by its value: PyTorch would send a handle, an open file for each tensor."""
     processes = (os.cpu_count() or 1) - 1 if device.type == "cuda" else 0
     if not processes:
         yield from map(draw, steps)
@@ -65,9 +66,9 @@ def ahead(draw: Callable[[int], T], steps: range, device: torch.device) -> Itera
         for step in steps:
             waiting.append(pool.submit(_draw, step))
             if len(waiting) > AHEAD * processes:
-                yield waiting.popleft().result()
+                yield pickle.loads(waiting.popleft().result())
         while waiting:
-            yield waiting.popleft().result()
+            yield pickle.loads(waiting.popleft().result())
 
 
 _of_process: Callable[[int], object]
@@ -79,8 +80,8 @@ def _begin(draw: Callable[[int], object]) -> None:
     _of_process = draw
 
 
-def _draw(step: int) -> object:
-    return _of_process(step)
+def _draw(step: int) -> bytes:
+    return pickle.dumps(_of_process(step))
 
 
 def _cpuinfo(*names: str) -> str:

@@ -6,6 +6,7 @@ and 0.08 s in float32. Elsewhere the two are the same, step for step.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import torch
@@ -24,29 +25,34 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:
         for group in self.param_groups:
-            momentum = group["momentum"]
+            alike = defaultdict(list)  # by shape: a GPU works as long on one small matrix as on all of a kind
             for matrix in group["params"]:
-                if matrix.grad is None:
-                    continue
-                state = self.state[matrix]
-                if not state:
-                    state["momentum_buffer"] = torch.zeros_like(matrix)
-                mean = state["momentum_buffer"]
-                mean.lerp_(matrix.grad, 1 - momentum)
-                matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                rows, columns = matrix.shape
+                if matrix.grad is not None:
+                    alike[matrix.shape].append(matrix)
+            for (rows, columns), matrices in alike.items():
+                gradients, means = [matrix.grad for matrix in matrices], [self._mean(matrix) for matrix in matrices]
+                torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
+                ahead = torch._foreach_lerp(gradients, means, group["momentum"])
                 size = group["lr"] * max(1.0, rows / columns) ** 0.5
-                matrix.add_(orthogonal(matrix.grad.lerp(mean, momentum)), alpha=-size)
+                torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(matrices, orthogonal(torch.stack(ahead)).unbind(), alpha=-size)
+
+    def _mean(self, matrix: Tensor) -> Tensor:
+        """Of its gradients, the newest the most."""
+        state = self.state[matrix]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(matrix)
+        return state["momentum_buffer"]
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly the closest matrix whose rows, or columns where it has fewer of them, are orthonormal; (rows, columns)."""
-    x = matrix.bfloat16() if compute.multiplies_bfloat16(matrix.device) else matrix
-    wide = x.shape[0] <= x.shape[1]
-    x = x if wide else x.T
-    x = x / x.norm().clamp_min(1e-7)
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Nearly the closest matrices whose rows, or columns where they have fewer of them, are orthonormal; (..., rows, columns)."""
+    x = matrices.bfloat16() if compute.multiplies_bfloat16(matrices.device) else matrices
+    wide = x.shape[-2] <= x.shape[-1]
+    x = x if wide else x.mT
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
     a, b, c = COEFFICIENTS
     for _ in range(ROUNDS):
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return (x if wide else x.T).to(matrix.dtype)
+        square = x @ x.mT
+        x = a * x + (b * square + c * (square @ square)) @ x
+    return (x if wide else x.mT).to(matrices.dtype)

@@ -54,8 +54,11 @@ class Attention(nn.Module):
         q, k = qk[:, : g.heads], qk[:, g.heads:]
         share = g.heads // g.kv_heads
         k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
-        y = torch.cat([_attend(q[:, :, at : at + QUERIES], k[:, :, : at + QUERIES], v[:, :, : at + QUERIES],
-                               None if of is None else of[:, : at + QUERIES]) for at in range(0, s, QUERIES)], 2)
+        if x.is_cuda:
+            y = F.scaled_dot_product_attention(q, k, v, _seen(s, s, of, x.device))
+        else:
+            y = torch.cat([_attend(q[:, :, at : at + QUERIES], k[:, :, : at + QUERIES], v[:, :, : at + QUERIES],
+                                   None if of is None else of[:, : at + QUERIES]) for at in range(0, s, QUERIES)], 2)
         return self.out(y.transpose(1, 2).reshape(b, s, -1))
 
 
@@ -123,10 +126,14 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, of: Tensor | None) -> Tensor:
     """The last queries (batch, heads, queries, head_dim) look back over all keys. Written out: compiled for a CPU this takes half
     the time of a training step with PyTorch's fused attention, whose way back is slow there."""
     scores = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5
-    seen = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril(k.shape[2] - q.shape[2])
-    if of is not None:
-        seen = seen & (of[:, None, -q.shape[2]:, None] == of[:, None, None, :])
+    seen = _seen(q.shape[2], k.shape[2], of, q.device)
     return scores.masked_fill(~seen, float("-inf")).softmax(-1).to(v.dtype) @ v
+
+
+def _seen(queries: int, keys: int, of: Tensor | None, device: torch.device) -> Tensor:
+    """(batch or nothing, 1, queries, keys), which keys each of the last queries sees: none ahead of it, none of another sequence."""
+    seen = torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
+    return seen if of is None else seen & (of[:, None, -queries:, None] == of[:, None, None, :])
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

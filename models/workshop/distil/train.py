@@ -37,9 +37,11 @@ from .muon import Muon
 from .sequences import Encoder, Probed, Sequence
 from .student import Geometry, Student
 
-BATCH_TOKENS = 2048  # padded tokens that are read at once
-# A row holds as many sequences as have room in it. Most are short, and a short row is read half as fast again as a long one.
-SHORT_ROW, PACKED_TOKENS = 160, 1024  # tokens; of the rows that are read at once
+BATCH_TOKENS = {"cpu": 2048, "cuda": 16_384}  # padded tokens that are read at once
+# A row holds as many sequences as have room in it. Most are short, and a CPU reads a short row half as fast again as a long one.
+# A GPU is slow to begin and quick to read: a whole step at once, in one shape.
+SHORT_ROW = {"cpu": 160, "cuda": 0}  # tokens
+PACKED_TOKENS = {"cpu": 1024, "cuda": 65_536}  # of the rows that are read at once
 LENGTH_STEP, FINE_MAX = 32, 128  # what their lengths are multiples of, and up to where half of it is: each length is compiled
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
@@ -102,7 +104,7 @@ def run(recipe: Recipe, folder: Path) -> Path:
     for step in range(start, plan.steps):
         reads = reads and step < plan.read_steps_max
         if batches is None or reads != of_readings:
-            made = functools.partial(_made, encoder, recipe, reads)
+            made = functools.partial(_made, encoder, recipe, reads, device.type)
             batches, of_readings = compute.ahead(made, range(step, plan.steps), device), reads
         losses = (_loss(student, heads, batch.to(device)) for batch in next(batches))
         loss = descend(student, optimisers, rate(step, plan.steps, plan.warmup_steps, plan.decay_share), losses)
@@ -309,7 +311,7 @@ def _either(rng: random.Random, *streams: Iterator[Pair]) -> Iterator[Pair]:
         yield next(rng.choice(streams))
 
 
-def alike(drawn: list[Row], sequence: Callable[[Row], Sequence], empty: Row) -> Iterator[tuple[list[Row], int]]:
+def alike(drawn: list[Row], sequence: Callable[[Row], Sequence], empty: Row, device: str = "cpu") -> Iterator[tuple[list[Row], int]]:
     """Cuts rows by the length of their sequences into batches of few shapes, so that each is compiled once: the rows, `empty` ones
     where none is left, and the batch's length."""
     left = sorted(drawn, key=lambda row: -len(sequence(row).tokens))
@@ -317,20 +319,20 @@ def alike(drawn: list[Row], sequence: Callable[[Row], Sequence], empty: Row) -> 
         length = len(sequence(left[0]).tokens)
         step = LENGTH_STEP if length > FINE_MAX else LENGTH_STEP // 2
         length = step * -(-length // step)
-        rows = max(1, BATCH_TOKENS // length)
+        rows = max(1, BATCH_TOKENS[device] // length)
         chunk, left = left[:rows], left[rows:]
         yield chunk + [empty] * (rows - len(chunk)), length
 
 
-def _made(encoder: Encoder, recipe: Recipe, reads: bool, step: int) -> list[Batch]:
-    return list(_batches(_drawn(encoder, recipe, step, reads), recipe.plan.max_len))
+def _made(encoder: Encoder, recipe: Recipe, reads: bool, device: str, step: int) -> list[Batch]:
+    return list(_batches(_drawn(encoder, recipe, step, reads), recipe.plan.max_len, device))
 
 
-def _batches(drawn: list[_Drawn], max_len: int) -> Iterator[Batch]:
-    """Two shapes for all, so that little is compiled, and hardly any padding."""
-    packed = _packed(drawn, max_len)
+def _batches(drawn: list[_Drawn], max_len: int, device: str = "cpu") -> Iterator[Batch]:
+    """Two shapes for all at most, so that little is compiled, and hardly any padding."""
+    packed = _packed(drawn, SHORT_ROW[device], max_len)
     for length, rows in packed.items():
-        count = max(1, PACKED_TOKENS // length)
+        count = max(1, PACKED_TOKENS[device] // length)
         for at in range(0, len(rows), count):
             yield _batch(rows[at : at + count] + [[]] * (at + count - len(rows)), length)
 
@@ -350,7 +352,7 @@ def _batch(rows: list[list[_Drawn]], length: int) -> Batch:
                  {head: _stacked(of) for head, of in probed.items()})
 
 
-def _packed(drawn: list[_Drawn], max_len: int) -> dict[int, list[list[_Drawn]]]:
+def _packed(drawn: list[_Drawn], short: int, max_len: int) -> dict[int, list[list[_Drawn]]]:
     """Rows by their length: the longest sequences first, each into the first row that has room for it."""
     rows: list[tuple[int, list[_Drawn]]] = []
     room: list[int] = []
@@ -358,7 +360,7 @@ def _packed(drawn: list[_Drawn], max_len: int) -> dict[int, list[list[_Drawn]]]:
         size = len(own.sequence.tokens)
         at = next((at for at, left in enumerate(room) if left >= size), len(rows))
         if at == len(rows):
-            length = min(SHORT_ROW, max_len) if size <= SHORT_ROW else max_len
+            length = min(short, max_len) if size <= short else max_len
             rows.append((length, []))
             room.append(length)
         rows[at][1].append(own)

@@ -96,7 +96,8 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
     dev = [(sequence, 1.0) for pair in data.suites["dev"] for way in arm.asked
            if len((sequence := LOOKED_AT[way](encoder, pair)).tokens) <= shape.max_len]
     stream = itertools.islice(_sequences(data.train, arm, seed, encoder, shape.max_len), drawn, None)
-    train.compile_blocks(student)
+    if student.device.type == "cpu":  # a GPU is done before all lengths are compiled
+        train.compile_blocks(student)
     began = time.monotonic()
     for step in tqdm(range(start, budget.steps), initial=start, total=budget.steps, unit="step", desc=folder.name, mininterval=10):
         rows: list[tuple[Sequence, float]] = []
@@ -128,7 +129,7 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
 def _dev_loss(student: Student, dev: list[tuple[Sequence, float]]) -> float:
     """Mean over the sequences that the arm is asked for, in plain cross entropy, whatever loss the arm is trained on."""
     with torch.compiler.set_stance("force_eager"):
-        return sum(arms.loss(student, batch.to(student.device), arms.PLAIN).item() for batch in _batches(dev)) / len(dev)
+        return sum(arms.loss(student, batch.to(student.device), arms.PLAIN).item() for batch in _batches(dev, student.device)) / len(dev)
 
 
 def _sequences(pairs: list[Pair], arm: arms.Arm, seed: int, encoder: Encoder, max_len: int) -> Iterator[tuple[Sequence, float]]:
@@ -143,14 +144,14 @@ def _sequences(pairs: list[Pair], arm: arms.Arm, seed: int, encoder: Encoder, ma
 
 
 def _losses(student: Student, arm: arms.Arm, rows: list[tuple[Sequence, float]]) -> Iterator[Tensor]:
-    for batch in _batches(rows):
+    for batch in _batches(rows, student.device):
         with compute.bfloat16(student.device):
             loss = arms.loss(student, batch.to(student.device), arm) / len(rows)
         yield loss
 
 
-def _batches(rows: list[tuple[Sequence, float]]) -> Iterator[arms.Batch]:
-    return itertools.starmap(arms.batch, train.alike(rows, lambda row: row[0], (EMPTY, 0.0)))
+def _batches(rows: list[tuple[Sequence, float]], device: torch.device) -> Iterator[arms.Batch]:
+    return itertools.starmap(arms.batch, train.alike(rows, lambda row: row[0], (EMPTY, 0.0), device.type))
 
 
 def _ask(asker: Asker, data: Data, arm: arms.Arm, title: str) -> Iterator[dict]:
