@@ -1,4 +1,4 @@
-//! What an answer is made of: the student's golden questions, phase by phase, in nanoseconds of this process's CPU time.
+//! What an answer is made of: the golden questions of the student's first task, phase by phase, in nanoseconds of this process's CPU time.
 //!
 //! `cross/run count` runs it on an emulated box whose clock goes on by a nanosecond with every instruction: there the same numbers are
 //! counts of instructions, the kernel's among them. Elsewhere they are times of one run, nothing to quote.
@@ -46,9 +46,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let first_run_ns = load.lap();
 
     let mut questions = Vec::new();
-    for golden in &bundle.golden {
-        let task = bundle.task(&golden.task)?;
-        let prompt = task.fill(&golden.question);
+    let first = bundle.default_task();
+    for golden in bundle.golden.iter().filter(|golden| golden.task == first.id) {
+        let prompt = first.fill(&golden.question);
         let mut watch = Watch::start();
         let mut tokens = tokenizer.encode(&prompt)?;
         let tokenize = watch.lap();

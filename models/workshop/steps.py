@@ -12,7 +12,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,28 +106,51 @@ def export_step(work: Work) -> None:
 
 
 def calibrate_step(work: Work) -> None:
-    fitted = {}
-    for answerer in work.answerers():
-        task = answerer.task
-        fitted[task.id] = calibrate.calibrate(answerer, work.recipe.sizes_of(task), work.recipe.plan.seed).asdict()
+    def fit(answerer: Answerer) -> dict:
+        return calibrate.calibrate(answerer, work.recipe.sizes_of(answerer.task), work.recipe.plan.seed).asdict()
+
+    fitted = _of_each_task(work, fit)
+    for task, found in fitted.items():
         for name in ("first", "think"):
-            walk = fitted[task.id][name]
-            print(f"{task.id}, {name}: threshold {walk['threshold']:.4f}, {walk['errors']} errors in {walk['n']} auto-answers, "
+            walk = found[name]
+            print(f"{task}, {name}: threshold {walk['threshold']:.4f}, {walk['errors']} errors in {walk['n']} auto-answers, "
                   f"coverage {walk['coverage']:.1%}")
     work.save("calibration.json", fitted)
 
 
 def evaluate_step(work: Work) -> None:
     fitted = work.fitted()
-    measured = {}
-    for answerer in work.answerers():
+
+    def measure(answerer: Answerer) -> dict:
         task = answerer.task
-        measured[task.id] = evaluate.evaluate(answerer, calibrate.calibration(fitted[task.id]), work.recipe.sizes_of(task),
-                                              work.recipe.plan.seed, work.rows.get(task.id), work.others)
+        return evaluate.evaluate(answerer, calibrate.calibration(fitted[task.id]), work.recipe.sizes_of(task),
+                                 work.recipe.plan.seed, work.rows.get(task.id), work.others)
+
+    measured = _of_each_task(work, measure)
     work.save("evaluation.json", measured)
     tables = evaluate.markdown(measured)
     disk.write(work.folder / "evaluation.md", tables)
     print(tables)
+
+
+_measure: Callable[[int], dict]
+
+
+def _of_each_task(work: Work, measure: Callable[[Answerer], dict]) -> dict[str, dict]:
+    """What is measured of each task, by its id. A task takes one core, so as many are measured at once as there are cores."""
+    global _measure
+
+    def at(place: int) -> dict:
+        return measure(work.answerers()[place])
+
+    _measure = at  # functions are not sent to processes; those that are forked have them
+    tasks = [task.id for task in work.recipe.tasks]
+    with ProcessPoolExecutor(min(len(tasks), os.cpu_count() or 1), multiprocessing.get_context("fork")) as pool:
+        return dict(zip(tasks, pool.map(_measured, range(len(tasks))), strict=True))
+
+
+def _measured(place: int) -> dict:
+    return _measure(place)
 
 
 def plots_step(work: Work) -> None:
@@ -187,8 +213,8 @@ def _card(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) ->
 
 ## How it came about
 
-- {parameters:,} parameters from {start}, {last["step"]} steps in {time["seconds"] / 60:.0f} minutes on {time["threads"]} CPU
-  threads ({time["processor"]}), finished on {time["date"]} (UTC), with {versions}.
+- {parameters:,} parameters from {start}, {last["step"]} steps in {time["seconds"] / 60:.0f} minutes on {time["processor"]}
+  with {time["threads"]} CPU threads, finished on {time["date"]} (UTC), with {versions}.
 - int8 graph of {exported["bytes"]:,} bytes.
 - Each task is calibrated on generated pairs of its own: a third fits, the others prove the thresholds.
 - Promise of each task: at most {risk:.0%} wrong among auto-answers, with {level:.0%} confidence, on questions drawn like those.

@@ -28,17 +28,17 @@ fn the_rationale_is_exact_in_both_languages() {
         (
             NO_FAILURE_EN,
             "no failure",
-            "Read type M, air 298.1, process 308.6, speed 1551, torque 42.8, wear 0. Temperature gap 308.6-298.1=10.5 K, less \
-             the limit 10.5-8.6=1.9, not below; speed less the limit 1551-1380=171 rpm, not below; heat is fine. Power \
-             42.8*1551*0.10472=6951.6 W, less the limit 6951.6-9000=-2048.4, not above, fine. Wear times torque 0*42.8=0 min \
-             Nm, less the type M limit 0-12000=-12000, not above, fine.",
+            "Read type M, air 298.1, process 308.6, speed 1551, torque 42.8, wear 0. Gap 308.6-298.1=10.5 K, less limit \
+             10.5-8.6=1.9, not below; speed less limit 1551-1380=171 rpm, not below; heat is fine. Power \
+             42.8*1551*0.10472=6951.6 W, less limit 6951.6-9000=-2048.4, not above. Wear times torque 0*42.8=0 min Nm, less type \
+             M limit 0-12000=-12000, not above. Wear less limit 0-200=-200 min, below, no failure.",
         ),
         (
             NO_FAILURE_JA,
             "故障なし",
             "読み取り M型、空気 298.1、工程 308.6、回転数 1551、トルク 42.8、摩耗 0。温度差 308.6-298.1=10.5 K、基準との差 10.5-8.6=1.9、以上。\
-             回転数の基準との差 1551-1380=171 rpm、以上。放熱は正常。動力 42.8*1551*0.10472=6951.6 W、限界との差 6951.6-9000=-2048.4、以下、正常。\
-             摩耗×トルク 0*42.8=0 min Nm、M型の限界との差 0-12000=-12000、以下、正常。",
+             回転数の基準との差 1551-1380=171 rpm、以上。放熱は正常。動力 42.8*1551*0.10472=6951.6 W、限界との差 6951.6-9000=-2048.4、以下。\
+             摩耗×トルク 0*42.8=0 min Nm、M型の限界との差 0-12000=-12000、以下。摩耗の基準との差 0-200=-200 分、未満、故障なし。",
         ),
     ] {
         for mode in ["auto", "always"] {
@@ -59,7 +59,9 @@ fn each_failure_is_told_in_the_style_of_machines_too() {
     for (question, code) in [
         ("type=L air=302.3 proc=310.2 rpm=1300 torque=45.1 wear=60", 1),
         ("type=M air=298.8 proc=309.1 rpm=2750 torque=6.2 wear=120", 2),
-        ("type=L air=299.1 proc=309.8 rpm=1450 torque=61.5 wear=225", 3),
+        ("type=L air=299.1 proc=309.8 rpm=1400 torque=58.0 wear=198", 3),
+        ("type=H air=299.1 proc=309.8 rpm=1550 torque=40.2 wear=225", 4),
+        ("type=L air=299.1 proc=309.8 rpm=1450 torque=61.5 wear=225", 5),
         ("type=H air=299.1 proc=309.8 rpm=1550 torque=40.2 wear=25", 0),
     ] {
         let (_, reply) = ask(question, &["--threshold", "0"]);

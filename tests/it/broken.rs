@@ -70,7 +70,7 @@ fn a_manifest_that_contradicts_itself_or_this_runtime_is_refused() {
         (|m| m["tasks"][0]["answers"]["choices"][1]["code"] = json!(0), "comes twice"),
         (|m| m["tasks"][0]["answers"]["choices"][0]["code"] = json!(65535), "to have a code below 65535"),
         (|m| m["tasks"][0]["calibration"]["first"]["temperature"] = json!(0), "temperature above 0"),
-        (|m| m["tasks"][0]["question_tokens_max"] = json!(383), "to fit into graph.max_len 384 together"),
+        (|m| m["tasks"][0]["question_tokens_max"] = json!(511), "to fit into graph.max_len 512 together"),
     ];
     for (change, says) in cases {
         let copy = Copy::new();
@@ -105,12 +105,12 @@ fn parts_that_do_not_fit_each_other_are_refused_though_their_digests_fit() {
     });
     let (exit, said) = copy.refused();
     assert_eq!(exit, 4);
-    assert!(said.contains("expected a tokenizer with 1536 tokens, as the graph has, found 1537"), "{said}");
+    assert!(said.contains("expected a tokenizer with 2560 tokens, as the graph has, found 2561"), "{said}");
 
     let copy = Copy::new();
     copy.repack("tokenizer.json", |bytes| {
         let mut tokenizer: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        let last = tokenizer["model"]["vocab"].as_object_mut().unwrap().values_mut().find(|id| **id == json!(1535));
+        let last = tokenizer["model"]["vocab"].as_object_mut().unwrap().values_mut().find(|id| **id == json!(2559));
         *last.unwrap() = json!(99_999);
         serde_json::to_vec(&tokenizer).unwrap()
     });
@@ -155,7 +155,7 @@ fn golden_questions_are_checked_in_form_and_in_deed() {
         assert_eq!(exit, 4);
         assert!(said.contains("golden.jsonl") && said.contains(says), "{says} in {said}");
     }
-    let copy = Copy::new();
+    let copy = Copy::of_one_task();
     copy.repack("golden.jsonl", |_| {
         br#"{"id":"a","task":"machine-failure","question":"hello","code":0,"decision":"answered","mode":"answer_first","confidence":0.9}"#
             .to_vec()

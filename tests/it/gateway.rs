@@ -23,7 +23,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const FINE: &str =
     "Type M, air 298.1 K, process 308.6 K, speed 1551 rpm, torque 42.8 Nm, tool wear 0 min. Which failure, if any?";
 pub const OVERSTRAIN: &str =
-    "品種=M 気温=298.1 K 工程温度=308.6 K 回転数=1551 rpm トルク=62.8 Nm 工具摩耗=210 min 判定は?";
+    "品種=L 気温=298.1 K 工程温度=308.6 K 回転数=1400 rpm トルク=58.0 Nm 工具摩耗=198 min 判定は?";
 
 /// A mosquitto of our own.
 pub struct Broker {

@@ -396,7 +396,7 @@ fn a_review_lives_from_the_escalated_question_to_the_revision_at_its_asker() {
     here.post("/v1/reviews/1/claim", &json!({"reviewer": "ito"})).refused(409, "sato has taken");
     here.post("/v1/reviews/99/claim", &json!({"reviewer": "ito"})).refused(404, "no case 99");
     let wrong = |correction: &str| json!({"verdict": "wrong", "correction": correction, "reviewer": "sato"});
-    here.post("/v1/reviews/1/resolve", &wrong("gremlins")).refused(400, "among OK, HDF, PWF, OSF, ASK");
+    here.post("/v1/reviews/1/resolve", &wrong("gremlins")).refused(400, "among OK, HDF, PWF, OSF, TWR, MULTI, ASK");
     here.post("/v1/reviews/1/resolve", &json!({"verdict": "wrong"})).refused(400, "expected a correction");
     here.post("/v1/reviews/1/resolve", &json!({"verdict": "right", "correction": "OK"})).refused(400, "no correction");
     here.post("/v1/reviews/1/resolve", &json!({"verdict": "maybe"})).refused(400, "maybe");

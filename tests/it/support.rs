@@ -42,7 +42,7 @@ pub fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE)
 }
 
-/// The shipped student's name and version, by the name of its folder: `machine-failure 0.2.0`.
+/// The shipped student's name and version, by the name of its folder: `shop-floor 1.0.0`.
 pub fn student() -> String {
     let folder = shipped();
     let (name, version) = folder.file_name().unwrap().to_str().unwrap().rsplit_once('-').unwrap();
@@ -62,6 +62,24 @@ impl Copy {
             fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
         }
         Self { folder }
+    }
+
+    /// With its first task alone, and the golden questions of that.
+    pub fn of_one_task() -> Self {
+        let copy = Self::new();
+        copy.edit_manifest(|manifest| manifest["tasks"].as_array_mut().unwrap().truncate(1));
+        copy.repack("golden.jsonl", |lines| {
+            let own = lines.split_inclusive(|&byte| byte == b'\n').filter(|line| {
+                let golden: Value = serde_json::from_slice(line).unwrap();
+                golden["task"] == "machine-failure"
+            });
+            own.flatten().copied().collect()
+        });
+        copy
+    }
+
+    pub fn golden_questions(&self) -> usize {
+        fs::read_to_string(self.path().join("golden.jsonl")).unwrap().lines().count()
     }
 
     pub fn path(&self) -> &Path {

@@ -1,20 +1,21 @@
 //! A bundle of several tasks: which one is asked, what free text looks like from outside, and what its files must agree on.
 //!
-//! The shipped student stands in for one of two tasks: `in-words` takes its answers as free text. At once it writes on and on,
+//! The shipped student with its first task stands in for one of two tasks: `in-words` takes its answers as free text. At once it writes on and on,
 //! since it never learned to close an answer there; after thinking it closes its answer by `<|end|>`, as it was taught.
 
 use serde_json::{Value, json};
 
 use crate::support::{Copy, NO_FAILURE_EN, NO_FAILURE_JA, ask, failing, sokutou};
 
-/// The shipped student with the second task, and golden questions of both.
+/// The shipped student's first task and a second one, and golden questions of both.
 fn two_tasks() -> Copy {
-    let copy = Copy::new();
+    let copy = Copy::of_one_task();
     copy.edit_manifest(|manifest| {
         let mut task = manifest["tasks"][0].clone();
         task["id"] = json!("in-words");
         task["title"] = json!({"en": "Failure in words", "ja": "故障を言葉で"});
         task["answers"] = json!({"free": {"tokens_max": 4}});
+        task["rationale_tokens_max"] = json!(384);
         task["calibration"]["think"]["threshold"] = json!(0.5);
         manifest["tasks"].as_array_mut().unwrap().push(task);
     });
@@ -78,14 +79,9 @@ fn no_free_answer_is_a_persons_case_with_nothing_to_explain() {
 
 #[test]
 fn a_question_out_of_scope_is_told_of_the_other_tasks() {
-    let copy = two_tasks();
-    let asked = |question: &str, bundle: Option<&Copy>| {
-        let mut command = sokutou();
-        command.args(["ask", question]);
-        if let Some(copy) = bundle {
-            command.arg("--bundle").arg(copy.path());
-        }
-        let output = command.output().unwrap();
+    let (copy, alone) = (two_tasks(), Copy::of_one_task());
+    let asked = |question: &str, bundle: &Copy| {
+        let output = sokutou().args(["ask", question, "--bundle"]).arg(bundle.path()).output().unwrap();
         assert_eq!(output.status.code(), Some(10));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -99,9 +95,9 @@ fn a_question_out_of_scope_is_told_of_the_other_tasks() {
             "\n  ヒント: タスク machine-failure として質問しました。他のタスクは --task で指定: in-words\n",
         ),
     ] {
-        let said = asked(question, Some(&copy));
+        let said = asked(question, &copy);
         assert!(said.contains(hint), "{hint} in {said}");
-        assert!(!asked(question, None).contains("--task"), "a single task needs no hint");
+        assert!(!asked(question, &alone).contains("--task"), "a single task needs no hint");
     }
 }
 
@@ -136,7 +132,7 @@ fn an_unknown_task_is_an_error_that_lists_the_known_ones() {
 
 #[test]
 fn a_question_of_several_lines_is_the_same_from_everywhere() {
-    let question = "type=L\nair=299.1\nproc=309.8\nrpm=1450\ntorque=61.5\nwear=225";
+    let question = "type=L\nair=299.1\nproc=309.8\nrpm=1400\ntorque=58.0\nwear=198";
     let outcome = |reply: &Value| (reply["code"].clone(), reply["guess"].clone(), reply["confidence"].clone());
     let (_, argument) = ask(question, &[]);
     let output = sokutou().args(["ask", "--json"]).write_stdin(question).output().unwrap();
@@ -160,7 +156,9 @@ fn the_prompt_template_is_what_the_student_reads() {
     assert!(said.contains("tokens with its prompt, this student reads at most 120"), "{said}");
     // Half a question in the template, the other half asked: the whole is answered.
     let (template, rest) = NO_FAILURE_EN.split_at(NO_FAILURE_EN.find("torque").unwrap());
-    copy.edit_manifest(|manifest| manifest["tasks"][0]["prompt"] = json!(format!("{template}{{question}}")));
+    copy.edit_manifest(|manifest| {
+        manifest["tasks"][0]["prompt"] = json!(format!("machine-failure: {template}{{question}}"))
+    });
     let (exit, reply) = ask(rest, &["--bundle", copy.path().to_str().unwrap()]);
     let (_, whole) = ask(NO_FAILURE_EN, &[]);
     assert_eq!((exit, &reply["code"], &reply["confidence"]), (0, &json!(0), &whole["confidence"]), "{reply}");
@@ -193,7 +191,11 @@ fn golden_questions_of_every_task_are_asked() {
     let copy = two_tasks();
     let output = sokutou().args(["bundle", "verify", "--bundle"]).arg(copy.path()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && said.contains("21 of 21 golden questions of 2 tasks"), "{said}");
+    let count = copy.golden_questions();
+    assert!(
+        output.status.success() && said.contains(&format!("{count} of {count} golden questions of 2 tasks")),
+        "{said}"
+    );
     golden(&copy, &[golden_in_words("HDF")]);
     for command in [&["bundle", "verify"][..], &["doctor"]] {
         let output = sokutou().args(command).arg("--bundle").arg(copy.path()).output().unwrap();
@@ -212,18 +214,15 @@ fn golden_questions_are_held_against_their_tasks() {
         line
     };
     for (line, says) in [
-        (with("task", json!("weather")), "line 22: this student has no task \"weather\", expected one of"),
-        (
-            with("task", json!("machine-failure")),
-            "line 22: expected `code` and no `answer`, task machine-failure has choices",
-        ),
-        (with("code", json!(0)), "line 22: expected `answer` and no `code`, task in-words takes free text"),
-        (with("answer", Value::Null), "line 22: expected `answer` and no `code`, task in-words takes free text"),
+        (with("task", json!("weather")), "this student has no task \"weather\", expected one of"),
+        (with("task", json!("machine-failure")), "expected `code` and no `answer`, task machine-failure has choices"),
+        (with("code", json!(0)), "expected `answer` and no `code`, task in-words takes free text"),
+        (with("answer", Value::Null), "expected `answer` and no `code`, task in-words takes free text"),
     ] {
         let copy = two_tasks();
         golden(&copy, &[line]);
-        let said = refused(&copy);
-        assert!(said.contains(says), "{says} in {said}");
+        let (said, says) = (refused(&copy), format!("line {}: {says}", copy.golden_questions()));
+        assert!(said.contains(&says), "{says} in {said}");
     }
     let copy = two_tasks();
     copy.repack("golden.jsonl", |_| format!("{}\n", golden_in_words("OK")).into_bytes());
@@ -252,15 +251,15 @@ fn tasks_that_contradict_themselves_or_each_other_are_refused_by_name() {
             |t| t[1]["answers"]["free"]["tokens_max"] = json!(65),
             "task in-words: expected answers.free.tokens_max between 1 and 64, got 65",
         ),
-        // 120 + 256 + 2 control tokens leave 6 of 384 for an answer.
+        // 120 + 384 + 2 control tokens leave 6 of 512 for an answer.
         (
             |t| t[1]["answers"]["free"]["tokens_max"] = json!(7),
-            "task in-words: expected question_tokens_max 120, rationale_tokens_max 256, an answer of 7 and 2 control tokens to fit \
-             into graph.max_len 384 together",
+            "task in-words: expected question_tokens_max 120, rationale_tokens_max 384, an answer of 7 and 2 control tokens to fit \
+             into graph.max_len 512 together",
         ),
         (
             |t| t[0]["question_tokens_max"] = json!(0),
-            "task machine-failure: expected question_tokens_max between 1 and 384",
+            "task machine-failure: expected question_tokens_max between 1 and 512",
         ),
         (|t| t[1]["answers"] = json!({"free": {"tokens_max": 4}, "choices": []}), "failed to parse"),
         (|t| t[1]["answers"] = json!({"number": {}}), "unknown variant `number`, expected `choices` or `free`"),
@@ -274,7 +273,7 @@ fn tasks_that_contradict_themselves_or_each_other_are_refused_by_name() {
              token, those of 0 and 1 do not",
         ),
         (
-            |t| t[0]["answers"]["choices"][1]["text"] = json!("torque ".repeat(9)),
+            |t| t[0]["answers"]["choices"][1]["text"] = json!("torque ".repeat(140)),
             "task machine-failure of the bundle does not fit: expected question_tokens_max 120",
         ),
     ];

@@ -24,14 +24,14 @@ from .decode import NEVER, Answerer, Belief, Calibration, Look, ThinkingFailed, 
 RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the promise, of each way to answer
 # A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second and is
 # right more often. At the promised risk itself hardly anything would be left to think about.
-FIRST_RISK = 0.005
+FIRST_RISK = 0.01
 FIT = 3  # every third pair fits
 # A walk starts at the threshold that this share of the answers reaches, and not before so many of them that none being wrong would
 # prove anything: higher up, a few unlucky pairs would end it. The surest errors are impossible readings that the student did not
 # notice, and they stand at the top of every walk.
 START_SHARE, STEP_SHARE = 0.5, 0.01
 # Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove nothing more.
-STREAM = "calibration-c"
+STREAM = "calibration-f"
 # So many answers may be wrong however sure they are: a reading overlooked leaves no trace in the scores. A plain likelihood would
 # lower the confidence of all others for these few; see `_loss`.
 MISSES = 0.01
