@@ -414,7 +414,8 @@ impl Desk {
                 self.wishes.borrow_mut().remove(&case); // who waits is told by that, and the student may be asked again
                 spawn_local(async move {
                     // Owed no longer: what cannot be written would stand before all others for ever.
-                    self.step("give a rationale up", move |batch| batch.rationale(case, None)).await;
+                    let now = SystemTime::now();
+                    self.step("give a rationale up", move |batch| batch.rationale(case, None, now)).await;
                     self.explain_what_is_owed().await;
                 });
             }
