@@ -726,6 +726,25 @@ fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
 }
 
 #[test]
+fn to_systemd_s_journal_each_line_begins_with_its_level() {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = File::create(folder.path().join("serve.log")).unwrap().metadata().unwrap();
+    let start = |stream: &str| {
+        let mut gateway = Gateway::start_with("press-3", 1, folder.path(), &[], &[("JOURNAL_STREAM", stream)]);
+        gateway.wait_for("is ready");
+        gateway.wait_for("no connection to the broker");
+        assert_eq!(gateway.stop(), Some(0));
+        gateway.log()
+    };
+    let log = start(&format!("{}:{}", journal.dev(), journal.ino()));
+    let level = |log: &str, words: &str| log.lines().find(|line| line.contains(words)).unwrap()[..3].to_owned();
+    assert_eq!((level(&log, "is ready"), level(&log, "no connection to the broker")), ("<6>".into(), "<4>".into()));
+    assert!(log.lines().all(|line| line.starts_with('<')), "{log}");
+    assert_eq!(level(&start("1:2"), "is ready").get(..1), Some("["), "it was led elsewhere");
+}
+
+#[test]
 fn what_the_student_cannot_judge_never_comes_with_a_code_that_a_machine_could_act_on() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("broker"), "");
