@@ -151,11 +151,12 @@ impl Desk {
                 drop(reply.send(Ok((health.status == HealthStatus::Ok, json(&health)))));
             }
             Call::Metrics { reply } => {
-                let counts = self.writer.step(|batch| batch.counts()).await;
-                let text = counts.map_err(|error| refusal(&error)).map(|journal| {
+                let counts = self.writer.step(|batch| Ok((batch.counts()?, batch.dropped_so_far()?))).await;
+                let text = counts.map_err(|error| refusal(&error)).map(|(journal, dropped)| {
                     let student = self.bundle.borrow().clone();
                     let (connected, time) = (self.connected.get(), SystemTime::now());
-                    let now = Now { student: student.as_deref(), journal: &journal, connected, time };
+                    let now =
+                        Now { student: student.as_deref(), journal: &journal, dropped: &dropped, connected, time };
                     self.metrics.borrow().render(&now).into_bytes()
                 });
                 drop(reply.send(text));

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::batch::Batch;
-use super::{Error, Journal};
+use super::{Error, Journal, Tidied};
 
 /// Steps that wait for the writer; who brings more waits himself.
 const QUEUE_LEN: usize = 64;
@@ -141,7 +141,13 @@ fn write(
             |batch| Ok(fill(batch, first, &mut queue, runtime)),
             |told| told.into_iter().for_each(|tell| tell()),
         )?;
-        journal.tidy(clock())?;
+        let Tidied { texts, easy, exported } = journal.tidy(clock())?;
+        if texts + easy + exported > 0 {
+            log::info!(
+                "to keep the journal's budget: the texts of {texts} cases went, {easy} cases that no person was asked about, and \
+                 {exported} whose reviews are exported"
+            );
+        }
     }
 }
 

@@ -198,7 +198,7 @@ fn parsed(text: &str) -> BTreeMap<String, f64> {
         assert!(is_name(name) && base == family, "{line}");
         for label in labels.split(',').filter(|label| !label.is_empty()) {
             let (label, value) = label.split_once('=').unwrap();
-            assert!(["source", "outcome", "le", "name", "version", "serial"].contains(&label), "{line}");
+            assert!(["source", "outcome", "le", "name", "version", "serial", "what"].contains(&label), "{line}");
             assert!(value.len() > 2 && value.starts_with('"') && value.ends_with('"'), "{line}");
         }
         assert!(series.insert(of.to_owned(), value.parse().unwrap()).is_none(), "twice: {line}");
@@ -352,6 +352,7 @@ fn what_nobody_fetches_is_given_up_after_a_week_and_can_be_fetched_all_the_same(
 
 #[test]
 fn a_review_lives_from_the_escalated_question_to_the_revision_at_its_asker() {
+    here.counts("sokutou_journal_dropped_total{what=\"undelivered\"}", 1.0);
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("broker"), "");
     let mut here = Station::start(&folder.path().join("gateway"), Some(broker.port), &["review.audit_share=0.0"]);
