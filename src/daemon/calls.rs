@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::message::{self, Message};
+use super::message::{self, Clock, Message};
 use super::metrics::Now;
 use super::{Desk, ports, review};
 use crate::bundle::Bundle;
@@ -48,6 +48,8 @@ pub struct Health {
     pub journal: JournalHealth,
     /// The broker.
     pub broker: BrokerHealth,
+    /// The clock. No part of the sum: on a line without a network it may never be set, and every question is answered.
+    pub clock: Clock,
 }
 
 /// The sum of it.
@@ -319,7 +321,7 @@ impl Desk {
         };
         let well = student.is_some() && journal == JournalHealth::Ok && broker != BrokerHealth::Disconnected;
         let status = if well { HealthStatus::Ok } else { HealthStatus::Impaired };
-        Health { status, student, journal, broker }
+        Health { status, student, journal, broker, clock: Clock::showing(SystemTime::now()) }
     }
 }
 

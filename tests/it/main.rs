@@ -5,6 +5,7 @@ mod ask;
 mod batch;
 mod bench;
 mod broken;
+mod clock;
 mod config;
 mod crash;
 mod gateway;
