@@ -334,6 +334,6 @@ pub(super) fn route(case: &Case) -> Option<Route> {
     serde_json::from_slice(&case.asked.route).ok()
 }
 
-fn json(value: &impl Serialize) -> Body {
+pub(super) fn json(value: &impl Serialize) -> Body {
     serde_json::to_vec(value).expect("our own records have string keys and finite numbers")
 }

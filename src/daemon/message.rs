@@ -16,6 +16,8 @@ use crate::wire;
 
 /// Of the message's form; grows only where an old reader would be misled.
 pub const VERSION: u32 = 1;
+/// Of the reason why there is no answer, where there is room for little more: its beginning says most.
+const SHORT_CHARS: usize = 40;
 /// 2026 begins; since 1970. A box without a battery for its clock wakes up in 1970, or when its system was built.
 const FIRST_GATEWAY: Duration = Duration::from_secs(1_767_225_600);
 
@@ -38,6 +40,27 @@ pub struct Message {
     /// What is said about it.
     #[serde(flatten)]
     pub said: Said,
+}
+
+impl Message {
+    /// The same in as few words as a machine can act on. Of an answer that is state and code; of the rest, why it is no more.
+    pub fn in_short(&self) -> Self {
+        let error = match (&self.said.error, &self.said.rationale) {
+            (Some(error), _) => Some(error.chars().take(SHORT_CHARS).collect()),
+            (None, Some(_)) => Some("the broker takes no message that long".to_owned()),
+            (None, None) => None,
+        };
+        let said = Said { code: self.said.code, error, ..Said::default() };
+        Self {
+            v: self.v,
+            client: self.client.clone(),
+            id: self.id.clone(),
+            rev: self.rev,
+            state: self.state,
+            task: None,
+            said,
+        }
+    }
 }
 
 /// What kind of word a message is.

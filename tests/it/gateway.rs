@@ -15,6 +15,7 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::{Broker as Address, Client, Event, MqttOptions, Packet, PublishOptions, PublishProperties};
 use serde_json::Value;
 
+use crate::http::Station;
 use crate::proxy::{Proxy, Way};
 use crate::support::student;
 
@@ -75,6 +76,12 @@ impl Broker {
     pub fn stop(&mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
+    }
+
+    /// From its next start on.
+    fn set(&self, setting: &str) {
+        let conf = self.folder.join("mosquitto.conf");
+        fs::write(&conf, format!("{}{setting}\n", fs::read_to_string(&conf).unwrap())).unwrap();
     }
 
     pub fn start_again(&mut self) {
@@ -600,6 +607,73 @@ fn a_small_window_and_small_packets_are_enough() {
     gateway.wait_for("connected to the broker");
     let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
     all_answered(&asker, "press-3", 0..30);
+}
+
+#[test]
+fn what_is_too_long_for_the_broker_goes_in_short_and_ends_no_connection() {
+    // The answer has some 350 bytes with its topic, its rationale 850, and the shortest word 190.
+    let client = "p".repeat(30);
+    for (bytes, whole) in [(520, true), (300, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::start(&folder.path().join("broker"), &format!("max_packet_size {bytes}"));
+        let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &[]);
+        here.gateway.wait_for("connected to the broker");
+        let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#", "sokutou/press-3/rationale/#"]);
+        for id in 1..=3 {
+            asker.ask(&format!("sokutou/press-3/ask/{client}/{id}"), OVERSTRAIN);
+            let said = asker.next().json();
+            let of = (&said["id"], &said["state"], &said["code"]);
+            assert_eq!(of, (&id.to_string().into(), &"answered".into(), &3.into()));
+            assert_eq!(said.get("answer").is_some(), whole, "{bytes}: {said}");
+            asker.ask(&format!("sokutou/press-3/explain/{client}/{id}"), "");
+            let why = asker.next();
+            assert!(why.topic.contains("/rationale/") && why.json().get("rationale").is_none());
+            assert_eq!(why.json()["error"], "the broker takes no message that long");
+            let all = here.get(&format!("/v1/answers/{client}/{id}")).json();
+            assert_eq!(all["answer"], "過負荷故障", "nothing of it is lost");
+        }
+        here.counts("sokutou_undelivered", 0.0);
+        assert!(!here.gateway.log().contains("no connection"), "{}", here.gateway.log());
+    }
+
+    // Not even that fits: it waits for a broker that takes it, others pass by, and the log says what to do.
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = Broker::start(&folder.path().join("broker"), "max_packet_size 300");
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::lasting("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    let long = "p".repeat(64);
+    asker.ask(&format!("sokutou/press-3/ask/{long}/{long}"), "rpm=1551?");
+    gateway.wait_for("raise its maximum packet size");
+    asker.ask("sokutou/press-3/ask/plc/1", "rpm=1551?");
+    assert_eq!(asker.next().json()["id"], "1");
+    asker.nothing_comes();
+    broker.stop();
+    broker.set("max_packet_size 2000");
+    broker.start_again();
+    assert_eq!(asker.next().json()["id"], long);
+}
+
+#[test]
+fn a_broker_that_comes_back_with_a_smaller_packet_gets_what_was_on_its_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = Broker::start(&folder.path().join("broker"), "");
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::lasting("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    let asked = 30;
+    (0..asked).for_each(|id| asker.ask(&format!("sokutou/press-3/ask/plc/{id}"), FINE));
+    asker.next();
+    broker.stop();
+    thread::sleep(Duration::from_secs(1)); // answers pile up before the broker can say what it takes
+    broker.set("max_packet_size 300");
+    broker.start_again();
+    let mut left: std::collections::BTreeSet<String> = (0..asked).map(|id| id.to_string()).collect();
+    while left.len() > 1 {
+        let said = asker.next().json(); // the first one came before
+        assert_eq!((&said["state"], &said["code"]), (&"answered".into(), &0.into()));
+        left.remove(said["id"].as_str().unwrap());
+    }
 }
 
 #[test]
