@@ -662,7 +662,8 @@ fn a_broker_that_comes_back_with_a_smaller_packet_gets_what_was_on_its_way() {
     gateway.wait_for("connected to the broker");
     let asker = Asker::lasting("plc", broker.port, &["sokutou/press-3/answer/#"]);
     let asked = 30;
-    (0..asked).for_each(|id| asker.ask(&format!("sokutou/press-3/ask/plc/{id}"), FINE));
+    let client = "p".repeat(30); // so that an answer with its topic has some 350 bytes
+    (0..asked).for_each(|id| asker.ask(&format!("sokutou/press-3/ask/{client}/{id}"), FINE));
     asker.next();
     broker.stop();
     thread::sleep(Duration::from_secs(1)); // answers pile up before the broker can say what it takes
