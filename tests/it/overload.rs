@@ -16,7 +16,7 @@ use crate::gateway::{Asker, Broker, FINE, Gateway, PATIENCE};
 use crate::serial::Cable;
 
 /// The student thinks about this one, so that ten times its pace is no feat of the broker's.
-const HARD: &str =
+pub const HARD: &str =
     "Type L, air 302.0 K, process 310.6 K, speed 1380 rpm, torque 55.0 Nm, tool wear 200 min. Which failure, if any?";
 /// How long an answer is of use, in answers.
 const DEADLINE: u32 = 6;
