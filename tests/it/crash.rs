@@ -7,8 +7,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::Duration;
 
 use sokutou::store::{
@@ -23,6 +26,8 @@ const LOG: &str = "journal.db-wal";
 const PAGE: usize = 4096;
 /// Tells the child process where its journal is.
 const FOLDER: &str = "SOKUTOU_TEST_JOURNAL";
+/// A child takes a second; one that takes so long waits for something that never comes.
+const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// How many cases a child answers before it ends by itself.
 const CHILD_CASES: &str = "SOKUTOU_TEST_CASES";
 
@@ -407,10 +412,18 @@ fn no_acknowledged_step_is_lost_when_the_process_is_killed() {
 /// Runs the child until it ends, by itself or at what was done to it; everything that it acknowledged must be there.
 fn run_to_the_end(command: &mut Command, cases: u32, what: &str) -> bool {
     let folder = TempDir::new().unwrap();
-    let mut child = spawn(command, folder.path(), cases);
+    let mut child = spawn(command.process_group(0), folder.path(), cases);
+    let ((end, waits), group) = (channel::<()>(), format!("-{}", child.id()));
+    let watch = thread::spawn(move || {
+        if waits.recv_timeout(HANGS_AFTER) == Err(RecvTimeoutError::Timeout) {
+            Command::new("kill").args(["-9", "--", &group]).status().unwrap(); // with whoever traces it
+        }
+    });
     let mut said = String::new();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     child.wait().unwrap();
+    drop(end);
+    watch.join().unwrap();
     assert!(said.contains("\nfailed ") || said.contains("\nended"), "{what}: {said}");
     let mut ledger = Ledger::default();
     said.lines().for_each(|line| ledger.note(line));
