@@ -20,4 +20,5 @@ mod serial;
 mod store;
 mod support;
 mod tasks;
+mod watchdog;
 mod wire;
