@@ -611,12 +611,13 @@ fn a_question_expires_when_its_message_does() {
 fn a_question_that_came_too_late_is_not_answered() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("broker"), "");
-    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
-    let settings = ["limits.deadline_ms=100"]; // over before the student is loaded
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/plc/late"]);
     let start = |settings: &[&str]| Gateway::start("press-3", broker.port, &folder.path().join("gateway"), settings);
-    start(&[]).wait_for("connected to the broker");
+    let mut gateway = start(&["limits.deadline_ms=100"]);
+    gateway.wait_for("connected to the broker");
+    // Behind others that take the student some fifty milliseconds each.
+    (0..20).for_each(|id| asker.ask(&format!("sokutou/press-3/ask/plc/{id}"), crate::overload::HARD));
     asker.ask("sokutou/press-3/ask/plc/late", FINE);
-    let mut gateway = start(&settings);
     let said = asker.next().json();
     assert_eq!((&said["id"], &said["state"], said.get("answer")), (&"late".into(), &"expired".into(), None));
     gateway.kill();
