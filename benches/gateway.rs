@@ -151,6 +151,18 @@ fn main() {
     thread::sleep(SETTLE);
     let memory = gateway.memory();
     gateway.stop();
+
+    // The daemon alone: without a student it loads no library either, and tells every question so.
+    let alone = Gateway::start_with(&folder.join("alone"), port, &line, &["student.bundle=/nowhere"]);
+    if let Some(asker) = &mut asker {
+        for (at, question) in questions.iter().enumerate() {
+            asker.ask(&format!("alone-{at}"), question);
+            asker.answer();
+        }
+    }
+    thread::sleep(SETTLE);
+    let memory_alone = alone.memory();
+    alone.stop();
     drop(broker.take());
 
     // The student's own time of the same answers, in the microseconds of the journal: the answer on the line does not tell it.
@@ -208,6 +220,7 @@ fn main() {
         "memory (PSS), KiB: {} in all; {} of the ONNX Runtime library's file, {} of a mapped model, {} the rest",
         memory["all"], memory["library"], memory["model"], memory["rest"]
     );
+    println!("memory (PSS), KiB, of the daemon alone, without student and library: {}", memory_alone["all"]);
     row("start to ready", &starts);
     println!("load of the machine when it began: {load}");
 
@@ -242,6 +255,7 @@ fn main() {
                 "when": what, "bytes_written": bytes, "syncs": syncs,
             })).collect::<Vec<_>>(),
             "memory_pss_kib": memory,
+            "memory_pss_alone_kib": memory_alone["all"],
             "start_to_ready_us": starts,
         });
         fs::write(folder.join("gateway.json"), serde_json::to_string(&record).unwrap() + "\n").unwrap();
@@ -300,6 +314,10 @@ struct Gateway {
 
 impl Gateway {
     fn start(folder: &Path, port: Option<u16>, line: &Line) -> Self {
+        Self::start_with(folder, port, line, &[])
+    }
+
+    fn start_with(folder: &Path, port: Option<u16>, line: &Line, more: &[&str]) -> Self {
         fs::create_dir_all(folder).unwrap();
         let told = folder.join("notify");
         let ready = UnixDatagram::bind(&told).unwrap(); // as systemd does it
@@ -316,6 +334,9 @@ impl Gateway {
             format!("journal.folder={}", folder.join("journal").display()),
         ] {
             command.args(["--set", &setting]);
+        }
+        for setting in more {
+            command.args(["--set", setting]);
         }
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let begun = Instant::now();

@@ -540,6 +540,31 @@ enum BundleCommand {
     },
 }
 
+/// Log lines to standard error. To systemd's journal each begins with its level as the journal reads it, and without the date that the
+/// journal writes itself.
+fn log_to_stderr(level: &str) {
+    let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level));
+    if stderr_is_the_journals() {
+        builder.format(|out, record| {
+            let priority = match record.level() {
+                log::Level::Error => 3,
+                log::Level::Warn => 4,
+                log::Level::Info => 6,
+                log::Level::Debug | log::Level::Trace => 7,
+            };
+            let said = format!("{}: {}", record.target(), record.args());
+            said.lines().try_for_each(|line| writeln!(out, "<{priority}>{line}"))
+        });
+    }
+    builder.init();
+}
+
+/// systemd says which file its journal reads; a shell behind it may have led standard error elsewhere.
+fn stderr_is_the_journals() -> bool {
+    let own = rustix::fs::fstat(io::stderr()).map(|file| format!("{}:{}", file.st_dev, file.st_ino));
+    own.is_ok_and(|own| std::env::var("JOURNAL_STREAM").is_ok_and(|journals| journals == own))
+}
+
 /// Parses the process's arguments, runs, prints the chain of an error once.
 pub fn main() -> Exit {
     let args = match Args::try_parse() {
@@ -551,7 +576,7 @@ pub fn main() -> Exit {
     };
     // A gateway's configuration says how much it tells.
     let level = if matches!(args.command, Command::Serve(_)) { "trace" } else { "warn" };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level)).init();
+    log_to_stderr(level);
     let done = match args.command {
         Command::Ask(args) if args.batch.is_some() => batch::run(&args),
         Command::Ask(args) => ask::run(&args),

@@ -2,7 +2,7 @@
 //! journal. Sends nothing, and writes no rationale.
 
 use std::rc::Rc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::spawn_local;
 
@@ -139,10 +139,12 @@ impl Desk {
     }
 
     /// What came before this process began expires by the clock on the wall, for want of another; one that went back is not believed.
+    /// What came since and is not known here yet came with the batch that found it: its own task has not gone on.
     fn expires(&self, case: &Case) -> Option<Instant> {
         let known = self.expiries.borrow().get(&case.id).copied();
         known.or_else(|| {
-            let waited = SystemTime::now().duration_since(case.asked.received_at).unwrap_or_default();
+            let by_the_wall = || SystemTime::now().duration_since(case.asked.received_at).unwrap_or_default();
+            let waited = if case.id > self.earlier { Duration::ZERO } else { by_the_wall() };
             Some(Instant::now() + case.asked.expires_after?.saturating_sub(waited))
         })
     }

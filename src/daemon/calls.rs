@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::message::{self, Message};
+use super::message::{self, Clock, Message};
 use super::metrics::Now;
 use super::{Desk, ports, review};
 use crate::bundle::Bundle;
@@ -48,6 +48,8 @@ pub struct Health {
     pub journal: JournalHealth,
     /// The broker.
     pub broker: BrokerHealth,
+    /// The clock. No part of the sum: on a line without a network it may never be set, and every question is answered.
+    pub clock: Clock,
 }
 
 /// The sum of it.
@@ -151,11 +153,12 @@ impl Desk {
                 drop(reply.send(Ok((health.status == HealthStatus::Ok, json(&health)))));
             }
             Call::Metrics { reply } => {
-                let counts = self.writer.step(|batch| batch.counts()).await;
-                let text = counts.map_err(|error| refusal(&error)).map(|journal| {
+                let counts = self.writer.step(|batch| Ok((batch.counts()?, batch.dropped_so_far()?))).await;
+                let text = counts.map_err(|error| refusal(&error)).map(|(journal, dropped)| {
                     let student = self.bundle.borrow().clone();
                     let (connected, time) = (self.connected.get(), SystemTime::now());
-                    let now = Now { student: student.as_deref(), journal: &journal, connected, time };
+                    let now =
+                        Now { student: student.as_deref(), journal: &journal, dropped: &dropped, connected, time };
                     self.metrics.borrow().render(&now).into_bytes()
                 });
                 drop(reply.send(text));
@@ -318,7 +321,7 @@ impl Desk {
         };
         let well = student.is_some() && journal == JournalHealth::Ok && broker != BrokerHealth::Disconnected;
         let status = if well { HealthStatus::Ok } else { HealthStatus::Impaired };
-        Health { status, student, journal, broker }
+        Health { status, student, journal, broker, clock: Clock::showing(SystemTime::now()) }
     }
 }
 
@@ -331,6 +334,6 @@ pub(super) fn route(case: &Case) -> Option<Route> {
     serde_json::from_slice(&case.asked.route).ok()
 }
 
-fn json(value: &impl Serialize) -> Body {
+pub(super) fn json(value: &impl Serialize) -> Body {
     serde_json::to_vec(value).expect("our own records have string keys and finite numbers")
 }

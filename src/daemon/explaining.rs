@@ -2,7 +2,7 @@
 //! never change one.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::calls::To;
 use super::student::{Answered, Question, Wanted};
@@ -80,8 +80,9 @@ impl Desk {
             .explained
             .map(|explained| Reasons { text: explained.rationale.text, agreement: explained.agreement });
         let reasons = reasons.filter(|reasons| !reasons.text.is_empty());
+        let now = SystemTime::now();
         let kept = self.step("write a rationale down", move |batch| {
-            batch.rationale(case, reasons.as_ref())?;
+            batch.rationale(case, reasons.as_ref(), now)?;
             batch.case(case)
         });
         let kept = kept.await;

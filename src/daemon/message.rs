@@ -1,6 +1,8 @@
 //! What the gateway says of a case, as JSON. Made from the journal's record alone, so that the same answer, sent again, is the same
 //! to the byte.
 
+use std::time::{Duration, SystemTime};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,10 @@ use crate::wire;
 
 /// Of the message's form; grows only where an old reader would be misled.
 pub const VERSION: u32 = 1;
+/// Of the reason why there is no answer, where there is room for little more: its beginning says most.
+const SHORT_CHARS: usize = 40;
+/// 2026 begins; since 1970. A box without a battery for its clock wakes up in 1970, or when its system was built.
+const FIRST_GATEWAY: Duration = Duration::from_secs(1_767_225_600);
 
 /// An answer, or why there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +40,27 @@ pub struct Message {
     /// What is said about it.
     #[serde(flatten)]
     pub said: Said,
+}
+
+impl Message {
+    /// The same in as few words as a machine can act on. Of an answer that is state and code; of the rest, why it is no more.
+    pub fn in_short(&self) -> Self {
+        let error = match (&self.said.error, &self.said.rationale) {
+            (Some(error), _) => Some(error.chars().take(SHORT_CHARS).collect()),
+            (None, Some(_)) => Some("the broker takes no message that long".to_owned()),
+            (None, None) => None,
+        };
+        let said = Said { code: self.said.code, error, ..Said::default() };
+        Self {
+            v: self.v,
+            client: self.client.clone(),
+            id: self.id.clone(),
+            rev: self.rev,
+            state: self.state,
+            task: None,
+            said,
+        }
+    }
 }
 
 /// What kind of word a message is.
@@ -113,12 +140,35 @@ pub struct Status {
     pub state: Presence,
     /// Name and version of the student, if it is loaded.
     pub student: Option<String>,
+    /// Has the box's clock been set?
+    #[serde(default)]
+    pub clock: Clock,
     /// Since the start.
     pub uptime_s: u64,
     /// While the gateway lives, a new status comes at least so often.
     pub heartbeat_s: u64,
     /// What it has counted since the start.
     pub counts: Counts,
+}
+
+/// Has the box's clock been set since it was switched on? Only the dates of cases and reviews depend on it, and whether the broker's
+/// certificate is believed; no order and no deadline does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Clock {
+    /// As far as is known.
+    #[default]
+    Set,
+    /// It stands before the first gateway was made.
+    Unset,
+}
+
+impl Clock {
+    /// What a clock that shows this time is.
+    pub fn showing(now: SystemTime) -> Self {
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        if since < FIRST_GATEWAY { Self::Unset } else { Self::Set }
+    }
 }
 
 /// Is the gateway there?

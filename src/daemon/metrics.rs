@@ -40,6 +40,8 @@ struct Histogram {
 pub(super) struct Now<'a> {
     pub student: Option<&'a Bundle>,
     pub journal: &'a store::Counts,
+    /// What the journal let go of to keep its budget.
+    pub dropped: &'a [store::Dropped],
     /// To the broker, if there is one.
     pub connected: Option<bool>,
     pub time: SystemTime,
@@ -94,6 +96,14 @@ impl Metrics {
             ("journal_bytes", "Bytes of the journal in use.", journal.used_bytes as f64),
         ] {
             text.one(name, "gauge", what, &[], value);
+        }
+        text.family(
+            "journal_dropped_total",
+            "counter",
+            "Cases that the journal let go of, since it began, by what went.",
+        );
+        for store::Dropped { why, count, .. } in now.dropped {
+            text.sample("journal_dropped_total", &[("what", why)], *count as f64);
         }
         if let Some(connected) = now.connected {
             text.one("mqtt_connected", "gauge", "Is the broker there?", &[], f64::from(u8::from(connected)));

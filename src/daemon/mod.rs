@@ -38,7 +38,7 @@ use tokio::task::{LocalSet, spawn_local};
 pub use self::calls::Health;
 use self::calls::{Slot, To};
 use self::doors::Doors;
-use self::message::{Counts, Presence};
+use self::message::{Clock, Counts, Presence};
 use self::metrics::{Begun, Metrics};
 pub use self::ports::Port;
 use self::ports::Ports;
@@ -127,12 +127,18 @@ pub fn run(settings: Settings, orders: impl AsyncFnMut() -> Order) -> Result<(),
 async fn serve(settings: Settings, mut orders: impl AsyncFnMut() -> Order) -> Result<Running, RunError> {
     let (journal, opened) = Journal::open(&settings.journal, settings.limits)?;
     tell(&settings.journal, &opened);
+    if Clock::showing(SystemTime::now()) == Clock::Unset {
+        log::warn!(
+            "the clock is not set: cases and reviews get wrong dates, and a broker with TLS may not be believed; questions are answered, \
+             in their order and their time. Set it, or wait for the network's time"
+        );
+    }
     let (writer, running) = Writer::start(journal, SystemTime::now)?;
     let (reports, mut reported) = mpsc::unbounded_channel(); // as many as questions in hand, and a heartbeat
     let student =
         Student::start(settings.student.clone(), move |report| drop(reports.send(report))).map_err(RunError::Start)?;
     let (arrivals, mut arrived) = mpsc::channel(ARRIVALS_MAX);
-    let session = writer.step(|batch| batch.begin_session()).await?;
+    let (session, newest) = writer.step(|batch| Ok((batch.begin_session()?, batch.counts()?.received))).await?;
     let standing = Standing { session, since: Instant::now() };
     let (statuses, status_of_broker) = watch::channel(standing.all(&settings.gateway, None, &Counts::default()));
     let desk = Rc::new(Desk {
@@ -146,6 +152,7 @@ async fn serve(settings: Settings, mut orders: impl AsyncFnMut() -> Order) -> Re
         wishes: RefCell::default(),
         in_hand: RefCell::default(),
         expiries: RefCell::default(),
+        earlier: CaseId(newest),
         begun: RefCell::default(),
         waiting: RefCell::default(),
         fetchable: RefCell::default(),
@@ -240,6 +247,7 @@ impl Standing {
                 session: self.session,
                 state,
                 student: bundle.map(Bundle::student),
+                clock: Clock::showing(SystemTime::now()),
                 uptime_s: self.since.elapsed().as_secs(),
                 heartbeat_s: HEARTBEAT.as_secs(),
                 counts: *counts,
@@ -267,6 +275,8 @@ struct Desk {
     in_hand: RefCell<HashSet<CaseId>>,
     /// By the clock that never jumps; of what came before this process, by what the journal says.
     expiries: RefCell<HashMap<CaseId, Instant>>,
+    /// The last case that came before this process.
+    earlier: CaseId,
     /// What is told of the cases that are not answered yet.
     begun: RefCell<HashMap<CaseId, Begun>>,
     /// Who waits for an answer on a connection.
@@ -414,7 +424,8 @@ impl Desk {
                 self.wishes.borrow_mut().remove(&case); // who waits is told by that, and the student may be asked again
                 spawn_local(async move {
                     // Owed no longer: what cannot be written would stand before all others for ever.
-                    self.step("give a rationale up", move |batch| batch.rationale(case, None)).await;
+                    let now = SystemTime::now();
+                    self.step("give a rationale up", move |batch| batch.rationale(case, None, now)).await;
                     self.explain_what_is_owed().await;
                 });
             }

@@ -82,9 +82,10 @@ impl Desk {
         let left = match route {
             Route::Serial(to) => self.ports.borrow().post(stamp, to, message.clone()),
             Route::Mqtt(_) => {
-                let body = serde_json::to_vec(message).expect("our own records have string keys and finite numbers");
+                let letter =
+                    Letter { stamp, route, body: calls::json(message), short: calls::json(&message.in_short()) };
                 let letters = self.letters.borrow();
-                letters.as_ref().is_some_and(|letters| letters.try_send(Letter { stamp, route, body }).is_ok())
+                letters.as_ref().is_some_and(|letters| letters.try_send(letter).is_ok())
             }
             Route::Fetched => return false, // it stays in the outbox until it is fetched
         };

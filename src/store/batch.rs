@@ -120,7 +120,8 @@ impl<'a> Batch<'a> {
         Ok(Received::New(case))
     }
 
-    /// The student answered, or could not. What is escalated opens a review at once.
+    /// The student answered, or could not. What is escalated opens a review at once, and so does an answer that stands although its
+    /// rationale leads elsewhere.
     pub fn answered(&mut self, case: CaseId, recorded: &Recorded) -> Result<(), Error> {
         within("an answer", recorded.answer.len().max(recorded.label.len()), ANSWER_BYTES_MAX)?;
         let reason = match recorded.decision {
@@ -173,10 +174,12 @@ impl<'a> Batch<'a> {
             (None, true) if !recorded.answer.is_empty() => self.owe(case, "explain", 0)?,
             (None, _) => {}
         }
-        match reason {
-            Some(reason) => self.insert_review(case, 1, Why::Escalated(reason), recorded.answered_at),
-            None => Ok(()),
-        }
+        let why = match (reason, &recorded.rationale) {
+            (Some(reason), _) => Why::Escalated(reason),
+            (None, Some(reasons)) if leads_elsewhere(reasons) => Why::Disagreement,
+            (None, _) => return Ok(()),
+        };
+        self.insert_review(case, 1, why, recorded.answered_at)
     }
 
     /// Nobody needs the answer any more; the student was not asked.
@@ -190,8 +193,9 @@ impl<'a> Batch<'a> {
         self.ended(case, "failed", Some(reason), at)
     }
 
-    /// The rationale of an answered case; `None` where none can be written, so that nobody waits for it. The first one stays.
-    pub fn rationale(&mut self, case: CaseId, reasons: Option<&Reasons>) -> Result<(), Error> {
+    /// The rationale of an answered case; `None` where none can be written, so that nobody waits for it. The first one stays. One
+    /// that leads to another answer opens a review, where no person was asked before.
+    pub fn rationale(&mut self, case: CaseId, reasons: Option<&Reasons>, at: SystemTime) -> Result<(), Error> {
         reasons.map(acceptable).transpose()?;
         let known = self.known_answer(case)?;
         let awaited = self.no_longer(case, "explain")?;
@@ -199,6 +203,9 @@ impl<'a> Batch<'a> {
             self.write_rationale(case, reasons)?;
             if awaited {
                 self.owe(case, "rationale", 0)?;
+            }
+            if leads_elsewhere(reasons) && known.question_kept && known.reviews.is_empty() {
+                self.insert_review(case, 1, Why::Disagreement, at)?;
             }
         }
         Ok(())
@@ -453,6 +460,11 @@ impl<'a> Batch<'a> {
         )
         .map(drop)
     }
+}
+
+/// Whether a rationale leads to another answer than the one that it was written for.
+fn leads_elsewhere(reasons: &Reasons) -> bool {
+    reasons.agreement.is_some_and(|agreement| !agreement.agrees)
 }
 
 fn next_review(case: &Case) -> Result<u32, Refusal> {

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::batch::Batch;
-use super::{Error, Journal};
+use super::{Error, Journal, Tidied};
 
 /// Steps that wait for the writer; who brings more waits himself.
 const QUEUE_LEN: usize = 64;
@@ -115,8 +115,22 @@ fn job<T: Send + 'static>(
 }
 
 fn write(
-    mut journal: Journal,
+    journal: Journal,
     mut queue: mpsc::Receiver<Job>,
+    runtime: &Runtime,
+    clock: impl Fn() -> SystemTime,
+) -> Result<(), Error> {
+    let done = serve(journal, &mut queue, runtime, clock);
+    // After a failure steps may still be on their way. Dropping the queue alone would leave one that comes at that very moment in it,
+    // with the reply that somebody waits for, for ever.
+    queue.close();
+    while runtime.block_on(queue.recv()).is_some() {}
+    done
+}
+
+fn serve(
+    mut journal: Journal,
+    queue: &mut mpsc::Receiver<Job>,
     runtime: &Runtime,
     clock: impl Fn() -> SystemTime,
 ) -> Result<(), Error> {
@@ -125,7 +139,7 @@ fn write(
         let next = match queue.try_recv() {
             Ok(job) => Some(job),
             Err(_) if rested => runtime.block_on(queue.recv()),
-            Err(_) => match within(runtime, IDLE_AFTER, &mut queue) {
+            Err(_) => match within(runtime, IDLE_AFTER, queue) {
                 Ok(next) => next,
                 Err(Quiet) => {
                     rested = true;
@@ -138,10 +152,16 @@ fn write(
         rested = false;
         // Who asked in a batch that fails hears that from the end of the channel.
         journal.batch_then(
-            |batch| Ok(fill(batch, first, &mut queue, runtime)),
+            |batch| Ok(fill(batch, first, queue, runtime)),
             |told| told.into_iter().for_each(|tell| tell()),
         )?;
-        journal.tidy(clock())?;
+        let Tidied { texts, easy, exported } = journal.tidy(clock())?;
+        if texts + easy + exported > 0 {
+            log::info!(
+                "to keep the journal's budget: the texts of {texts} cases went, {easy} cases that no person was asked about, and \
+                 {exported} whose reviews are exported"
+            );
+        }
     }
 }
 

@@ -191,6 +191,8 @@ pub struct Letter {
     pub route: Route,
     /// JSON.
     pub body: Vec<u8>,
+    /// The same in as few words as a machine can act on, for a broker that takes no more.
+    pub short: Vec<u8>,
 }
 
 /// Why a question was not taken. Nothing of it was kept.

@@ -23,12 +23,12 @@
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::{self, QoS};
 use rumqttc::{
     AckMode, AsyncClient, Broker, ConnectReturnCode, ConnectionError, DisconnectReasonCode, Event, EventLoop, LastWill,
-    ManualAck, MqttOptions, NetworkOptions, Packet, PersistedAckMode, PersistedSession, PubAckReason, Publish,
-    PublishOptions, PublishProperties, SessionStore, SessionStoreError, SessionStoreKey, StateError,
-    SubscribeFilterInput, TlsConfiguration, Transport,
+    ManualAck, MqttOptions, NetworkOptions, NoticeFailureReason, Packet, PersistedAckMode, PersistedSession,
+    PubAckReason, Publish, PublishOptions, PublishProperties, SessionStore, SessionStoreError, SessionStoreKey,
+    StateError, SubscribeFilterInput, TlsConfiguration, Transport,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -179,13 +179,22 @@ pub async fn run(
     let (connection, connected) = watch::channel(None);
     let mut beside = JoinSet::new();
     beside.spawn(acknowledge(client.clone(), connected.clone(), waiting));
-    beside.spawn(send(client.clone(), letters, arrivals.clone()));
+    beside.spawn(send(client.clone(), connected.clone(), letters, arrivals.clone()));
     beside.spawn(say_status(client.clone(), settings.topic("status"), statuses, connected, stop.clone()));
     Reader { settings, client, arrivals, taken, connection, count: 0, stop }.run(events).await;
 }
 
-/// Which connection this is, from 1; `None` while there is none.
-type Connection = Option<u64>;
+/// A connection; `None` while there is none.
+type Connection = Option<Link>;
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    /// Which one this is, from 1.
+    number: u64,
+    /// The longest packet that the broker takes.
+    packet_bytes_max: usize,
+}
+
 /// What became of a question, when it is known.
 type Taken = oneshot::Receiver<Result<(), Refusal>>;
 
@@ -206,10 +215,12 @@ impl Reader {
         let mut connected = None;
         loop {
             match events.poll().await {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                Ok(Event::Incoming(Packet::ConnAck(greeting))) => {
                     // What the broker kept comes before anything is subscribed to, and is acknowledged on this connection.
                     self.count += 1;
-                    self.connection.send_replace(Some(self.count));
+                    let most = greeting.properties.and_then(|said| said.max_packet_size);
+                    let packet_bytes_max = most.and_then(|most| most.try_into().ok()).unwrap_or(usize::MAX);
+                    self.connection.send_replace(Some(Link { number: self.count, packet_bytes_max }));
                     // Also where the broker kept the session: the configuration may name other topics than it did.
                     if let Err(error) = self.client.try_subscribe_many(self.settings.filters()) {
                         log::error!("the topics could not be subscribed to: {error}");
@@ -233,6 +244,11 @@ impl Reader {
                         } else {
                             (short, wait) = (0, RETRY.0);
                         }
+                    }
+                    if is_too_large(&error) {
+                        // It was on its way before the broker said what it takes, and would end every connection. What counts comes
+                        // again from the journal, as short as need be.
+                        events.drain_pending_as_failed(NoticeFailureReason::SessionReset);
                     }
                     let pause = self.explain(&error, short, wait);
                     wait = (wait * 2).min(RETRY.1);
@@ -300,15 +316,19 @@ impl Reader {
                 log::warn!("a message to {} is refused: {refusal}", String::from_utf8_lossy(&publish.topic));
                 if let Some(reply_to) = reply_to {
                     let body = serde_json::json!({"v": 1, "state": "error", "error": refusal.to_string()});
-                    let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&reply_to));
-                    drop(self.client.try_publish(reply_to.topic, body.to_string(), options));
+                    let body = body.to_string();
+                    let most = self.connection.borrow().map_or(0, |link| link.packet_bytes_max);
+                    if packet_bytes(&reply_to, body.as_bytes()) <= most {
+                        let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&reply_to));
+                        drop(self.client.try_publish(reply_to.topic, body, options));
+                    }
                 }
                 drop(said.send(Err(refusal)));
             }
         }
         let connection = *self.connection.borrow();
         if let (Some(ack), Some(connection)) = (ack, connection) {
-            drop(self.taken.send((connection, ack, taken)).await);
+            drop(self.taken.send((connection.number, ack, taken)).await);
         }
     }
 }
@@ -333,28 +353,40 @@ async fn acknowledge(
         if let ManualAck::PubAck(puback) = &mut ack {
             puback.reason = reason;
         }
-        if *connected.borrow() == Some(connection) {
+        if connected.borrow().is_some_and(|link| link.number == connection) {
             drop(client.manual_ack(ack).await);
         }
     }
 }
 
 /// Publishes letters, and reports each when the broker has it.
-async fn send(client: AsyncClient, mut letters: mpsc::Receiver<Letter>, arrivals: mpsc::Sender<Arrival>) {
+async fn send(
+    client: AsyncClient,
+    connected: watch::Receiver<Connection>,
+    mut letters: mpsc::Receiver<Letter>,
+    arrivals: mpsc::Sender<Arrival>,
+) {
     let mut sending = JoinSet::new();
     loop {
         tokio::select! {
             letter = letters.recv() => {
-                let Some(Letter { stamp, route, body }) = letter else { return };
+                let Some(Letter { stamp, route, body, short }) = letter else { return };
                 let Route::Mqtt(to) = route else { continue };
-                let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&to));
-                let notice = client.publish_tracked(to.topic.clone(), body, options).await;
+                // Where there is no connection nobody knows; see `is_too_large`.
+                let most = connected.borrow().map_or(usize::MAX, |link| link.packet_bytes_max);
+                let notice = match fitting(&to, body, short, most) {
+                    Ok(body) => {
+                        let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&to));
+                        client.publish_tracked(to.topic.clone(), body, options).await.map_err(|error| error.to_string())
+                    }
+                    Err(why) => Err(why),
+                };
                 let Some(stamp) = stamp else { continue };
                 let arrivals = arrivals.clone();
                 sending.spawn(async move {
                     let outcome = match notice {
                         Ok(notice) => notice.wait_async().await.map(drop).map_err(|error| error.to_string()),
-                        Err(error) => Err(error.to_string()),
+                        Err(error) => Err(error),
                     };
                     let arrival = match outcome {
                         Ok(()) => Arrival::Delivered(stamp),
@@ -371,6 +403,41 @@ async fn send(client: AsyncClient, mut letters: mpsc::Receiver<Letter>, arrivals
     }
 }
 
+/// Which of the two the broker takes.
+fn fitting(to: &ReplyTo, body: Vec<u8>, short: Vec<u8>, packet_bytes_max: usize) -> Result<Vec<u8>, String> {
+    let whole = packet_bytes(to, &body);
+    if whole <= packet_bytes_max {
+        return Ok(body);
+    }
+    let bytes = packet_bytes(to, &short);
+    if bytes <= packet_bytes_max {
+        log::warn!(
+            "an answer to {} goes in short: it has {whole} bytes, and the broker takes {packet_bytes_max}",
+            to.topic
+        );
+        return Ok(short);
+    }
+    Err(format!(
+        "in short it has {bytes} bytes, and the broker takes {packet_bytes_max}; raise its maximum packet size"
+    ))
+}
+
+fn packet_bytes(to: &ReplyTo, body: &[u8]) -> usize {
+    let mut packet = Publish::new(to.topic.clone(), QoS::AtLeastOnce, body.to_vec(), Some(properties(to)));
+    packet.pkid = u16::MAX; // it gets one, of as many bytes
+    packet.size()
+}
+
+fn is_too_large(error: &ConnectionError) -> bool {
+    matches!(
+        error,
+        ConnectionError::MqttState(
+            StateError::OutgoingPacketTooLarge { .. }
+                | StateError::Deserialization(mqttbytes::Error::OutgoingPacketTooLarge { .. })
+        )
+    )
+}
+
 /// Publishes the retained status on every connection and at every change; at the end says "stopped" and takes leave, so that the
 /// broker keeps its own "offline" to itself.
 async fn say_status(
@@ -383,9 +450,16 @@ async fn say_status(
     let retained = || PublishOptions::new(QoS::AtLeastOnce).retained();
     loop {
         let online = statuses.borrow_and_update().online.clone();
-        let is_connected = connected.borrow_and_update().is_some();
-        if is_connected {
-            drop(client.publish(topic.clone(), online, retained()).await);
+        let most = connected.borrow_and_update().map(|link| link.packet_bytes_max);
+        let bytes = packet_bytes(&ReplyTo { topic: topic.clone(), correlation: None }, &online);
+        match most {
+            Some(most) if bytes > most => {
+                log::error!(
+                    "nobody sees a status: it has {bytes} bytes, and the broker takes {most}; raise its maximum packet size"
+                );
+            }
+            Some(_) => drop(client.publish(topic.clone(), online, retained()).await),
+            None => {}
         }
         tokio::select! {
             changed = connected.changed() => if changed.is_err() { return },

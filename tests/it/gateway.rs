@@ -3,6 +3,7 @@
 //! `SOKUTOU_KILLS=1000 cargo test --release --test it gateway::killed` kills a thousand times; without the variable, a few.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,11 +16,14 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::{Broker as Address, Client, Event, MqttOptions, Packet, PublishOptions, PublishProperties};
 use serde_json::Value;
 
+use crate::http::Station;
 use crate::proxy::{Proxy, Way};
 use crate::support::student;
 
 /// Long enough for a slow machine in the middle of something else; nothing waits that long unless it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// What a busy machine may add to a time that is promised.
+const SLOW_S: f64 = 2.0;
 pub const FINE: &str =
     "Type M, air 298.1 K, process 308.6 K, speed 1551 rpm, torque 42.8 Nm, tool wear 0 min. Which failure, if any?";
 pub const OVERSTRAIN: &str =
@@ -75,6 +79,12 @@ impl Broker {
     pub fn stop(&mut self) {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
+    }
+
+    /// From its next start on.
+    fn set(&self, setting: &str) {
+        let conf = self.folder.join("mosquitto.conf");
+        fs::write(&conf, format!("{}{setting}\n", fs::read_to_string(&conf).unwrap())).unwrap();
     }
 
     pub fn start_again(&mut self) {
@@ -170,11 +180,12 @@ impl Drop for Gateway {
     }
 }
 
-/// A message as it came: topic, body, and with MQTT 5 its Correlation Data.
+/// A message as it came: topic, body, and with MQTT 5 its Correlation Data and Content Type.
 pub struct Message {
     pub topic: String,
     pub body: Vec<u8>,
     pub correlation: Option<Vec<u8>>,
+    pub content_type: Option<String>,
     pub retained: bool,
 }
 
@@ -218,13 +229,12 @@ impl Asker {
                     }
                     Ok(Event::Incoming(Packet::SubAck(_))) => drop(ready.send(())),
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        let said = publish.properties.unwrap_or_default();
                         let message = Message {
                             topic: String::from_utf8(publish.topic.to_vec()).unwrap(),
                             body: publish.payload.to_vec(),
-                            correlation: publish
-                                .properties
-                                .and_then(|said| said.correlation_data)
-                                .map(|own| own.to_vec()),
+                            correlation: said.correlation_data.map(|own| own.to_vec()),
+                            content_type: said.content_type,
                             retained: publish.retain,
                         };
                         if sender.send(message).is_err() {
@@ -277,6 +287,7 @@ fn a_question_is_answered_by_topic_and_by_property_and_explained_later() {
     asker.ask("sokutou/press-3/ask/plc/1", FINE);
     let answer = asker.next();
     assert_eq!(answer.topic, "sokutou/press-3/answer/plc/1");
+    assert_eq!(answer.content_type.as_deref(), Some("application/json"));
     let said = answer.json();
     assert_eq!(
         (&said["state"], &said["answer"], &said["code"], &said["rev"]),
@@ -483,16 +494,130 @@ fn all_answered(asker: &Asker, gateway: &str, ids: std::ops::Range<usize>) {
     }
 }
 
+/// A PLC with MQTT 3.1.1, by its bytes: no properties, and nothing of the library that the gateway itself uses.
+struct Plc(TcpStream);
+
+impl Plc {
+    const CONNACK: u8 = 0x20;
+    const PUBLISH: u8 = 0x30;
+    const PUBACK: u8 = 0x40;
+    const SUBACK: u8 = 0x90;
+
+    fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut plc = Self(stream);
+        let level_4_clean_session_keep_alive_60 = [4, 2, 0, 60];
+        plc.send(0x10, &[&Self::text("MQTT"), &level_4_clean_session_keep_alive_60[..], &Self::text("plc")].concat());
+        assert_eq!(plc.next(Self::CONNACK), [0, 0]);
+        plc
+    }
+
+    fn text(text: &str) -> Vec<u8> {
+        [&(text.len() as u16).to_be_bytes()[..], text.as_bytes()].concat()
+    }
+
+    fn send(&mut self, header: u8, rest: &[u8]) {
+        let (low, high) = (rest.len() % 128, rest.len() / 128); // up to 16383 bytes
+        let length = if high == 0 { vec![low as u8] } else { vec![low as u8 | 0x80, high as u8] };
+        self.0.write_all(&[&[header], &length[..], rest].concat()).unwrap();
+    }
+
+    fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.0.read_exact(&mut byte).unwrap();
+        byte[0]
+    }
+
+    /// What stands behind the header of the next packet, which must be of this kind.
+    fn next(&mut self, kind: u8) -> Vec<u8> {
+        assert_eq!(self.byte() & 0xf0, kind);
+        let low = usize::from(self.byte());
+        let length = if low < 0x80 { low } else { (low & 0x7f) + 128 * usize::from(self.byte()) };
+        let mut rest = vec![0; length];
+        self.0.read_exact(&mut rest).unwrap();
+        rest
+    }
+
+    fn subscribe(&mut self, filter: &str) {
+        self.send(0x82, &[&[0, 1][..], &Self::text(filter), &[0]].concat()); // at most once: no packet id before the body
+        assert_eq!(self.next(Self::SUBACK), [0, 1, 0]);
+    }
+
+    fn publish(&mut self, topic: &str, body: &str) {
+        self.send(0x32, &[&Self::text(topic), &[0, 2][..], body.as_bytes()].concat()); // at least once
+        assert_eq!(self.next(Self::PUBACK), [0, 2]);
+    }
+
+    fn message(&mut self) -> (String, Value) {
+        let rest = self.next(Self::PUBLISH);
+        let (topic, body) = rest[2..].split_at(usize::from(u16::from_be_bytes([rest[0], rest[1]])));
+        (String::from_utf8(topic.to_vec()).unwrap(), serde_json::from_slice(body).unwrap())
+    }
+}
+
+#[test]
+fn a_plc_with_mqtt_3_1_1_asks_and_hears_without_a_property() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
+    gateway.wait_for("connected to the broker");
+    let mut plc = Plc::connect(broker.port);
+    plc.subscribe("sokutou/press-3/answer/plc/+");
+    plc.subscribe("sokutou/press-3/rationale/plc/+");
+    for (verb, topic, key) in [("ask", "answer", "code"), ("explain", "rationale", "rationale")] {
+        plc.publish(&format!("sokutou/press-3/{verb}/plc/0001"), if verb == "ask" { OVERSTRAIN } else { "" });
+        let (came, said) = plc.message();
+        assert_eq!(came, format!("sokutou/press-3/{topic}/plc/0001"));
+        assert!(!said[key].is_null() && said["code"] == 3, "{said}");
+    }
+}
+
+#[test]
+fn the_same_request_at_once_and_again_asks_the_student_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &[]);
+    here.gateway.wait_for("connected to the broker");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    let times = 20;
+    (0..times).for_each(|_| asker.ask("sokutou/press-3/ask/plc/1", FINE));
+    let first = asker.next().body;
+    here.counts("sokutou_requests_total{source=\"mqtt\",outcome=\"repeated\"}", f64::from(times - 1));
+    here.counts("sokutou_requests_total{source=\"mqtt\",outcome=\"answered\"}", 1.0);
+    asker.messages.try_iter().for_each(|again| assert_eq!(again.body, first));
+}
+
+#[test]
+fn a_question_expires_when_its_message_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &["limits.queue=64"]);
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    let others = 150; // the student works for seconds
+    for id in 0..others {
+        asker.ask(&format!("sokutou/press-3/ask/plc/{id}"), crate::overload::HARD);
+    }
+    let second = PublishProperties { message_expiry_interval: Some(1), ..PublishProperties::default() };
+    asker.ask_with("sokutou/press-3/ask/plc/short", FINE, second);
+    let came: Vec<Value> = (0..=others).map(|_| asker.next().json()).collect();
+    let (short, long): (Vec<&Value>, Vec<&Value>) = came.iter().partition(|said| said["id"] == "short");
+    assert_eq!((&short[0]["state"], short[0].get("answer")), (&"expired".into(), None));
+    assert!(long.iter().all(|said| said["state"] != "expired"), "theirs is the gateway's deadline, 30 s");
+}
+
 #[test]
 fn a_question_that_came_too_late_is_not_answered() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("broker"), "");
-    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
-    let settings = ["limits.deadline_ms=100"]; // over before the student is loaded
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/plc/late"]);
     let start = |settings: &[&str]| Gateway::start("press-3", broker.port, &folder.path().join("gateway"), settings);
-    start(&[]).wait_for("connected to the broker");
+    let mut gateway = start(&["limits.deadline_ms=100"]);
+    gateway.wait_for("connected to the broker");
+    // Behind others that take the student some fifty milliseconds each.
+    (0..20).for_each(|id| asker.ask(&format!("sokutou/press-3/ask/plc/{id}"), crate::overload::HARD));
     asker.ask("sokutou/press-3/ask/plc/late", FINE);
-    let mut gateway = start(&settings);
     let said = asker.next().json();
     assert_eq!((&said["id"], &said["state"], said.get("answer")), (&"late".into(), &"expired".into(), None));
     gateway.kill();
@@ -541,7 +666,9 @@ fn a_broker_that_goes_comes_back_stalls_slices_or_breaks_off_loses_nothing() {
         assert!(stalled.elapsed() < PATIENCE, "the silence is not noticed");
         thread::sleep(Duration::from_millis(10));
     }
-    println!("half-open noticed after {:?}, keep-alive {keep_alive} s", stalled.elapsed());
+    let noticed = stalled.elapsed();
+    println!("half-open noticed after {noticed:?}, keep-alive {keep_alive} s");
+    assert!(noticed.as_secs_f64() < 1.5 * keep_alive as f64 + SLOW_S, "after {noticed:?}");
     proxy.set(Way::Clear);
     proxy.reset();
     all_answered(&asker, "press-3", 40..50);
@@ -603,6 +730,74 @@ fn a_small_window_and_small_packets_are_enough() {
 }
 
 #[test]
+fn what_is_too_long_for_the_broker_goes_in_short_and_ends_no_connection() {
+    // The answer has some 350 bytes with its topic, its rationale 850, and the shortest word 190.
+    let client = "p".repeat(30);
+    for (bytes, whole) in [(520, true), (300, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::start(&folder.path().join("broker"), &format!("max_packet_size {bytes}"));
+        let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &[]);
+        here.gateway.wait_for("connected to the broker");
+        let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#", "sokutou/press-3/rationale/#"]);
+        for id in 1..=3 {
+            asker.ask(&format!("sokutou/press-3/ask/{client}/{id}"), OVERSTRAIN);
+            let said = asker.next().json();
+            let of = (&said["id"], &said["state"], &said["code"]);
+            assert_eq!(of, (&id.to_string().into(), &"answered".into(), &3.into()));
+            assert_eq!(said.get("answer").is_some(), whole, "{bytes}: {said}");
+            asker.ask(&format!("sokutou/press-3/explain/{client}/{id}"), "");
+            let why = asker.next();
+            assert!(why.topic.contains("/rationale/") && why.json().get("rationale").is_none());
+            assert_eq!(why.json()["error"], "the broker takes no message that long");
+            let all = here.get(&format!("/v1/answers/{client}/{id}")).json();
+            assert_eq!(all["answer"], "過負荷故障", "nothing of it is lost");
+        }
+        here.counts("sokutou_undelivered", 0.0);
+        assert!(!here.gateway.log().contains("no connection"), "{}", here.gateway.log());
+    }
+
+    // Not even that fits: it waits for a broker that takes it, others pass by, and the log says what to do.
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = Broker::start(&folder.path().join("broker"), "max_packet_size 300");
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::lasting("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    let long = "p".repeat(64);
+    asker.ask(&format!("sokutou/press-3/ask/{long}/{long}"), "rpm=1551?");
+    gateway.wait_for("raise its maximum packet size");
+    asker.ask("sokutou/press-3/ask/plc/1", "rpm=1551?");
+    assert_eq!(asker.next().json()["id"], "1");
+    asker.nothing_comes();
+    broker.stop();
+    broker.set("max_packet_size 2000");
+    broker.start_again();
+    assert_eq!(asker.next().json()["id"], long);
+}
+
+#[test]
+fn a_broker_that_comes_back_with_a_smaller_packet_gets_what_was_on_its_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut broker = Broker::start(&folder.path().join("broker"), "");
+    let gateway = Gateway::start("press-3", broker.port, &folder.path().join("gateway"), &[]);
+    gateway.wait_for("connected to the broker");
+    let asker = Asker::lasting("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    let asked = 30;
+    let client = "p".repeat(30); // so that an answer with its topic has some 350 bytes
+    (0..asked).for_each(|id| asker.ask(&format!("sokutou/press-3/ask/{client}/{id}"), FINE));
+    asker.next();
+    broker.stop();
+    thread::sleep(Duration::from_secs(1)); // answers pile up before the broker can say what it takes
+    broker.set("max_packet_size 300");
+    broker.start_again();
+    let mut left: std::collections::BTreeSet<String> = (0..asked).map(|id| id.to_string()).collect();
+    while left.len() > 1 {
+        let said = asker.next().json(); // the first one came before
+        assert_eq!((&said["state"], &said["code"]), (&"answered".into(), &0.into()));
+        left.remove(said["id"].as_str().unwrap());
+    }
+}
+
+#[test]
 fn three_gateways_share_questions_and_one_that_dies_takes_none_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("broker"), "");
@@ -625,6 +820,7 @@ fn three_gateways_share_questions_and_one_that_dies_takes_none_with_it() {
         }
     }
     // The broker may lose what it had handed to the one that died; who asked asks again, under the same name.
+    let mut again = 0;
     let until = Instant::now() + PATIENCE;
     while answers.iter().any(Vec::is_empty) {
         assert!(Instant::now() < until, "{} are lost", answers.iter().filter(|said| said.is_empty()).count());
@@ -635,9 +831,27 @@ fn three_gateways_share_questions_and_one_that_dies_takes_none_with_it() {
                 said["time_to_answer_ms"].take(); // two gateways may both answer, each in its own time
                 answers[id].push(said);
             }
-            Err(_) => (0..answers.len()).filter(|&id| answers[id].is_empty()).for_each(ask),
+            Err(_) => (0..answers.len()).filter(|&id| answers[id].is_empty()).for_each(|id| {
+                again += 1;
+                ask(id);
+            }),
         }
     }
+    // The one that died comes back, with what it had acknowledged: that is answered too, and not otherwise.
+    let kept = "press-2";
+    gateways[1] = Gateway::start(kept, broker.port, &folder.path().join(kept), &["mqtt.share_group=cell"]);
+    gateways[1].wait_for("is ready");
+    while let Ok(message) = asker.messages.recv_timeout(Duration::from_secs(2)) {
+        let mut said = message.json();
+        let id: usize = said["id"].as_str().unwrap().parse().unwrap();
+        said["time_to_answer_ms"].take();
+        answers[id].push(said);
+    }
+    let repeated: usize = answers.iter().map(|said| said.len() - 1).sum();
+    println!(
+        "one of three killed among {} questions: 0 lost, {again} asked again, {repeated} answers came twice",
+        answers.len()
+    );
     assert!(answers.iter().flatten().all(|said| said["code"] == 0));
     assert!(answers.iter().all(|said| said.iter().all(|one| one == &said[0])), "an id was answered in two ways");
     let served = |gateway: &Gateway| gateway.log().contains("connected");
@@ -723,6 +937,25 @@ fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
     let stop = thread::spawn(move || gateway.stop());
     said("STOPPING=1");
     assert_eq!(stop.join().unwrap(), Some(0));
+}
+
+#[test]
+fn to_systemd_s_journal_each_line_begins_with_its_level() {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = File::create(folder.path().join("serve.log")).unwrap().metadata().unwrap();
+    let start = |stream: &str| {
+        let mut gateway = Gateway::start_with("press-3", 1, folder.path(), &[], &[("JOURNAL_STREAM", stream)]);
+        gateway.wait_for("is ready");
+        gateway.wait_for("no connection to the broker");
+        assert_eq!(gateway.stop(), Some(0));
+        gateway.log()
+    };
+    let log = start(&format!("{}:{}", journal.dev(), journal.ino()));
+    let level = |log: &str, words: &str| log.lines().find(|line| line.contains(words)).unwrap()[..3].to_owned();
+    assert_eq!((level(&log, "is ready"), level(&log, "no connection to the broker")), ("<6>".into(), "<4>".into()));
+    assert!(log.lines().all(|line| line.starts_with('<')), "{log}");
+    assert_eq!(level(&start("1:2"), "is ready").get(..1), Some("["), "it was led elsewhere");
 }
 
 #[test]

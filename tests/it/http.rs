@@ -48,25 +48,29 @@ impl Response {
 impl Station {
     /// Its broker, if it has one, listens at `mqtt`.
     pub fn start(folder: &Path, mqtt: Option<u16>, settings: &[&str]) -> Self {
+        Self::start_with(folder, mqtt, settings, &[])
+    }
+
+    pub fn start_with(folder: &Path, mqtt: Option<u16>, settings: &[&str], variables: &[(&str, &str)]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut all: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
         all.push(format!("http.listen=127.0.0.1:{port}"));
         if mqtt.is_none() {
             all.push("mqtt.enabled=false".to_owned());
         }
-        let gateway = Self::launch(folder, mqtt.unwrap_or(1), &all);
+        let gateway = Self::launch(folder, mqtt.unwrap_or(1), &all, variables);
         let started = Self { gateway, port, folder: folder.to_owned(), settings: all };
         started.listens();
         started
     }
 
-    fn launch(folder: &Path, mqtt: u16, settings: &[String]) -> Gateway {
+    fn launch(folder: &Path, mqtt: u16, settings: &[String], variables: &[(&str, &str)]) -> Gateway {
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-        Gateway::start("press-3", mqtt, folder, &settings)
+        Gateway::start_with("press-3", mqtt, folder, &settings, variables)
     }
 
     fn start_again(&mut self, mqtt: u16) {
-        self.gateway = Self::launch(&self.folder, mqtt, &self.settings);
+        self.gateway = Self::launch(&self.folder, mqtt, &self.settings, &[]);
         self.listens();
     }
 
@@ -198,7 +202,7 @@ fn parsed(text: &str) -> BTreeMap<String, f64> {
         assert!(is_name(name) && base == family, "{line}");
         for label in labels.split(',').filter(|label| !label.is_empty()) {
             let (label, value) = label.split_once('=').unwrap();
-            assert!(["source", "outcome", "le", "name", "version", "serial"].contains(&label), "{line}");
+            assert!(["source", "outcome", "le", "name", "version", "serial", "what"].contains(&label), "{line}");
             assert!(value.len() > 2 && value.starts_with('"') && value.ends_with('"'), "{line}");
         }
         assert!(series.insert(of.to_owned(), value.parse().unwrap()).is_none(), "twice: {line}");
@@ -348,6 +352,7 @@ fn what_nobody_fetches_is_given_up_after_a_week_and_can_be_fetched_all_the_same(
     assert_eq!(here.get("/v1/answers/http/new").status, 200);
     assert_eq!(here.get("/v1/answers/http/topic").status, 200);
     here.counts("sokutou_undelivered", 1.0);
+    here.counts("sokutou_journal_dropped_total{what=\"undelivered\"}", 1.0);
 }
 
 #[test]
@@ -636,7 +641,8 @@ fn a_token_opens_everything_but_health_and_health_is_honest() {
     here.gateway.wait_for("no student: ");
     let health = here.get("/healthz");
     assert_eq!(health.status, 503);
-    let expected = json!({"status": "impaired", "student": null, "journal": "ok", "broker": "disconnected"});
+    let expected =
+        json!({"status": "impaired", "student": null, "journal": "ok", "broker": "disconnected", "clock": "set"});
     assert_eq!(health.json(), expected);
     let question = json!({"question": NO_FAILURE_EN}).to_string();
     let said = here.request("POST", "/v1/ask", &[open, JSON, ("Prefer", "wait=30")], &question);

@@ -38,7 +38,7 @@ fn what_is_no_library_is_refused() {
 }
 
 /// A library of our own making, in C.
-fn library(folder: &TempDir, code: &str, arguments: &[&str]) -> PathBuf {
+pub fn library(folder: &TempDir, code: &str, arguments: &[&str]) -> PathBuf {
     let (source, path) = (folder.path().join("library.c"), folder.path().join("libonnxruntime.so"));
     fs::write(&source, code).unwrap();
     let built = Command::new("cc").args(["-shared", "-fPIC"]).args(arguments).arg("-o").args([&path, &source]).status();

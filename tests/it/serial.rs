@@ -1,17 +1,26 @@
 //! The gateway on serial lines: pseudo terminals stand for the cables, everything behind them is real.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use serial2::SerialPort;
 use sokutou::wire::{
-    Ack, Ask, CODE_ASK_A_PERSON, Class, Feed, Frame, Hello, LARGE_FRAME_BYTES_MAX, Message, Reason, RequestId, State,
-    Text, VERSION,
+    Ack, Answer, Ask, CODE_ASK_A_PERSON, Class, Feed, Frame, Hello, LARGE_FRAME_BYTES_MAX, Message, Reason, RequestId,
+    State, Text, VERSION,
 };
 
 use crate::gateway::{FINE, Gateway, OVERSTRAIN, PATIENCE};
 use crate::support::student;
+use crate::wire::Noise;
+use crate::wire::ask_over_serial::{Client, Port};
+
+/// A question that fits a small frame.
+const SHORT: &str = "type=M air=298.1 proc=308.6 rpm=1551 torque=42.8 wear=0";
+const NO_FAILURE: u16 = 0;
 
 /// A cable: the device's end, and the path of the gateway's, which is kept open so that the device never hangs up.
 pub struct Cable {
@@ -30,9 +39,7 @@ impl Cable {
     }
 
     pub fn say(&self, sequence: u16, message: Message<'_>) {
-        let mut buffer = [0; LARGE_FRAME_BYTES_MAX];
-        let bytes = Frame { sequence, message }.encode(Class::Large, &mut buffer).unwrap().to_vec();
-        self.far.write_all(&bytes).unwrap();
+        self.far.write_all(&bytes(sequence, message)).unwrap();
     }
 
     /// The next frame, looked at by `look`; `None` when none comes within `patience`.
@@ -83,6 +90,11 @@ impl Cable {
             }
         }
     }
+}
+
+fn bytes(sequence: u16, message: Message<'_>) -> Vec<u8> {
+    let mut buffer = [0; LARGE_FRAME_BYTES_MAX];
+    Frame { sequence, message }.encode(Class::Large, &mut buffer).unwrap().to_vec()
 }
 
 fn gateway(cable: &Cable, folder: &std::path::Path, more: &[&str]) -> Gateway {
@@ -176,4 +188,171 @@ fn a_line_in_shift_jis_is_answered_by_a_line() {
     let fields: Vec<&str> = line.trim_end().split(',').collect();
     assert_eq!((fields[0], fields[2]), ("00003", "過負荷故障"), "{line}");
     assert!(fields[1].parse::<u16>().unwrap() > 9000, "{line}");
+}
+
+/// What stands between two zeros and is, byte for byte, a question that was sent, is answered, and nothing else is.
+#[test]
+fn through_noise_every_question_that_is_whole_behind_a_delimiter_is_answered() {
+    const QUESTIONS: usize = 80;
+    let folder = tempfile::tempdir().unwrap();
+    let mut cable = Cable::new();
+    let _running = gateway(&cable, folder.path(), &["limits.deadline_ms=600000", "review.audit_share=0.0"]);
+    cable.hello(false);
+    let (none, mut random) = (Noise::default(), Rng::with_seed(20_261_127));
+    for (kind, (name, noise)) in [
+        ("bytes changed, 1e-4", Noise { changed: 1e-4, ..none }),
+        ("bytes changed, 1e-3", Noise { changed: 1e-3, ..none }),
+        ("bytes changed, 1e-2", Noise { changed: 1e-2, ..none }),
+        ("bytes dropped, 1e-3", Noise { dropped: 1e-3, ..none }),
+        ("bytes inserted, 1e-3", Noise { inserted: 1e-3, ..none }),
+        ("floods of zeros, 1e-3", Noise { zeros: 1e-3, ..none }),
+        ("partial frames, 1e-3", Noise { cut: 1e-3, ..none }),
+        ("bursts up to 3000, 1e-3", Noise { burst: 1e-3, ..none }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut answered = BTreeSet::new();
+        let mut due = BTreeSet::new();
+        for few in (0..QUESTIONS as u8).collect::<Vec<_>>().chunks(20) {
+            let (mut sent, mut line) = (Vec::new(), Vec::new());
+            for &at in few {
+                let (request, question) = (RequestId::new(&[kind as u8, at]).unwrap(), Text::new(SHORT).unwrap());
+                let ask = Ask { request, wants_rationale: false, expires_after: None, task: None, question };
+                let frame = bytes(at.into(), Message::Ask(ask));
+                line.extend(noise.of(&frame, &mut random));
+                sent.push((frame, at));
+            }
+            line.extend([0]);
+            let whole = |piece: &[u8]| sent.iter().find(|(frame, _)| frame[1..frame.len() - 1] == *piece);
+            due.extend(line.split(|byte| *byte == 0).filter_map(|piece| whole(piece).map(|&(_, at)| at)));
+            cable.far.write_all(&line).unwrap();
+            while !due.is_subset(&answered) {
+                let (of, at) = cable
+                    .hear(PATIENCE, |frame| match frame.message {
+                        Message::Answer(Answer { request, code: NO_FAILURE, .. }) => {
+                            let id = request.as_bytes();
+                            (id[0], Some(id[1]))
+                        }
+                        Message::Pending(pending) => (pending.request.as_bytes()[0], None),
+                        other => panic!("{name}: {other:?}"),
+                    })
+                    .unwrap_or_else(|| panic!("{name}: {:?} are not answered", &due - &answered));
+                assert_eq!(usize::from(of), kind);
+                answered.extend(at);
+            }
+        }
+        assert_eq!(answered, due, "{name}");
+        println!("{name:24} {} of {QUESTIONS} questions whole, all of them answered", due.len());
+        assert!(due.len() > QUESTIONS / 4 && (noise.changed == 1e-4 || due.len() < QUESTIONS), "{name}: {}", due.len());
+    }
+}
+
+/// The board of a microcontroller at one end of a noisy cable.
+struct Board {
+    cable: Cable,
+    noise: Noise,
+    random: Rng,
+    came: std::collections::VecDeque<u8>,
+}
+
+impl Port for Board {
+    fn read(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        if self.came.is_empty()
+            && let Ok(1) = self.cable.far.read(&mut byte)
+        {
+            self.came.extend(self.noise.of(&byte, &mut self.random));
+        }
+        self.came.pop_front()
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.cable.far.write_all(&self.noise.of(bytes, &mut self.random)).unwrap();
+    }
+}
+
+#[test]
+fn the_firmware_client_gets_every_answer_of_the_gateway_through_noise() {
+    const QUESTIONS: u32 = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let cable = Cable::new();
+    let mut running = gateway(&cable, folder.path(), &[]);
+    let noise = Noise { changed: 1e-3, dropped: 5e-4, inserted: 5e-4, ..Noise::default() };
+    let mut board = Board { cable, noise, random: Rng::with_seed(11), came: [].into() };
+    let mut client = Client::new();
+    client.hello(Text::new("board").unwrap(), &mut board).unwrap();
+    for id in 0..QUESTIONS {
+        let (request, question) = (RequestId::new(&id.to_le_bytes()).unwrap(), Text::new(SHORT).unwrap());
+        let ask = Ask { request, wants_rationale: false, expires_after: None, task: None, question };
+        let reply = client.ask(ask, &mut board).unwrap();
+        assert_eq!((reply.code, reply.state, reply.label.as_str()), (NO_FAILURE, State::Answered, "no failure"));
+    }
+    assert_eq!(running.stop(), Some(0));
+    let limits = sokutou::store::Limits { disk_bytes_max: 1 << 30 };
+    let (mut journal, _) = sokutou::store::Journal::open(&folder.path().join("journal"), limits).unwrap();
+    let cases = journal.batch(|batch| batch.counts()).unwrap().received;
+    assert_eq!(cases, i64::from(QUESTIONS), "asked again and again, and each kept once");
+}
+
+#[test]
+fn several_ports_are_served_and_one_that_is_unplugged_comes_back_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (board, scanner) = (Cable::new(), Cable::new());
+    let names = ["usb-board", "usb-scanner"].map(|name| folder.path().join(name));
+    symlink(&board.path, &names[0]).unwrap();
+    symlink(&scanner.path, &names[1]).unwrap();
+    let settings = [
+        "mqtt.enabled=false".to_owned(),
+        format!("serial=[{{path='{}'}}, {{path='{}', mode='line'}}]", names[0].display(), names[1].display()),
+    ];
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+    let running = Gateway::start("press-3", 1, &folder.path().join("gateway"), &settings);
+    let times = |words: &str| running.log().matches(words).count();
+    let opened = |name: usize| format!("serial port {} is open", names[name].display());
+    running.wait_for(&opened(0));
+    running.wait_for(&opened(1));
+    let mut line = Vec::new();
+    let mut scan = |scanner: &Cable| {
+        scanner.far.write_all(format!("{SHORT}\r\n").as_bytes()).unwrap();
+        line.clear();
+        let until = Instant::now() + PATIENCE;
+        while line.last() != Some(&b'\n') {
+            assert!(Instant::now() < until, "no line");
+            let mut byte = [0];
+            if let Ok(1) = scanner.far.read(&mut byte) {
+                line.push(byte[0]);
+            }
+        }
+        String::from_utf8(line.clone()).unwrap()
+    };
+    let mut board = board;
+    board.hello(true);
+    board.ask(1, b"\x01", FINE, false);
+    assert_eq!(board.answer(), (1, NO_FAILURE, State::Answered, 0));
+    assert!(scan(&scanner).starts_with("00000,"));
+
+    // Out comes the board's cable, before it could acknowledge and with a question on its way.
+    board.ask(2, b"\x02", OVERSTRAIN, false);
+    board.hear(PATIENCE, |frame| assert!(matches!(frame.message, Message::Pending(_)), "{frame:?}"));
+    fs::remove_file(&names[0]).unwrap();
+    drop(board);
+    let until = Instant::now() + PATIENCE;
+    while times("failed to read the serial port") == 0 {
+        assert!(Instant::now() < until, "nobody noticed");
+    }
+    assert!(scan(&scanner).starts_with("00000,"), "the other port goes on");
+
+    // Another device under the same name is the same port.
+    let mut board = Cable::new();
+    symlink(&board.path, &names[0]).unwrap();
+    board.hello(true);
+    let mut left = BTreeSet::from([(1, NO_FAILURE), (2, 3)]);
+    while !left.is_empty() {
+        let (sequence, code, state, _) = board.answer();
+        assert_eq!(state, State::Answered);
+        left.remove(&(sequence, code));
+    }
+    assert_eq!((times(&opened(0)), times(&opened(1))), (2, 1));
+    assert!(scan(&scanner).starts_with("00000,"));
 }

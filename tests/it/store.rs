@@ -62,8 +62,8 @@ fn unsure(answer: &str) -> Recorded {
     Recorded { decision: Decision::Escalated(Reason::Unsure), mode: Mode::ThinkFirst, band: Band::Low, ..sure(answer) }
 }
 
-fn reasons() -> Reasons {
-    let agreement = Agreement { agrees: false, strength: Confidence::new(0.25).unwrap() };
+fn reasons(agrees: bool) -> Reasons {
+    let agreement = Agreement { agrees, strength: Confidence::new(0.25).unwrap() };
     Reasons { text: "308.6-298.1=10.5".to_owned(), agreement: Some(agreement) }
 }
 
@@ -138,11 +138,11 @@ fn a_case_goes_its_way_and_recovery_goes_on_from_every_step() {
     let open = bench.step(|batch| batch.reviews(Which::Open, None, 9)).unwrap();
     assert_eq!((open[0].id, open[0].reviews[0].why), (case, Why::Escalated(Reason::Unsure)));
 
-    bench.step(|batch| batch.rationale(case, Some(&reasons()))).unwrap();
+    bench.step(|batch| batch.rationale(case, Some(&reasons(true)), at(2))).unwrap();
     bench.step(|batch| batch.delivered(case, Parcel::Reply(0))).unwrap();
     bench.reopen();
     assert_eq!(bench.outbox(), [(case, Parcel::Rationale)]);
-    assert_eq!(bench.case(case).rationale(), Some(&reasons()));
+    assert_eq!(bench.case(case).rationale(), Some(&reasons(true)));
     bench.step(|batch| batch.delivered(case, Parcel::Rationale)).unwrap();
     assert!(bench.outbox().is_empty() && bench.case(case).delivered);
 
@@ -197,6 +197,41 @@ fn the_same_request_again_is_the_case_it_was() {
 }
 
 #[test]
+fn reasons_that_lead_elsewhere_open_a_review_where_no_person_was_asked() {
+    let mut bench = Bench::new();
+    let open = |bench: &mut Bench| -> Vec<(CaseId, Why)> {
+        let cases = bench.step(|batch| batch.reviews(Which::Open, None, 9)).unwrap();
+        cases.iter().map(|case| (case.id, case.reviews.last().unwrap().why)).collect()
+    };
+    let wrote = |bench: &mut Bench, case, agrees| {
+        bench.step(|batch| batch.rationale(case, Some(&reasons(agrees)), at(5))).unwrap();
+    };
+
+    let agreed = bench.answered("agreed", &sure("HDF"));
+    wrote(&mut bench, agreed, true);
+    let torn = bench.answered("torn", &sure("HDF"));
+    wrote(&mut bench, torn, false);
+    let thought = Recorded { rationale: Some(reasons(false)), ..sure("HDF") };
+    let thought = bench.answered("thought", &thought);
+    assert_eq!(open(&mut bench), [(torn, Why::Disagreement), (thought, Why::Disagreement)]);
+
+    // A person looks already, or has looked: nobody is asked twice.
+    let hard = bench.answered("hard", &unsure("HDF"));
+    let seen = bench.answered("seen", &sure("HDF"));
+    bench.step(|batch| batch.resolve(seen, &Judgement::Right, None, at(4))).unwrap();
+    for case in [hard, seen] {
+        wrote(&mut bench, case, false);
+    }
+    let escalated = Why::Escalated(Reason::Unsure);
+    assert_eq!(open(&mut bench), [(torn, Why::Disagreement), (thought, Why::Disagreement), (hard, escalated)]);
+    bench.reopen();
+    bench.step(|batch| batch.resolve(torn, &Judgement::Wrong("PWF".to_owned()), Some("line 2"), at(6))).unwrap();
+    assert_eq!(bench.case(torn).revision(), Some(1), "whoever asked hears it");
+    let page = bench.step(|batch| batch.export(Resolution(1), 9)).unwrap();
+    assert_eq!((&*page[0].line.decision, page[0].line.reason.as_deref()), ("answered", Some("disagreement")));
+}
+
+#[test]
 fn cases_without_an_answer_are_told_and_never_reviewed() {
     let mut bench = Bench::new();
     let expired = bench.new_case(&asked("1"));
@@ -238,7 +273,7 @@ fn a_refused_step_writes_nothing_and_the_journal_goes_on() {
         Box::new(|batch| batch.resolve(case, &wrong(" HDF "), None, at(1)).map(drop)),
         Box::new(|batch| batch.resolve(case, &wrong(" "), None, at(1)).map(drop)),
         Box::new(|batch| batch.resolve(case, &Judgement::Right, Some(" "), at(1)).map(drop)),
-        Box::new(|batch| batch.rationale(case, Some(&Reasons { text: "\n".to_owned(), agreement: None }))),
+        Box::new(|batch| batch.rationale(case, Some(&Reasons { text: "\n".to_owned(), agreement: None }), at(2))),
         Box::new(|batch| batch.mark_exported(Resolution(1), at(1))),
     ];
     for (number, step) in steps.into_iter().enumerate() {
@@ -272,7 +307,7 @@ fn pages_of_the_outbox_hold_whole_cases_or_begin_with_their_reply() {
     for request in 1..=5 {
         let new = NewCase { wants_rationale: request % 2 == 1, ..asked(&request.to_string()) };
         let case = bench.new_case(&new);
-        let recorded = Recorded { rationale: Some(reasons()), ..sure("HDF") };
+        let recorded = Recorded { rationale: Some(reasons(true)), ..sure("HDF") };
         bench.step(|batch| batch.answered(case, &recorded)).unwrap();
     }
     let all = bench.outbox();
@@ -346,7 +381,7 @@ fn the_disk_budget_is_walked_from_texts_to_cases_to_refusal_and_hard_cases_stay(
     bench.step(|batch| batch.delivered(hard, Parcel::Reply(0))).unwrap();
     let waiting = bench.new_case(&asked("waiting"));
     let mut from = 0;
-    let with_reasons = Recorded { rationale: Some(reasons()), ..sure("HDF") };
+    let with_reasons = Recorded { rationale: Some(reasons(true)), ..sure("HDF") };
 
     fill(&mut bench, &mut from, |tidied| tidied.texts > 0, &with_reasons).unwrap();
     assert!(used(&mut bench) < budget / 100 * 81, "texts went before more came");
@@ -428,7 +463,7 @@ fn an_export_is_what_the_workshop_reads() {
     bench.answered("1", &sure("HDF"));
     let ja = NewCase { question: "トルク 42.8、故障は？".to_owned(), ..asked("2") };
     let ja = bench.new_case(&ja);
-    let thought = Recorded { rationale: Some(reasons()), ..unsure("HDF") };
+    let thought = Recorded { rationale: Some(reasons(true)), ..unsure("HDF") };
     bench.step(|batch| batch.answered(ja, &thought)).unwrap();
     let silent = Recorded { answer: String::new(), decision: Decision::Escalated(Reason::NoAnswer), ..sure("") };
     let silent = bench.answered("3", &silent);

@@ -13,7 +13,7 @@ use sokutou::wire::{
 
 #[allow(dead_code, missing_docs)] // its main runs elsewhere
 #[path = "../../cross/firmware/ask_over_serial.rs"]
-mod ask_over_serial;
+pub mod ask_over_serial;
 
 use ask_over_serial::{Client, NoReply, Port};
 
@@ -395,21 +395,21 @@ fn any_frame(random: &mut Rng) -> Vec<u8> {
 
 /// How often, per byte, something happens to a line.
 #[derive(Clone, Copy, Debug, Default)]
-struct Noise {
-    changed: f64,
-    dropped: f64,
-    inserted: f64,
+pub struct Noise {
+    pub changed: f64,
+    pub dropped: f64,
+    pub inserted: f64,
     /// Up to 40 delimiters at once.
-    zeros: f64,
+    pub zeros: f64,
     /// The rest of the frame is lost.
-    cut: f64,
+    pub cut: f64,
     /// Up to 3000 bytes without a delimiter.
-    burst: f64,
+    pub burst: f64,
 }
 
 impl Noise {
     /// What becomes of a frame on the line.
-    fn of(self, frame: &[u8], random: &mut Rng) -> Vec<u8> {
+    pub fn of(self, frame: &[u8], random: &mut Rng) -> Vec<u8> {
         let mut line = Vec::new();
         for byte in frame {
             let mut happens = |probability: f64| random.f64() < probability;
