@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! stty -F /dev/ttyUSB0 115200 raw -echo
-//! cargo run --example ask_over_serial -- /dev/ttyUSB0 "type=M air=298.1 proc=308.6 rpm=1551 torque=42.8 wear=0"
+//! cargo run --example ask_over_serial -- /dev/ttyUSB0 "type=H air=299.1 proc=309.8 rpm=1550 torque=40.2 wear=25"
 //! ```
 //!
 //! Instead of a device it takes `host:port`, for a serial server or a test.

@@ -113,7 +113,7 @@ fn a_report_is_of_its_schema_and_holds_what_was_promised() {
         (Measure::Answer, 2 * asked),
         (Measure::Prefill, 2 * asked.min(20)),
         (Measure::Decode, 2 * asked.min(20)),
-        (Measure::PpWhole, 2),
+        (Measure::Pp512, 2),
         (Measure::Tg128, 2),
         (Measure::ReadMemory, 6),
         (Measure::ReadStudent, 6),

@@ -19,7 +19,7 @@ use crate::wire::Noise;
 use crate::wire::ask_over_serial::{Client, Port};
 
 /// A question that fits a small frame.
-const SHORT: &str = "type=M air=298.1 proc=308.6 rpm=1551 torque=42.8 wear=0";
+const SHORT: &str = "type=H air=299.1 proc=309.8 rpm=1550 torque=40.2 wear=25";
 const NO_FAILURE: u16 = 0;
 
 /// A cable: the device's end, and the path of the gateway's, which is kept open so that the device never hangs up.

@@ -46,7 +46,7 @@ def _points(curve: Path) -> list[dict]:
 
 def _loss(axes: Axes, points: list[dict]) -> None:
     steps = [point["step"] for point in points]
-    axes.plot(steps, [point["loss"] for point in points], color="tab:gray", label="loss")
+    axes.plot(steps, [point["loss"] for point in points], color="black", label="loss")
     axes.set(xlabel="step", ylabel="loss", yscale="log")
     shares = axes.twinx()
     shares.plot(steps, [point["dev_read"] for point in points], color="tab:gray", linestyle=":", label="dev, repeated tokens right")
