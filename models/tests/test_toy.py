@@ -94,7 +94,8 @@ def test_thinking_is_right_too_and_the_first_answer_takes_fewer_tokens(packed):
 def test_golden_questions_come_out(work, packed):
     _, answerers, calibrations = packed
     lines = [json.loads(line) for line in (work.bundle / "golden.jsonl").read_text("utf-8").splitlines()]
-    assert len(lines) == len({line["id"] for line in lines}) == sum(len(task.golden("golden")) for task in RECIPE.tasks)
+    assert len(lines) == len({line["id"] for line in lines}) == sum(
+        min(len(task.golden("golden")), bundle.GOLDEN_MAX) for task in RECIPE.tasks)
     for line in lines:
         task, said = answerers[line["task"]].task, "code" if line["task"] == "toy" else "answer"
         assert set(line) == {"id", "task", "question", said, "decision", "mode", "confidence"}
@@ -117,17 +118,20 @@ def test_the_card_shows_both_languages_and_what_it_was_trained_on(work):
 
 
 def test_real_rows_and_other_questions_are_measured_by_task(work, tmp_path, monkeypatch, capsys):
-    asked = {}
-    monkeypatch.setattr(evaluate, "evaluate", lambda answerer, calibrated, sizes, seed, table, others: asked.update(
-        {answerer.task.id: (sizes, table, others)}) or {"suites": {}})
+    # Measured in processes of their own, which tell what they were given by what they return.
+    monkeypatch.setattr(evaluate, "evaluate", lambda answerer, calibrated, sizes, seed, table, others: {
+        "sizes": dataclasses.asdict(sizes), "table": str(table), "others": others})
     monkeypatch.setattr(evaluate, "markdown", lambda measured: "")
     arguments = ["evaluate", "--recipe", "toy", "--work", str(tmp_path)]
     for name in ("model.onnx", "tokenizer.json", "calibration.json"):
         (tmp_path / name).write_bytes((work.folder / name).read_bytes())
     assert __main__.main([*arguments, "--rows", "toy-digits=rows.csv", "--other", "alarms.jsonl"]) == 0
-    assert {task: (str(table), others) for task, (_, table, others) in asked.items()} == {
-        "toy": ("None", ("alarms.jsonl",)), "toy-digits": ("rows.csv", ("alarms.jsonl",))}
-    assert asked["toy"][0] == RECIPE.sizes and asked["toy-digits"][0] == RECIPE.own_sizes["toy-digits"] != RECIPE.sizes
+    asked = json.loads((tmp_path / "evaluation.json").read_text())
+    assert {task: (given["table"], given["others"]) for task, given in asked.items()} == {
+        "toy": ("None", ["alarms.jsonl"]), "toy-digits": ("rows.csv", ["alarms.jsonl"])}
+    own = RECIPE.own_sizes["toy-digits"]
+    assert [asked[task]["sizes"] for task in ("toy", "toy-digits")] == [dataclasses.asdict(sizes) for sizes in (RECIPE.sizes, own)]
+    assert own != RECIPE.sizes
     assert __main__.main([*arguments, "--rows", "coins=rows.csv"]) == 1
     assert "--rows: toy has no task coins, only toy, toy-digits" in capsys.readouterr().err
 
