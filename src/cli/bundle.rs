@@ -125,10 +125,18 @@ fn task_in_words(task: &Task) -> String {
     };
     let calibration = &task.calibration;
     let (first, think) = (&calibration.first, &calibration.think);
+    // A threshold of 1, which no answer reaches: no promise could be proved.
+    let stands = |threshold: f64, coverage: f64, of: &str, errors: u64, n: u64| {
+        if threshold < 1.0 {
+            let (threshold, coverage) = (threshold * 100.0, coverage * 100.0);
+            format!("from {threshold:.1} % on: {coverage:.1} % of {of}, {errors} wrong of {n}")
+        } else {
+            "never by itself: no promise could be proved".to_owned()
+        }
+    };
     format!(
         "    {}: {} / {}\n      answers: {answers}\n      promise: at most {:.1} % errors among answers that stand ({:.0} % sure), \
-         from {} rows: {}\n        answer first from {:.1} % confidence on: {:.1} % of the rows, {} wrong of {}\n        \
-         think first from {:.1} % on: {:.1} % of the others, {} wrong of {}",
+         from {} rows: {}\n        answer first {}\n        think first {}",
         task.id,
         task.title.en,
         task.title.ja,
@@ -136,14 +144,8 @@ fn task_in_words(task: &Task) -> String {
         calibration.confidence_level * 100.0,
         calibration.n,
         calibration.split,
-        first.threshold * 100.0,
-        first.coverage * 100.0,
-        first.errors,
-        first.n,
-        think.threshold * 100.0,
-        think.coverage * 100.0,
-        think.errors,
-        think.n,
+        stands(first.threshold, first.coverage, "the rows", first.errors, first.n),
+        stands(think.threshold, think.coverage, "the others", think.errors, think.n),
     )
 }
 

@@ -176,6 +176,10 @@ fn info_lists_the_tasks_with_their_answers_and_promises() {
     ] {
         assert!(said.contains(says), "{says} in {said}");
     }
+    copy.edit_manifest(|manifest| manifest["tasks"][1]["calibration"]["think"]["threshold"] = json!(1));
+    let output = sokutou().args(["bundle", "info", "--bundle"]).arg(copy.path()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("think first never by itself: no promise could be proved"), "{said}");
     let output = sokutou().args(["bundle", "info", "--json", "--bundle"]).arg(copy.path()).output().unwrap();
     let info: Value = serde_json::from_slice(&output.stdout).unwrap();
     let tasks = info["tasks"].as_array().unwrap();
