@@ -156,7 +156,7 @@ impl Bundle {
         find(&self.manifest.tasks, id)
     }
 
-    /// Name and version, as answers are signed: `machine-failure 0.2.0`.
+    /// Name and version, as answers are signed: `shop-floor 1.0.0`.
     pub fn student(&self) -> String {
         format!("{} {}", self.manifest.name, self.manifest.version)
     }
