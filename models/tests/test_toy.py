@@ -195,6 +195,11 @@ def test_reference_logits_are_of_this_model(work):
         assert len(prompt["runs"][0]["tokens"]) > 1 and all(len(run["tokens"]) == 1 for run in prompt["runs"][1:])
 
 
+def test_of_many_golden_questions_some_are_asked_from_all_over():
+    assert bundle._spread(list(range(26)), 12) == [0, 2, 4, 6, 8, 10, 13, 15, 17, 19, 21, 23]
+    assert bundle._spread(list(range(5)), 12) == [0, 1, 2, 3, 4]
+
+
 def test_a_golden_question_must_come_out_as_taught(packed):
     manifest, answerers, _ = packed
     fitted = {task["id"]: task["calibration"] for task in manifest["tasks"]}
