@@ -25,9 +25,11 @@ struct Run {
     logits: Vec<f32>,
 }
 
-/// The reference is rounded to five decimals. Integer products are exact on every CPU, the floating point between them is not
-/// the same to the last bit, and a value beside a rounding step of the int8 activations can fall to its other side.
-const TOLERANCE: f32 = 0.05;
+/// Root mean squares of what a run's logits are off. Integer products are exact on every CPU; the floating point between them is not the
+/// same to the last bit, and a value beside a rounding step of the int8 activations can fall to its other side. That moves all that
+/// comes after it by about as much as int8 costs at all, 0.06 to 0.45 here; but it happens in few runs.
+const SAME: f32 = 1e-3;
+const MOVED_MAX: f32 = 0.3;
 
 #[test]
 fn logits_equal_those_of_the_workshop() {
@@ -38,6 +40,7 @@ fn logits_equal_those_of_the_workshop() {
     assert_eq!(&reference.model_sha256, digest, "the reference is of another student: run the workshop's `reference`");
     let tokenizer = Tokenizer::new(&bundle.tokenizer, &bundle.manifest).unwrap();
     let mut model = OrtModel::new(&Library::load().unwrap(), &bundle.model, &bundle.manifest.graph).unwrap();
+    let mut offs = Vec::new();
     for prompt in &reference.prompts {
         let question = tokenizer.encode(&prompt.question).unwrap();
         assert_eq!(prompt.runs[0].tokens[..question.len()], question, "{}", prompt.question);
@@ -46,12 +49,20 @@ fn logits_equal_those_of_the_workshop() {
             model.rewind(0);
             for run in &prompt.runs {
                 let logits = model.feed(&run.tokens).unwrap();
-                let off = logits.iter().zip(&run.logits).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(off < TOLERANCE, "{}: logits are off by {off}", prompt.question);
+                let squares: f32 = logits.iter().zip(&run.logits).map(|(a, b)| (a - b).powi(2)).sum();
+                let off = (squares / logits.len() as f32).sqrt();
+                assert!(off < MOVED_MAX, "{}: logits are off by {off}", prompt.question);
+                offs.push(off);
                 assert_eq!(logits.len(), run.logits.len());
             }
         }
     }
+    let same = offs.iter().filter(|&&off| off < SAME).count();
+    assert!(
+        3 * same > 2 * offs.len(),
+        "expected most runs to have the same logits, got {same} of {}: {offs:?}",
+        offs.len()
+    );
 }
 
 #[test]
