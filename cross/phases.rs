@@ -1,4 +1,5 @@
-//! What an answer is made of: the golden questions of the student's first task, phase by phase, in nanoseconds of this process's CPU time.
+//! What an answer is made of: the golden questions of the student's first task, phase by phase, in nanoseconds of this process's CPU
+//! time.
 //!
 //! `cross/run count` runs it on an emulated box whose clock goes on by a nanosecond with every instruction: there the same numbers are
 //! counts of instructions, the kernel's among them. Elsewhere they are times of one run, nothing to quote.

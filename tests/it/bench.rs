@@ -14,7 +14,7 @@ use sokutou::bench::{self, BenchError, Plan, Progress, Stage, compare, html};
 use sokutou::bundle::Bundle;
 use tempfile::TempDir;
 
-use crate::support::{failing, shipped, sokutou, student};
+use crate::support::{failing, golden, shipped, sokutou, student};
 
 /// A report of format 1, as it was written when that format was new.
 const OLD: &str = include_str!("../data/bench-1.json");
@@ -51,13 +51,6 @@ impl Made {
     fn report(&self) -> Report {
         Report::parse(&fs::read(self.json()).unwrap()).unwrap()
     }
-}
-
-/// The golden questions of the shipped student's first task, which are asked where no others are given.
-fn golden() -> Vec<Value> {
-    let text = fs::read_to_string(shipped().join("golden.jsonl")).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.filter(|golden| golden["task"] == "machine-failure").collect()
 }
 
 fn made() -> &'static Made {

@@ -1,7 +1,8 @@
 //! A bundle of several tasks: which one is asked, what free text looks like from outside, and what its files must agree on.
 //!
-//! The shipped student with its first task stands in for one of two tasks: `in-words` takes its answers as free text. At once it writes on and on,
-//! since it never learned to close an answer there; after thinking it closes its answer by `<|end|>`, as it was taught.
+//! The shipped student with its first task stands in for one of two tasks: `in-words` takes its answers as free text. At once it
+//! writes on and on, since it never learned to close an answer there; after thinking it closes its answer by `<|end|>`, as it was
+//! taught.
 
 use serde_json::{Value, json};
 
