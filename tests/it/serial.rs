@@ -42,6 +42,20 @@ impl Cable {
         self.far.write_all(&bytes(sequence, message)).unwrap();
     }
 
+    /// The next line, its end with it.
+    fn line(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        let until = Instant::now() + PATIENCE;
+        while line.last() != Some(&b'\n') {
+            assert!(Instant::now() < until, "no line");
+            let mut byte = [0];
+            if let Ok(1) = self.far.read(&mut byte) {
+                line.push(byte[0]);
+            }
+        }
+        line
+    }
+
     /// The next frame, looked at by `look`; `None` when none comes within `patience`.
     pub fn hear<T>(&mut self, patience: Duration, look: impl Fn(Frame<'_>) -> T) -> Option<T> {
         let until = Instant::now() + patience;
@@ -175,15 +189,7 @@ fn a_line_in_shift_jis_is_answered_by_a_line() {
     let (question, _, lossy) = encoding_rs::SHIFT_JIS.encode(OVERSTRAIN);
     assert!(!lossy);
     cable.far.write_all(&[&question[..], b"\r\n"].concat()).unwrap();
-    let mut line = Vec::new();
-    let until = Instant::now() + PATIENCE;
-    while line.last() != Some(&b'\n') {
-        assert!(Instant::now() < until, "no line");
-        let mut byte = [0];
-        if let Ok(1) = cable.far.read(&mut byte) {
-            line.push(byte[0]);
-        }
-    }
+    let line = cable.line();
     let (line, _, _) = encoding_rs::SHIFT_JIS.decode(&line);
     let fields: Vec<&str> = line.trim_end().split(',').collect();
     assert_eq!((fields[0], fields[2]), ("00003", "過負荷故障"), "{line}");
@@ -312,19 +318,9 @@ fn several_ports_are_served_and_one_that_is_unplugged_comes_back_by_its_name() {
     let opened = |name: usize| format!("serial port {} is open", names[name].display());
     running.wait_for(&opened(0));
     running.wait_for(&opened(1));
-    let mut line = Vec::new();
-    let mut scan = |scanner: &Cable| {
+    let scan = |scanner: &Cable| {
         scanner.far.write_all(format!("{SHORT}\r\n").as_bytes()).unwrap();
-        line.clear();
-        let until = Instant::now() + PATIENCE;
-        while line.last() != Some(&b'\n') {
-            assert!(Instant::now() < until, "no line");
-            let mut byte = [0];
-            if let Ok(1) = scanner.far.read(&mut byte) {
-                line.push(byte[0]);
-            }
-        }
-        String::from_utf8(line.clone()).unwrap()
+        String::from_utf8(scanner.line()).unwrap()
     };
     let mut board = board;
     board.hello(true);
