@@ -74,6 +74,7 @@ fn a_clock_that_was_never_set_is_said_and_nothing_waits_for_it() {
     let here = Station::start_with(&folder.path().join("gateway"), Some(broker.port), &[], &clock.variables());
     let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
     here.gateway.wait_for("the clock is not set");
+    here.gateway.wait_for("connected to the broker"); // which keeps no question for a gateway that it never met
     asker.ask("sokutou/press-3/ask/plc/1", FINE);
     assert_eq!(asker.next().json()["state"], "answered");
     let status = Asker::connect("watcher", broker.port, &["sokutou/press-3/status"]).next().json();
