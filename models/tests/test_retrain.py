@@ -250,6 +250,7 @@ def test_a_share_of_the_first_answers_is_reviewed_and_few_reviews_come_only_so_o
     assert few.mixed.dealt == retrain.REPEATS_MAX * 50
     plan = many.plan
     assert (plan.read_steps_max, plan.steps, plan.muon_lr) == (0, 20, retrain.RATE_SHARE * toy.RECIPE.plan.muon_lr)
+    assert plan.warmup_steps == 4 < toy.RECIPE.plan.warmup_steps == few.plan.warmup_steps  # a fifth of the steps at most
     assert plan.seed == toy.RECIPE.plan.seed + 2 * retrain.SEED_STRIDE  # none of the pairs that the earlier student has seen
     tokens = reviewed = 0
     for step in range(plan.steps):

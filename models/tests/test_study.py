@@ -126,7 +126,7 @@ test = ["dates.jsonl"]
     (("seeds", "seed"), "the study knows no 'seed'; it knows seeds"),
     (("layers = 1", "layer = 1"), "[student] knows no 'layer'"),
     (("steps = 6", 'steps = "6"'), "expected 'steps' of [budget] to be like 500, got '6'"),
-    (("seeds = [1]", 'arms = ["magic"]'), "expected arms among answer-only"),
+    (("seeds = [1]", 'arms = ["magic"]'), "expected arms among 'answer-only'"),
     (("[tasks.dates]", "[tasks.weather]"), "no generator of 'weather'"),
     (("generate_test = 20", ""), "has nothing to test on"),
     (("generate = 100", ""), "'dates' has nothing to train on"),
@@ -195,6 +195,12 @@ def test_a_study_from_its_file_to_its_table(study, capsys):
     by_arm = {row["arm"]: row for row in rows if row["task"] == "coin_flip" and row["stratum"] == "all"}
     assert by_arm["both orders, think first"]["tokens"] > by_arm["both orders, answer first"]["tokens"] == 1
     assert by_arm["both orders, oracle"]["accuracy"] >= by_arm[table.GATE]["accuracy"]
+
+
+def test_an_arm_that_the_study_does_not_have_is_refused_by_its_name(study, capsys):
+    assert __main__.main(["study", str(study / "small.toml"), "--data", str(study), "--arm", "both-orders"]) == 1
+    said = capsys.readouterr().err
+    assert "--arm: expected one of" in said and "'both orders'" in said and "got 'both-orders'" in said
 
 
 def test_a_stopped_trial_goes_on_where_it_stopped(study, tmp_path, monkeypatch):

@@ -162,6 +162,9 @@ def _study(args: argparse.Namespace) -> int:
     from .study import config, data, trial  # they load what the other commands need not wait for
 
     plan = config.read(args.config)
+    for arm in args.arm or ():
+        if arm not in plan.arms:
+            raise ValueError(f"--arm: expected one of {', '.join(map(repr, plan.arms))}, got {arm!r}")
     pairs = data.gather(plan, args.data)
     print(json.dumps(pairs.said, ensure_ascii=False, indent=2))
     folder = args.out or WORK / "studies" / plan.name
@@ -309,7 +312,7 @@ def _parser() -> argparse.ArgumentParser:
                                 description="Trains and asks every arm and seed of a study; goes on where it was stopped.")
     study.add_argument("config", type=Path, metavar="STUDY.toml", help="what to compare; see models/studies")
     study.add_argument("--data", type=Path, default=Path(), metavar="DIR", help="the folder that the study's files stand in")
-    study.add_argument("--arm", action="append", metavar="ARM", help="only this arm; repeatable")
+    study.add_argument("--arm", action="append", metavar="ARM", help="only this arm of the study's, as 'both orders'; repeatable")
     study.add_argument("--seed", action="append", type=int, metavar="N", help="only this seed; repeatable")
     study.add_argument("--out", type=Path, metavar="DIR", help="where the trials go (default: target/workshop/studies/STUDY)")
     study.set_defaults(run=_study)

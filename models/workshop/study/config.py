@@ -94,7 +94,7 @@ def read(path: Path) -> Config:
         arms = tuple(said.get("arms", ARMS))
         for arm in arms:
             if arm not in ARMS:
-                raise ConfigError(f"expected arms among {', '.join(ARMS)}, got {arm!r}")
+                raise ConfigError(f"expected arms among {', '.join(map(repr, ARMS))}, got {arm!r}")
         tasks = {name: _section(f"tasks.{name}", TaskData, value) for name, value in said.get("tasks", {}).items()}
         if not tasks:
             raise ConfigError("expected at least one section [tasks.NAME]")
