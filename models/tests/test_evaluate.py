@@ -7,6 +7,7 @@ from workshop.pair import Pair
 from workshop.ship import evaluate
 from workshop.ship.decode import Belief, Outcome
 from workshop.ship.evaluate import Row
+from workshop.task import ClosedBook
 from workshop.teachers import toy
 
 
@@ -58,6 +59,19 @@ def test_languages_stand_beside_each_other():
         "en": (2, 0.5, 0.5), "ja": (2, 0.5, 0.5)}
     assert said["en"]["ece"] == pytest.approx((0.1 + 0.0) / 2) and said["ja"]["ece"] == pytest.approx((0.4 + 0.3) / 2)
     assert set(evaluate.languages(toy.DIGITS, FREE[:1])) == {"en"}
+
+
+def test_closed_books_stand_beside_what_guessing_gives(monkeypatch):
+    asked = {f"{at}?": row.outcome for at, row in enumerate(FREE)}
+    monkeypatch.setattr(evaluate, "decide", lambda answerer, calibration, question: asked.get(question))
+    pairs = [Pair(task="toy-digits", question=f"{at}?", answer=answer) for at, answer in enumerate(("17", "71", "32", "54", "9"))]
+    answerer = type("Answerer", (), {"task": toy.DIGITS})
+    measured = evaluate.closed_book(answerer, None, "pump", ClosedBook(pairs, {"a guess": 0.25, "others": 0.5}))
+    assert (measured["n"], measured["unaskable"], measured["right at once"]["count"], measured["answered"]["count"]) == (4, 1, 2, 2)
+    table = evaluate.markdown({"toy-digits": {"suites": {"closed book: pump": measured}}}).split("\n\n")[-1].splitlines()
+    assert table[0] == "| closed book | n | right at once | answered without a person | by a guess | by others |"
+    assert table[1].count("|") == table[2].count("|") == table[0].count("|")
+    assert table[2].startswith("| pump | 4 | 0.500 (") and table[2].endswith(" | 0.250 | 0.500 |")
 
 
 def test_the_tables_show_them():

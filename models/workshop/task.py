@@ -24,6 +24,14 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class ClosedBook:
+    """Questions whose answers stand nowhere in them, so that only who knows them by heart is right."""
+
+    pairs: list[Pair]
+    floors: dict[str, float]  # how many are right who know nothing, by how they guess
+
+
+@dataclass(frozen=True)
 class Task:
     id: str
     title: dict[str, str]  # by language
@@ -42,6 +50,7 @@ class Task:
     rationale_tokens_max: int
     answer_tokens_max: int = 0  # of a free answer; 0 where the answer set is closed
     rows: Callable[[Path], dict[str, list[Pair]]] | None = None  # real rows of the task's own table, by the way to ask
+    closed_book: Callable[[Path], dict[str, ClosedBook]] | None = None  # questions of that table, by what they ask about
 
     @property
     def texts(self) -> list[str]:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ..pair import LANGUAGES, Pair
 from ..recipe import Sizes
-from ..task import Task
+from ..task import ClosedBook, Task
 from . import measures
 from .calibrate import CONFIDENCE_LEVEL, error_bound, interval
 from .decode import Answerer, Belief, Calibration, Explanation, Outcome, ThinkingFailed, decide
@@ -70,6 +70,8 @@ def evaluate(answerer: Answerer, calibration: Calibration, sizes: Sizes, seed: i
         if near and len(near) < len(rows):
             measured[name]["near limit"] = measure(task, near)
         measured[name]["rationales"] = rationales(answerer, rows, sizes.explained)
+    for name, book in (task.closed_book(table) if table and task.closed_book else {}).items():
+        measured[f"closed book: {name}"] = closed_book(answerer, calibration, name, book)
     for other in others:
         questions = _questions(other)
         bar = tqdm(questions, f"{task.id}, other: {other}", unit="question")
@@ -109,6 +111,16 @@ def measure(task: Task, rows: list[Row]) -> dict:
         "calibration of the first answer": _calibration(task, truths, [row.outcome.first for row in rows]),
         "calibration of the decision": _calibration(task, truths, [row.outcome.last for row in rows]),
     }
+
+
+def closed_book(answerer: Answerer, calibration: Calibration, name: str, book: ClosedBook) -> dict:
+    """What is right at once, and what was answered without a person, beside what guessing gives."""
+    bar = tqdm(book.pairs, f"{answerer.task.id}, closed book: {name}", unit="question", mininterval=1)
+    outcomes = [(pair, decide(answerer, calibration, pair.text)) for pair in bar]
+    asked = [(pair, outcome) for pair, outcome in outcomes if outcome]
+    return {"n": len(asked), "unaskable": len(outcomes) - len(asked), "floors": book.floors,
+            "right at once": _rate(sum(outcome.first.answer == pair.answer for pair, outcome in asked), len(asked)),
+            "answered": _rate(sum(outcome.answered for _, outcome in asked), len(asked))}
 
 
 def languages(task: Task, rows: list[Row]) -> dict:
@@ -210,7 +222,15 @@ def _tables(measured: dict) -> str:
                                               "agrees, answer right", "agrees, answer wrong")]
         auroc = said["strength of agreement, AUROC of a right answer"]
         lines.append(f"| {name} | {said['explained']} | {' | '.join(cells)} | {'-' if auroc is None else f'{auroc:.3f}'} |")
-    others = {name: suite for name, suite in measured.items() if name not in suites}
+    books = {name: suite for name, suite in measured.items() if "floors" in suite}
+    if books:
+        floors = next(iter(books.values()))["floors"]
+        lines += ["", f"| closed book | n | right at once | answered without a person | by {' | by '.join(floors)} |",
+                  f"|{'---|' * (4 + len(floors))}"]
+    for name, book in books.items():
+        cells = [_said(book["right at once"]), _said(book["answered"]), *(f"{floor:.3f}" for floor in book["floors"].values())]
+        lines.append(f"| {name.removeprefix('closed book: ')} | {book['n']} | {' | '.join(cells)} |")
+    others = {name: suite for name, suite in measured.items() if "wrongly answered" in suite}
     if others:
         lines += ["", "| questions of another kind | n | wrongly answered |", "|---|---|---|"]
         lines += [f"| {name.removeprefix('other kind: ')} | {suite['n']} | {_said(suite['wrongly answered'])} |"

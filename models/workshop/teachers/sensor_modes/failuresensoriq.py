@@ -5,7 +5,7 @@ this repository.
     rules, questions = read_rules(visible.json), read_questions(visible.jsonl, rules)
     matching(rules["pump"], "en", 500, seed)       the task's own questions on an asset's real rows
     closed_book(question), open_book(question, rules)
-    left_out(rules, "pump")                        the other assets; beside it `uniform_floor` and `copy_floor`
+    by_asset(questions, rules)                     closed book, and what guessing gives: `uniform_floor`, `copy_floor`
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...pair import Pair
+from ...task import ClosedBook
 from . import phrasing, sampling
 from .pairs import said
 from .rules import CANNOT_TELL, OF_SENSORS, TASK_ID, Case, Kind, Row, rationale
@@ -173,6 +174,16 @@ def closed_book(question: Question) -> Pair:
     return Pair(id=f"closed-{question.id}-1", task=TASK_ID, question=question.text, choices=question.options,
                 answer=string.ascii_uppercase[question.right], teacher=TEACHER, difficulty=len(question.options),
                 kind=f"closed book/{question.kind.value}")
+
+
+def by_asset(questions: list[Question], rules: dict[str, Asset]) -> dict[str, ClosedBook]:
+    """The questions without rows, asset by asset, each as if it had never been seen."""
+    assets = {}
+    for name in rules:
+        if own := [question for question in questions if question.asset == name]:
+            floors = {"a guess": uniform_floor(own), "the rows of the other assets": copy_floor(own, left_out(rules, name))}
+            assets[name] = ClosedBook([closed_book(question) for question in own], floors)
+    return assets
 
 
 def open_book(question: Question, rules: dict[str, Asset], cannot_tell: bool = True) -> Pair:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...pair import LANGUAGES, Pair
-from ...task import Task
+from ...task import ClosedBook, Task
 from .. import generator
 from . import failuresensoriq, pairs, rationale_check, rules as teacher, sampling
 from .rules import TASK_ID, Case
@@ -45,14 +45,24 @@ def rows(path: Path) -> dict[str, list[Pair]]:
     """FailureSensorIQ, from the folder that holds its rule base (the one `.json`) and its questions (the one `.jsonl`): its
     questions with the rows that decide them, and the task's own on the rows of its assets. Every asset is out of training, which
     knows generated names only. Its questions stand as they are, also those whose rows are too long to be asked."""
-    assets = failuresensoriq.read_rules(_only(path, ".json"))
-    asked = failuresensoriq.read_questions(_only(path, ".jsonl"), assets)
+    assets, asked = _read(path)
     own = {lang: [pair for asset in assets.values() for pair in failuresensoriq.matching(asset, lang, MATCHING, "rows")[0]]
            for lang in LANGUAGES}
     return {
         "FailureSensorIQ, its questions": [failuresensoriq.open_book(question, assets) for question in asked],
         **{f"FailureSensorIQ, its rows, {lang}": of for lang, of in own.items()},
     }
+
+
+def closed_book(path: Path) -> dict[str, ClosedBook]:
+    """FailureSensorIQ's questions as they stand there, by asset, from the same folder."""
+    assets, asked = _read(path)
+    return failuresensoriq.by_asset(asked, assets)
+
+
+def _read(path: Path) -> tuple[dict[str, failuresensoriq.Asset], list[failuresensoriq.Question]]:
+    assets = failuresensoriq.read_rules(_only(path, ".json"))
+    return assets, failuresensoriq.read_questions(_only(path, ".jsonl"), assets)
 
 
 def _only(folder: Path, suffix: str) -> Path:
@@ -77,6 +87,7 @@ TASK = Task(
     rules=rules,
     faults=rationale_check.faults,
     rows=rows,
+    closed_book=closed_book,
     sources=(Path(generator.__file__),
              *(_HERE / f"{name}.py" for name in ("rules", "sampling", "words", "phrasing", "pairs", "task"))),
     question_tokens_max=256,
