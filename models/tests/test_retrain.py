@@ -17,6 +17,7 @@ from workshop.distil.vocabulary import END, THINK
 from workshop.pair import Pair
 from workshop.recipe import Mixed
 from workshop.ship import measures
+from workshop.ship.decode import Belief, Outcome
 from workshop.ship.calibrate import calibration
 from workshop.teachers import generator, toy
 
@@ -187,7 +188,7 @@ def stubbed(monkeypatch):
         monkeypatch.setattr(steps, name, lambda work: None)
     monkeypatch.setattr(steps, "pack_step", lambda work: packed.append((work.bundle, work.recipe)))
     monkeypatch.setattr(retrain, "_students", lambda work: {task.id: (work.recipe.serial, None) for task in work.recipe.tasks})
-    monkeypatch.setattr(retrain, "right", lambda serial, calibration, pairs: [(True, True)] * len(pairs))
+    monkeypatch.setattr(retrain, "right", lambda serial, calibration, pairs: [(True, True, True)] * len(pairs))
     return packed
 
 
@@ -195,7 +196,7 @@ def test_a_student_that_has_forgotten_a_task_is_not_packed_unless_that_is_accept
         toy_work, tmp_path, stubbed, monkeypatch, capsys):
     def right(serial, calibration, pairs):  # of the first task, the new student loses 20 last answers and wins 2
         forgets = serial == 2 and pairs[0].task == "toy"
-        return [(True, not (at < 20 if forgets else 20 <= at < 22)) for at in range(len(pairs))]
+        return [(True, not (at < 20 if forgets else 20 <= at < 22), True) for at in range(len(pairs))]
 
     monkeypatch.setattr(retrain, "right", right)
     arguments = ["retrain", "--recipe", "toy", "--from", str(toy_work.folder), "--reviews",
@@ -203,12 +204,27 @@ def test_a_student_that_has_forgotten_a_task_is_not_packed_unless_that_is_accept
     lost = ("task toy, last answer: 0.0.1 was right on 99.5% of 400 fresh pairs, 0.0.2 is on 95.0% (20 lost, 2 won; p = 6.1e-05)")
     assert __main__.main(arguments) == 1 and not stubbed
     said = capsys.readouterr().err
-    assert f"error: {lost}\nno bundle was written; mix in less (--share), train less (--steps)" in said
+    assert f"error: {lost}\nno bundle was written; mix in less (--share), train more or fewer --steps" in said
     assert "first answer:" not in said
     assert load(tmp_path / "next" / "forgetting.json")["forgotten"] == [lost]
     assert __main__.main([*arguments, "--accept-forgetting"]) == 0 and len(stubbed) == 1
     assert f"warning: {lost}; accepted, and the card says so" in capsys.readouterr().err
     assert f"- **Forgotten, and accepted**: {lost}." in (tmp_path / "next" / "retrained.md").read_text("utf-8")
+
+
+def test_who_answers_right_and_no_longer_by_itself_has_forgotten(monkeypatch):
+    """The same answers, fewer of them proved; a question for a person is as wanted where it is left to one."""
+    def asked(answerer, stands, question):
+        said = Belief({"1?": "A", "2?": "B", "3?": "ASK"}[question], 0.9)
+        return Outcome(said, said, stands and said.answer != "ASK", "answer_first")
+
+    monkeypatch.setattr(retrain, "decide", asked)
+    answerer = type("Answerer", (), {"task": toy.TASK})
+    pairs = [Pair(task="toy", question=question, answer=answer) for question, answer in (("1?", "A"), ("2?", "A"), ("3?", "ASK"))]
+    assert retrain.right(answerer, True, pairs) == [(True, True, True), (False, False, False), (True, True, True)]
+    assert retrain.right(answerer, False, pairs) == [(True, True, False), (False, False, False), (True, True, True)]
+    monkeypatch.setattr(retrain, "decide", lambda *_: None)  # too long to be asked
+    assert retrain.right(answerer, True, pairs[:1]) == [(False, False, False)]
 
 
 @pytest.mark.parametrize(("lost", "won", "n", "forgotten"), [

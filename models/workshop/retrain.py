@@ -33,8 +33,9 @@ from .distil import base
 from .pair import Pair
 from .recipe import Mixed, Recipe
 from .ship import calibrate, measures
-from .ship.decode import Answerer, Calibration, decide
+from .ship.decode import Answerer, Calibration, Outcome, decide
 from .steps import Work
+from .task import Task
 from .teachers.generator import tested
 
 SETTINGS = "retrain.json"  # in the work folder: makes it a retrained student's, and says which
@@ -48,7 +49,9 @@ WARMUP_SHARE = 0.2  # of the steps at most: else a run of few steps ends while i
 SEED_STRIDE = 1000  # between generations, so that each draws pairs to train, calibrate and test of its own
 MARGIN = 0.01  # of the pairs: a loss below it is no loss that anybody would notice
 CHANCE = 0.05  # a loss that luck brings as often as this is none
-MEASURES = ("first answer", "last answer")  # the last is the cascade's, after thinking where it thinks, whatever its confidence
+# The last answer is the cascade's, after thinking where it thinks, whatever its confidence. As wanted is what is answered rightly
+# without a person, or left to one who should be asked: a student that can prove less answers as well, and nobody gets the answers.
+MEASURES = ("first answer", "last answer", "as wanted")
 LICENCE = "not for distribution"  # of reviews: they are somebody's, and nobody has said otherwise
 _SEMVER = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -141,17 +144,23 @@ def compare(old: Work, new: Work, cases: Cases, accept: bool) -> None:
     if lost and not accept:
         raise ForgottenError("\n".join([
             *lost,
-            "no bundle was written; mix in less (--share), train less (--steps), or take it as it is (--accept-forgetting)"]))
+            "no bundle was written; mix in less (--share), train more or fewer --steps, or take it as it is (--accept-forgetting)"]))
     for sentence in lost:
         print(f"warning: {sentence}; accepted, and the card says so", file=sys.stderr)
 
 
-def right(answerer: Answerer, calibration: Calibration, pairs: Sequence[Pair]) -> list[tuple[bool, bool]]:
-    """Of each pair, by `MEASURES`: is the answer right? A question that cannot be asked is not answered right."""
+def right(answerer: Answerer, calibration: Calibration, pairs: Sequence[Pair]) -> list[tuple[bool, ...]]:
+    """Of each pair, by `MEASURES`: is it right? Nothing is of a question that cannot be asked."""
     outcomes = [(pair, decide(answerer, calibration, pair.text))
                 for pair in tqdm(pairs, f"{answerer.task.id}: old and new", unit="pair", mininterval=1)]
-    return [(outcome.first.answer == pair.answer, outcome.last.answer == pair.answer) if outcome else (False, False)
-            for pair, outcome in outcomes]
+    return [_judged(answerer.task, pair, outcome) for pair, outcome in outcomes]
+
+
+def _judged(task: Task, pair: Pair, outcome: Outcome | None) -> tuple[bool, ...]:
+    if outcome is None:
+        return (False,) * len(MEASURES)
+    last = outcome.last.answer == pair.answer
+    return outcome.first.answer == pair.answer, last, last and outcome.answered == task.answers(pair.answer)
 
 
 def paired(old: Sequence[bool], new: Sequence[bool]) -> dict:
@@ -252,7 +261,8 @@ def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
         f"- {cases.said}. {len(cases.taught)} of them were taught, as first answers among fresh ones of the tasks, "
         f"{mixed.dealt / len(cases.taught):.1f} times each; {len(cases.held_back)} were held back.",
         "- Both students were asked the same questions. Lost are those that only the earlier one answers right, won those that "
-        "only this one does; p is the chance to lose so many were losing and winning alike (McNemar, exact).",
+        "only this one does; p is the chance to lose so many were losing and winning alike (McNemar, exact). As wanted: answered "
+        "rightly without a person, or left to one who should be asked.",
         *(f"- **Forgotten, and accepted**: {sentence}." for sentence in measured["forgotten"]), "",
         f"| asked | n | measured | {old.recipe.version} right | {recipe.version} right | lost | won | p |", f"|{'---|' * 8}"]
     for name, said in (("fresh", "fresh pairs"), ("held back", "reviewed questions held back")):
