@@ -498,6 +498,7 @@ def test_closed_books_are_read_asset_by_asset_each_as_if_never_seen(rules, quest
         "press": ["closed-7-1", "closed-8-1"], "fan": ["closed-9-1"]}
     assert books["fan"].floors == {"a guess": 0.5, "the rows of the other assets": 1}
 
+@pytest.mark.parametrize("lang", LANGUAGES)
 def test_real_rows_make_pairs_of_the_task(rules, lang, monkeypatch):
     monkeypatch.setattr(failuresensoriq, "JA", {"press": "プレス", "noise": "騒音", "speed": "速度", "belt tear": "ベルト破れ", "rust": "さび",
                                                 "oil shortage": "油不足"})
