@@ -489,14 +489,12 @@ def test_floors(rules, questions):
     assert failuresensoriq.copy_floor(questions, rules) == 1
 
 
-    assert failuresensoriq.copy_floor(questions, rules) == 1
-
-
 def test_closed_books_are_read_asset_by_asset_each_as_if_never_seen(rules, questions):
     books = failuresensoriq.by_asset(questions, rules)
     assert {name: [pair.id for pair in book.pairs] for name, book in books.items()} == {
         "press": ["closed-7-1", "closed-8-1"], "fan": ["closed-9-1"]}
     assert books["fan"].floors == {"a guess": 0.5, "the rows of the other assets": 1}
+
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_real_rows_make_pairs_of_the_task(rules, lang, monkeypatch):
