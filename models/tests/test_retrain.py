@@ -17,8 +17,8 @@ from workshop.distil.vocabulary import END, THINK
 from workshop.pair import Pair
 from workshop.recipe import Mixed
 from workshop.ship import measures
-from workshop.ship.decode import Belief, Outcome
 from workshop.ship.calibrate import calibration
+from workshop.ship.decode import Belief, Outcome
 from workshop.teachers import generator, toy
 
 REVIEWS = 500

@@ -62,16 +62,15 @@ def evaluate(answerer: Answerer, calibration: Calibration, sizes: Sizes, seed: i
         suites |= task.rows(table)
     measured = {}
     for name, pairs in suites.items():
-        bar = tqdm(pairs, f"{task.id}: {name}", unit="pair", mininterval=1)
-        outcomes = [(pair, decide(answerer, calibration, pair.text)) for pair in bar]
-        rows = [Row(pair, outcome) for pair, outcome in outcomes if outcome]
+        rows = _asked(answerer, calibration, name, pairs)
         measured[name] = {**measure(task, rows), "unaskable": len(pairs) - len(rows), "languages": languages(task, rows)}
         near = [row for row in rows if task.near(row.pair)]
         if near and len(near) < len(rows):
             measured[name]["near limit"] = measure(task, near)
         measured[name]["rationales"] = rationales(answerer, rows, sizes.explained)
     for name, book in (task.closed_book(table) if table and task.closed_book else {}).items():
-        measured[f"closed book: {name}"] = closed_book(answerer, calibration, name, book)
+        suite = f"closed book: {name}"
+        measured[suite] = closed_book(answerer, calibration, suite, book)
     for other in others:
         questions = _questions(other)
         bar = tqdm(questions, f"{task.id}, other: {other}", unit="question")
@@ -115,12 +114,17 @@ def measure(task: Task, rows: list[Row]) -> dict:
 
 def closed_book(answerer: Answerer, calibration: Calibration, name: str, book: ClosedBook) -> dict:
     """What is right at once, and what was answered without a person, beside what guessing gives."""
-    bar = tqdm(book.pairs, f"{answerer.task.id}, closed book: {name}", unit="question", mininterval=1)
+    rows = _asked(answerer, calibration, name, book.pairs)
+    return {"n": len(rows), "unaskable": len(book.pairs) - len(rows), "floors": book.floors,
+            "right at once": _rate(sum(row.outcome.first.answer == row.pair.answer for row in rows), len(rows)),
+            "answered": _rate(sum(row.outcome.answered for row in rows), len(rows))}
+
+
+def _asked(answerer: Answerer, calibration: Calibration, name: str, pairs: list[Pair]) -> list[Row]:
+    """The pairs that can be asked, and what came of each."""
+    bar = tqdm(pairs, f"{answerer.task.id}: {name}", unit="pair", mininterval=1)
     outcomes = [(pair, decide(answerer, calibration, pair.text)) for pair in bar]
-    asked = [(pair, outcome) for pair, outcome in outcomes if outcome]
-    return {"n": len(asked), "unaskable": len(outcomes) - len(asked), "floors": book.floors,
-            "right at once": _rate(sum(outcome.first.answer == pair.answer for pair, outcome in asked), len(asked)),
-            "answered": _rate(sum(outcome.answered for _, outcome in asked), len(asked))}
+    return [Row(pair, outcome) for pair, outcome in outcomes if outcome]
 
 
 def languages(task: Task, rows: list[Row]) -> dict:
