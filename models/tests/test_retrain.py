@@ -293,3 +293,27 @@ def test_training_goes_on_from_every_weight_of_the_earlier_student(toy_work, tmp
         assert all(torch.equal(weight, after[part][name]) for name, weight in learned.items())
     assert before["geometry"] == after["geometry"] and new.tokenizer.read_bytes() == toy_work.tokenizer.read_bytes()
     assert [origin["kind"] for origin in after["origins"]] == ["model", "human"]
+
+
+def test_weights_go_back_towards_the_earlier_students_even_where_training_was_stopped(toy_work, tmp_path, monkeypatch):
+    cases = retrain.Cases([Pair(task="toy", question="Which tastes better, 1 or 2?", answer="ASK")], [], "")
+    recipe = retrain._next(toy_work, retrain.Settings(toy_work.folder, (), steps=2), cases)
+    assert recipe.plan.kept == retrain.KEPT
+    found = {}
+    for kept in (0.0, 0.25):
+        plan = dataclasses.replace(recipe.plan, kept=kept, checkpoint_every=1, dev_pairs=20)
+        new = dataclasses.replace(toy_work, recipe=dataclasses.replace(recipe, plan=plan), folder=tmp_path / str(kept))
+        retrain._begin(new, toy_work, retrain.Settings(toy_work.folder, ()))
+        with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+            stopped.setattr(train, "rate", lambda step, *_: 1.0 if step == 0 else stop())
+            train.run(new.recipe, new.folder)
+        train.run(new.recipe, new.folder)
+        found[kept] = torch.load(new.checkpoint, weights_only=True)["student"]
+    before = torch.load(toy_work.checkpoint, weights_only=True)["student"]
+    assert any(not torch.equal(weight, found[0.0][name]) for name, weight in before.items())
+    for name, weight in before.items():
+        torch.testing.assert_close(found[0.25][name], 0.75 * found[0.0][name] + 0.25 * weight)
+
+
+def stop():
+    raise KeyboardInterrupt

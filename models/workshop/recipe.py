@@ -31,6 +31,7 @@ class Plan:
     # Where the student starts: None is from scratch, "smollm2" from SmolLM2-135M-Instruct, a work folder from the student there.
     base: str | None = None
     base_layers: tuple[int, ...] = ()  # which of the base's layers stay; none named: `layers` of them, evenly spread
+    kept: float = 0.0  # how far the trained weights go back to the base's at the end (`train.go_back`)
     layers: int = Geometry.layers
     width: int = Geometry.width  # a base brings its own
     hidden: int = Geometry.hidden  # a base brings its own

@@ -45,6 +45,7 @@ REPEATS_MAX = 8
 SHARE, SHARE_MAX = 0.2, 0.5  # of the first answers' tokens; beyond a half the tasks would be the exception
 STEPS_SHARE = 0.1  # of the plan's steps, where no number is given
 RATE_SHARE = 0.3  # of the plan's rates: at the whole of them, a trained student first loses what it knows, then finds it again
+KEPT = 0.25  # of the earlier weights, at the end: see `train.go_back`
 WARMUP_SHARE = 0.2  # of the steps at most: else a run of few steps ends while its rate still rises
 SEED_STRIDE = 1000  # between generations, so that each draws pairs to train, calibrate and test of its own
 MARGIN = 0.01  # of the pairs: a loss below it is no loss that anybody would notice
@@ -207,7 +208,7 @@ def _next(old: Work, settings: Settings, cases: Cases) -> Recipe:
     plan = dataclasses.replace(
         plan, base=str(old.folder), base_layers=tuple(range(g.layers)), max_len=g.max_len, steps=count, read_steps_max=0,
         warmup_steps=min(plan.warmup_steps, max(1, round(WARMUP_SHARE * count))), muon_lr=RATE_SHARE * plan.muon_lr,
-        adam_lr=RATE_SHARE * plan.adam_lr, seed=plan.seed + SEED_STRIDE * (recipe.serial + 1))
+        adam_lr=RATE_SHARE * plan.adam_lr, kept=KEPT, seed=plan.seed + SEED_STRIDE * (recipe.serial + 1))
     encoder = old.encoder()
     tokens = sum(len(encoder.first(pair).tokens) for pair in cases.taught) / len(cases.taught)  # of one
     dealt = min(round(settings.share * plan.first_tokens * count / tokens), REPEATS_MAX * len(cases.taught))

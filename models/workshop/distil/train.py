@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from .. import disk
 from ..pair import Pair
-from ..recipe import Recipe
+from ..recipe import Plan, Recipe
 from ..task import Task
 from ..teachers import reading
 from . import base, compute
@@ -68,8 +68,7 @@ def run(recipe: Recipe, folder: Path) -> Path:
     if state:
         student, origins = base.restored(state)
     elif source:
-        layers = plan.base_layers or base.spread(plan.layers, source.student.g.layers)
-        student = base.transplant(source, tokenizer, layers, plan.max_len)
+        student = _started(plan, source, tokenizer)
     else:
         student = Student(
             Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden,
@@ -111,6 +110,8 @@ def run(recipe: Recipe, folder: Path) -> Path:
         bar.update()
         bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
         done = step + 1
+        if done == plan.steps and plan.base and plan.kept:
+            go_back(student, _started(plan, source or base.load(plan.base), tokenizer), plan.kept)
         if done % plan.checkpoint_every == 0 or done == plan.steps:
             read = read_accuracy(student, encoder, dev_readings if reads else dev)
             reads = reads and read < plan.read_goal
@@ -124,6 +125,20 @@ def run(recipe: Recipe, folder: Path) -> Path:
             disk.write(folder / "time.json", json.dumps(spent))
     bar.close()
     return state_path
+
+
+def _started(plan: Plan, source: base.Base, tokenizer: Tokenizer) -> Student:
+    """The student as its base has it, before any step."""
+    layers = plan.base_layers or base.spread(plan.layers, source.student.g.layers)
+    return base.transplant(source, tokenizer, layers, plan.max_len)
+
+
+@torch.no_grad()
+def go_back(student: Student, start: Student, share: float) -> None:
+    """Moves every weight this share of the way back to where training started. On that way lie students that have learned most of
+    what is new and forgotten little of the old (WiSE-FT, Wortsman et al. 2022)."""
+    for weight, old in zip(student.parameters(), start.parameters(), strict=True):
+        weight.lerp_(old.to(weight.device), share)
 
 
 def circumstances() -> dict:
