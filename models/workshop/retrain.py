@@ -258,7 +258,7 @@ def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
     lines = [
         "## What was mixed in, and what became of the rest", "",
         f"- Trained on from {old.recipe.id} {old.recipe.version}, serial {old.recipe.serial}, with {recipe.plan.steps} steps at "
-        f"{RATE_SHARE:.0%} of its rates.",
+        f"{RATE_SHARE:.0%} of its rates, then {KEPT:.0%} of the way back to its weights.",
         f"- {cases.said}. {len(cases.taught)} of them were taught, as first answers among fresh ones of the tasks, "
         f"{mixed.dealt / len(cases.taught):.1f} times each; {len(cases.held_back)} were held back.",
         "- Both students were asked the same questions. Lost are those that only the earlier one answers right, won those that "
