@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 from collections import Counter
+from unittest import mock
 
 import pytest
 import torch
@@ -279,9 +280,11 @@ def test_a_share_of_the_first_answers_is_reviewed_and_few_reviews_come_only_so_o
     assert reviewed / tokens == pytest.approx(0.25, abs=0.02)
 
 
+ONE_CASE = retrain.Cases([Pair(task="toy", question="Which tastes better, 1 or 2?", answer="ASK")], [], "")
+
+
 def test_training_goes_on_from_every_weight_of_the_earlier_student(toy_work, tmp_path):
-    cases = retrain.Cases([Pair(task="toy", question="Which tastes better, 1 or 2?", answer="ASK")], [], "")
-    recipe = retrain._next(toy_work, retrain.Settings(toy_work.folder, (), steps=1), cases)
+    recipe = retrain._next(toy_work, retrain.Settings(toy_work.folder, (), steps=1), ONE_CASE)
     recipe = dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, muon_lr=0.0, adam_lr=0.0, dev_pairs=20))
     new = dataclasses.replace(toy_work, recipe=recipe, folder=tmp_path / "next")
     retrain._begin(new, toy_work, retrain.Settings(toy_work.folder, ()))
@@ -296,8 +299,7 @@ def test_training_goes_on_from_every_weight_of_the_earlier_student(toy_work, tmp
 
 
 def test_weights_go_back_towards_the_earlier_students_even_where_training_was_stopped(toy_work, tmp_path, monkeypatch):
-    cases = retrain.Cases([Pair(task="toy", question="Which tastes better, 1 or 2?", answer="ASK")], [], "")
-    recipe = retrain._next(toy_work, retrain.Settings(toy_work.folder, (), steps=2), cases)
+    recipe = retrain._next(toy_work, retrain.Settings(toy_work.folder, (), steps=2), ONE_CASE)
     assert recipe.plan.kept == retrain.KEPT
     found = {}
     for kept in (0.0, 0.25):
@@ -305,7 +307,7 @@ def test_weights_go_back_towards_the_earlier_students_even_where_training_was_st
         new = dataclasses.replace(toy_work, recipe=dataclasses.replace(recipe, plan=plan), folder=tmp_path / str(kept))
         retrain._begin(new, toy_work, retrain.Settings(toy_work.folder, ()))
         with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
-            stopped.setattr(train, "rate", lambda step, *_: 1.0 if step == 0 else stop())
+            stopped.setattr(train, "rate", mock.Mock(side_effect=[1.0, KeyboardInterrupt]))
             train.run(new.recipe, new.folder)
         train.run(new.recipe, new.folder)
         found[kept] = torch.load(new.checkpoint, weights_only=True)["student"]
@@ -313,7 +315,3 @@ def test_weights_go_back_towards_the_earlier_students_even_where_training_was_st
     assert any(not torch.equal(weight, found[0.0][name]) for name, weight in before.items())
     for name, weight in before.items():
         torch.testing.assert_close(found[0.25][name], 0.75 * found[0.0][name] + 0.25 * weight)
-
-
-def stop():
-    raise KeyboardInterrupt
