@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let record = json!({
             "command": "cargo bench --bench answer",
             "student": bundle.student(),
-            "model_sha256": bundle.manifest.files["model.onnx"].sha256,
+            "model_sha256": bundle.graph_sha256(bundle.default_task()),
             "library": library.version(),
             "cpu": cpu(),
             "kernels": format!("{:?}", Kernels::of_this_cpu()),

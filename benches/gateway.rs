@@ -235,7 +235,7 @@ fn main() {
             "command": "cargo bench --bench gateway",
             "commit": version("git", "--version").and(commit()),
             "student": bundle.student(),
-            "model_sha256": bundle.manifest.files["model.onnx"].sha256,
+            "model_sha256": bundle.graph_sha256(bundle.default_task()),
             "versions": {
                 "sokutou": env!("CARGO_PKG_VERSION"),
                 "mosquitto": mosquitto().and_then(|path| version(path.to_str()?, "-h")),
@@ -404,7 +404,7 @@ impl Gateway {
             } else if let Some(pss) = line.strip_prefix("Pss:") {
                 if of.contains("onnxruntime") {
                     library += number(Some(pss));
-                } else if of.contains("model.onnx") {
+                } else if of.ends_with(".onnx") {
                     model += number(Some(pss));
                 }
             }

@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bundle_ns = load.lap();
     let tokenizer = Tokenizer::new(&bundle.tokenizer, &bundle.manifest)?;
     let tokenizer_ns = load.lap();
-    let mut model = OrtModel::new(&library, &bundle.model, &bundle.manifest.graph)?;
+    let mut model = OrtModel::new(&library, bundle.graph(bundle.default_task()), &bundle.manifest.graph)?;
     let session_ns = load.lap();
     model.feed(&[0])?; // the first run lays out its memory
     let first_run_ns = load.lap();

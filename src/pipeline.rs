@@ -105,12 +105,13 @@ impl<M: Model> Answered<'_, M> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
     use crate::bundle::manifest::{Answers, Choice, FreeText, Manifest, Task};
     use crate::domain::{Answer, Confidence, Decision, Reason, TokenId};
-    use crate::engine::fake::{FakeModel, fixture};
+    use crate::engine::fake::{FakeModel, fixture, named};
 
     const QUESTION: &str = "Which failure?";
     const THOUGHT: &str = "Power <<2*3=6>> W.";
@@ -152,7 +153,7 @@ mod tests {
             let why = after(&question, &[control.answer, choices[0], control.why]);
             model.writes(&why, &after(&thought, &[control.end]));
             let script = Self { manifest: manifest.clone(), question, thought };
-            (script, Engine::new(model, tokenizer, &manifest).unwrap())
+            (script, Engine::new(named(model, &manifest), tokenizer, &manifest).unwrap())
         }
 
         fn policy(&self) -> Policy {
@@ -309,7 +310,7 @@ mod tests {
                 &join(&[&thought, &[control.answer], &then, &[control.end]]),
             );
             let script = Self { policy, thought: thought.len(), answer: first.len() };
-            (script, Engine::new(model, tokenizer, &manifest).unwrap())
+            (script, Engine::new(named(model, &manifest), tokenizer, &manifest).unwrap())
         }
     }
 
@@ -433,6 +434,29 @@ mod tests {
         let explanation = 1 + script.thought - 2;
         let agreement = 1 + other.len() + given.len();
         assert_eq!(engine.model().passes(), first_look + explanation + agreement);
+    }
+
+    #[test]
+    fn a_task_is_answered_by_its_own_graph() {
+        let (tokenizer, mut manifest) = fixture();
+        let own = Task { id: "own".to_owned(), graph: "own.onnx".to_owned(), ..manifest.tasks[0].clone() };
+        manifest.tasks.push(own);
+        let [first, own] = &manifest.tasks[..] else { unreachable!() };
+        let asked = [&tokenizer.encode(&first.fill(QUESTION)).unwrap()[..], &[manifest.control.answer]].concat();
+        let says = |at: usize| {
+            let mut model = FakeModel::new(manifest.graph.vocabulary, manifest.graph.max_len);
+            model.script(&asked, &[(tokenizer.encode(&choices(first)[at].text).unwrap()[0], 20.0)]);
+            model
+        };
+        let models = BTreeMap::from([(first.graph.clone(), says(0)), (own.graph.clone(), says(1))]);
+        let mut engine = Engine::new(models, tokenizer, &manifest).unwrap();
+        for (task, says) in [(first, 0), (own, 1), (first, 0)] {
+            let answered = answer(&mut engine, &Policy::of(task), Think::Never, QUESTION).unwrap();
+            assert_eq!(answered.verdict.answer, choice(says), "of the same prompt, by {}", task.graph);
+        }
+        let (tokenizer, _) = fixture();
+        let without = Engine::new(named(FakeModel::new(0, 0), &manifest), tokenizer, &manifest).err().unwrap();
+        assert!(without.to_string().contains("expected a model of its graph own.onnx"), "{without}");
     }
 
     #[test]

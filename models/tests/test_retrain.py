@@ -146,7 +146,7 @@ def test_a_bundle_is_enough_to_go_on_from(toy_work, tmp_path, stubbed, capsys):
                  "--work", str(tmp_path / "next")]
     assert __main__.main(arguments) == 0
     [(packed, recipe)] = stubbed
-    assert (packed.name, recipe.serial, recipe.plan.base) == ("toy-0.3.1", 8, str(bundle))
+    assert (packed.name, recipe.serial, recipe.plan.base) == ("toy-0.3.1", 8, str(bundle / base.GRAPH))
     assert load(tmp_path / "next" / retrain.SETTINGS)["earlier"] == manifest["files"]["model.onnx"]["sha256"]
     old = dataclasses.replace(toy_work, folder=bundle)
     assert {task: calibration(of) for task, of in old.fitted().items()} == {
@@ -164,7 +164,7 @@ def test_a_work_folder_with_another_student_is_left_alone(toy_work, tmp_path, st
 
 
 def test_what_is_held_back_is_not_taught(toy_work, tmp_path):
-    cases = retrain.gather(toy_work, [written(tmp_path / "reviews.jsonl", 80)])
+    cases = retrain.gather(toy_work, [written(tmp_path / "reviews.jsonl", 80)], toy.RECIPE.tasks)
     assert len(cases.taught) + len(cases.held_back) == 80 and len(cases.held_back) > 1
     assert not any(map(generator.tested, cases.taught)) and all(map(generator.tested, cases.held_back))
 
@@ -174,10 +174,10 @@ def test_reviews_that_teach_nothing_are_an_error(toy_work, tmp_path):
     long = {**line, "question": "9" * 200}
     (tmp_path / "reviews.jsonl").write_text(json.dumps(long), "utf-8")
     with pytest.raises(ValueError, match="nothing is left to teach: 1 pairs of 1 reviews: .*, 1 of the pairs too long .*, 0 held back"):
-        retrain.gather(toy_work, [tmp_path / "reviews.jsonl"])
+        retrain.gather(toy_work, [tmp_path / "reviews.jsonl"], toy.RECIPE.tasks)
     free = {**line, "task": "toy-digits", "answer": "12", "correction": "12345"}
     (tmp_path / "reviews.jsonl").write_text("\n".join(map(json.dumps, (line, {**free, "id": "b-1"}))), "utf-8")
-    cases = retrain.gather(toy_work, [tmp_path / "reviews.jsonl"])
+    cases = retrain.gather(toy_work, [tmp_path / "reviews.jsonl"], toy.RECIPE.tasks)
     assert [pair.task for pair in (*cases.taught, *cases.held_back)] == ["toy"] and "1 of the pairs too long" in cases.said
 
 
@@ -315,3 +315,98 @@ def test_weights_go_back_towards_the_earlier_students_even_where_training_was_st
     assert any(not torch.equal(weight, found[0.0][name]) for name, weight in before.items())
     for name, weight in before.items():
         torch.testing.assert_close(found[0.25][name], 0.75 * found[0.0][name] + 0.25 * weight)
+
+
+@pytest.fixture(scope="module")
+def alone(toy_work, tmp_path_factory):
+    """A bundle of which one task was taught alone, by reviews among which another task's stand; the bundle before it is of format 2,
+    in which no task names its graph."""
+    folder = tmp_path_factory.mktemp("alone")
+    line = json.loads(written(folder / "one.jsonl", 1).read_text("utf-8"))
+    other = {**line, "id": "digits-1", "task": "toy-digits", "question": "8", "answer": "12", "correction": "13"}
+    reviewed = written(folder / "reviews.jsonl")
+    reviewed.write_text(reviewed.read_text("utf-8") + json.dumps(other) + "\n", "utf-8")
+    earlier = shutil.copytree(toy_work.bundle, folder / "toy-0.0.1")
+    manifest = load(earlier / "manifest.json")
+    tasks = [{key: value for key, value in task.items() if key != "graph"} for task in manifest["tasks"]]
+    (earlier / "manifest.json").write_text(json.dumps(manifest | {"format": 2, "tasks": tasks}), "utf-8")
+    arguments = ["retrain", "--recipe", "toy", "--from", str(earlier), "--task", "toy", "--reviews", str(reviewed),
+                 "--work", str(folder / "next"), "--steps", "60"]
+    assert __main__.main(arguments) == 0
+    return folder / "next", arguments
+
+
+def test_a_task_taught_alone_has_a_graph_of_its_own_and_all_else_is_as_it_was(toy_work, alone):
+    before, after = toy_work.bundle, alone[0] / "toy-0.0.2"
+    old, new = (load(folder / "manifest.json") for folder in (before, after))
+    assert (new["format"], new["version"], new["serial"], new["licence"]) == (3, "0.0.2", 2, retrain.LICENCE)
+    taught, other = new["tasks"]
+    assert (taught["graph"], other) == ("model-2.onnx", old["tasks"][1])
+    assert new["files"].keys() == {*old["files"], "model-2.onnx"}
+    for name in ("model.onnx", "tokenizer.json"):
+        assert new["files"][name] == old["files"][name] and (after / name).read_bytes() == (before / name).read_bytes()
+    golden = [[line for line in (folder / "golden.jsonl").read_text("utf-8").splitlines() if json.loads(line)["task"] == "toy-digits"]
+              for folder in (before, after)]
+    assert golden[0] == golden[1] and golden[0]
+    ids = [json.loads(line)["id"] for line in (after / "golden.jsonl").read_text("utf-8").splitlines()]
+    assert len(set(ids)) == len(ids)
+    assert [(source["kind"], source["name"].split(",")[0]) for source in new["data"]] == [
+        ("generated", "toy teacher pairs"), ("generated", "toy-digits teacher pairs"), ("model", "earlier student"),
+        ("human", "reviews of toy")]
+
+
+def test_a_task_taught_alone_has_learned_and_is_asked_by_its_own_graph(toy_work, alone):
+    measured = load(alone[0] / "forgetting.json")
+    learned = measured["held back"]["toy"]["last answer"]
+    assert learned["old"] < 0.2 * learned["n"] and learned["new"] > 0.9 * learned["n"]
+    assert measured["fresh"].keys() == {"toy"} and measured["forgotten"] == []
+    bundle = dataclasses.replace(toy_work, folder=alone[0] / "toy-0.0.2")
+    assert {task: graph.name for task, graph in bundle.graphs().items()} == {"toy": "model-2.onnx", "toy-digits": "model.onnx"}
+    first, digits = bundle.answerers()
+    assert first.decoder is not digits.decoder
+    question = "Which tastes better, 100 or 101?"
+    fitted = bundle.fitted()
+    said = retrain.decide(first, calibration(fitted["toy"]), question)
+    assert said.last.answer == "ASK"
+    steps.reference_step(dataclasses.replace(bundle, reference=(path := alone[0] / "logits.json")))
+    manifest = load(bundle.folder / "manifest.json")
+    assert {(prompt["task"], prompt["model_sha256"]) for prompt in load(path)["prompts"]} == {
+        (task["id"], manifest["files"][task["graph"]]["sha256"]) for task in manifest["tasks"]}
+
+
+def test_the_card_says_which_task_was_taught_alone_and_keeps_the_others(toy_work, alone):
+    before, after = ((folder / "card.md").read_text("utf-8") for folder in (toy_work.bundle, alone[0] / "toy-0.0.2"))
+    assert "- 0.0.2: toy alone taught further, from earlier student, toy" in after and "model-2.onnx" in after
+    rows = {task: [line for line in card.splitlines() if line.startswith(f"| {task} |")][0]
+            for card in (after,) for task in ("toy", "toy-digits")}
+    assert rows["toy-digits"] in before and rows["toy"] not in before
+    section = before[before.index("### toy-digits\n"):].strip()
+    assert section in after and before[before.index("### toy\n"):before.index("### toy-digits\n")] not in after
+    assert after.count("### toy\n") == after.count("### toy-digits\n") == after.count("## How well it does") == 1
+
+
+def test_where_several_graphs_answer_the_tasks_of_one_must_be_named(toy_work, alone, tmp_path, stubbed, capsys):
+    folder, arguments = alone
+    bundle, reviewed = str(folder / "toy-0.0.2"), arguments[arguments.index("--reviews") + 1]
+    asked = ["retrain", "--recipe", "toy", "--from", bundle, "--reviews", reviewed, "--work", str(tmp_path / "all")]
+    assert __main__.main(asked) == 1
+    assert "has several graphs (model-2.onnx answers toy; model.onnx answers toy-digits): name the tasks" in capsys.readouterr().err
+    grafted = []
+    with mock.patch.object(steps, "graft_step", lambda work, earlier: grafted.append((work, earlier))):
+        assert __main__.main([*asked[:-1], str(tmp_path / "one"), "--task", "toy-digits"]) == 0
+        assert __main__.main(["retrain", "--recipe", "toy", "--from", bundle, "--task", "toy", "--work", str(tmp_path / "two")]) == 0
+    (digits, _), (toys, _) = grafted
+    assert digits.recipe.plan.base == f"{bundle}/model.onnx" and len(digits.recipe.mixed.pairs) == 1
+    assert toys.recipe.plan.base == f"{bundle}/model-2.onnx" and toys.recipe.mixed is None and toys.recipe.serial == 3
+
+
+@pytest.mark.parametrize(("given", "says"), [
+    (["--task", "coins", "--from", "BUNDLE"], "--task: expected one of toy, toy-digits, got coins"),
+    (["--task", "toy", "--from", "FOLDER"], "is no bundle"),
+    (["--from", "BUNDLE"], "nothing to teach: give --reviews, or --task, or both"),
+])
+def test_what_cannot_be_taught_alone_is_said(toy_work, tmp_path, stubbed, capsys, given, says):
+    folders = {"BUNDLE": toy_work.bundle, "FOLDER": toy_work.folder}
+    assert __main__.main(["retrain", "--recipe", "toy", "--work", str(tmp_path / "next"),
+                          *(str(folders.get(word, word)) for word in given)]) == 1
+    assert says in capsys.readouterr().err and not (tmp_path / "next").exists()

@@ -9,6 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from workshop import __main__, steps
+from workshop.distil import base
 from workshop.distil.sequences import Encoder
 from workshop.pair import Pair
 from workshop.ship import bundle, calibrate, evaluate
@@ -25,7 +26,8 @@ def work(toy_work):
 def packed(work):
     """Answerers of both tasks that have seen nothing but the bundle, and their calibrations."""
     manifest = json.loads((work.bundle / "manifest.json").read_text("utf-8"))
-    decoder = Decoder(work.bundle / "model.onnx")
+    assert {task["graph"] for task in manifest["tasks"]} == {base.GRAPH}
+    decoder = Decoder(work.bundle / base.GRAPH)
     encoder = Encoder(Tokenizer.from_file(str(work.bundle / "tokenizer.json")), RECIPE.free)
     answerers = {task.id: Answerer(decoder, encoder, task) for task in RECIPE.tasks}
     return manifest, answerers, {task["id"]: calibrate.calibration(task["calibration"]) for task in manifest["tasks"]}
@@ -47,15 +49,15 @@ def test_the_bundle_is_what_its_manifest_says(work, packed):
     assert manifest["graph"]["vocabulary"] == answerers["toy"].encoder.tokenizer.get_vocab_size()
 
 
-def test_the_manifest_is_of_format_2(packed):
+def test_the_manifest_is_of_format_3(packed):
     manifest, _, _ = packed
     top = {key: manifest[key] for key in ("format", "name", "version", "serial", "minimum_runtime", "licence", "teacher")}
-    assert top == {"format": 2, "name": "toy", "version": "0.0.1", "serial": 1, "minimum_runtime": "0.2.0",
+    assert top == {"format": 3, "name": "toy", "version": "0.0.1", "serial": 1, "minimum_runtime": "0.2.0",
                    "licence": "MIT OR Apache-2.0", "teacher": "subtraction; remainders"}
     assert [(data["name"], data["kind"]) for data in manifest["data"]] == [
         ("toy teacher pairs", "generated"), ("toy-digits teacher pairs", "generated")]
     closed, free = manifest["tasks"]
-    keys = {"id", "title", "prompt", "question_tokens_max", "rationale_tokens_max", "answers", "calibration"}
+    keys = {"id", "title", "graph", "prompt", "question_tokens_max", "rationale_tokens_max", "answers", "calibration"}
     assert set(closed) == set(free) == keys
     assert (closed["prompt"], free["prompt"]) == ("toy: {question}", "toy-digits: {question}")
     assert closed["answers"] == {"choices": [vars(choice) for choice in TASK.choices]}
@@ -189,9 +191,10 @@ def test_explaining_and_thinking_leave_the_question_in_place(packed):
 
 def test_reference_logits_are_of_this_model(work):
     reference = json.loads(work.reference.read_text("utf-8"))
-    assert reference["model_sha256"] == hashlib.sha256(work.model.read_bytes()).hexdigest()
-    assert {prompt["question"].partition(":")[0] for prompt in reference["prompts"]} == {"toy", "toy-digits"}
+    digest = hashlib.sha256(work.model.read_bytes()).hexdigest()
+    assert {(prompt["task"], prompt["model_sha256"]) for prompt in reference["prompts"]} == {("toy", digest), ("toy-digits", digest)}
     for prompt in reference["prompts"]:
+        assert prompt["question"].startswith(f"{prompt['task']}: ")
         assert len(prompt["runs"][0]["tokens"]) > 1 and all(len(run["tokens"]) == 1 for run in prompt["runs"][1:])
 
 

@@ -96,7 +96,7 @@ def _reviews(args: argparse.Namespace) -> int:
 def _retrain(args: argparse.Namespace) -> int:
     recipe, folder = RECIPES[args.recipe], args.work
     work = _work(args, recipe, folder, args.out or folder, folder / "reference_logits.json")
-    settings = retrain.Settings(args.earlier, tuple(args.reviews), args.steps, args.share, args.version, args.licence,
+    settings = retrain.Settings(args.earlier, tuple(args.reviews), tuple(args.task), args.steps, args.share, args.version, args.licence,
                                 args.accept_forgetting)
     with disk.named(folder):
         retrain.retrain(work, settings)
@@ -231,8 +231,11 @@ def _parser() -> argparse.ArgumentParser:
                     "version. The same command goes on where it was stopped.", parents=[of_recipe, of_measures])
     again.add_argument("--from", dest="earlier", type=Path, required=True, metavar="DIR",
                        help="the student that ships: its bundle, or its work folder with its calibration")
-    again.add_argument("--reviews", type=Path, nargs="+", required=True, metavar="FILE.jsonl",
-                       help="what `sokutou review export` wrote (see reviews --help)")
+    again.add_argument("--reviews", type=Path, nargs="+", default=[], metavar="FILE.jsonl",
+                       help="what `sokutou review export` wrote (see reviews --help); those of tasks that are not taught are left out")
+    again.add_argument("--task", action="append", default=[], metavar="TASK",
+                       help="teach this task alone, by a graph of its own: all others are answered as before, to the byte; "
+                            "repeatable, for tasks that share the new graph (default: all tasks)")
     again.add_argument("--work", type=Path, required=True, metavar="DIR", help="work folder of the new student")
     again.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: the work folder)")
     again.add_argument("--steps", type=_positive, metavar="N",

@@ -1,13 +1,14 @@
 """The next student from the one that ships and what people said to its answers: trains on, asks both the same questions, and
-packs the bundle with the next serial.
+packs the bundle with the next serial. Where tasks are named, these alone are taught, by a graph of their own, and nothing that the
+student says to any other can change.
 
     train      -> the files of that step, with tokenizer.json the earlier student's
     export, calibrate
     compare    -> forgetting.json, retrained.md; stops here where a task was forgotten
     evaluate, plots, pack
 
-Old and new are mixed: the student goes on with the pairs of its tasks, fresh ones of a seed of their own, and a share of its
-first answers are reviewed cases. Changes no tokenizer and no layer, and knows no teacher but the recipe's and the reviews.
+Old and new are mixed: the student goes on with the pairs of its tasks, fresh ones of a seed of their own, and where there are
+reviews a share of its first answers are reviewed cases. Changes no tokenizer and no layer, and knows no teacher but the recipe's and the reviews.
 Reviewed questions that generators would keep for tests, a tenth, are never taught: only there can be seen what was learned,
 rather than remembered, and no test of a generator asks what was taught.
 """
@@ -28,7 +29,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from . import disk, reviews, steps
+from . import card, disk, reviews, steps
 from .distil import base
 from .pair import Pair
 from .recipe import Mixed, Recipe
@@ -46,6 +47,10 @@ SHARE, SHARE_MAX = 0.2, 0.5  # of the first answers' tokens; beyond a half the t
 STEPS_SHARE = 0.1  # of the plan's steps, where no number is given
 RATE_SHARE = 0.3  # of the plan's rates: at the whole of them, a trained student first loses what it knows, then finds it again
 KEPT = 0.25  # of the earlier weights, at the end: see `train.go_back`
+# Tasks that are taught alone have weights to themselves, which may go where they must: a higher rate, and no way back. A step is small
+# enough for two cores to take one in three seconds.
+ALONE_RATE_SHARE, ALONE_DECAY = 0.4, 0.85
+ALONE = {"first_tokens": 5500, "whole_tokens": 3500, "reread_tokens": 1000, "warmup_steps": 60, "checkpoint_every": 100, "dev_pairs": 500}
 WARMUP_SHARE = 0.2  # of the steps at most: else a run of few steps ends while its rate still rises
 SEED_STRIDE = 1000  # between generations, so that each draws pairs to train, calibrate and test of its own
 MARGIN = 0.01  # of the pairs: a loss below it is no loss that anybody would notice
@@ -66,7 +71,8 @@ class Settings:
     """What was asked for."""
 
     earlier: Path  # work folder of the student that ships, or its bundle
-    reviews: tuple[Path, ...]
+    reviews: tuple[Path, ...] = ()
+    tasks: tuple[str, ...] = ()  # ids of those that alone are taught; none named: all, and no graph is anyone's own
     steps: int | None = None  # None: a share of the plan's
     share: float = SHARE
     version: str | None = None  # None: the patch after the earlier one
@@ -88,20 +94,41 @@ def retrain(work: Work, settings: Settings) -> Path:
     Goes on where it was stopped. Raises `ForgottenError` where a task was forgotten, `ValueError` for what cannot be asked."""
     if work.folder.resolve() == settings.earlier.resolve():
         raise ValueError(f"the new student needs a work folder of its own, and {work.folder} is the earlier one's")
-    old = Work(dataclasses.replace(work.recipe, **_generation(settings.earlier, work.recipe)), settings.earlier, work.out,
-               work.reference)
-    for path in (old.tokenizer, old.weights, old.model):  # needed at the end, and better missed now
+    old = Work(_taught(work.recipe, settings), settings.earlier, work.out, work.reference)
+    for path in (old.tokenizer, old.weights, *old.graphs().values()):  # needed at the end, and better missed now
         path.stat()
     old.fitted()
-    cases = gather(old, settings.reviews)
+    cases = gather(old, settings.reviews, work.recipe.tasks) if settings.reviews else Cases([], [], "No reviews")
     new = dataclasses.replace(work, recipe=_next(old, settings, cases))
     _begin(new, old, settings)
     for step in (steps.train_step, steps.export_step, steps.calibrate_step):
         step(new)
     compare(old, new, cases, settings.accept_forgetting)
-    for step in (steps.evaluate_step, steps.plots_step, steps.pack_step):
-        step(new)
+    steps.evaluate_step(new)
+    steps.plots_step(new)
+    if settings.tasks:
+        steps.graft_step(new, settings.earlier)
+    else:
+        steps.pack_step(new)
     return new.bundle
+
+
+def _taught(recipe: Recipe, settings: Settings) -> Recipe:
+    """The earlier student's recipe, of the tasks that are to be taught."""
+    recipe = dataclasses.replace(recipe, **_generation(settings.earlier, recipe))
+    if not settings.tasks:
+        if not settings.reviews:
+            raise ValueError("nothing to teach: give --reviews, or --task, or both")
+        return recipe
+    known = [task.id for task in recipe.tasks]
+    if unknown := set(settings.tasks) - set(known):
+        raise ValueError(f"--task: expected one of {', '.join(known)}, got {', '.join(sorted(unknown))}")
+    if not base.is_bundle(settings.earlier):
+        raise ValueError(f"--task: the next bundle takes all other tasks over from the earlier one, and {settings.earlier} is no "
+                         "bundle")
+    places = [place for place, task in enumerate(recipe.tasks) if task.id in settings.tasks]
+    shares = tuple(recipe.shares[place] for place in places) if recipe.shares else ()
+    return dataclasses.replace(recipe, tasks=tuple(recipe.tasks[place] for place in places), shares=shares)
 
 
 def is_retrained(folder: Path) -> bool:
@@ -109,10 +136,10 @@ def is_retrained(folder: Path) -> bool:
     return (folder / SETTINGS).exists()
 
 
-def gather(old: Work, files: Sequence[Path]) -> Cases:
-    """Reads the reviews, and takes what the student can read and write."""
-    taught = reviews.taught(reviews.read(files, old.recipe.tasks))
+def gather(old: Work, files: Sequence[Path], known: Sequence[Task]) -> Cases:
+    """Reads the reviews, of `known` tasks, and takes those of the tasks that are taught and that the student can read and write."""
     tasks, encoder = {task.id: task for task in old.recipe.tasks}, old.encoder()
+    taught = reviews.taught(review for review in reviews.read(files, known) if review.pair.task in tasks)
     fit = [pair for pair in taught.pairs if len(encoder.text(pair.prompt)) <= tasks[pair.task].question_tokens_max and (
         pair.task not in encoder.free or len(encoder.answer(pair)) <= tasks[pair.task].answer_tokens_max)]
     cases = Cases(list(itertools.filterfalse(tested, fit)), list(filter(tested, fit)),
@@ -140,7 +167,7 @@ def compare(old: Work, new: Work, cases: Cases, accept: bool) -> None:
     measured["forgotten"] = lost
     new.save("forgetting.json", measured)
     said = _markdown(measured, old, new, cases)
-    disk.write(new.folder / steps.RETRAINED, said)
+    disk.write(new.folder / card.RETRAINED, said)
     print(said)
     if lost and not accept:
         raise ForgottenError("\n".join([
@@ -203,20 +230,26 @@ def _next(old: Work, settings: Settings, cases: Cases) -> Recipe:
     if not 0 < settings.share <= SHARE_MAX:
         raise ValueError(f"--share: expected more than 0 and at most {SHARE_MAX}, got {settings.share}")
     recipe, plan = old.recipe, old.recipe.plan
-    g = base.load(str(old.folder)).student.g
+    start = str(old.weights if base.is_bundle(old.folder) else old.folder)
+    g = base.load(start).student.g
     count = settings.steps or max(1, round(STEPS_SHARE * plan.steps))
+    share, kept = (ALONE_RATE_SHARE, 0.0) if settings.tasks else (RATE_SHARE, KEPT)
+    if settings.tasks:
+        plan = dataclasses.replace(plan, **{name: min(most, getattr(plan, name)) for name, most in ALONE.items()}, decay_share=ALONE_DECAY)
     plan = dataclasses.replace(
-        plan, base=str(old.folder), base_layers=tuple(range(g.layers)), max_len=g.max_len, steps=count, read_steps_max=0,
-        warmup_steps=min(plan.warmup_steps, max(1, round(WARMUP_SHARE * count))), muon_lr=RATE_SHARE * plan.muon_lr,
-        adam_lr=RATE_SHARE * plan.adam_lr, kept=KEPT, seed=plan.seed + SEED_STRIDE * (recipe.serial + 1))
+        plan, base=start, base_layers=tuple(range(g.layers)), max_len=g.max_len, steps=count, read_steps_max=0,
+        warmup_steps=min(plan.warmup_steps, max(1, round(WARMUP_SHARE * count))), muon_lr=share * plan.muon_lr,
+        adam_lr=share * plan.adam_lr, kept=kept, seed=plan.seed + SEED_STRIDE * (recipe.serial + 1))
+    recipe = dataclasses.replace(recipe, version=_version(recipe.version, settings.version), serial=recipe.serial + 1, plan=plan)
+    if not cases.taught:
+        return recipe
     encoder = old.encoder()
     tokens = sum(len(encoder.first(pair).tokens) for pair in cases.taught) / len(cases.taught)  # of one
     dealt = min(round(settings.share * plan.first_tokens * count / tokens), REPEATS_MAX * len(cases.taught))
     content = b"".join(path.read_bytes() for path in settings.reviews)
     origin = {"name": f"reviews of {recipe.id}, {len(cases.taught)} pairs", "kind": "human", "licence": settings.licence,
               "sha256": hashlib.sha256(content).hexdigest()}
-    return dataclasses.replace(recipe, version=_version(recipe.version, settings.version), serial=recipe.serial + 1, plan=plan,
-                               mixed=Mixed(tuple(cases.taught), dealt, origin))
+    return dataclasses.replace(recipe, mixed=Mixed(tuple(cases.taught), dealt, origin))
 
 
 def _version(old: str, asked: str | None) -> str:
@@ -236,7 +269,8 @@ def _begin(new: Work, old: Work, settings: Settings) -> None:
     `ValueError` where the folder holds something else."""
     recipe = new.recipe
     said = {"recipe": recipe.id, "version": recipe.version, "serial": recipe.serial,
-            "earlier": hashlib.sha256(old.weights.read_bytes()).hexdigest(), "reviews": recipe.mixed.origin["sha256"],
+            "earlier": hashlib.sha256(old.weights.read_bytes()).hexdigest(), "tasks": list(settings.tasks),
+            "reviews": recipe.mixed.origin["sha256"] if recipe.mixed else None,
             "licence": settings.licence, "steps": recipe.plan.steps, "share": settings.share, "seed": recipe.plan.seed}
     path = new.folder / SETTINGS
     if path.exists():
@@ -254,13 +288,15 @@ def _begin(new: Work, old: Work, settings: Settings) -> None:
 
 
 def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
-    recipe, mixed = new.recipe, new.recipe.mixed
+    recipe, plan, mixed = new.recipe, new.recipe.plan, new.recipe.mixed
+    back = f", then {plan.kept:.0%} of the way back to its weights" if plan.kept else ""
     lines = [
-        "## What was mixed in, and what became of the rest", "",
-        f"- Trained on from {old.recipe.id} {old.recipe.version}, serial {old.recipe.serial}, with {recipe.plan.steps} steps at "
-        f"{RATE_SHARE:.0%} of its rates, then {KEPT:.0%} of the way back to its weights.",
-        f"- {cases.said}. {len(cases.taught)} of them were taught, as first answers among fresh ones of the tasks, "
-        f"{mixed.dealt / len(cases.taught):.1f} times each; {len(cases.held_back)} were held back.",
+        "## What was mixed in, and what became of the rest" if mixed else "## What teaching on gained and lost", "",
+        f"- Trained on from {old.recipe.id} {old.recipe.version}, serial {old.recipe.serial}, with {plan.steps} steps at "
+        f"{plan.muon_lr / old.recipe.plan.muon_lr:.0%} of its rates{back}.",
+        f"- {cases.said}." + (f" {len(cases.taught)} of them were taught, as first answers among fresh ones of the tasks, "
+                              f"{mixed.dealt / len(cases.taught):.1f} times each; {len(cases.held_back)} were held back."
+                              if mixed else ""),
         "- Both students were asked the same questions. Lost are those that only the earlier one answers right, won those that "
         "only this one does; p is the chance to lose so many were losing and winning alike (McNemar, exact). As wanted: answered "
         "rightly without a person, or left to one who should be asked.",

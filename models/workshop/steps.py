@@ -22,14 +22,12 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from . import disk
+from . import card, disk
 from .distil import base, train
 from .distil.sequences import Encoder
 from .recipe import Recipe
 from .ship import bundle, calibrate, evaluate, export, reference
 from .ship.decode import Answerer, Decoder
-
-RETRAINED = "retrained.md"  # what `retrain` says of a student, for its card
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,24 @@ class Work:
 
     @property
     def weights(self) -> Path:
-        """What a next student starts from: the checkpoint, or the graph where the folder is a bundle."""
-        return self.model if base.is_bundle(self.folder) else self.checkpoint
+        """What a next student starts from: the checkpoint, or where the folder is a bundle the graph. Raises `ValueError` where
+        several graphs answer the tasks."""
+        if not base.is_bundle(self.folder):
+            return self.checkpoint
+        first, *more = sorted(set(self.graphs().values()))
+        if more:
+            said = "; ".join(f"{graph.name} answers {', '.join(task for task, own in self.graphs().items() if own == graph)}"
+                             for graph in (first, *more))
+            raise ValueError(f"{self.folder} has several graphs ({said}): name the tasks of one with --task")
+        return first
+
+    def graphs(self) -> dict[str, Path]:
+        """By task, the file with the graph that answers it."""
+        if not base.is_bundle(self.folder):
+            return {task.id: self.model for task in self.recipe.tasks}
+        said = self.load(base.MANIFEST)["tasks"]
+        named = self.by_task("pack", {task["id"]: task.get("graph", base.GRAPH) for task in said})  # format 2 had one, and did not name it
+        return {task.id: self.folder / named[task.id] for task in self.recipe.tasks}
 
     @property
     def bundle(self) -> Path:
@@ -70,9 +84,10 @@ class Work:
         return Encoder(Tokenizer.from_str(text), self.recipe.free)
 
     def answerers(self) -> list[Answerer]:
-        """Of each task, in the recipe's order; they share one graph."""
-        decoder, encoder = Decoder(self.model), self.encoder()
-        return [Answerer(decoder, encoder, task) for task in self.recipe.tasks]
+        """Of each task, in the recipe's order; those of one graph share it."""
+        graphs, encoder = self.graphs(), self.encoder()
+        decoders = {graph: Decoder(graph) for graph in set(graphs.values())}
+        return [Answerer(decoders[graphs[task.id]], encoder, task) for task in self.recipe.tasks]
 
     def load(self, name: str) -> dict:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
@@ -163,14 +178,24 @@ def plots_step(work: Work) -> None:
 def pack_step(work: Work) -> None:
     fitted = work.fitted()
     student, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))
-    card = _card(work, fitted, sum(p.numel() for p in student.parameters()), origins)
-    bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.recipe, work.answerers(), fitted, card, origins,
+    text = card.whole(work, fitted, sum(p.numel() for p in student.parameters()), origins)
+    bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.recipe, work.answerers(), fitted, text, origins,
                 work.load("export.json").get("fp32_matrices", ()))
     print(f"packed {work.bundle}")
 
 
+def graft_step(work: Work, earlier: Path) -> None:
+    """Packs the bundle in `earlier` anew, with the recipe's tasks answered by the student in the work folder."""
+    fitted = work.fitted()
+    _, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))
+    text = card.grafted((earlier / "card.md").read_text(encoding="utf-8"), work, fitted, origins)
+    bundle.graft(work.bundle, earlier, work.model, work.recipe, work.answerers(), fitted, text, origins,
+                 work.load("export.json").get("fp32_matrices", ()))
+    print(f"packed {work.bundle}")
+
+
 def reference_step(work: Work) -> None:
-    reference.write(work.reference, work.model, work.tokenizer, work.recipe)
+    reference.write(work.reference, work.graphs(), work.tokenizer, work.recipe)
     print(f"wrote {work.reference}")
 
 
@@ -189,53 +214,3 @@ STEPS: dict[str, tuple[Callable[[Work], None], str]] = {
     "pack": (pack_step, "write the bundle folder"),
     "reference": (reference_step, "write the logits that the runtime's tests compare with"),
 }
-
-
-TRUST = ("| task | int8 answers like fp32 | calibrated on | first answer, threshold | wrong | coverage | "
-         "after thinking, threshold | wrong | coverage of the unsure |")
-
-
-def _card(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) -> str:
-    """What the student is for, how it came about and how well it does."""
-    models = [f"{origin['name']} ({origin['licence']})" for origin in origins if origin["kind"] == "model"]
-    start = " and ".join(models) or "scratch"
-    recipe, time, exported = work.recipe, work.load("time.json"), work.load("export.json")
-    last = json.loads((work.folder / "curve.jsonl").read_text().splitlines()[-1])
-    versions = ", ".join(f"{name} {version}" for name, version in time["versions"].items())
-    gates = work.by_task("export", exported.get("tasks", {}))
-    tasks = "\n".join(_trust(task.id, gates[task.id], fitted[task.id]) for task in recipe.tasks)
-    risk, level = fitted[recipe.tasks[0].id]["risk"], fitted[recipe.tasks[0].id]["confidence_level"]
-    measured = (work.folder / "evaluation.md").read_text(encoding="utf-8")
-    retrained = f"{(work.folder / RETRAINED).read_text(encoding='utf-8')}\n" if work.recipe.mixed else ""
-    return f"""# {recipe.id} {recipe.version}
-
-{recipe.card.read_text(encoding="utf-8").strip()}
-
-## How it came about
-
-- {parameters:,} parameters from {start}, {last["step"]} steps in {time["seconds"] / 60:.0f} minutes on {time["processor"]}
-  with {time["threads"]} CPU threads, finished on {time["date"]} (UTC), with {versions}.
-- int8 graph of {exported["bytes"]:,} bytes.
-- Each task is calibrated on generated pairs of its own: a third fits, the others prove the thresholds.
-- Promise of each task: at most {risk:.0%} wrong among auto-answers, with {level:.0%} confidence, on questions drawn like those.
-  Where it could not be proved, nothing is answered that way.
-
-{TRUST}
-|{"---|" * (TRUST.count("|") - 1)}
-{tasks}
-
-{retrained}## How well it does
-
-Rates with 95% intervals. "Forced" takes the likeliest answer whatever the confidence; an auto-answer is also wrong when a person
-should have been asked. Agreement says whether a rationale leads back to the answer. The rules themselves, as a program, are the
-ceiling; always the commonest answer is the floor. Free answers are right only as a whole.
-
-{measured}"""
-
-
-def _trust(task: str, exported: dict, fitted: dict) -> str:
-    cells = [task, f"{exported['int8_same_answer']:.1%} of {exported['pairs']}", str(fitted["n"])]
-    for walk in (fitted["first"], fitted["think"]):
-        cells += [f"{walk['threshold']:.3f}", f"{walk['errors']} of {walk['n']}", f"{walk['coverage']:.1%}"] if walk["n"] else [
-            "not proved", "-", "-"]
-    return f"| {' | '.join(cells)} |"

@@ -171,6 +171,10 @@ fn differences(a: &Report, b: &Report) -> Vec<String> {
         let words = report.machine.governors.join(", ");
         if words.is_empty() { "unknown".to_owned() } else { words }
     };
+    let graph = |report: &Report| {
+        let name = report.student.graph.as_deref().unwrap_or("model.onnx"); // of old reports the only one
+        short(report.student.sha256.get(name))
+    };
     let pairs = [
         ("board", told(&a.machine.board), told(&b.machine.board)),
         ("processor", cores(a), cores(b)),
@@ -183,7 +187,7 @@ fn differences(a: &Report, b: &Report) -> Vec<String> {
         ("threads", a.settings.threads.to_string(), b.settings.threads.to_string()),
         ("runtime library", short(a.library.sha256.as_ref()), short(b.library.sha256.as_ref())),
         ("student", a.student.name.clone(), b.student.name.clone()),
-        ("graph", short(a.student.sha256.get("model.onnx")), short(b.student.sha256.get("model.onnx"))),
+        ("graph", graph(a), graph(b)),
         ("task", a.student.task.clone(), b.student.task.clone()),
         ("questions timed", short(Some(&a.settings.questions_sha256)), short(Some(&b.settings.questions_sha256))),
     ];

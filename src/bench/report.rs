@@ -107,7 +107,10 @@ pub struct Student {
     pub task: String,
     /// Digests of the bundle's files.
     pub sha256: BTreeMap<String, String>,
-    /// Bytes of the graph with its weights.
+    /// Name of the file with the graph that answers the task; reports from before bundles had several do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<String>,
+    /// Bytes of that graph with its weights.
     pub graph_bytes: u64,
     /// How the weights are stored.
     pub weights: String,

@@ -172,7 +172,7 @@ pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Resul
     let energy = watch.energy();
     let conditions = watch.end();
     let graph = &plan.bundle.manifest.graph;
-    let graph_bytes = plan.bundle.model.len() as u64;
+    let graph_bytes = plan.bundle.graph(plan.task).len() as u64;
     let figures = samples.figures();
     let doubts = trust::doubts(&conditions, &figures);
     if !doubts.is_empty() && !plan.anyway {
@@ -507,15 +507,15 @@ fn passes(
     samples: &mut Samples,
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<(), BenchError> {
-    let mut model = OrtModel::new(library, &plan.bundle.model, &plan.bundle.manifest.graph)?;
+    let graph = plan.bundle.graph(plan.task);
+    let mut model = OrtModel::new(library, graph, &plan.bundle.manifest.graph)?;
     let beyond = speed::beyond_cache(machine.cache_bytes.last().copied(), machine.memory_bytes);
     model.feed(&prompts[0])?; // warms up
     for trial in 0..plan.trials {
         progress(Progress { stage: Stage::Passes, done: trial, of: plan.trials });
         speed::passes(&mut model, prompts, |measure, sample| samples.add(trial, measure, sample))?;
         watch.glance();
-        for (measure, bytes) in [(Measure::ReadMemory, beyond), (Measure::ReadStudent, plan.bundle.model.len() as u64)]
-        {
+        for (measure, bytes) in [(Measure::ReadMemory, beyond), (Measure::ReadStudent, graph.len() as u64)] {
             speed::read(bytes, READS).into_iter().for_each(|sample| samples.add(trial, measure, sample));
             watch.glance();
         }
@@ -550,6 +550,7 @@ fn student(plan: &Plan<'_>, graph_bytes: u64) -> Student {
         name: plan.bundle.student(),
         task: plan.task.id.clone(),
         sha256: manifest.files.iter().map(|(name, file)| (name.clone(), file.sha256.clone())).collect(),
+        graph: Some(plan.task.graph.clone()),
         graph_bytes,
         weights: manifest.graph.weights.clone(),
         positions: manifest.graph.max_len,

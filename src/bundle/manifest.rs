@@ -1,8 +1,8 @@
-//! `manifest.json` of a student bundle, format 2, as it stands on disk. Checks nothing but the form; `super` checks the rest.
+//! `manifest.json` of a student bundle, format 3, as it stands on disk. Checks nothing but the form; `super` checks the rest.
 //!
 //! Writers: the workshop (`models/`). Readers: this runtime. An unknown key is an error, because a key that is not
-//! understood may carry a promise that is not kept. Format 2 holds several tasks, each with a closed answer set or free text;
-//! format 1 held one task of choices, and is no longer read.
+//! understood may carry a promise that is not kept. Format 3 holds several tasks, each with a closed answer set or free text, and
+//! says of each which graph answers it; format 2 held one graph for all, format 1 one task. Neither is read any longer.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::domain::{Bilingual, TokenId};
 
 /// The only format this runtime reads.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What a manifest of every format says; read first, so that another format is named and not taken for a broken file.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Manifest {
     pub data: Vec<DataSource>,
     /// Every other file of the bundle.
     pub files: BTreeMap<String, FileDigest>,
-    /// Shape of the graph.
+    /// Shape of every graph.
     pub graph: Geometry,
     /// The control tokens.
     pub control: Control,
@@ -131,6 +131,9 @@ pub struct Task {
     /// Title.
     #[serde(deserialize_with = "bilingual")]
     pub title: Bilingual,
+    /// Name of the file that holds the graph which answers it. Tasks may share one: to teach a task with a graph of its own changes
+    /// no answer of the others.
+    pub graph: String,
     /// Prompt template; `{question}`, which it holds once, is where the question goes.
     pub prompt: String,
     /// Tokens of the longest filled prompt.

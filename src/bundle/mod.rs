@@ -1,4 +1,4 @@
-//! The student bundle: a folder with manifest, graph, tokenizer, golden questions and card.
+//! The student bundle: a folder with manifest, graphs, tokenizer, golden questions and card.
 //!
 //! [`Bundle::open`] checks everything that can be checked without running the graph; having a [`Bundle`] means it is verified.
 //! It keeps the verified bytes, so that nothing is read a second time from a disk that may have changed. Runs no graph,
@@ -6,6 +6,7 @@
 
 pub mod manifest;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ const FILE_BYTES_MAX: u64 = 400 << 20;
 const TASKS_MAX: usize = 32;
 /// Tokens of a free answer; a longer text is a rationale, not an answer.
 const FREE_TOKENS_MAX: usize = 64;
+/// Graphs of a bundle. All are held in memory with a cache each, some 20 MiB for the default student's, and a box has 1 GB.
+const GRAPHS_MAX: usize = 8;
 /// Choices of a task; more is not a closed answer set but a vocabulary.
 const CHOICES_MAX: usize = 256;
 /// Kept for "ask a person" on every wire; no choice may have it.
@@ -33,8 +36,7 @@ const CONTROL_TOKENS: usize = 2;
 /// Where a prompt template takes the question.
 const QUESTION_MARK: &str = "{question}";
 
-/// The files a bundle must hold beside its manifest.
-const MODEL: &str = "model.onnx";
+/// The files a bundle must hold beside its manifest and its tasks' graphs.
 const TOKENIZER: &str = "tokenizer.json";
 const GOLDEN: &str = "golden.jsonl";
 const CARD: &str = "card.md";
@@ -45,8 +47,8 @@ pub struct Bundle {
     pub manifest: Manifest,
     /// What must come out after every load.
     pub golden: Vec<Golden>,
-    /// Bytes of the graph.
-    pub model: Vec<u8>,
+    /// Bytes of the graphs, by the name that tasks give.
+    pub graphs: BTreeMap<String, Vec<u8>>,
     /// Bytes of the tokenizer.
     pub tokenizer: Vec<u8>,
 }
@@ -133,17 +135,16 @@ impl Bundle {
         }
         let manifest: Manifest = serde_json::from_slice(&text).map_err(malformed)?;
         check(&manifest).map_err(|what| Error::Unfit { path, what })?;
-        let mut kept = [MODEL, TOKENIZER, GOLDEN].map(|_| Vec::new());
+        let mut kept = BTreeMap::new();
         for (name, digest) in &manifest.files {
-            let bytes = read_verified(&folder.join(name), digest)?;
-            if let Some(place) = [MODEL, TOKENIZER, GOLDEN].iter().position(|kept| kept == name) {
-                kept[place] = bytes;
-            }
+            kept.insert(name.clone(), read_verified(&folder.join(name), digest)?);
         }
-        let [model, tokenizer, golden] = kept;
+        let mut taken = |name: &str| kept.remove(name).expect("`check` saw every file that is needed");
+        let (tokenizer, golden) = (taken(TOKENIZER), taken(GOLDEN));
+        let graphs = graphs(&manifest).into_iter().map(|name| (name.to_owned(), taken(name))).collect();
         let golden =
             parse_golden(&golden, &manifest.tasks).map_err(|what| Error::Unfit { path: folder.join(GOLDEN), what })?;
-        Ok(Self { manifest, golden, model, tokenizer })
+        Ok(Self { manifest, golden, graphs, tokenizer })
     }
 
     /// The task that is asked where none is named: the first of the manifest.
@@ -156,7 +157,17 @@ impl Bundle {
         find(&self.manifest.tasks, id)
     }
 
-    /// Name and version, as answers are signed: `shop-floor 1.0.0`.
+    /// Bytes of the graph that answers a task of this bundle.
+    pub fn graph(&self, task: &Task) -> &[u8] {
+        &self.graphs[&task.graph]
+    }
+
+    /// Digest of the graph that answers a task of this bundle: two students with the same one answer alike.
+    pub fn graph_sha256(&self, task: &Task) -> &str {
+        &self.manifest.files[&task.graph].sha256
+    }
+
+    /// Name and version, as answers are signed: `shop-floor 1.1.0`.
     pub fn student(&self) -> String {
         format!("{} {}", self.manifest.name, self.manifest.version)
     }
@@ -191,9 +202,19 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     ensure(manifest.minimum_runtime <= runtime, || {
         format!("expected a runtime of at least {}, this one is {runtime}: update sokutou", manifest.minimum_runtime)
     })?;
-    for needed in [MODEL, TOKENIZER, GOLDEN, CARD] {
+    for needed in [TOKENIZER, GOLDEN, CARD] {
         ensure(manifest.files.contains_key(needed), || format!("expected {needed} among the files, it is missing"))?;
     }
+    for task in &manifest.tasks {
+        let Task { id, graph, .. } = task;
+        ensure(manifest.files.contains_key(graph), || {
+            format!("task {id}: expected its graph {graph:?} among the files, it is missing")
+        })?;
+        ensure(![TOKENIZER, GOLDEN, CARD].contains(&graph.as_str()), || {
+            format!("task {id}: expected a graph of its own or one that tasks share, got {graph}")
+        })?;
+    }
+    between("the number of graphs", graphs(manifest).len(), 0, GRAPHS_MAX)?;
     for name in manifest.files.keys() {
         let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
         ensure(plain, || format!("expected plain file names, got {name:?}"))?;
@@ -227,6 +248,11 @@ fn check(manifest: &Manifest) -> Result<(), String> {
         check_task(task, graph.max_len).map_err(|what| format!("task {}: {what}", task.id))?;
     }
     Ok(())
+}
+
+/// Names of the graphs that answer the tasks, each once.
+fn graphs(manifest: &Manifest) -> BTreeSet<&str> {
+    manifest.tasks.iter().map(|task| task.graph.as_str()).collect()
 }
 
 fn check_task(task: &Task, max_len: usize) -> Result<(), String> {

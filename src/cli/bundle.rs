@@ -69,6 +69,7 @@ struct Info<'a> {
 struct TaskInfo<'a> {
     id: &'a str,
     title: TitleInfo<'a>,
+    graph: &'a str,
     answers: AnswersInfo<'a>,
     risk: f64,
     n: u64,
@@ -98,6 +99,7 @@ impl<'a> TaskInfo<'a> {
         Self {
             id: &task.id,
             title: TitleInfo { en: &task.title.en, ja: &task.title.ja },
+            graph: &task.graph,
             answers: match &task.answers {
                 Answers::Choices(choices) => AnswersInfo::Choices(
                     choices.iter().map(|c| (c.code, c.label.en.as_str(), c.label.ja.as_str())).collect(),
@@ -135,11 +137,12 @@ fn task_in_words(task: &Task) -> String {
         }
     };
     format!(
-        "    {}: {} / {}\n      answers: {answers}\n      promise: at most {:.1} % errors among answers that stand ({:.0} % sure), \
+        "    {}: {} / {}\n      graph: {}\n      answers: {answers}\n      promise: at most {:.1} % errors among answers that stand ({:.0} % sure), \
          from {} rows: {}\n        answer first {}\n        think first {}",
         task.id,
         task.title.en,
         task.title.ja,
+        task.graph,
         calibration.risk * 100.0,
         calibration.confidence_level * 100.0,
         calibration.n,

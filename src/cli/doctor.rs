@@ -89,7 +89,7 @@ fn bundle(arg: &BundleArg) -> Vec<Check> {
         Err(error) => Check::fail("golden questions", chain(&error), "see the checks above"),
     };
     // Where the library fails to load, the first check has said so.
-    let products = Library::load().ok().map(|library| products(Products::of(&library, &bundle.model)));
+    let products = Library::load().ok().map(|library| products(Products::of(&library, bundle.graphs.values())));
     [opened].into_iter().chain(products).chain([golden]).collect()
 }
 

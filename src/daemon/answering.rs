@@ -271,7 +271,7 @@ fn record(answered: &Answered<CaseId>) -> Recorded {
             name: bundle.manifest.name.clone(),
             version: bundle.manifest.version.to_string(),
             serial: u32::try_from(bundle.manifest.serial).unwrap_or(u32::MAX),
-            sha256: digest(bundle),
+            sha256: digest(bundle, &answered.task),
         },
         tokens: u32::try_from(answered.tokens).unwrap_or(u32::MAX),
         time_to_answer: answered.time_to_answer,

@@ -36,7 +36,7 @@ impl Desk {
                     return;
                 }
                 (Some(Outcome::Answered(recorded)), None, Some(bundle))
-                    if digest(bundle) == recorded.student.sha256 =>
+                    if digest(bundle, &recorded.task) == recorded.student.sha256 =>
                 {
                     if recorded.answer.is_empty() {
                         Refusal::Conflict("without an answer there are no reasons".to_owned())
@@ -105,7 +105,7 @@ pub(super) fn owed(batch: &store::Batch<'_>) -> Result<Option<Case>, store::Erro
     Ok(case.map(|case| batch.case(case)).transpose()?.flatten())
 }
 
-/// Of the graph: two students with the same one answer alike.
-pub(super) fn digest(bundle: &Bundle) -> String {
-    bundle.manifest.files.get("model.onnx").map(|file| file.sha256.clone()).unwrap_or_default()
+/// Of the graph that answers a task: two students with the same one answer alike.
+pub(super) fn digest(bundle: &Bundle, task: &str) -> String {
+    bundle.task(task).map(|task| bundle.graph_sha256(task).to_owned()).unwrap_or_default()
 }

@@ -280,9 +280,10 @@ fn read(folder: &Path) -> Result<Bundle, String> {
     Bundle::open(folder).map_err(|error| chain(&error))
 }
 
-fn load(bundle: Bundle) -> Result<Loaded, String> {
+fn load(mut bundle: Bundle) -> Result<Loaded, String> {
     let library = Library::load().map_err(|error| chain(&error))?;
     let engine = Engine::open(&library, &bundle).map_err(|error| chain(&error))?;
+    bundle.graphs.clear(); // the engine has its own copies, and these are tens of megabytes
     Ok(Loaded { bundle: Arc::new(bundle), engine })
 }
 

@@ -1,6 +1,6 @@
 //! A scripted model for tests: for a given beginning it gives given logits, and it remembers what it was fed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -76,6 +76,11 @@ impl Model for FakeModel {
     fn capacity(&self) -> usize {
         self.capacity
     }
+}
+
+/// A model under the name of the graph that the first task gives.
+pub(crate) fn named(model: FakeModel, manifest: &Manifest) -> BTreeMap<String, FakeModel> {
+    BTreeMap::from([(manifest.tasks[0].graph.clone(), model)])
 }
 
 /// The shipped student's tokenizer and manifest with its first task alone, without its weights.

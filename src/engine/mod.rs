@@ -1,7 +1,8 @@
 //! Runs a student on one question: reads it, scores the answers, thinks, explains. Decides nothing; `policy` does.
 //!
-//! One cache holds one question. Its rows are laid down once and reused: the first answer, the thinking, the rationale
-//! and the check of its agreement all continue behind the question's rows, by rewinding, never by reading it again.
+//! A task is answered by the graph that the manifest names for it, alone or with others. Each graph has a cache, which holds one
+//! question. Its rows are laid down once and reused: the first answer, the thinking, the rationale and the check of its agreement
+//! all continue behind the question's rows, by rewinding, never by reading it again.
 //!
 //! ```text
 //! x <|answer|>              the first look: scores of the choices, one forward pass; or y written as free text
@@ -25,6 +26,8 @@ mod scoring;
 mod session;
 mod tokenizer;
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use crate::bundle::manifest::{Answers, Control, Manifest, Task};
@@ -46,7 +49,8 @@ pub const QUESTION_BYTES_MAX: usize = 16 << 10;
 
 /// A student, ready to be asked.
 pub struct Engine<M> {
-    model: M,
+    /// One for each graph of the bundle.
+    models: Vec<M>,
     tokenizer: Tokenizer,
     control: Control,
     calculator: Calculator,
@@ -57,6 +61,8 @@ pub struct Engine<M> {
 /// A task, and how its answers are read.
 struct Asks {
     task: Task,
+    /// Place of the model that answers it.
+    model: usize,
     answers: AnswerSpace,
 }
 
@@ -71,9 +77,15 @@ pub enum OpenError {
     /// The tokenizer cannot be used.
     #[error("the bundle's tokenizer.json does not fit")]
     Tokenizer(#[from] TokenizerError),
-    /// The graph cannot be used.
-    #[error("the bundle's model.onnx does not fit")]
-    Model(#[from] ModelError),
+    /// A graph cannot be used.
+    #[error("the bundle's {name} does not fit")]
+    Graph {
+        /// Name of its file.
+        name: String,
+        /// Why.
+        #[source]
+        source: ModelError,
+    },
     /// The answers of a task cannot be told apart, or do not fit into the cache.
     #[error("task {task} of the bundle does not fit: {what}")]
     Task {
@@ -137,14 +149,18 @@ impl Engine<OrtModel> {
     /// Loads the student of a verified bundle into the runtime library.
     pub fn open(library: &Library, bundle: &Bundle) -> Result<Self, OpenError> {
         let tokenizer = Tokenizer::new(&bundle.tokenizer, &bundle.manifest)?;
-        let model = OrtModel::new(library, &bundle.model, &bundle.manifest.graph)?;
-        Self::new(model, tokenizer, &bundle.manifest)
+        let open = |(name, graph): (&String, &Vec<u8>)| match OrtModel::new(library, graph, &bundle.manifest.graph) {
+            Ok(model) => Ok((name.clone(), model)),
+            Err(source) => Err(OpenError::Graph { name: name.clone(), source }),
+        };
+        let models = bundle.graphs.iter().map(open).collect::<Result<_, _>>()?;
+        Self::new(models, tokenizer, &bundle.manifest)
     }
 }
 
 impl<M: Model> Engine<M> {
-    /// Joins a model and a tokenizer by the manifest's tasks.
-    pub fn new(model: M, tokenizer: Tokenizer, manifest: &Manifest) -> Result<Self, OpenError> {
+    /// Joins models, by the names of their graphs, and a tokenizer by the manifest's tasks.
+    pub fn new(models: BTreeMap<String, M>, tokenizer: Tokenizer, manifest: &Manifest) -> Result<Self, OpenError> {
         let mut tasks = Vec::new();
         for task in &manifest.tasks {
             let unfit = |what| OpenError::Task { task: task.id.clone(), what };
@@ -158,10 +174,13 @@ impl<M: Model> Engine<M> {
                 }
                 Answers::Free(free) => AnswerSpace::Free { tokens_max: free.tokens_max },
             };
-            tasks.push(Asks { task: task.clone(), answers });
+            let model = models.keys().position(|name| *name == task.graph);
+            let model =
+                model.ok_or_else(|| unfit(format!("expected a model of its graph {}, found none", task.graph)))?;
+            tasks.push(Asks { task: task.clone(), model, answers });
         }
         Ok(Self {
-            model,
+            models: models.into_values().collect(),
             calculator: Calculator::new(manifest.calculator),
             tokenizer,
             control: manifest.control,
@@ -172,12 +191,12 @@ impl<M: Model> Engine<M> {
 
     #[cfg(test)]
     pub(crate) fn model(&self) -> &M {
-        &self.model
+        &self.models[0]
     }
 
     #[cfg(test)]
     pub(crate) fn model_mut(&mut self) -> &mut M {
-        &mut self.model
+        &mut self.models[0]
     }
 
     /// From now on a rationale, thought or told, ends with [`AskError::Interrupted`] where `urgent` is true before one of its tokens.
@@ -204,18 +223,26 @@ impl<M: Model> Engine<M> {
         }
         let question_len = tokens.len();
         tokens.push(self.control.answer);
-        self.model.rewind(0);
-        self.model.feed(&tokens)?;
+        let model = self.model_of(place);
+        model.rewind(0);
+        model.feed(&tokens)?;
         let first = self.look(place)?;
         Ok(Asked { engine: self, task: place, question_len, first })
     }
 
-    /// Reads the answer of the task at `place` off the model, which was fed up to `<|answer|>`.
+    /// The model that answers the task at `place`.
+    fn model_of(&mut self, place: usize) -> &mut M {
+        &mut self.models[self.tasks[place].model]
+    }
+
+    /// Reads the answer of the task at `place` off its model, which was fed up to `<|answer|>`.
     fn look(&mut self, place: usize) -> Result<Look, AskError> {
-        Ok(match &self.tasks[place].answers {
-            AnswerSpace::Choices(choices) => Look::Scores(choices.score(self.model.logits())?),
+        let Asks { answers, model, .. } = &self.tasks[place];
+        let model = &mut self.models[*model];
+        Ok(match answers {
+            AnswerSpace::Choices(choices) => Look::Scores(choices.score(model.logits())?),
             AnswerSpace::Free { tokens_max } => {
-                Look::Text(scoring::write(&mut self.model, &self.tokenizer, &self.control, *tokens_max)?)
+                Look::Text(scoring::write(model, &self.tokenizer, &self.control, *tokens_max)?)
             }
         })
     }
@@ -236,12 +263,11 @@ impl<M: Model> Asked<'_, M> {
     /// Writes a rationale first and looks where it leads.
     pub fn think(&mut self) -> Result<Thought, AskError> {
         let Control { answer, think, .. } = self.engine.control;
-        self.engine.model.rewind(self.question_len);
-        self.engine.model.feed(&[think])?;
+        self.behind_the_question(&[think])?;
         let rationale = self.write(answer)?;
         let look = match rationale.end {
             RationaleEnd::Complete => {
-                self.engine.model.feed(&[answer])?;
+                self.engine.model_of(self.task).feed(&[answer])?;
                 Some(self.engine.look(self.task)?)
             }
             _ => None,
@@ -253,8 +279,7 @@ impl<M: Model> Asked<'_, M> {
     pub fn explain(&mut self, given: &Answer) -> Result<Rationale, AskError> {
         let Control { answer, why, end, .. } = self.engine.control;
         let fed = [&[answer][..], &self.tokens_of(given)?, &[why]].concat();
-        self.engine.model.rewind(self.question_len);
-        self.engine.model.feed(&fed)?;
+        self.behind_the_question(&fed)?;
         self.write(end)
     }
 
@@ -263,16 +288,25 @@ impl<M: Model> Asked<'_, M> {
         let Control { answer, think, .. } = self.engine.control;
         let given_tokens = self.tokens_of(given)?;
         let read = [&[think][..], &rationale.tokens, &[answer]].concat();
-        self.engine.model.rewind(self.question_len);
-        let logits = self.engine.model.feed(&read)?.to_vec();
+        let logits = self.behind_the_question(&read)?.to_vec();
         let look = self.engine.look(self.task)?;
         if let Some(agreement) = agreement(&look, given) {
             return Ok(agreement);
         }
         // Another text, or none: how likely would the given one have been?
-        self.engine.model.rewind(self.question_len + read.len());
-        let score = scoring::score(&mut self.engine.model, &self.engine.control, &logits, &given_tokens)?;
+        let control = self.engine.control;
+        let model = self.engine.model_of(self.task);
+        model.rewind(self.question_len + read.len());
+        let score = scoring::score(model, &control, &logits, &given_tokens)?;
         Ok(Agreement { agrees: false, strength: Confidence::clamped(score.exp()) })
+    }
+
+    /// Reads these tokens in one pass behind the question's, whatever stood there; the logits that follow.
+    fn behind_the_question(&mut self, tokens: &[TokenId]) -> Result<&[f32], ModelError> {
+        let question_len = self.question_len;
+        let model = self.engine.model_of(self.task);
+        model.rewind(question_len);
+        model.feed(tokens)
     }
 
     /// The tokens of an answer: of free text those that the first look wrote, if it wrote this text.
@@ -290,9 +324,9 @@ impl<M: Model> Asked<'_, M> {
     }
 
     fn write(&mut self, stop: TokenId) -> Result<Rationale, AskError> {
-        let Engine { model, tokenizer, calculator, tasks, interrupt, .. } = &mut *self.engine;
-        let mut decoding =
-            Decoding::new(model, tokenizer, calculator, stop, tasks[self.task].task.rationale_tokens_max);
+        let Engine { models, tokenizer, calculator, tasks, interrupt, .. } = &mut *self.engine;
+        let Asks { task, model, .. } = &tasks[self.task];
+        let mut decoding = Decoding::new(&mut models[*model], tokenizer, calculator, stop, task.rationale_tokens_max);
         let token = |step: Result<Step, ModelError>| match interrupt() {
             true => Err(AskError::Interrupted),
             false => Ok(step?.token),

@@ -42,12 +42,18 @@ pub enum ProductsError {
 }
 
 impl Products {
-    /// Of a student's verified graph.
-    pub fn of(library: &Library, graph: &[u8]) -> Result<Self, ProductsError> {
+    /// Of a student's verified graphs, all together.
+    pub fn of<'g>(library: &Library, graphs: impl IntoIterator<Item = &'g Vec<u8>>) -> Result<Self, ProductsError> {
         let scratch = tempfile::tempdir()?;
         let file = scratch.path().join("optimised.onnx");
-        session::optimise(library, graph, &file)?;
-        Ok(Self::read(&fs::read(file)?, Kernels::of_this_cpu())?)
+        let mut all = Self { packed: 0, unpacked: Vec::new() };
+        for graph in graphs {
+            session::optimise(library, graph, &file)?;
+            let Self { packed, unpacked } = Self::read(&fs::read(&file)?, Kernels::of_this_cpu())?;
+            all.packed += packed;
+            all.unpacked.extend(unpacked);
+        }
+        Ok(all)
     }
 
     fn read(optimised: &[u8], kernels: Kernels) -> Result<Self, prost::DecodeError> {
@@ -177,8 +183,8 @@ mod tests {
     #[test]
     fn the_shipped_student_unpacks_nothing_on_this_cpu() {
         let bundle = Bundle::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(DEFAULT_BUNDLE)).unwrap();
-        let products = Products::of(&Library::load().unwrap(), &bundle.model).unwrap();
-        let wanted = 4 * bundle.manifest.graph.layers + 1; // qkv, out, gate|up, down; the head
-        assert_eq!(products, Products { packed: wanted, unpacked: Vec::new() });
+        let products = Products::of(&Library::load().unwrap(), bundle.graphs.values()).unwrap();
+        let of_a_graph = 4 * bundle.manifest.graph.layers + 1; // qkv, out, gate|up, down; the head
+        assert_eq!(products, Products { packed: bundle.graphs.len() * of_a_graph, unpacked: Vec::new() });
     }
 }

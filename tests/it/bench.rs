@@ -95,7 +95,7 @@ fn a_report_is_of_its_schema_and_holds_what_was_promised() {
 
     let report = made().report();
     assert_eq!((report.student.name.as_str(), report.note.as_deref()), (student().as_str(), Some("a <test> & more")));
-    assert_eq!(report.student.sha256.len(), 4);
+    assert_eq!(report.student.sha256.len(), 5); // tokenizer, golden questions, card, two graphs
     assert!(report.library.sha256.as_ref().is_some_and(|digest| digest.len() == 64));
     let golden = golden();
     let count = |key: &str, value: &str| golden.iter().filter(|line| line[key] == value).count();
@@ -167,7 +167,7 @@ fn the_page_is_well_formed_asks_for_nothing_and_says_what_the_report_says() {
         median(Measure::ColdStart),
         format!("{} tok/s", median(Measure::Decode)),
         html::share(&report.early_stop.at_once),
-        report.student.sha256["model.onnx"].clone(),
+        report.student.sha256[report.student.graph.as_ref().unwrap()].clone(),
         report.settings.questions_sha256.clone(),
     ] {
         assert!(words.contains(&said), "{said}");

@@ -13,7 +13,7 @@ fn the_shipped_student_keeps_its_golden_promises() {
     let output = sokutou().args(["bundle", "info", "--json"]).output().unwrap();
     let info: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(info["student"], student());
-    assert!(info["bytes"].as_u64().unwrap() <= 12 << 20, "the bundle's budget is 12 MiB");
+    assert!(info["bytes"].as_u64().unwrap() <= 24 << 20, "the bundle's budget is 12 MiB for each of its two graphs");
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn a_changed_or_truncated_file_is_named_with_both_sides() {
 #[test]
 fn a_manifest_that_contradicts_itself_or_this_runtime_is_refused() {
     type Change = fn(&mut serde_json::Value);
-    let cases: [(Change, &str); 15] = [
-        (|m| m["format"] = json!(3), "expected bundle format 2, found 3"),
-        (to_format_1, "expected bundle format 2, found 1: pack the student again for this runtime"),
+    let cases: [(Change, &str); 19] = [
+        (|m| m["format"] = json!(4), "expected bundle format 3, found 4"),
+        (to_format_1, "expected bundle format 3, found 1: pack the student again for this runtime"),
         (|m| m["minimum_runtime"] = json!("9.0.0"), "expected a runtime of at least 9.0.0"),
         (|m| m["surprise"] = json!(1), "unknown field `surprise`"),
         (|m| m["files"]["../../etc/passwd"] = json!({"bytes": 1, "sha256": ""}), "expected plain file names"),
@@ -67,6 +67,13 @@ fn a_manifest_that_contradicts_itself_or_this_runtime_is_refused() {
         (|m| m["control"]["answer"] = json!(99_999), "expected control.answer between"),
         (|m| m["tasks"] = json!([]), "expected the number of tasks between 1 and 32, got 0"),
         (|m| m["tasks"][0]["prompt"] = json!("hello"), "expected {question} once in the prompt"),
+        (|m| m["tasks"][1]["graph"] = json!("absent.onnx"), "its graph \"absent.onnx\" among the files, it is missing"),
+        (
+            |m| m["tasks"][1]["graph"] = json!("card.md"),
+            "expected a graph of its own or one that tasks share, got card.md",
+        ),
+        (|m| drop(m["tasks"][1].as_object_mut().unwrap().remove("graph")), "missing field `graph`"),
+        (nine_graphs, "expected the number of graphs between 0 and 8, got 9"),
         (|m| m["tasks"][0]["answers"]["choices"][1]["code"] = json!(0), "comes twice"),
         (|m| m["tasks"][0]["answers"]["choices"][0]["code"] = json!(65535), "to have a code below 65535"),
         (|m| m["tasks"][0]["calibration"]["first"]["temperature"] = json!(0), "temperature above 0"),
@@ -86,6 +93,17 @@ fn a_manifest_that_contradicts_itself_or_this_runtime_is_refused() {
         assert_eq!(exit, 4, "{said}");
         assert!(said.contains("manifest.json"), "{said}");
     }
+}
+
+/// More of them than a box should hold; that the files are not there is found later.
+fn nine_graphs(manifest: &mut serde_json::Value) {
+    for number in 0..9 {
+        let (mut task, name) = (manifest["tasks"][0].clone(), format!("{number}.onnx"));
+        (task["id"], task["graph"]) = (json!(format!("task-{number}")), json!(name));
+        manifest["tasks"].as_array_mut().unwrap().push(task);
+        manifest["files"][name] = json!({"bytes": 1, "sha256": ""});
+    }
+    manifest["tasks"] = json!(manifest["tasks"].as_array().unwrap().iter().rev().take(9).collect::<Vec<_>>());
 }
 
 /// As the workshop wrote it before bundles had several tasks.
@@ -129,7 +147,7 @@ fn parts_that_do_not_fit_each_other_are_refused_though_their_digests_fit() {
     assert_eq!(exit, 4);
     assert!(said.contains("input past_key_values.0.key of shape [1, 7, "), "{said}");
 
-    for (file, garbage) in [("model.onnx", &b"no graph"[..]), ("tokenizer.json", b"{}"), ("model.onnx", b"")] {
+    for (file, garbage) in [("model.onnx", &b"no graph"[..]), ("tokenizer.json", b"{}"), ("model-4.onnx", b"")] {
         let copy = Copy::new();
         copy.repack(file, |_| garbage.to_vec());
         let (exit, said) = copy.refused();

@@ -1,5 +1,7 @@
 //! The logits from Rust equal those that Python's onnxruntime gave on the same graph and tokens.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use sokutou::bundle::Bundle;
 use sokutou::engine::{Library, Model, OrtModel, Tokenizer};
@@ -8,12 +10,13 @@ use crate::support::shipped;
 
 #[derive(Deserialize)]
 struct Reference {
-    model_sha256: String,
     prompts: Vec<Prompt>,
 }
 
 #[derive(Deserialize)]
 struct Prompt {
+    task: String,
+    model_sha256: String,
     question: String,
     runs: Vec<Run>,
 }
@@ -36,12 +39,18 @@ fn logits_equal_those_of_the_workshop() {
     let text = include_str!("../data/reference_logits.json");
     let reference: Reference = serde_json::from_str(text).unwrap();
     let bundle = Bundle::open(&shipped()).unwrap();
-    let digest = &bundle.manifest.files["model.onnx"].sha256; // which `Bundle::open` has held against the bytes
-    assert_eq!(&reference.model_sha256, digest, "the reference is of another student: run the workshop's `reference`");
     let tokenizer = Tokenizer::new(&bundle.tokenizer, &bundle.manifest).unwrap();
-    let mut model = OrtModel::new(&Library::load().unwrap(), &bundle.model, &bundle.manifest.graph).unwrap();
+    let library = Library::load().unwrap();
+    let open = |(name, graph): (&String, &Vec<u8>)| {
+        (name.clone(), OrtModel::new(&library, graph, &bundle.manifest.graph).unwrap())
+    };
+    let mut models: BTreeMap<_, _> = bundle.graphs.iter().map(open).collect();
     let mut offs = Vec::new();
     for prompt in &reference.prompts {
+        let task = bundle.task(&prompt.task).unwrap();
+        let digest = bundle.graph_sha256(task); // which `Bundle::open` has held against the bytes
+        assert_eq!(prompt.model_sha256, digest, "the reference is of another student: run the workshop's `reference`");
+        let model = models.get_mut(&task.graph).unwrap();
         let question = tokenizer.encode(&prompt.question).unwrap();
         assert_eq!(prompt.runs[0].tokens[..question.len()], question, "{}", prompt.question);
         // The second time in the rows that the first one left behind: nothing of a question stays.
@@ -68,7 +77,8 @@ fn logits_equal_those_of_the_workshop() {
 #[test]
 fn a_full_cache_is_an_error_and_not_a_crash() {
     let bundle = Bundle::open(&shipped()).unwrap();
-    let mut model = OrtModel::new(&Library::load().unwrap(), &bundle.model, &bundle.manifest.graph).unwrap();
+    let graph = bundle.graph(bundle.default_task());
+    let mut model = OrtModel::new(&Library::load().unwrap(), graph, &bundle.manifest.graph).unwrap();
     let capacity = model.capacity();
     model.feed(&vec![20; capacity]).unwrap();
     assert!(model.feed(&[20]).is_err());

@@ -171,8 +171,8 @@ fn info_lists_the_tasks_with_their_answers_and_promises() {
     let output = sokutou().args(["bundle", "info", "--bundle"]).arg(copy.path()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     for says in [
-        "    machine-failure: Machine failure / 機械の故障判定\n      answers: one of\n          0  no failure / 故障なし\n",
-        "    in-words: Failure in words / 故障を言葉で\n      answers: free text, at most 4 tokens\n      promise: at most 2.0 %",
+        "    machine-failure: Machine failure / 機械の故障判定\n      graph: model.onnx\n      answers: one of\n          0  no failure / 故障なし\n",
+        "    in-words: Failure in words / 故障を言葉で\n      graph: model.onnx\n      answers: free text, at most 4 tokens\n      promise: at most 2.0 %",
         "think first from 50.0 % on",
     ] {
         assert!(said.contains(says), "{says} in {said}");
@@ -188,7 +188,26 @@ fn info_lists_the_tasks_with_their_answers_and_promises() {
     assert_eq!((&tasks[1]["id"], &tasks[1]["answers"]), (&json!("in-words"), &json!({"free": {"tokens_max": 4}})));
     for task in tasks {
         assert_eq!((&task["risk"], task["coverage"].is_f64()), (&json!(0.02), true));
+        assert_eq!(task["graph"], "model.onnx");
     }
+}
+
+/// The shipped student's sensor-modes was taught alone, by a graph of its own; by the others' it would say something else.
+#[test]
+fn a_task_is_answered_by_the_graph_that_it_names() {
+    let copy = Copy::new();
+    copy.edit_manifest(|manifest| {
+        let tasks = manifest["tasks"].as_array_mut().unwrap();
+        let own = tasks.iter_mut().find(|task| task["graph"] != "model.onnx").unwrap();
+        assert_eq!(own["id"], "sensor-modes");
+        own["graph"] = json!("model.onnx");
+    });
+    let output = sokutou().args(["bundle", "verify", "--json", "--bundle"]).arg(copy.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    let verified: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let failures = verified["failures"].as_array().unwrap();
+    assert!(!failures.is_empty());
+    assert!(failures.iter().all(|failure| failure.as_str().unwrap().starts_with("sensor-modes ")), "{failures:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ from .student import Geometry, Student
 from .vocabulary import ANSWER, END, PAD, THINK, WHY
 
 MANIFEST = "manifest.json"  # makes a folder a bundle
+GRAPH = "model.onnx"  # of all tasks that were not taught alone
 SMOLLM2, OWN_LICENCE = "smollm2", "MIT OR Apache-2.0"
 SMOLLM2_KEPT, EARLIER_KEPT = 0.5, 0.9  # SmolLM2 has hardly any Japanese; an earlier student's vocabulary is the task's already
 # A control token that the base does not have starts as the mean of what SmolLM2 would read here.
@@ -38,19 +39,20 @@ class Base:
 
 
 def load(name: str) -> Base:
-    """SmolLM2 by its name, or the student that a work folder or a bundle holds. Raises `ValueError` where a folder holds none."""
+    """SmolLM2 by its name, or the student that a work folder, a bundle or one of a bundle's graphs holds. Raises `ValueError` where
+    it holds none."""
     if name == SMOLLM2:
         from . import smollm  # its reader of GGUF is needed for nothing else
 
         origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
         return Base(*smollm.load(), (origin,), SMOLLM2_KEPT)
-    folder = Path(name)
+    folder, graph = (Path(name).parent, Path(name)) if name.endswith(".onnx") else (Path(name), Path(name) / GRAPH)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     heads: Mapping[str, Tensor] = {}
     if is_bundle(folder):
         from . import bundled  # needs ONNX, which no other base does
 
-        student, origins, digest = bundled.read(folder)
+        student, origins, digest = bundled.read(graph)
     else:
         content = (folder / "checkpoint.pt").read_bytes()
         checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -26,14 +26,14 @@ class BundleError(ValueError):
     """A bundle's graph is not one that this workshop wrote."""
 
 
-def read(folder: Path) -> tuple[Student, tuple[dict, ...], str]:
-    """The student, what its weights came from, and the digest of its graph. Raises `BundleError`."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    content = (folder / "model.onnx").read_bytes()
+def read(graph: Path) -> tuple[Student, tuple[dict, ...], str]:
+    """The student of one of a bundle's graphs, what its weights came from, and the graph's digest. Raises `BundleError`."""
+    manifest = json.loads((graph.parent / MANIFEST).read_text(encoding="utf-8"))
+    content = graph.read_bytes()
     try:
         student = _student(onnx.load_from_string(content), manifest["graph"])
     except (KeyError, RuntimeError) as err:  # a matrix that is missing, or one of another shape
-        raise BundleError(f"the graph of {folder} is not one that a student can start from: expected what `export` writes") from err
+        raise BundleError(f"{graph} is not a graph that a student can start from: expected what `export` writes") from err
     origins = tuple(origin for origin in manifest["data"] if origin["kind"] in OWN)
     return student, origins, hashlib.sha256(content).hexdigest()
 

@@ -1,5 +1,5 @@
-"""Packs a student into the bundle folder that the runtime opens: graph, tokenizer, golden questions, card and manifest. Format 2: a
-bundle holds several tasks, of closed answer sets and of free answers.
+"""Packs a student into the bundle folder that the runtime opens: graph, tokenizer, golden questions, card and manifest. Format 3: a
+bundle holds several tasks, of closed answer sets and of free answers, and says of each which graph answers it.
 
 Measures nothing: calibration and evaluation are handed in as they were measured. A golden question enters only if the
 reference decoder is confident in exactly what the rule teacher says.
@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .. import calculator, disk
@@ -25,7 +25,7 @@ from ..task import Task
 from .calibrate import calibration
 from .decode import NEVER, Answerer, Calibration, Outcome, decide
 
-FORMAT = 2
+FORMAT = 3
 MINIMUM_RUNTIME = "0.2.0"
 BYTES_MAX = 40 << 20  # the repository's budget for the student it brings
 HIGH, MEDIUM = 0.98, 0.8
@@ -45,28 +45,68 @@ def pack(folder: Path, model: Path, tokenizer: Path, geometry: Geometry, recipe:
     is what calibration found of each, by its id, `origins` what the weights came from beside the tasks, both as the manifest says
     them. Without `golden`, the tasks' questions that come out as taught."""
     recipe.check_fit()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lines = golden_lines(answerers, fitted) if golden is None else golden
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     weights = ", ".join(["int8-dynamic", *(f"fp32 {name}" for name in fp32_matrices)])
+
+    def manifest(files: dict) -> dict:
+        return _manifest(recipe, geometry, answerers[0].encoder, fitted, files, origins, weights)
+
+    lines = golden_lines(answerers, fitted) if golden is None else golden
+    return _write(folder, {base.GRAPH: model, "tokenizer.json": tokenizer}, lines, card, manifest, bytes_max)
+
+
+def graft(folder: Path, earlier: Path, model: Path, recipe: Recipe, answerers: Sequence[Answerer], fitted: Mapping[str, dict],
+          card: str, origins: Sequence[dict] = (), fp32_matrices: Sequence[str] = (), bytes_max: int = BYTES_MAX) -> dict:
+    """As `pack`, the bundle in `earlier` with the recipe's tasks taught further: `model` becomes a graph of their own. Graph,
+    calibration and golden questions of every other task are taken over byte for byte, so that none of their answers can change."""
+    recipe.check_fit()
+    before = json.loads((earlier / base.MANIFEST).read_text(encoding="utf-8"))
+    name = grafted_graph(recipe)
+    taught = {task.id: _task(task, fitted[task.id], name) for task in recipe.tasks}
+    tasks = [taught.get(task["id"], {"graph": base.GRAPH} | task) for task in before["tasks"]]  # format 2 had one, and did not name it
+    weights = ", ".join([before["graph"]["weights"], *(f"fp32 {matrix} of {name}" for matrix in fp32_matrices)])
+    data = [*before["data"], *origins, *map(_data, recipe.tasks)]
+    licences = [source for source in data if source["kind"] in ("human", "model")]
+
+    def manifest(files: dict) -> dict:
+        return before | {
+            "format": FORMAT, "version": recipe.version, "serial": recipe.serial, "minimum_runtime": MINIMUM_RUNTIME,
+            "licence": base.licence(licences),
+            "data": list({json.dumps(source): source for source in data}.values()),  # each source once
+            "files": files, "graph": before["graph"] | {"weights": weights}, "tasks": tasks}
+
+    golden = [json.loads(line) for line in (earlier / "golden.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = itertools.chain((line for line in golden if line["task"] not in taught), golden_lines(answerers, fitted, len(golden)))
+    kept = {task["graph"]: earlier / task["graph"] for task in tasks if task["id"] not in taught}
+    return _write(folder, {**kept, name: model, "tokenizer.json": earlier / "tokenizer.json"}, lines, card, manifest, bytes_max)
+
+
+def grafted_graph(recipe: Recipe) -> str:
+    """Name of the file with the graph that answers a grafted bundle's new tasks."""
+    return f"model-{recipe.serial}.onnx"
+
+
+def _write(folder: Path, copied: Mapping[str, Path], golden: Iterable[dict], card: str, manifest: Callable[[dict], dict],
+           bytes_max: int) -> dict:
+    """Fills `folder`, whole or not at all. `manifest` is made from the digests of all other files."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in golden)
     with disk.whole(folder) as new:
         new.mkdir()
-        shutil.copy(model, new / "model.onnx")
-        shutil.copy(tokenizer, new / "tokenizer.json")
+        for name, path in copied.items():
+            shutil.copy(path, new / name)
         (new / "golden.jsonl").write_text(text, encoding="utf-8")
         (new / "card.md").write_text(card, encoding="utf-8")
-        manifest = _manifest(recipe, geometry, answerers[0].encoder, fitted, _files(new), origins, weights)
-        (new / base.MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        said = manifest(_files(new))
+        (new / base.MANIFEST).write_text(json.dumps(said, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         size = sum(path.stat().st_size for path in new.iterdir())
         if size > bytes_max:
             raise PackError(f"expected a bundle of at most {bytes_max} bytes, got {size}")
-    return manifest
+    return said
 
 
-def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict]) -> Iterator[dict]:
+def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict], number: int = 0) -> Iterator[dict]:
     """Of each task and each golden question the first candidate that comes out as the teacher says, confidently; where none of the
-    first hundred is so sure, the surest of them."""
-    number = 0
+    first hundred is so sure, the surest of them. They are numbered from the one after `number`."""
     for answerer in answerers:
         task, calibrated = answerer.task, calibration(fitted[answerer.task.id])
         for candidates in _spread(task.golden("golden"), GOLDEN_MAX):
@@ -127,7 +167,7 @@ def _manifest(recipe: Recipe, g: Geometry, encoder: Encoder, fitted: Mapping[str
                   "vocabulary": g.vocabulary, "weights": weights},
         "control": control,
         "calculator": {"open": encoder.open, "equals": encoder.equals, "close": encoder.close, "decimals": calculator.DECIMALS},
-        "tasks": [_task(task, fitted[task.id]) for task in recipe.tasks],
+        "tasks": [_task(task, fitted[task.id], base.GRAPH) for task in recipe.tasks],
     }
 
 
@@ -136,11 +176,12 @@ def _data(task: Task) -> dict:
     return {"name": f"{task.id} teacher pairs", "kind": "generated", "licence": task.licence, "sha256": sources}
 
 
-def _task(task: Task, fitted: dict) -> dict:
+def _task(task: Task, fitted: dict, graph: str) -> dict:
     split = "generated pairs of their own seed, drawn as for training; every third fits, the others prove the thresholds"
     return {
         "id": task.id,
         "title": task.title,
+        "graph": graph,
         "prompt": task.template,
         "question_tokens_max": task.question_tokens_max,
         "rationale_tokens_max": task.rationale_tokens_max,
@@ -151,5 +192,5 @@ def _task(task: Task, fitted: dict) -> dict:
 
 
 def _files(folder: Path) -> dict:
-    return {name: {"bytes": (folder / name).stat().st_size, "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
-            for name in ("model.onnx", "tokenizer.json", "golden.jsonl", "card.md")}
+    return {path.name: {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for path in sorted(folder.iterdir())}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -23,22 +24,23 @@ PROMPTS_MIN = 3
 SINGLE_TOKENS = 2  # fed one by one after the prompt
 
 
-def write(path: Path, model: Path, tokenizer: Path, recipe: Recipe) -> None:
+def write(path: Path, graphs: Mapping[str, Path], tokenizer: Path, recipe: Recipe) -> None:
     """A prompt of every task and three at least, each fed as one run and then token by token, with all logits after every run.
-    `question` is the whole prompt, with the task's name."""
+    `question` is the whole prompt, with the task's name; `graphs` say by task which graph answers it."""
     encoder = Encoder(Tokenizer.from_file(str(tokenizer)))
-    decoder = Decoder(model)
+    decoders = {graph: Decoder(graph) for graph in set(graphs.values())}
     golden = [itertools.cycle(task.golden("reference")) for task in recipe.tasks]
     prompts = []
     for number in range(max(PROMPTS_MIN, len(recipe.tasks))):
         pair, then = next(next(golden[number % len(golden)])), (ANSWER, THINK)[number % 2]
+        graph = graphs[pair.task]
         after = encoder.text(pair.rationale)[:SINGLE_TOKENS]
         at, runs = 0, []
         for tokens in (encoder.prompt(pair, then), *([token] for token in after)):
-            logits = decoder.feed(tokens, at)
+            logits = decoders[graph].feed(tokens, at)
             at += len(tokens)
             runs.append({"tokens": tokens, "logits": [round(float(x), DECIMALS) for x in logits]})
-        prompts.append({"question": pair.prompt, "runs": runs})
-    written = {"model_sha256": hashlib.sha256(model.read_bytes()).hexdigest(), "prompts": prompts}
+        prompts.append({"task": pair.task, "model_sha256": hashlib.sha256(graph.read_bytes()).hexdigest(), "question": pair.prompt,
+                        "runs": runs})
     path.parent.mkdir(parents=True, exist_ok=True)
-    disk.write(path, json.dumps(written, ensure_ascii=False) + "\n")
+    disk.write(path, json.dumps({"prompts": prompts}, ensure_ascii=False) + "\n")
