@@ -73,6 +73,14 @@ TABLES = {
         Table("{mode} ({sensors})", ", ", ", ", "Known for {asset}: {rows}."),
         Table("{mode} -> {sensors}", ", ", "; ", "{asset}. {rows}."),
         Table("{mode} moves {sensors}", ", ", ". ", "For {asset} we know: {rows}."),
+        Table("{mode} affects {sensors}", ", ", "; ", "What is known about the {asset}: {rows}."),
+        Table("{mode} can be read from {sensors}", ", ", "; ", "Sensors of {asset}: {rows}."),
+        Table("{mode} [{sensors}]", "; ", ", ", "Table for {asset}: {rows}."),
+        Table("* {mode} = {sensors}", ", ", "\n", "Asset {asset}\n{rows}\n"),
+        Table("If {mode}, then {sensors}", " and ", ". ", "Rules for {asset}. {rows}."),
+        Table("{mode} is monitored by {sensors}", ", ", ". ", "{asset}: {rows}."),
+        Table("In case of {mode} the sensors {sensors} change", " and ", "; ", "In the manual of {asset} one reads: {rows}."),
+        Table("mode {mode}, sensors {sensors}", " + ", "\n", "Records of {asset}\n{rows}\n"),
     ),
     "ja": (
         Table("{mode}: {sensors}", "、", "; ", "{asset}の表 {rows}。"),
@@ -81,6 +89,14 @@ TABLES = {
         Table("{mode}({sensors})", "、", "、", "{asset}の故障モード: {rows}。"),
         Table("{mode}→{sensors}", "・", "\n", "{asset}\n{rows}\n"),
         Table("・{mode}: {sensors}", "、", "\n", "対象 {asset}\n{rows}\n"),
+        Table("{mode}に影響される{sensors}", "、", "。", "{asset}について分かっていること。{rows}。"),
+        Table("{mode}で反応する{sensors}", "と", "; ", "{asset}のセンサ: {rows}。"),
+        Table("{mode}[{sensors}]", "、", "、", "{asset}一覧 {rows}。"),
+        Table("* {mode}={sensors}", "、", "\n", "設備名 {asset}\n{rows}\n"),
+        Table("{mode}の場合、{sensors}に変化あり", "・", "。", "{asset}の手引きより。{rows}。"),
+        Table("{mode}は{sensors}で監視", "と", "; ", "{asset}: {rows}。"),
+        Table("故障 {mode} 兆候 {sensors}", "・", "\n", "{asset}の記録\n{rows}\n"),
+        Table("もし{mode}なら{sensors}", "と", "。", "{asset}の規則。{rows}。"),
     ),
     "": (
         Table("{mode}:{sensors}", ",", ";", "{asset}; {rows};"),
@@ -88,6 +104,11 @@ TABLES = {
         Table("[{mode}] {sensors}", ",", " ", "{asset} {rows}\n"),
         Table('"{mode}":"{sensors}"', ",", ",", '"{asset}":{{{rows}}}'),
         Table("{mode}>{sensors}", ", ", "\n", "{asset}\n{rows}\n"),
+        Table("{mode}/{sensors}", " + ", "; ", "{asset}; {rows};"),
+        Table("({mode}: {sensors})", ", ", " ", "{asset} = {rows};"),
+        Table("{mode} => {sensors}", ", ", "\n", "{asset}\n{rows}\n"),
+        Table("<{mode}>{sensors}", ";", " ", "{asset} {rows}\n"),
+        Table("{mode}\t{sensors}", ", ", "\n", "{asset}\n{rows}\n"),
     ),
 }
 SEEN = {
@@ -98,6 +119,14 @@ SEEN = {
         Seen("Alarms on {responded}, none on {quiet}.", "Alarms on {responded}.", " and "),
         Seen("Up: {responded}\nUnchanged: {quiet}\n", "Up: {responded}\n", ", "),
         Seen("We see {responded} but not {quiet}.", "We see {responded}.", " and "),
+        Seen("Changed: {responded}. Steady: {quiet}.", "Changed: {responded}.", ", "),
+        Seen("Now {responded} are abnormal while {quiet} are as usual.", "Now {responded} are abnormal.", " and "),
+        Seen("Readings outside their band: {responded}. Readings inside it: {quiet}.", "Readings outside their band: {responded}.", ", "),
+        Seen("Active = {responded}; inactive = {quiet}.", "Active = {responded}.", ", "),
+        Seen("The operator noticed {responded}; nothing on {quiet}.", "The operator noticed {responded}.", " and "),
+        Seen("Triggered sensors: {responded}\nSensors that were not triggered: {quiet}\n", "Triggered sensors: {responded}\n", ", "),
+        Seen("{responded} went off and {quiet} did nothing.", "{responded} went off.", ", "),
+        Seen("Symptoms: {responded}. Without symptoms: {quiet}.", "Symptoms: {responded}.", ", "),
     ),
     "ja": (
         Seen("反応: {responded}。無反応: {quiet}。", "反応: {responded}。", "、"),
@@ -106,6 +135,13 @@ SEEN = {
         Seen("警報は{responded}、静かなのは{quiet}。", "警報は{responded}。", "・"),
         Seen("変化あり {responded}\n変化なし {quiet}\n", "変化あり {responded}\n", "、"),
         Seen("{responded}が動いて{quiet}は動かない。", "{responded}が動いた。", "と"),
+        Seen("変化した: {responded}。変化しない: {quiet}。", "変化した: {responded}。", "、"),
+        Seen("現在{responded}が異常で{quiet}は普段どおり。", "現在{responded}が異常。", "と"),
+        Seen("管理値を超えた: {responded}。超えていない: {quiet}。", "管理値を超えた: {responded}。", "・"),
+        Seen("作動={responded}; 非作動={quiet}。", "作動={responded}。", "、"),
+        Seen("作業者が{responded}に気づき、{quiet}には何もない。", "作業者が{responded}に気づいた。", "と"),
+        Seen("発報したセンサ: {responded}\n発報していないセンサ: {quiet}\n", "発報したセンサ: {responded}\n", "、"),
+        Seen("症状 {responded}\n症状なし {quiet}\n", "症状 {responded}\n", "・"),
     ),
     "": (
         Seen("+{responded} -{quiet};", "+{responded};", ","),
@@ -113,6 +149,11 @@ SEEN = {
         Seen("NG:{responded} OK:{quiet}\n", "NG:{responded}\n", ","),
         Seen("1={responded};0={quiet}\n", "1={responded}\n", ","),
         Seen("hi {responded} / lo {quiet}\n", "hi {responded}\n", "+"),
+        Seen("ALM {responded} NRM {quiet};", "ALM {responded};", ","),
+        Seen("T:{responded} F:{quiet}\n", "T:{responded}\n", ","),
+        Seen("[{responded}] [{quiet}];", "[{responded}];", ", "),
+        Seen("act={responded} idle={quiet};", "act={responded};", "+"),
+        Seen("!{responded} .{quiet};", "!{responded};", ","),
     ),
 }
 ASKS = {
@@ -127,6 +168,25 @@ ASKS = {
             "Pick the fault that {asked} shows.", "Pick the fault that {asked} misses.", _OTHER_EN),
         Ask("Name the failure.", "By which sensor is {asked} seen?", "By which sensor is {asked} not seen?",
             "Which failure is seen by {asked}?", "Which failure is not seen by {asked}?", _OTHER_EN),
+        Ask("Which fault do these symptoms belong to?", "If {asked} occurs, which of the sensors below would show it?",
+            "If {asked} occurs, which of the sensors below would show nothing?", "When {asked} is abnormal, which of the modes below comes to mind?",
+            "When {asked} is abnormal, which of the modes below can be ruled out?", _OTHER_EN),
+        Ask("What has most likely happened?", "Among the choices, which one indicates {asked}?",
+            "Among the choices, which one does not indicate {asked}?", "Among the choices, which one is indicated by {asked}?",
+            "Among the choices, which one is not indicated by {asked}?", _OTHER_EN),
+        Ask("Select the matching mode.", "Select what is most useful to detect {asked}.", "Select what is of no use to detect {asked}.",
+            "Select what an abnormal {asked} points to.", "Select what an abnormal {asked} does not point to.", _OTHER_EN),
+        Ask("Tell the technician which mode it is.", "Suppose there is {asked}. Where will it appear first?",
+            "Suppose there is {asked}. Where will it never appear?", "Suppose {asked} alone has changed. What could be behind it?",
+            "Suppose {asked} alone has changed. What could not be behind it?", _OTHER_EN),
+        Ask("So what do we have here?", "To catch {asked} early, which reading do I need?", "To catch {asked} early, which reading is pointless?",
+            "Of what damage is {asked} a warning?", "Of what damage is {asked} no warning?", _OTHER_EN),
+        Ask("Find the cause of it.", "For the event {asked}, which sensor should be looked at in this machine?",
+            "For the event {asked}, which sensor need not be looked at in this machine?",
+            "For the sensor {asked}, which failure event should be considered in this machine?",
+            "For the sensor {asked}, which failure event need not be considered in this machine?", _OTHER_EN),
+        Ask("Fault?", "Sensor linked to {asked}?", "Sensor unrelated to {asked}?", "Fault linked to {asked}?", "Fault unrelated to {asked}?",
+            _OTHER_EN),
     ),
     "ja": (
         Ask("どの故障モードか？", "{asked}に反応するセンサは？", "{asked}に反応しないセンサは？", "{asked}が反応する故障モードは？",
@@ -139,6 +199,17 @@ ASKS = {
             "{asked}と関係がない故障を選ぶ。", _OTHER_JA),
         Ask("故障名を答えて。", "{asked}が現れるのはどこか？", "{asked}が現れないのはどこか？", "{asked}に現れる故障は何か？",
             "{asked}に現れない故障は何か？", _OTHER_JA),
+        Ask("この症状はどの故障によるものか？", "{asked}が起きたら、次のどのセンサに出るか？", "{asked}が起きても、次のどのセンサには出ないか？",
+            "{asked}が乱れたとき、次のどの故障が考えられるか？", "{asked}が乱れたとき、次のどの故障は除外できるか？", _OTHER_JA),
+        Ask("最も考えられる故障は？", "選択肢のうち{asked}を示すものは？", "選択肢のうち{asked}を示さないものは？", "選択肢のうち{asked}が示すものは？",
+            "選択肢のうち{asked}が示さないものは？", _OTHER_JA),
+        Ask("該当する故障を選んでください。", "{asked}の早期発見に役立つものを選んでください。", "{asked}の早期発見に役立たないものを選んでください。",
+            "{asked}の異常から分かるものを選んでください。", "{asked}の異常から分からないものを選んでください。", _OTHER_JA),
+        Ask("保全担当に故障名を伝えて。", "{asked}を捉えるにはどれを測る？", "{asked}を捉えるのに測らなくてよいのはどれ？", "{asked}だけが変わった。背景にあるのは何？",
+            "{asked}だけが変わった。背景にないのは何？", _OTHER_JA),
+        Ask("いま何の故障か？", "{asked}に関連するセンサは？", "{asked}に無関係なセンサは？", "{asked}に関連する故障は？", "{asked}に無関係な故障は？", _OTHER_JA),
+        Ask("故障は？", "{asked}の監視に必要なセンサはどれでしょうか？", "{asked}の監視に不要なセンサはどれでしょうか？", "{asked}で監視できる故障はどれでしょうか？",
+            "{asked}で監視できない故障はどれでしょうか？", _OTHER_JA),
     ),
     "": (
         Ask("mode?", "sensor of {asked}?", "sensor not of {asked}?", "mode with {asked}?", "mode without {asked}?",
@@ -147,6 +218,10 @@ ASKS = {
             ("{asked} -> cost?", "{asked} -> repair?", "{asked} -> when?")),
         Ask("FAULT?", "SENSOR IN {asked}?", "SENSOR NOT IN {asked}?", "FAULT WITH {asked}?", "FAULT WITHOUT {asked}?",
             ("PART FOR {asked}?", "HOURS TO {asked}?", "LIMIT OF {asked}?")),
+        Ask("?", "{asked}: +?", "{asked}: -?", "? : {asked}", "? !: {asked}", ("{asked} cost?", "{asked} when?", "{asked} part?")),
+        Ask("DIAG", "SENS {asked} YES", "SENS {asked} NO", "MODE {asked} YES", "MODE {asked} NO", ("COST {asked}", "TIME {asked}", "PART {asked}")),
+        Ask("find mode;", "find sensor({asked});", "find non-sensor({asked});", "find mode({asked});", "find non-mode({asked});",
+            ("find cost({asked});", "find date({asked});", "find cause({asked});")),
     ),
 }
 GAPS = {"en": " ", "ja": "", "": " "}  # between rows, what responded and the question, where no line ends
@@ -198,7 +273,7 @@ HELD_OUT = {
     ),
 }
 
-COMPOSED_SHARE, TERSE_SHARE = 0.4, 0.25  # of the training questions; the rest uses the forms of their language
+COMPOSED_SHARE, TERSE_SHARE = 0.7, 0.25  # of the training questions; the rest uses the forms of their language
 
 
 def compose(rng: random.Random, lang: str) -> Form:

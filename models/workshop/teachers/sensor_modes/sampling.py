@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from .rules import OF_MODES, OF_SENSORS, Case, Kind, Row, fitting
 
 ROWS = range(2, 6)  # of a question about modes; as many choices has one about sensors
-SENSORS_MAX = 8
-ROW_SENSORS_MAX = 4
+SENSORS_MAX = 10  # that a question knows of
+ROW_SENSORS_MAX = (4, 4, 8, 10)  # of one question's rows, drawn alike; those of real assets hold up to eleven
+LONG, LONG_SHARE = 5, 0.4  # of the questions whose rows may be long hold none shorter than this, or than there is room for
 BESIDE = (2, 2, 3)  # rows of a question about sensors, that of the mode asked for among them
 NAMED_MAX = 26  # names in a question, see `named`: what keeps it and its rationale within 200 tokens
 NEAR_SHARE = 0.6  # of the rows after the first are another row with one sensor changed
@@ -27,14 +28,17 @@ KINDS = {Kind.SIGNATURE: 0.5, Kind.SENSOR: 0.11, Kind.NOT_SENSOR: 0.11, Kind.MOD
 
 def draw(rng: random.Random, kind: Kind, modes: Sequence[str], sensors: Sequence[str], choices: int) -> Case:
     """A case of so many choices. `modes` must name `choices` modes at least, `sensors` `SENSORS_MAX`."""
-    told = _told(rng, choices)
+    told, row_max = _told(rng, choices), rng.choice(ROW_SENSORS_MAX)
+    room = min(LONG, NAMED_MAX // choices - 3)
+    sizes = range(room if row_max > 4 and rng.random() < LONG_SHARE else 1, row_max + 1)
     while True:
         if kind in OF_SENSORS:
-            row_max = max(choices, ROW_SENSORS_MAX) if kind is Kind.NOT_SENSOR else ROW_SENSORS_MAX
-            known, rows = sensors, matrix(rng, modes[: rng.choice(BESIDE)], sensors, row_max)
+            if kind is Kind.NOT_SENSOR:
+                sizes = range(sizes.start, max(choices, row_max) + 1)
+            known, rows = sensors, matrix(rng, modes[: rng.choice(BESIDE)], sensors, sizes)
         else:
             known = rng.sample(sensors, rng.randint(3, SENSORS_MAX - 1))
-            rows = matrix(rng, modes[:choices], known, ROW_SENSORS_MAX)
+            rows = matrix(rng, modes[:choices], known, sizes)
         if case := ask(rng, kind, rows, known, choices, told):
             return case
 
@@ -82,14 +86,14 @@ def named(case: Case) -> int:
     return sum(len(row.sensors) for row in case.rows) + len(case.responded) + len(case.quiet) + 2 * len(case.choices)
 
 
-def matrix(rng: random.Random, modes: Sequence[str], sensors: Sequence[str], row_max: int) -> tuple[Row, ...]:
+def matrix(rng: random.Random, modes: Sequence[str], sensors: Sequence[str], sizes: range) -> tuple[Row, ...]:
     """A row for each mode, in any order."""
     drawn: list[set[str]] = []
     for _ in modes:
         if drawn and rng.random() < NEAR_SHARE:
-            drawn.append(changed(rng, rng.choice(drawn), sensors, row_max))
+            drawn.append(changed(rng, rng.choice(drawn), sensors, sizes[-1]))
         else:
-            drawn.append(set(rng.sample(sensors, rng.randint(1, min(row_max, len(sensors))))))
+            drawn.append(set(rng.sample(sensors, min(rng.choice(sizes), len(sensors)))))
     rows = [Row(mode, tuple(rng.sample(sorted(row), len(row)))) for mode, row in zip(modes, drawn, strict=True)]
     return tuple(rng.sample(rows, len(rows)))
 

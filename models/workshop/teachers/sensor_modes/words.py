@@ -97,16 +97,65 @@ def _dotted(rng: random.Random, lang: str) -> str:
     return f"{rng.randint(1, 9)}{rng.choice(string.ascii_uppercase)}.{rng.randint(1, 99)}"
 
 
+_PLACES = _names("""
+inlet=入口 | outlet=出口 | upper=上部 | lower=下部 | left=左側 | right=右側 | front=前側 | rear=後側 | inner=内側 | outer=外側 | main=主 | spare=予備
+drive end=駆動側 | free end=反駆動側 | top=頂部 | base=底部 | cold side=低温側 | hot side=高温側 | supply=供給 | return=戻り | primary=一次
+secondary=二次 | high pressure=高圧 | low pressure=低圧 | first stage=一段 | second stage=二段 | average=平均 | peak=最大
+""")
+_MEDIA = _names("""
+oil=油 | water=水 | air=空気 | gas=ガス | steam=蒸気 | fuel=燃料 | brine=ブライン | coolant=冷却液 | grease=グリース | slurry=スラリ | resin=樹脂
+ink=インク | acid=酸 | paint=塗料 | foam=泡 | powder=粉体 | dust=粉じん | chips=切粉
+""")
+_QUANTITIES = _names("""
+flow=流量 | pressure=圧力 | temperature=温度 | level=レベル | leakage=漏れ | debris=異物 | consumption=消費量 | ratio=比 | efficiency=効率
+vibration=振動 | speed=速度 | time=時間 | noise=音 | purity=純度 | moisture=水分 | density=密度 | load=負荷 | clearance=すきま | length=長さ
+discharge=放電 | emission=放射 | balance=バランス | colour=色 | count=回数 | position=位置 | resistance=抵抗
+""")
+_PARTS = _names("""
+rotor=ロータ | stator=固定子 | blade=翼 | nozzle=ノズル | piston=ピストン | ring=リング | bearing=軸受 | seal=シール | gear=歯車 | shaft=軸 | housing=ハウジング
+coil=コイル | winding=巻線 | valve=弁 | filter=フィルタ | burner=バーナ | injector=噴射弁 | bellows=ベローズ | flywheel=フライホイール | coupling=継手
+impeller=羽根車 | chamber=室 | pipe=配管 | tank=タンク | screw=スクリュ | cylinder=シリンダ | plunger=プランジャ | sleeve=スリーブ | collar=カラー
+labyrinth=ラビリンス | phase=相 | brush=ブラシ | spring=ばね | frame=フレーム | foundation=基礎 | cooler=冷却器 | duct=ダクト
+""")
+_DEFECTS = _names("""
+damage=損傷 | wear=摩耗 | fault=不良 | blockage=閉塞 | crack=亀裂 | deterioration=劣化 | leakage=漏れ | fouling=汚れ | looseness=緩み
+eccentricity=偏心 | distortion=変形 | stall=失速 | ageing=経年 | overheating=過熱 | imbalance=不釣合い | burn-out=焼損 | seizure=焼付き | scoring=かじり
+""")
+_KANJI = ("温圧流量速電油水気軸弁管板輪刃台機械動力熱冷蒸発送排吸吐回転固定子羽根車室内外上下左右前後高低大小長短新旧金属鋼銅鉛塩酸粉液体質漏損傷摩耗"
+          "焼付割折曲振音響光色時間比率差値計測検知器盤線路相極芯面角度位置数量重荷張締緩汚詰")
+
+
+def _described(rng: random.Random, lang: str) -> str:
+    """Two or three words, as in `inlet oil pressure` or `cracked rotor blade`."""
+    ja = lang == "ja"
+    parts = rng.choice(((_PLACES, _QUANTITIES), (_MEDIA, _QUANTITIES), (_PLACES, _MEDIA, _QUANTITIES), (_PARTS, _QUANTITIES),
+                        (_PARTS, _DEFECTS), (_PLACES, _PARTS, _DEFECTS), (_MEDIA, _PARTS, _DEFECTS), (_PARTS, _PARTS, _DEFECTS)))
+    said = [rng.choice(part)[ja] for part in parts]
+    if rng.random() < 0.15:  # as tables often have it: one name for two things
+        said[-1] += f"/{rng.choice(parts[-1])[ja]}" if ja or rng.random() < 0.5 else f"/ {rng.choice(parts[-1])[ja]}"
+    return "".join(said) if ja else " ".join(said)
+
+
+def _anything(rng: random.Random, lang: str) -> str:
+    """Letters of any kind, or Chinese characters, that make no word."""
+    if lang == "ja":
+        return "".join(rng.choices(_KANJI, k=rng.randint(2, 4)))
+    made = "".join(rng.choices(string.ascii_lowercase, k=rng.randint(3, 6)))
+    return made if rng.random() < 0.8 else f"{made} {''.join(rng.choices(string.ascii_lowercase, k=rng.randint(3, 4)))}"
+
+
 def _suffixed(rng: random.Random, lang: str) -> str:
     return f"{_syllables(rng, lang)}{rng.randint(1, 9)}{rng.choice('abc')}"
 
 
-TRAINED = Words(_SENSORS, _MODES, _ASSETS, (_tag, _loop, _syllables, _letters))
+TRAINED = Words(_SENSORS, _MODES, _ASSETS, (_tag, _loop, _syllables, _letters, _described, _described, _described, _anything))
 HELD_OUT = Words(_SENSORS_HELD_OUT, _MODES_HELD_OUT, _ASSETS_HELD_OUT, (_dotted, _suffixed))  # never drawn for training
 
-ALL_MADE_UP, SOME_MADE_UP = 0.2, 0.3  # of the questions; in the latter each name is made up or not by the toss of a coin
+ALL_MADE_UP, SOME_MADE_UP = 0.3, 0.35  # of the questions; in the latter each name is made up or not by the toss of a coin
 _TYPES = {"sensor": ("sensor {}", "センサ{}"), "mode": ("fault {}", "故障{}"), "asset": ("unit {}", "設備{}")}
 TYPED_SHARE, TYPED_MODES_MAX = 0.3, 3  # of the short questions that have made-up names write what they are: "sensor K7"
+
+RELATED_SHARE = 0.25  # of the questions have names that others of them begin with a word more, as `inlet pressure` and `pressure`
 
 
 @dataclass(frozen=True)
@@ -124,16 +173,24 @@ def name(rng: random.Random, words: Words, lang: str, sensors: int, modes: int) 
     share = 1.0 if style < ALL_MADE_UP else 0.5 if style < ALL_MADE_UP + SOME_MADE_UP else 0.0
     ways = rng.sample(words.made_up, 2)
     typed, ja = modes <= TYPED_MODES_MAX and rng.random() < TYPED_SHARE, lang == "ja"
+    related = rng.random() < RELATED_SHARE
     taken: set[str] = set()
 
     def draw(what: str, table: tuple[Name, ...], count: int) -> list[str]:
         drawn = [entry[ja] for entry in rng.sample(table, count)]
+        taken.update(drawn)
         for place in range(count):
             if rng.random() < share:
                 while (made := rng.choice(ways)(rng, lang)) in taken:
                     pass
                 taken.add(made)
                 drawn[place] = _TYPES[what][ja].format(made) if typed else made
+            elif related and place and rng.random() < 0.5:
+                where, of = rng.choice(_PLACES)[ja], drawn[rng.randrange(place)]
+                made = f"{where}{of}" if ja else f"{where} {of}"
+                if made not in taken:
+                    taken.add(made)
+                    drawn[place] = made
         return drawn
 
     return Named(draw("asset", words.assets, 1)[0], draw("sensor", words.sensors, sensors), draw("mode", words.modes, modes))
