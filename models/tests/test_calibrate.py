@@ -7,7 +7,7 @@ import pytest
 
 from workshop.pair import Pair
 from workshop.ship import calibrate
-from workshop.ship.calibrate import Asked, error_bound, fit_temperature, fit_weights, interval, minimum, needed, walk
+from workshop.ship.calibrate import Asked, error_bound, fit_temperature, fit_weights, interval, minimum, needed, start_share, walk
 from workshop.ship.decode import NEVER, Calibration, Scores, Written
 from workshop.teachers import toy
 
@@ -55,6 +55,30 @@ def test_the_promise_is_kept_on_fresh_pairs():
         confidence, right, _ = _answers(20_000, 1000 + seed)
         broken += (~right)[confidence >= proved.threshold].mean() > 0.02
     assert broken <= 8  # 5% of 60 is 3; 9 or more would happen once in 250 times
+
+
+def test_a_walk_starts_where_the_fitting_pairs_are_furthest_below_the_risk():
+    n, answers = 8000, np.ones(8000, bool)
+    confidence = np.linspace(1, 0, n)
+    place = np.arange(n)
+    flat = place % 125 != 0  # 32 wrong of 4,000 for 40 expected at 1%, 16 of 2,000 for 20, 8 of 1,000 for 10: 1.26, 0.89, 0.63
+    assert start_share(confidence, flat, answers, 0.01) == 0.5
+    steep = (place < 2000) | (place % 50 != 0)  # 40 of 4,000, none of 2,000, none of 1,000: 0, 4.47, 3.16
+    assert start_share(confidence, steep, answers, 0.01) == 0.25
+    assert start_share(confidence[::-1], steep[::-1], answers, 0.01) == 0.25  # whatever order they come in
+    assert walk(confidence, steep, answers, 0.01).threshold == NEVER
+    assert 0.25 <= walk(confidence, steep, answers, 0.01, 0.25).coverage < 0.5
+    assert start_share(confidence, flat, ~answers, 0.01) == 0.5  # nothing to choose by
+
+
+def test_the_promise_is_kept_where_other_pairs_choose_the_start():
+    broken = 0
+    for seed in range(60):
+        share = start_share(*_answers(1500, 2000 + seed), 0.02)
+        proved = walk(*_answers(3000, seed), share=share)
+        confidence, right, _ = _answers(20_000, 1000 + seed)
+        broken += (~right)[confidence >= proved.threshold].mean() > 0.02
+    assert broken <= 8
 
 
 def test_nothing_is_promised_that_cannot_be_proved():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +26,13 @@ RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the promise, of each way to answer
 # right more often. At the promised risk itself hardly anything would be left to think about.
 FIRST_RISK = 0.01
 FIT = 3  # every third pair fits
-# A walk starts at the threshold that this share of the answers reaches, and not before so many of them that none being wrong would
-# prove anything: higher up, a few unlucky pairs would end it. The surest errors are impossible readings that the student did not
-# notice, and they stand at the top of every walk.
-START_SHARE, STEP_SHARE = 0.5, 0.01
+# A walk starts at the threshold that one of these shares of the answers reaches, and not before so many of them that none being wrong
+# would prove anything. Higher up, a few unlucky pairs would end it: the surest errors are impossible readings that the student did not
+# notice, and they stand at the top of every walk. Further down, a student that knows well what it does not know is wrong too often.
+# Which share, the fitting pairs say, which prove nothing: see `start_share`.
+START_SHARES, STEP_SHARE = (0.5, 0.25, 0.125), 0.01
 # Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove nothing more.
-STREAM = "calibration-f"
+STREAM = "calibration-g"
 # So many answers may be wrong however sure they are: a reading overlooked leaves no trace in the scores. A plain likelihood would
 # lower the confidence of all others for these few; see `_loss`.
 MISSES = 0.01
@@ -91,8 +92,7 @@ def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
     drawn = list(_asked(answerer, itertools.islice(stream, sizes.calibration)))
     temperature = fit_temperature(*_of_first(answerer, drawn[::FIT]))
     calibration = Calibration(temperature, NEVER, *UNFITTED, NEVER)  # of the first answer alone; nobody thinks yet
-    proof = _proof(drawn)
-    first = _walk(answerer, proof, [calibration.first(asked.first) for asked in proof], FIRST_RISK)
+    first = _walk(answerer, drawn, lambda asked: calibration.first(asked.first), FIRST_RISK)
 
     def below(asked: Asked) -> bool:
         return calibration.first(asked.first).confidence < first.threshold
@@ -104,20 +104,21 @@ def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
     if len(thought) >= FIT:
         weights = fit_weights(*_of_both(answerer, thought[::FIT], calibration))
         calibration = Calibration(temperature, first.threshold, *weights, NEVER)
-        proof = _proof(thought)
-        think = _walk(answerer, proof, [calibration.joint(asked.first, asked.think) for asked in proof], RISK)
+        think = _walk(answerer, thought, lambda asked: calibration.joint(asked.first, asked.think), RISK)
     return Fitted(Calibration(temperature, first.threshold, calibration.first_weight, calibration.think_weight, think.threshold),
                   len(drawn), first, think)
 
 
-def walk(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float = RISK) -> Walk:
+def walk(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float = RISK,
+         share: float = START_SHARES[0]) -> Walk:
     """The lowest proved threshold, from (n,) confidences and truth values: is it the teacher's answer, is it an answer at all?
-    What calls a person or is no answer is handed over, which is never wrong."""
+    What calls a person or is no answer is handed over, which is never wrong. The walk starts at the surest `share` of the answers,
+    which these pairs must not have chosen."""
     n, confidence = len(confidence), np.minimum(confidence, CONFIDENCE_MAX)
     # Only confidences decide where the walk stops for a test, never a truth: so each test is as good as one fixed beforehand.
     steps = sorted(confidence[answers], reverse=True)
     proved = Walk(NEVER, 0, 0, 0.0)
-    start, step = max(needed(risk), round(START_SHARE * len(steps))), max(1, round(STEP_SHARE * n))
+    start, step = max(needed(risk), round(share * len(steps))), max(1, round(STEP_SHARE * n))
     for count in [*range(start, len(steps), step), len(steps)]:
         if count < start:
             break
@@ -128,6 +129,18 @@ def walk(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: f
             break
         proved = Walk(float(threshold), answered, errors, round(answered / n, 4))
     return proved
+
+
+def start_share(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float) -> float:
+    """The share of the surest answers, one of `START_SHARES`, among which errors are furthest below the risk, in standard deviations
+    of their count at that risk; of several the largest."""
+    wrong = ~right[answers][np.argsort(-confidence[answers], kind="stable")]
+
+    def room(share: float) -> float:
+        expected = risk * (count := max(1, round(share * len(wrong))))
+        return (expected - wrong[:count].sum()) / math.sqrt(expected)
+
+    return max(START_SHARES, key=room) if len(wrong) else START_SHARES[0]
 
 
 def needed(risk: float, level: float = CONFIDENCE_LEVEL) -> int:
@@ -230,14 +243,15 @@ def _right_or_wrong(log_confidence: np.ndarray, right: np.ndarray) -> np.ndarray
     return np.where(right, log_confidence, np.log(-np.expm1(log_confidence)))
 
 
-def _proof(asked: list[Asked]) -> list[Asked]:
-    return [one for at, one in enumerate(asked) if at % FIT]
-
-
-def _walk(answerer: Answerer, asked: list[Asked], beliefs: Sequence[Belief], risk: float) -> Walk:
-    return walk(np.array([belief.confidence for belief in beliefs]),
-                np.array([belief.answer == one.pair.answer for belief, one in zip(beliefs, asked, strict=True)], bool),
-                np.array([answerer.task.answers(belief.answer) for belief in beliefs], bool), risk)
+def _walk(answerer: Answerer, asked: list[Asked], believed: Callable[[Asked], Belief], risk: float) -> Walk:
+    """Walks over what does not fit, from where the fitting pairs say."""
+    beliefs = [believed(one) for one in asked]
+    confidence = np.array([belief.confidence for belief in beliefs])
+    right = np.array([belief.answer == one.pair.answer for belief, one in zip(beliefs, asked, strict=True)], bool)
+    answers = np.array([answerer.task.answers(belief.answer) for belief in beliefs], bool)
+    fits = np.arange(len(asked)) % FIT == 0
+    share = start_share(confidence[fits], right[fits], answers[fits], risk)
+    return walk(confidence[~fits], right[~fits], answers[~fits], risk, share)
 
 
 def _asked(answerer: Answerer, pairs: Iterator[Pair]) -> Iterator[Asked]:
