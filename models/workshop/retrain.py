@@ -5,11 +5,11 @@ student says to any other can change.
     train      -> the files of that step, with tokenizer.json the earlier student's
     export, calibrate
     compare    -> forgetting.json, retrained.md; stops here where a task was forgotten
-    evaluate, plots, pack
+    evaluate, plots, pack; or graft, into the earlier bundle
 
 Old and new are mixed: the student goes on with the pairs of its tasks, fresh ones of a seed of their own, and where there are
-reviews a share of its first answers are reviewed cases. Changes no tokenizer and no layer, and knows no teacher but the recipe's and the reviews.
-Reviewed questions that generators would keep for tests, a tenth, are never taught: only there can be seen what was learned,
+reviews a share of its first answers are reviewed cases. Changes no tokenizer and no layer, and knows no teacher but the recipe's
+and the reviews. Reviewed questions that generators would keep for tests, a tenth, are never taught: only there can be seen what was learned,
 rather than remembered, and no test of a generator asks what was taught.
 """
 
@@ -48,9 +48,10 @@ STEPS_SHARE = 0.1  # of the plan's steps, where no number is given
 RATE_SHARE = 0.3  # of the plan's rates: at the whole of them, a trained student first loses what it knows, then finds it again
 KEPT = 0.25  # of the earlier weights, at the end: see `train.go_back`
 # Tasks that are taught alone have weights to themselves, which may go where they must: a higher rate, and no way back. A step is small
-# enough for two cores to take one in three seconds.
+# enough for two cores to take one in three seconds; a plan that has less keeps it.
 ALONE_RATE_SHARE, ALONE_DECAY = 0.4, 0.85
-ALONE = {"first_tokens": 5500, "whole_tokens": 3500, "reread_tokens": 1000, "warmup_steps": 60, "checkpoint_every": 100, "dev_pairs": 500}
+ALONE = {"first_tokens": 5500, "whole_tokens": 3500, "reread_tokens": 1000, "warmup_steps": 60, "checkpoint_every": 100,
+         "dev_pairs": 500}
 WARMUP_SHARE = 0.2  # of the steps at most: else a run of few steps ends while its rate still rises
 SEED_STRIDE = 1000  # between generations, so that each draws pairs to train, calibrate and test of its own
 MARGIN = 0.01  # of the pairs: a loss below it is no loss that anybody would notice
@@ -235,7 +236,8 @@ def _next(old: Work, settings: Settings, cases: Cases) -> Recipe:
     count = settings.steps or max(1, round(STEPS_SHARE * plan.steps))
     share, kept = (ALONE_RATE_SHARE, 0.0) if settings.tasks else (RATE_SHARE, KEPT)
     if settings.tasks:
-        plan = dataclasses.replace(plan, **{name: min(most, getattr(plan, name)) for name, most in ALONE.items()}, decay_share=ALONE_DECAY)
+        plan = dataclasses.replace(plan, decay_share=ALONE_DECAY,
+                                   **{name: min(most, getattr(plan, name)) for name, most in ALONE.items()})
     plan = dataclasses.replace(
         plan, base=start, base_layers=tuple(range(g.layers)), max_len=g.max_len, steps=count, read_steps_max=0,
         warmup_steps=min(plan.warmup_steps, max(1, round(WARMUP_SHARE * count))), muon_lr=share * plan.muon_lr,
