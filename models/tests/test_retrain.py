@@ -322,10 +322,10 @@ def alone(toy_work, tmp_path_factory):
     """A bundle of which one task was taught alone, by reviews among which another task's stand; the bundle before it is of format 2,
     in which no task names its graph."""
     folder = tmp_path_factory.mktemp("alone")
-    line = json.loads(written(folder / "one.jsonl", 1).read_text("utf-8"))
-    other = {**line, "id": "digits-1", "task": "toy-digits", "question": "8", "answer": "12", "correction": "13"}
     reviewed = written(folder / "reviews.jsonl")
-    reviewed.write_text(reviewed.read_text("utf-8") + json.dumps(other) + "\n", "utf-8")
+    lines = reviewed.read_text("utf-8").splitlines()
+    other = json.loads(lines[0]) | {"id": "digits-1", "task": "toy-digits", "question": "8", "answer": "12", "correction": "13"}
+    reviewed.write_text("\n".join([*lines, json.dumps(other)]), "utf-8")
     earlier = shutil.copytree(toy_work.bundle, folder / "toy-0.0.1")
     manifest = load(earlier / "manifest.json")
     tasks = [{key: value for key, value in task.items() if key != "graph"} for task in manifest["tasks"]]
@@ -377,8 +377,7 @@ def test_a_task_taught_alone_has_learned_and_is_asked_by_its_own_graph(toy_work,
 def test_the_card_says_which_task_was_taught_alone_and_keeps_the_others(toy_work, alone):
     before, after = ((folder / "card.md").read_text("utf-8") for folder in (toy_work.bundle, alone[0] / "toy-0.0.2"))
     assert "- 0.0.2: toy alone taught further, from earlier student, toy" in after and "model-2.onnx" in after
-    rows = {task: [line for line in card.splitlines() if line.startswith(f"| {task} |")][0]
-            for card in (after,) for task in ("toy", "toy-digits")}
+    rows = {task: next(line for line in after.splitlines() if line.startswith(f"| {task} |")) for task in ("toy", "toy-digits")}
     assert rows["toy-digits"] in before and rows["toy"] not in before
     section = before[before.index("### toy-digits\n"):].strip()
     assert section in after and before[before.index("### toy\n"):before.index("### toy-digits\n")] not in after

@@ -27,7 +27,7 @@ from .distil import base, train
 from .distil.sequences import Encoder
 from .recipe import Recipe
 from .ship import bundle, calibrate, evaluate, export, reference
-from .ship.decode import Answerer, Decoder
+from .ship.decode import Answerer, decoders
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,8 @@ class Work:
 
     def answerers(self) -> list[Answerer]:
         """Of each task, in the recipe's order; those of one graph share it."""
-        graphs, encoder = self.graphs(), self.encoder()
-        decoders = {graph: Decoder(graph) for graph in set(graphs.values())}
-        return [Answerer(decoders[graphs[task.id]], encoder, task) for task in self.recipe.tasks]
+        opened, encoder = decoders(self.graphs()), self.encoder()
+        return [Answerer(opened[task.id], encoder, task) for task in self.recipe.tasks]
 
     def load(self, name: str) -> dict:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))

@@ -22,6 +22,7 @@ from .student import Geometry, Student
 from .vocabulary import ANSWER, END, PAD, THINK, WHY
 
 MANIFEST = "manifest.json"  # makes a folder a bundle
+OWN = ("human", "model")  # of a bundle's `data`, what weights that come from it must go on naming
 GRAPH = "model.onnx"  # of all tasks that were not taught alone
 SMOLLM2, OWN_LICENCE = "smollm2", "MIT OR Apache-2.0"
 SMOLLM2_KEPT, EARLIER_KEPT = 0.5, 0.9  # SmolLM2 has hardly any Japanese; an earlier student's vocabulary is the task's already

@@ -16,10 +16,8 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
-from .base import MANIFEST
+from .base import MANIFEST, OWN
 from .student import Geometry, Student
-
-OWN = ("human", "model")  # of a bundle's `data`, what weights that come from it must go on naming
 
 
 class BundleError(ValueError):

@@ -65,12 +65,11 @@ def graft(folder: Path, earlier: Path, model: Path, recipe: Recipe, answerers: S
     tasks = [taught.get(task["id"], {"graph": base.GRAPH} | task) for task in before["tasks"]]  # format 2 had one, and did not name it
     weights = ", ".join([before["graph"]["weights"], *(f"fp32 {matrix} of {name}" for matrix in fp32_matrices)])
     data = [*before["data"], *origins, *map(_data, recipe.tasks)]
-    licences = [source for source in data if source["kind"] in ("human", "model")]
 
     def manifest(files: dict) -> dict:
         return before | {
             "format": FORMAT, "version": recipe.version, "serial": recipe.serial, "minimum_runtime": MINIMUM_RUNTIME,
-            "licence": base.licence(licences),
+            "licence": base.licence([source for source in data if source["kind"] in base.OWN]),
             "data": list({json.dumps(source): source for source in data}.values()),  # each source once
             "files": files, "graph": before["graph"] | {"weights": weights}, "tasks": tasks}
 

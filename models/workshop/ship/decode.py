@@ -15,7 +15,7 @@ import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when the library loads
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -228,6 +228,12 @@ class Answerer:
         if self.task.choices:
             return self.choices[answer]
         return self.written.get(answer) or self.encoder.free_text(answer)
+
+
+def decoders(graphs: Mapping[str, Path]) -> dict[str, Decoder]:
+    """By task, a decoder of the graph that answers it; tasks of one graph share it."""
+    opened = {graph: Decoder(graph) for graph in set(graphs.values())}
+    return {task: opened[graph] for task, graph in graphs.items()}
 
 
 @dataclass(frozen=True)
