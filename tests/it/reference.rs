@@ -30,7 +30,8 @@ struct Run {
 
 /// Root mean squares of what a run's logits are off. Integer products are exact on every CPU; the floating point between them is not the
 /// same to the last bit, and a value beside a rounding step of the int8 activations can fall to its other side. That moves all that
-/// comes after it by about as much as int8 costs at all, 0.06 to 0.45 here; but it happens in few runs.
+/// comes after it by about as much as int8 costs at all, 0.06 to 0.45 here: a prompt's later runs too, which read the rows of its
+/// first. So it is prompts that are counted: on CPUs of another kind than the workshop's a third of them is moved, of long ones more.
 const SAME: f32 = 1e-3;
 const MOVED_MAX: f32 = 0.3;
 
@@ -45,7 +46,7 @@ fn logits_equal_those_of_the_workshop() {
         (name.clone(), OrtModel::new(&library, graph, &bundle.manifest.graph).unwrap())
     };
     let mut models: BTreeMap<_, _> = bundle.graphs.iter().map(open).collect();
-    let mut offs = Vec::new();
+    let mut moved = Vec::new();
     for prompt in &reference.prompts {
         let task = bundle.task(&prompt.task).unwrap();
         let digest = bundle.graph_sha256(task); // which `Bundle::open` has held against the bytes
@@ -53,6 +54,7 @@ fn logits_equal_those_of_the_workshop() {
         let model = models.get_mut(&task.graph).unwrap();
         let question = tokenizer.encode(&prompt.question).unwrap();
         assert_eq!(prompt.runs[0].tokens[..question.len()], question, "{}", prompt.question);
+        let mut most: f32 = 0.0;
         // The second time in the rows that the first one left behind: nothing of a question stays.
         for _ in 0..2 {
             model.rewind(0);
@@ -61,17 +63,16 @@ fn logits_equal_those_of_the_workshop() {
                 let squares: f32 = logits.iter().zip(&run.logits).map(|(a, b)| (a - b).powi(2)).sum();
                 let off = (squares / logits.len() as f32).sqrt();
                 assert!(off < MOVED_MAX, "{}: logits are off by {off}", prompt.question);
-                offs.push(off);
+                most = most.max(off);
                 assert_eq!(logits.len(), run.logits.len());
             }
         }
+        if most >= SAME {
+            moved.push((&prompt.question, most));
+        }
     }
-    let same = offs.iter().filter(|&&off| off < SAME).count();
-    assert!(
-        3 * same > 2 * offs.len(),
-        "expected most runs to have the same logits, got {same} of {}: {offs:?}",
-        offs.len()
-    );
+    let of = reference.prompts.len();
+    assert!(2 * moved.len() < of, "expected most of {of} prompts to have the same logits, not so: {moved:?}");
 }
 
 #[test]
