@@ -23,7 +23,7 @@ from workshop.teachers.sensor_modes.rules import CANNOT_TELL, TASK_ID, Case, Kin
 
 COUNT = 1200
 SIGNS = (",", ";", ":", ". ", "=", " and ", " not", " - ", " | ", " -> ", "+", "・", "、", "。", "は", "と", "なら", "(", ")", "[", "]",
-         '"', ">", "~", "{", "}", "\n")  # they separate names in some form, and stand in none
+         '"', "'", "<", ">", "「", "」", "【", "】", "#", "@", "*", "%", "^", "..", "~", "{", "}", "\n")  # they separate names in some form, and stand in none
 SEAL, UNBALANCE = Row("seal wear", ("vibration", "flow")), Row("unbalance", ("vibration", "speed"))
 
 
@@ -125,7 +125,7 @@ def asked(question, asks):
             for template, cut, first in itertools.product(templates, cuts(question), (True, False)):
                 head, tail = question[:cut].strip(), question[cut:].strip()
                 said, rest = (head, tail) if first else (tail, head)
-                if match := re.fullmatch(regex(template), said):
+                if match := re.fullmatch(regex(template, asset=r"(?:(?!\. )[^,:;、。\n])+?"), said):
                     yield kind, "".join(match.groups()), rest
 
 

@@ -14,7 +14,7 @@ from .rules import Case, Kind
 
 @dataclass(frozen=True)
 class Table:
-    """`{mode}`, `{sensors}` make a row, `{asset}`, `{rows}` the whole."""
+    """`{mode}` and then `{sensors}` make a row, `{asset}` and `{rows}` the whole."""
 
     row: str
     comma: str
@@ -33,6 +33,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Ask:
+    """Any may name the `{asset}`; what asks about a name holds it once."""
+
     signature: str
     sensor: str  # of `{asked}`, a mode
     not_sensor: str
@@ -56,13 +58,19 @@ class Form:
     ask_first: bool = False
 
 
+def _tables(whole: tuple[str, ...], *rows: tuple[str, str, str]) -> tuple[Table, ...]:
+    """Tables of a row, its comma and what stands between rows; heads in turn."""
+    return tuple(Table(*row, whole[place % len(whole)]) for place, row in enumerate(rows))
+
+
 _OTHER_EN = (
     "How long until {asked}?", "Which part does {asked} need?", "Who repairs {asked}?", "What does {asked} cost?",
     "At which limit is {asked} certain?", "What causes {asked}?", "When was {asked} last seen?", "How is {asked} repaired?",
+    "Who at {asset} reported {asked}?", "How many hours a year does {asset} lose to {asked}?", "Which spare part of {asset} is ordered for {asked}?",
 )
 _OTHER_JA = (
     "{asked}まであと何時間か？", "{asked}に必要な部品は？", "{asked}は誰が直すか？", "{asked}の修理費は？", "{asked}と断定できる値は？", "{asked}の原因は？",
-    "前回{asked}が起きたのはいつか？", "{asked}の直し方は？",
+    "前回{asked}が起きたのはいつか？", "{asked}の直し方は？", "{asset}の{asked}を報告したのは誰か？", "{asset}が{asked}で止まるのは年に何時間か？", "{asked}のとき{asset}のどの予備品を頼むか？",
 )
 
 TABLES = {
@@ -109,6 +117,21 @@ TABLES = {
         Table("{mode} => {sensors}", ", ", "\n", "{asset}\n{rows}\n"),
         Table("<{mode}>{sensors}", ";", " ", "{asset} {rows}\n"),
         Table("{mode}\t{sensors}", ", ", "\n", "{asset}\n{rows}\n"),
+        *_tables(
+            ("{asset}\n{rows}\n", "{asset}: {rows};", "[{asset}] {rows}\n", "# {asset}\n{rows}\n", "{asset} ({rows});",
+             "<{asset}> {rows}\n", "{rows} @ {asset};"),
+            ("{mode} ({sensors})", "; ", " "), ("{mode} [{sensors}]", ", ", "; "), ("{mode}<{sensors}>", ",", " "),
+            ("{mode}({sensors})", ",", ""), ("{mode}: [{sensors}]", ", ", "\n"), ("[{mode}: {sensors}]", ", ", " "),
+            ("{mode}[{sensors}]", "+", ", "), ("({mode}) {sensors}", ", ", "; "), ("{mode} = ({sensors})", "+", ", "),
+            ("{mode}「{sensors}」", "・", " "), ("【{mode}】{sensors}", "・", " "), ("「{mode}」={sensors}", "、", "; "),
+            ("{mode} :: {sensors}", " + ", "\n"), ("{mode} <- {sensors}", ", ", "; "), ("{mode} .. {sensors}", ", ", "\n"), ("{mode} @ {sensors}", ", ", "; "),
+            ("# {mode}: {sensors}", ", ", "\n"), ("{mode},{sensors}", ",", "\n"), ("{mode};{sensors}", ";", "\n"),
+            ('"{mode}" {sensors}', " + ", ", "), ("'{mode}': '{sensors}'", "', '", "; "), ("{mode}:\n  {sensors}", ", ", "\n"),
+            ("{mode} * {sensors}", " * ", "\n"), ("{mode}%{sensors}", "%", "; "), ("{mode}^{sensors}", "^", "; "),
+            ("{mode}#{sensors}", "#", "; "), ("({mode})({sensors})", ")(", " "), ("<{mode}: {sensors}>", "; ", " "),
+        ),
+        Table('"{mode}":["{sensors}"]', '","', ",", '{{"{asset}":{{{rows}}}}}'),
+        Table('{{"mode":"{mode}","sensors":["{sensors}"]}}', '","', ",", '"{asset}":[{rows}]'),
     ),
 }
 SEEN = {
@@ -154,6 +177,14 @@ SEEN = {
         Seen("[{responded}] [{quiet}];", "[{responded}];", ", "),
         Seen("act={responded} idle={quiet};", "act={responded};", "+"),
         Seen("!{responded} .{quiet};", "!{responded};", ","),
+        Seen("on [{responded}] off [{quiet}];", "on [{responded}];", ", "),
+        Seen("on({responded}) off({quiet});", "on({responded});", ","),
+        Seen('"on":["{responded}"],"off":["{quiet}"];', '"on":["{responded}"];', '","'),
+        Seen("<{responded}> <> <{quiet}>;", "<{responded}>;", ";"),
+        Seen("HI={responded} LO={quiet};", "HI={responded};", "+"),
+        Seen("alert「{responded}」 still「{quiet}」;", "alert「{responded}」;", "・"),
+        Seen("# {responded}\n_ {quiet}\n", "# {responded}\n", ", "),
+        Seen("moved({responded}) held({quiet});", "moved({responded});", "; "),
     ),
 }
 ASKS = {
@@ -185,6 +216,31 @@ ASKS = {
             "For the event {asked}, which sensor need not be looked at in this machine?",
             "For the sensor {asked}, which failure event should be considered in this machine?",
             "For the sensor {asked}, which failure event need not be considered in this machine?", _OTHER_EN),
+        Ask("Which fault has {asset}?", "In {asset}, if {asked} happens, which sensor of those listed says most about it?",
+            "In {asset}, if {asked} happens, which sensor of those listed says nothing about it?",
+            "In {asset}, abnormal values of the sensor {asked} are most relevant to which failure mode?",
+            "In {asset}, abnormal values of the sensor {asked} are irrelevant to which failure mode?", _OTHER_EN),
+        Ask("Which failure event explains the state of {asset}?", "Which sensor among those given goes best with {asked} in {asset}?",
+            "Which sensor among those given goes least with {asked} in {asset}?",
+            "When {asked} shows a strange value, what is the most important failure event for {asset}?",
+            "When {asked} shows a strange value, what failure event is unimportant for {asset}?", _OTHER_EN),
+        Ask("What is the problem of the {asset}?", "To find {asked} in the {asset}, which sensor is the most useful?",
+            "To find {asked} in the {asset}, which sensor is the least useful?",
+            "If a reading of {asked} is not normal, which failure of the {asset} should be considered first?",
+            "If a reading of {asked} is not normal, which failure of the {asset} should not be considered?", _OTHER_EN),
+        Ask("For {asset}, give the fault that fits.", "Considering {asked} of {asset}, which measurement has the highest relevance?",
+            "Considering {asked} of {asset}, which measurement has no relevance?",
+            "Considering the sensor {asked} of {asset}, which failure mode has the highest relevance?",
+            "Considering the sensor {asked} of {asset}, which failure mode has no relevance?", _OTHER_EN),
+        Ask("What happened to {asset}?", "{asset} may have {asked}. Which of the sensors is effective in finding out?",
+            "{asset} may have {asked}. Which of the sensors is not effective in finding out?",
+            "{asset} shows odd data on {asked}. Which event is the one to suspect?",
+            "{asset} shows odd data on {asked}. Which event is not the one to suspect?", _OTHER_EN),
+        Ask("Explain what the sensors saw.", "Where would one see {asked}?", "What is blind to {asked}?",
+            "{asked} would give away which failure?", "{asked} would miss which failure?", _OTHER_EN),
+        Ask("It must be one of these. Which?", "Keep one sensor for {asked}. Which?",
+            "Drop one sensor, as it has nothing to do with {asked}. Which?",
+            "{asked} has gone off. Check for which failure?", "{asked} has gone off. Which failure can be ignored?", _OTHER_EN),
         Ask("Fault?", "Sensor linked to {asked}?", "Sensor unrelated to {asked}?", "Fault linked to {asked}?", "Fault unrelated to {asked}?",
             _OTHER_EN),
     ),
@@ -208,6 +264,13 @@ ASKS = {
         Ask("保全担当に故障名を伝えて。", "{asked}を捉えるにはどれを測る？", "{asked}を捉えるのに測らなくてよいのはどれ？", "{asked}だけが変わった。背景にあるのは何？",
             "{asked}だけが変わった。背景にないのは何？", _OTHER_JA),
         Ask("いま何の故障か？", "{asked}に関連するセンサは？", "{asked}に無関係なセンサは？", "{asked}に関連する故障は？", "{asked}に無関係な故障は？", _OTHER_JA),
+        Ask("{asset}の故障は？", "{asset}で{asked}が起きた場合、最も関係の深いセンサは？", "{asset}で{asked}が起きた場合、関係のないセンサは？",
+            "{asset}のセンサ{asked}が異常な値を示すとき、最も関係の深い故障は？", "{asset}のセンサ{asked}が異常な値を示すとき、関係のない故障は？", _OTHER_JA),
+        Ask("{asset}に何が起きたか？", "{asset}の{asked}を見つけるのに最も有効なセンサはどれか？", "{asset}の{asked}を見つけるのに有効でないセンサはどれか？",
+            "{asked}の値がおかしい。{asset}でまず考えるべき故障はどれか？", "{asked}の値がおかしい。{asset}で考えなくてよい故障はどれか？", _OTHER_JA),
+        Ask("{asset}の状態を説明する故障を選べ。", "{asset}に{asked}の疑いがある。確かめられるセンサは？", "{asset}に{asked}の疑いがある。確かめられないセンサは？",
+            "{asset}で{asked}が乱れた。重要な故障は？", "{asset}で{asked}が乱れた。重要でない故障は？", _OTHER_JA),
+        Ask("センサの動きに合うのは？", "{asked}なら何が動く？", "{asked}でも動かないのは？", "{asked}が動く故障は？", "{asked}が動かない故障は？", _OTHER_JA),
         Ask("故障は？", "{asked}の監視に必要なセンサはどれでしょうか？", "{asked}の監視に不要なセンサはどれでしょうか？", "{asked}で監視できる故障はどれでしょうか？",
             "{asked}で監視できない故障はどれでしょうか？", _OTHER_JA),
     ),
@@ -222,6 +285,9 @@ ASKS = {
         Ask("DIAG", "SENS {asked} YES", "SENS {asked} NO", "MODE {asked} YES", "MODE {asked} NO", ("COST {asked}", "TIME {asked}", "PART {asked}")),
         Ask("find mode;", "find sensor({asked});", "find non-sensor({asked});", "find mode({asked});", "find non-mode({asked});",
             ("find cost({asked});", "find date({asked});", "find cause({asked});")),
+        Ask("F?", "{asked}[on]?", "{asked}[off]?", "[{asked}]+?", "[{asked}]-?", ("{asked}[cost]?", "{asked}[date]?")),
+        Ask("get mode {asset};", "get sensor {asset}/{asked};", "get no-sensor {asset}/{asked};", "get mode {asset}/{asked};",
+            "get no-mode {asset}/{asked};", ("get cost {asset}/{asked};", "get date {asset}/{asked};")),
     ),
 }
 GAPS = {"en": " ", "ja": "", "": " "}  # between rows, what responded and the question, where no line ends
@@ -280,7 +346,8 @@ def compose(rng: random.Random, lang: str) -> Form:
     """A form put together from parts of a language and of the terse ones, so that the student learns to read rows and not
     templates."""
     parts = [rng.choice(pool[lang] if rng.random() > TERSE_SHARE else pool[""]) for pool in (TABLES, SEEN, ASKS)]
-    return Form(f"{lang}-composed", lang, *parts, rng.choice((" ", "\n")), rng.random() < 0.25)
+    ask_first = rng.random() < 0.25  # on a line of its own: not every way to ask has an end that could be seen
+    return Form(f"{lang}-composed", lang, *parts, "\n" if ask_first else rng.choice((" ", "\n")), ask_first)
 
 
 def pick(rng: random.Random, lang: str) -> Form:
@@ -290,10 +357,10 @@ def pick(rng: random.Random, lang: str) -> Form:
 
 
 def write(rng: random.Random, form: Form, asset: str, case: Case) -> str:
-    """The question. Where nothing responded in a case, none is spoken of; where it has no rows, neither is the asset."""
+    """The question. Where nothing responded in a case, none is spoken of; where it has no rows, none are."""
     parts = [rows(form.table, asset, case), seen(form.seen, case)]
     ask = rng.choice(form.ask.other) if case.kind is Kind.OTHER else form.ask.of(case.kind)
-    parts.insert(0 if form.ask_first else 2, ask.format(asked=case.asked))
+    parts.insert(0 if form.ask_first else 2, ask.format(asked=case.asked, asset=asset))
     return "".join(part if part.endswith("\n") else part + form.gap for part in parts if part).strip()
 
 

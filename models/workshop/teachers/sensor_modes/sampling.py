@@ -20,8 +20,8 @@ BESIDE = (2, 2, 3)  # rows of a question about sensors, that of the mode asked f
 NAMED_MAX = 26  # names in a question, see `named`: what keeps it and its rationale within 200 tokens
 NEAR_SHARE = 0.6  # of the rows after the first are another row with one sensor changed
 UNREPORTED_SHARE = 0.3  # of the observations leave a sensor out
-NO_ROWS_SHARE = 0.15  # of the observations that no one mode fits stand without rows
-NO_ROW_SHARE = 0.4  # of the questions about sensors that cannot be told lack the row of the mode
+NO_ROWS_SHARE = 0.1  # of the observations that no one mode fits stand without rows
+NO_ROW_SHARE = 0.3  # of the questions about sensors that cannot be told lack the row of the mode
 
 KINDS = {Kind.SIGNATURE: 0.5, Kind.SENSOR: 0.11, Kind.NOT_SENSOR: 0.11, Kind.MODE: 0.11, Kind.NOT_MODE: 0.11, Kind.OTHER: 0.06}
 

@@ -21,12 +21,12 @@ def _names(table: str) -> tuple[Name, ...]:
 
 @dataclass(frozen=True)
 class Words:
-    """What names are drawn from. `made_up` are the ways to make up a sensor's or mode's name."""
+    """What names are drawn from. `made_up` are the ways to make up a sensor's or mode's name, each with its weight."""
 
     sensors: tuple[Name, ...]
     modes: tuple[Name, ...]
     assets: tuple[Name, ...]
-    made_up: tuple[Callable[[random.Random, str], str], ...]
+    made_up: dict[Callable[[random.Random, str], str], int]
 
 
 _SENSORS = _names("""
@@ -148,8 +148,8 @@ def _suffixed(rng: random.Random, lang: str) -> str:
     return f"{_syllables(rng, lang)}{rng.randint(1, 9)}{rng.choice('abc')}"
 
 
-TRAINED = Words(_SENSORS, _MODES, _ASSETS, (_tag, _loop, _syllables, _letters, _described, _described, _described, _anything))
-HELD_OUT = Words(_SENSORS_HELD_OUT, _MODES_HELD_OUT, _ASSETS_HELD_OUT, (_dotted, _suffixed))  # never drawn for training
+TRAINED = Words(_SENSORS, _MODES, _ASSETS, {_tag: 1, _loop: 1, _syllables: 1, _letters: 1, _described: 3, _anything: 1})
+HELD_OUT = Words(_SENSORS_HELD_OUT, _MODES_HELD_OUT, _ASSETS_HELD_OUT, {_dotted: 1, _suffixed: 1})  # never drawn for training
 
 ALL_MADE_UP, SOME_MADE_UP = 0.3, 0.35  # of the questions; in the latter each name is made up or not by the toss of a coin
 _TYPES = {"sensor": ("sensor {}", "センサ{}"), "mode": ("fault {}", "故障{}"), "asset": ("unit {}", "設備{}")}
@@ -171,7 +171,7 @@ def name(rng: random.Random, words: Words, lang: str, sensors: int, modes: int) 
     """Draws so many names, all different. A question holds made-up names of two patterns at most."""
     style = rng.random()
     share = 1.0 if style < ALL_MADE_UP else 0.5 if style < ALL_MADE_UP + SOME_MADE_UP else 0.0
-    ways = rng.sample(words.made_up, 2)
+    ways = rng.choices(list(words.made_up), list(words.made_up.values()), k=2)
     typed, ja = modes <= TYPED_MODES_MAX and rng.random() < TYPED_SHARE, lang == "ja"
     related = rng.random() < RELATED_SHARE
     taken: set[str] = set()
