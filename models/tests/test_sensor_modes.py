@@ -100,6 +100,11 @@ def regex(template, **groups):
                    for text, name, *_ in string.Formatter().parse(template))
 
 
+@functools.cache
+def literals(template):
+    return [text for text, *_ in string.Formatter().parse(template)]
+
+
 def parts(pair):
     """The tables, ways to say what responded and asks that may have worded a pair."""
     name, lang = pair.kind.split("/")[0], pair.lang
@@ -144,7 +149,7 @@ def tables(rest, ways, modes, counts):
     """Readings of the rows, as sensors by mode."""
     if not rest:
         yield {}
-    for way, count in itertools.product(ways, counts):
+    for way, count in itertools.product((way for way in ways if all(text in rest for text in literals(way.row))), counts):
         row = regex(way.row, mode=f"({'|'.join(map(re.escape, modes))})" if modes else "(.+?)", sensors="(.+?)")
         rows = re.escape(way.between).join([row] * count)
         if found := re.fullmatch(regex(way.whole.strip(), asset=".+?", rows=rows), rest):

@@ -205,7 +205,6 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     for needed in [TOKENIZER, GOLDEN, CARD] {
         ensure(manifest.files.contains_key(needed), || format!("expected {needed} among the files, it is missing"))?;
     }
-    between("the number of graphs", graphs(manifest).len(), 0, GRAPHS_MAX)?;
     for name in manifest.files.keys() {
         let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
         ensure(plain, || format!("expected plain file names, got {name:?}"))?;
@@ -232,6 +231,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     between("calculator.decimals", calculator.decimals as usize, 0, 9)?;
 
     between("the number of tasks", manifest.tasks.len(), 1, TASKS_MAX)?;
+    between("the number of graphs", graphs(manifest).len(), 1, GRAPHS_MAX)?;
     for (place, task) in manifest.tasks.iter().enumerate() {
         ensure(!task.id.is_empty(), || format!("expected an id for task {place}, it is empty"))?;
         let twin = manifest.tasks[..place].iter().any(|other| other.id == task.id);

@@ -73,7 +73,7 @@ fn a_manifest_that_contradicts_itself_or_this_runtime_is_refused() {
             "expected a graph of its own or one that tasks share, got card.md",
         ),
         (|m| drop(m["tasks"][1].as_object_mut().unwrap().remove("graph")), "missing field `graph`"),
-        (nine_graphs, "expected the number of graphs between 0 and 8, got 9"),
+        (nine_graphs, "expected the number of graphs between 1 and 8, got 9"),
         (|m| m["tasks"][0]["answers"]["choices"][1]["code"] = json!(0), "comes twice"),
         (|m| m["tasks"][0]["answers"]["choices"][0]["code"] = json!(65535), "to have a code below 65535"),
         (|m| m["tasks"][0]["calibration"]["first"]["temperature"] = json!(0), "temperature above 0"),
