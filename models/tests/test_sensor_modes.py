@@ -19,7 +19,7 @@ from workshop.distil.sequences import first_sentence
 from workshop.pair import LANGUAGES, Pair
 from workshop.teachers.catalogue import GENERATORS
 from workshop.teachers.sensor_modes import failuresensoriq, pairs, phrasing, rationale_check, sampling, words
-from workshop.teachers.sensor_modes.rules import CANNOT_TELL, TASK_ID, Case, Kind, Row, answer, fits, fitting, rationale
+from workshop.teachers.sensor_modes.rules import CANNOT_TELL, OF_SENSORS, TASK_ID, Case, Kind, Row, answer, fits, fitting, rationale
 
 COUNT = 1200
 SIGNS = (",", ";", ":", ". ", "=", " and ", " not", " - ", " | ", " -> ", "+", "・", "、", "。", "は", "と", "なら", "(", ")", "[", "]",
@@ -245,6 +245,14 @@ def test_no_letter_is_a_way_to_guess():
         # Some that cannot be told are asked without rows, so fewer are left here than one of `difficulty + 1`.
         assert 0.6 / (difficulty + 1) < counts[letters[-1]] / len(matching) < 1.05 / (difficulty + 1)
     assert 0.24 < sum(pair.answer == string.ascii_uppercase[pair.difficulty] for pair in some) / len(some) < 0.34
+
+
+def test_how_many_rows_stand_beside_a_sensor_s_question_tells_nothing():
+    of_sensors = [pair for pair in drawn("spread", 8000) if pair.reading.kind in OF_SENSORS]
+    for count in (1, 2, 3):
+        some = [pair for pair in of_sensors if len(pair.reading.rows) == count]
+        assert len(some) > 0.1 * len(of_sensors)
+        assert 0.1 < sum(pair.answer == string.ascii_uppercase[pair.difficulty] for pair in some) / len(some) < 0.4
 
 
 def test_the_right_row_stands_anywhere_and_often_beside_a_near_miss():

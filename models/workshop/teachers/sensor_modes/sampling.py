@@ -17,6 +17,7 @@ SENSORS_MAX = 10  # that a question knows of
 ROW_SENSORS_MAX = (4, 4, 8, 10)  # of one question's rows, drawn alike; those of real assets hold up to eleven
 LONG, LONG_SHARE = 5, 0.4  # of the questions whose rows may be long hold none shorter than this, or than there is room for
 BESIDE = (2, 2, 3)  # rows of a question about sensors, that of the mode asked for among them
+ALONE_SHARE = 0.4  # of the generated ones have that row alone: else one row would tell that it is another's
 NAMED_MAX = 26  # names in a question, see `named`: what keeps it and its rationale within 200 tokens
 NEAR_SHARE = 0.6  # of the rows after the first are another row with one sensor changed
 UNREPORTED_SHARE = 0.3  # of the observations leave a sensor out
@@ -35,7 +36,8 @@ def draw(rng: random.Random, kind: Kind, modes: Sequence[str], sensors: Sequence
         if kind in OF_SENSORS:
             if kind is Kind.NOT_SENSOR:
                 sizes = range(sizes.start, max(choices, row_max) + 1)
-            known, rows = sensors, matrix(rng, modes[: rng.choice(BESIDE)], sensors, sizes)
+            count = 1 if rng.random() < ALONE_SHARE else rng.choice(BESIDE)
+            known, rows = sensors, matrix(rng, modes[:count], sensors, sizes)
         else:
             known = rng.sample(sensors, rng.randint(3, SENSORS_MAX - 1))
             rows = matrix(rng, modes[:choices], known, sizes)
