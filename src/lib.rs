@@ -98,4 +98,4 @@ pub mod bench;
 pub mod cli;
 
 /// Folder of the student that ships, in the repository.
-pub const DEFAULT_BUNDLE: &str = "models/bundles/shop-floor-1.1.0";
+pub const DEFAULT_BUNDLE: &str = "models/bundles/shop-floor-1.2.0";

@@ -167,7 +167,7 @@ impl Bundle {
         self.manifest.files.get(&task.graph).map_or("", |file| &file.sha256)
     }
 
-    /// Name and version, as answers are signed: `shop-floor 1.1.0`.
+    /// Name and version, as answers are signed: `shop-floor 1.2.0`.
     pub fn student(&self) -> String {
         format!("{} {}", self.manifest.name, self.manifest.version)
     }

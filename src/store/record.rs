@@ -55,7 +55,7 @@ pub struct Student {
     pub sha256: String,
 }
 
-/// As answers are signed: `shop-floor 1.1.0`.
+/// As answers are signed: `shop-floor 1.2.0`.
 impl fmt::Display for Student {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.version)

@@ -147,7 +147,7 @@ fn parts_that_do_not_fit_each_other_are_refused_though_their_digests_fit() {
     assert_eq!(exit, 4);
     assert!(said.contains("input past_key_values.0.key of shape [1, 7, "), "{said}");
 
-    for (file, garbage) in [("model.onnx", &b"no graph"[..]), ("tokenizer.json", b"{}"), ("model-4.onnx", b"")] {
+    for (file, garbage) in [("model.onnx", &b"no graph"[..]), ("tokenizer.json", b"{}"), ("model-5.onnx", b"")] {
         let copy = Copy::new();
         copy.repack(file, |_| garbage.to_vec());
         let (exit, said) = copy.refused();

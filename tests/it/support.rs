@@ -42,7 +42,7 @@ pub fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE)
 }
 
-/// The shipped student's name and version, by the name of its folder: `shop-floor 1.1.0`.
+/// The shipped student's name and version, by the name of its folder: `shop-floor 1.2.0`.
 pub fn student() -> String {
     let folder = shipped();
     let (name, version) = folder.file_name().unwrap().to_str().unwrap().rsplit_once('-').unwrap();
