@@ -30,6 +30,7 @@ MINIMUM_RUNTIME = "0.2.0"
 BYTES_MAX = 40 << 20  # the repository's budget for the student it brings
 HIGH, MEDIUM = 0.98, 0.8
 GOLDEN_CONFIDENCE = 0.9  # far enough from where another CPU's rounding could turn it
+GOLDEN_DOUBT_SHARE = 0.1  # of the doubt at which a first answer no longer stands: .995 where .985 was wanted did turn
 GOLDEN_MAX = 12  # of a task: a box asks them all after every load or update, and a small one thinks for seconds
 GOLDEN_TRIES_MAX = 100
 
@@ -108,6 +109,8 @@ def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict], numb
     first hundred is so sure, the surest of them. They are numbered from the one after `number`."""
     for answerer in answerers:
         task, calibrated = answerer.task, calibration(fitted[answerer.task.id])
+        proved = fitted[task.id]["first"]["threshold"]
+        far = max(GOLDEN_CONFIDENCE, 1 - GOLDEN_DOUBT_SHARE * (1 - proved)) if proved < 1 else GOLDEN_CONFIDENCE
         for candidates in _spread(task.golden("golden"), GOLDEN_MAX):
             number += 1
             surest: tuple[Pair, Outcome] | None = None
@@ -116,7 +119,7 @@ def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict], numb
                 if outcome and _as_taught(task, pair, outcome, calibrated):
                     if surest is None or outcome.last.confidence > surest[1].last.confidence:
                         surest = pair, outcome
-                    if outcome.last.confidence >= GOLDEN_CONFIDENCE:
+                    if outcome.last.confidence >= far:
                         break
             if surest is None:
                 raise PackError(f"golden question {number}, of {task.id}, is never answered as the teacher says; the last tried: "
