@@ -105,8 +105,9 @@ def _write(folder: Path, copied: Mapping[str, Path], golden: Iterable[dict], car
 
 
 def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict], number: int = 0) -> Iterator[dict]:
-    """Of each task and each golden question the first candidate that comes out as the teacher says, confidently; where none of the
-    first hundred is so sure, the surest of them. They are numbered from the one after `number`."""
+    """Of each task and each golden question the first candidate that comes out as the teacher says, confidently and far from the
+    threshold of first answers; where none of the first hundred is so sure, the surest of them. They are numbered from the one after
+    `number`."""
     for answerer in answerers:
         task, calibrated = answerer.task, calibration(fitted[answerer.task.id])
         proved = fitted[task.id]["first"]["threshold"]
