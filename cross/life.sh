@@ -43,13 +43,13 @@ life() {
     fi
     inside dpkg --verify sokutou
     [ -L "$root/etc/systemd/system/multi-user.target.wants/sokutou.service" ] || fail "the service is not enabled"
-    step "doctor" && inside sokutou doctor | tee "$root/doctor"
-    grep -q "/usr/lib/sokutou/libonnxruntime.so" "$root/doctor" || fail "the library is not the package's"
     cmp "$root/usr/lib/sokutou/student/manifest.json" "$student/manifest.json" || fail "another student than $student"
     step "a question" && inside sokutou ask "$question" | tee "$root/answer"
     grep -q "^heat dissipation failure" "$root/answer" || fail "another answer"
-    if [ "$short" = short ]; then return; fi
+    if [ "$short" = short ]; then return; fi # by a library that can only be the package's: nothing else is installed
 
+    step "doctor" && inside sokutou doctor | tee "$root/doctor"
+    grep -q "/usr/lib/sokutou/libonnxruntime.so" "$root/doctor" || fail "the library is not the package's"
     step "the configuration" && inside sokutou config check
     printf '\n[gateway]\nname = "press-3"\n[mqtt]\nenabled = false\n' >> "$root/etc/sokutou/sokutou.toml"
     inside sokutou config check | grep "OK .*gateway.name: press-3" || fail "the box's own file is not read"
