@@ -21,6 +21,13 @@ def test_equally_sure_answers_count_as_their_mean():
     assert measures.risks(sure[::-1], right[::-1]) == pytest.approx([0, 0.25, 1 / 3])
 
 
+def test_a_picture_has_some_coverages_and_always_the_whole():
+    told = measures.trust(SURE, RIGHT)
+    assert told["risk at coverage"] == [[0.25, 0], [0.5, 0.5], [0.75, pytest.approx(1 / 3)], [1, 0.5]]
+    many = measures.trust(np.linspace(0, 1, 999), np.arange(999) % 2 == 0)["risk at coverage"]
+    assert len(many) == measures.CURVE_POINTS and many[-1][0] == 1
+
+
 @pytest.mark.parametrize(("coverage", "accuracy"), [(0.25, 1), (0.5, 0.5), (0.6, 2 / 3), (1.0, 0.5)])
 def test_accuracy_at_a_coverage_rounds_up(coverage, accuracy):
     assert measures.accuracy_at(SURE, RIGHT, coverage) == pytest.approx(accuracy)

@@ -182,6 +182,10 @@ def test_a_study_from_its_file_to_its_table(study, capsys):
     assert __main__.main([*run, "--arm", "both orders", "--arm", "answer-only"]) == 0
     assert __main__.main(["table", str(study / "out")]) == 0
     assert "**coin_flip, generated test** (n = 20, seeds: 1)" in capsys.readouterr().out
+    drawn = (study / "out" / "risk-coin_flip-generated-test.svg").read_text()
+    assert table.GATE in drawn and "answer-only, AURC" in drawn and table.ORACLE not in drawn
+    assert "share right" in (study / "out" / "reliability-coin_flip-generated-test.svg").read_text()
+    assert "dev loss" in (study / "out" / "answer-only-1" / "loss.svg").read_text()
     made = json.loads((study / "out" / "table.json").read_text())
     rows = made["arms"]
     assert {row["arm"] for row in rows} == {"answer-only", "both orders, answer first", "both orders, think first", table.GATE,

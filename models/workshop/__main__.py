@@ -174,15 +174,19 @@ def _study(args: argparse.Namespace) -> int:
 
 
 def _table(args: argparse.Namespace) -> int:
+    from .ship import plots
     from .study import table
 
     published = json.loads((REPOSITORY / "models" / "studies" / "published.json").read_text(encoding="utf-8"))
-    collected = table.collect(args.folder, published)
+    trials = table.read(args.folder)
+    collected = table.collect(trials, published)
     if not collected["arms"]:
         raise ValueError(f"{args.folder} holds no finished trial")
     (args.folder / "table.json").write_text(json.dumps(collected, indent=1) + "\n", encoding="utf-8")
     (args.folder / "table.md").write_text(table.markdown(collected), encoding="utf-8")
     print(table.markdown(collected))
+    for path in plots.compare(args.folder, table.trust(trials)):
+        print(f"drew {path}", file=sys.stderr)
     return 0
 
 
@@ -320,7 +324,9 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--out", type=Path, metavar="DIR", help="where the trials go (default: target/workshop/studies/STUDY)")
     study.set_defaults(run=_study)
 
-    table = commands.add_parser("table", help="collect the trials of a study", description="Writes table.md and table.json.")
+    table = commands.add_parser("table", help="collect and draw the trials of a study",
+                                description="Writes table.md and table.json, reliability-TEST.svg and risk-TEST.svg of each test, and "
+                                            "loss.svg in each trial's folder.")
     table.add_argument("folder", type=Path, metavar="DIR", help="what `study` wrote")
     table.set_defaults(run=_table)
 

@@ -29,7 +29,6 @@ from .decode import Answerer, Belief, Calibration, Explanation, Outcome, Thinkin
 OTHER_SAMPLE = 300  # questions of each file of other kinds
 DRAWS = 4000
 FORCED = "think first below the threshold, forced"
-CURVE_POINTS = 50  # of risk against coverage, as many as a plot shows
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 
@@ -271,16 +270,10 @@ def _calibration(task: Task, truths: list[str], beliefs: list[Belief]) -> dict:
         brier = ((np.array([belief.posterior for belief in beliefs]) - told) ** 2).sum(-1)
     else:
         brier = (confidence - right) ** 2
-    n = len(right)
-    ends = np.unique(np.linspace(1, n, min(n, CURVE_POINTS)).astype(int))
-    risks = measures.risks(confidence, right)
     return {
-        "ece": measures.ece(confidence, right),
         "brier": float(brier.mean()),
-        "aurc": measures.aurc(confidence, right),
         "accuracy at coverage": {f"{c:.0%}": measures.accuracy_at(confidence, right, c) for c in measures.COVERAGES},
-        "reliability": measures.reliability(confidence, right),
-        "risk at coverage": [[float(end / n), float(risks[end - 1])] for end in ends],
+        **measures.trust(confidence, right),
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 BINS = 15  # of equal width; the usual number (Guo et al. 2017)
 COVERAGES = (0.5, 0.8, 1.0)  # at which accuracies are told
 BOOTSTRAP_DRAWS = 2000
+CURVE_POINTS = 50  # of risk against coverage, as many as a picture shows
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> list[dict]:
@@ -45,6 +46,15 @@ def aurc(confidence: np.ndarray, right: np.ndarray) -> float:
 def accuracy_at(confidence: np.ndarray, right: np.ndarray, coverage: float) -> float:
     """Share of right answers among the surest `coverage` of them, rounded up to whole answers."""
     return float(1 - risks(confidence, right)[int(np.ceil(coverage * len(confidence))) - 1])
+
+
+def trust(confidence: np.ndarray, right: np.ndarray) -> dict:
+    """What a picture of the confidence needs: ECE and reliability, AURC and risk at some coverages, as [coverage, risk]."""
+    n = len(right)
+    found = risks(confidence, right)
+    ends = np.unique(np.linspace(1, n, min(n, CURVE_POINTS)).astype(int))
+    return {"ece": ece(confidence, right), "reliability": reliability(confidence, right),
+            "aurc": aurc(confidence, right), "risk at coverage": [[float(end / n), float(found[end - 1])] for end in ends]}
 
 
 def auroc(score: np.ndarray, positive: np.ndarray) -> float | None:

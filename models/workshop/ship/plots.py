@@ -1,4 +1,4 @@
-"""Draws a run as SVG from the files that its steps left: the loss, the reliability of the confidence, risk against coverage.
+"""Draws a run or a study as SVG from what was left of it: the loss, the reliability of the confidence, risk against coverage.
 
 Measures nothing, and needs no student.
 """
@@ -19,8 +19,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 CALIBRATION = "calibration of the first answer"
+TAB20 = matplotlib.color_sequences["tab20"]  # a study has a dozen arms
 matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "figure.figsize": (6, 4),
-                            "axes.spines.top": False, "axes.spines.right": False})
+                            "axes.spines.top": False, "axes.spines.right": False,
+                            "axes.prop_cycle": matplotlib.cycler(color=TAB20[::2] + TAB20[1::2])})
 
 
 def draw(folder: Path) -> list[Path]:
@@ -35,6 +37,16 @@ def draw(folder: Path) -> list[Path]:
         for task, of_task in measured.items():
             fits = {name: suite[CALIBRATION] for name, suite in of_task["suites"].items() if CALIBRATION in suite}
             drawn += [_save(folder / f"reliability-{task}.svg", _reliability, fits), _save(folder / f"risk-{task}.svg", _risk, fits)]
+    return drawn
+
+
+def compare(folder: Path, fits: dict[tuple[str, str], dict[str, dict]]) -> list[Path]:
+    """Draws a study: the loss of each trial in its own folder; for each test, which is a suite and a task, `measures.trust` of
+    every arm, all in one picture of each kind."""
+    drawn = [_save(curve.parent / "loss.svg", _trial_loss, _points(curve)) for curve in sorted(folder.glob("*/curve.jsonl"))]
+    for (suite, task), of_arms in fits.items():
+        name = f"{task}-{suite.replace(' ', '-')}.svg"
+        drawn += [_save(folder / f"reliability-{name}", _reliability, of_arms), _save(folder / f"risk-{name}", _risk, of_arms)]
     return drawn
 
 
@@ -57,6 +69,13 @@ def _loss(axes: Axes, points: list[dict]) -> None:
     shares.grid(False)
 
 
+def _trial_loss(axes: Axes, points: list[dict]) -> None:
+    looks = [point for point in points if "dev_loss" in point]
+    axes.plot([point["step"] for point in points], [point["loss"] for point in points], color="black", label="loss, as the arm is graded")
+    axes.plot([point["step"] for point in looks], [point["dev_loss"] for point in looks], "o", label="dev loss, in plain cross entropy")
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+
+
 def _reliability(axes: Axes, fits: dict[str, dict]) -> None:
     axes.plot((0, 1), (0, 1), color="black", linewidth=0.8, linestyle="--")
     for name, fit in fits.items():
@@ -64,7 +83,7 @@ def _reliability(axes: Axes, fits: dict[str, dict]) -> None:
         total = sum(b["n"] for b in bins)
         axes.scatter([b["confidence"] for b in bins], [b["right"] for b in bins], [6 + 300 * b["n"] / total for b in bins],
                      alpha=0.6, label=f"{name}, ECE {fit['ece']:.3f}")
-    axes.set(xlabel="confidence of the first answer; a dot's area is its share of the answers", ylabel="share right",
+    axes.set(xlabel="confidence of the answer; a dot's area is its share of the answers", ylabel="share right",
              xlim=(0, 1.03), ylim=(0, 1.03))
 
 

@@ -1,4 +1,4 @@
-"""Collects the trials of a study: one table for machines, one for people. Trains nothing and asks nobody.
+"""Collects the trials of a study: one table for machines, one for people, and what pictures are drawn of. Trains nothing and asks nobody.
 
 Beside the arms stand ways to ask the students of both orders: gates, which think where the first answer is not trusted (the confidence
 gate, R3, and the logistic gate, R2, with thresholds set for each task on the dev split), the soft prompts (R1), by which the student
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,17 @@ GATE, LOGISTIC, SOFT, ORACLE = (f"{BOTH}, {way}" for way in (
     "confidence gate (R3)", "logistic gate (R2)", "soft prompt (R1)", "oracle"))
 
 
-def collect(folder: Path, published: dict | None = None) -> dict[str, list[dict]]:
-    """`arms`: a row for each arm, suite, task and stratum, which is "all", a language or a difficulty. `references`: accuracies of
-    others and of guessing, by suite and task. `independence`: by arm, way to ask and task."""
-    found: dict[tuple[str, str, str], list[list[dict]]] = defaultdict(list)  # (arm, suite, task): answers of each seed
-    asked: dict[tuple[str, str], list[dict]] = {}  # (suite, task): one trial's lines
-    apart: dict[tuple[str, str, str], list[dict]] = defaultdict(list)  # (arm, way, task): a row of each seed
+@dataclass(frozen=True)
+class Trials:
+    """What the finished trials of a study left."""
+
+    answers: dict[tuple[str, str, str], list[list[dict]]]  # (arm, suite, task): answers of each seed
+    asked: dict[tuple[str, str], list[dict]]  # (suite, task): one trial's lines
+    apart: dict[tuple[str, str, str], list[dict]]  # (arm, way, task): a row of each seed, of whether answers depend on rationales
+
+
+def read(folder: Path) -> Trials:
+    found, asked, apart = defaultdict(list), {}, defaultdict(list)
     for trial in sorted(folder.glob("*/answers.jsonl")):
         arm = json.loads((trial.parent / "trial.json").read_text(encoding="utf-8"))["arm"]
         lines, routes = _lines(trial), trial.parent / "routes.jsonl"
@@ -41,19 +47,36 @@ def collect(folder: Path, published: dict | None = None) -> dict[str, list[dict]
         if (told := trial.parent / "independence.json").exists():
             for row in json.loads(told.read_text(encoding="utf-8")):
                 apart[arm, row["way"], row["task"]].append(row)
+    return Trials(found, asked, apart)
+
+
+def collect(trials: Trials, published: dict | None = None) -> dict[str, list[dict]]:
+    """`arms`: a row for each arm, suite, task and stratum, which is "all", a language or a difficulty. `references`: accuracies of
+    others and of guessing, by suite and task. `independence`: by arm, way to ask and task."""
     rows = []
-    for (arm, suite, task), seeds in sorted(found.items()):
+    for (arm, suite, task), seeds in sorted(trials.answers.items()):
         first = seeds[0]
         strata = {"all": lambda a: True}
         strata |= {lang: lambda a, lang=lang: a["lang"] == lang for lang in sorted({a["lang"] for a in first})}
         strata |= {f"difficulty {d}": lambda a, d=d: a["difficulty"] == d for d in sorted({a["difficulty"] or 0 for a in first}) if d}
         rows += [{"arm": arm, "suite": suite, "task": task, "stratum": name, "seeds": len(seeds),
                   **_measure([[a for a in seed if belongs(a)] for seed in seeds])} for name, belongs in strata.items()]
-    references = [row for (suite, task), lines in sorted(asked.items()) for row in _references(suite, task, lines, published)]
+    references = [row for (suite, task), lines in sorted(trials.asked.items()) for row in _references(suite, task, lines, published)]
     independence = [{"arm": arm, "way": way, "task": task, "seeds": len(seeds), "n": sum(row["n"] for row in seeds),
                      **{name: sum(row[name] for row in seeds) / sum(row["n"] for row in seeds) for name in ("swapped", "corrupted")},
-                     "difference": max(row["difference"] for row in seeds)} for (arm, way, task), seeds in sorted(apart.items())]
+                     "difference": max(row["difference"] for row in seeds)} for (arm, way, task), seeds in sorted(trials.apart.items())]
     return {"arms": rows, "references": references, "independence": independence}
+
+
+def trust(trials: Trials) -> dict[tuple[str, str], dict[str, dict]]:
+    """By suite and task, what `plots` draws of each arm: its answers of all seeds together. Not of the oracle, which knows more than
+    its confidence."""
+    fits: dict[tuple[str, str], dict[str, dict]] = defaultdict(dict)
+    for (arm, suite, task), seeds in sorted(trials.answers.items()):
+        if arm != ORACLE:
+            said = [answer for seed in seeds for answer in seed]
+            fits[suite, task][arm] = measures.trust(np.array([a["confidence"] for a in said]), np.array([a["right"] for a in said], bool))
+    return fits
 
 
 def _lines(path: Path) -> list[dict]:
