@@ -304,6 +304,11 @@ def test_numbers_are_the_same_as_numbers_and_texts_as_texts():
     assert [a["right"] for a in ways["both orders, think first"]] == [False, True, False]
 
 
+def test_a_thought_that_came_to_no_answer_is_counted_apart_from_wrong_ones():
+    said = table._ways("both orders", [answered("test", "no", 0.9, ""), answered("test", "no", 0.9, "no")])
+    assert [table._measure([said[f"both orders, {way} first"]])["no answer"] for way in ("answer", "think")] == [0, 0.5]
+
+
 def test_the_logistic_gates_threshold_is_set_on_the_dev_half_that_it_did_not_learn_from_and_soft_prompts_choose_by_themselves():
     def route(fitted, sure, soft):
         return {"fitted": fitted, "gate": sure, "soft": soft}
@@ -317,6 +322,20 @@ def test_the_logistic_gates_threshold_is_set_on_the_dev_half_that_it_did_not_lea
     # Of the two that the gate did not learn from, answering from 0.4 on gets both right; of all four, thinking always gets most.
     assert [(a["right"], a["tokens"]) for a in ways[table.LOGISTIC][4:]] == [(True, 10), (True, 1)]
     assert [(a["right"], a["tokens"]) for a in ways[table.SOFT][4:]] == [(True, 10), (True, 1)]
+
+
+def test_answer_first_is_compared_with_the_others_question_by_question():
+    def said(*right):
+        return [{"right": each} for each in right]
+
+    found = {("answer-first", "test", "a"): [said(True, False), said(True, True)], ("answer-first", "test", "b"): [said(True), said(True)],
+             ("answer-only", "test", "a"): [said(True, True)], ("answer-only", "test", "b"): [said(False)],
+             ("think-first", "test", "a"): [said(False, False)],  # was not asked the other task yet
+             ("answer-only", "generated test", "a"): [said(True)]}
+    rows = table._differences(table.Trials(found, {}, {}))
+    assert [(row["arm"], row["suite"], row["task"], row["n"], row["difference"]) for row in rows] == [
+        ("answer-only", "test", "a", 2, -0.25), ("answer-only", "test", "b", 1, 1.0), ("answer-only", "test", "all", 3, pytest.approx(1 / 6))]
+    assert (rows[0]["low"], rows[0]["high"]) == (-0.5, 0.0)  # one question is the same, the other half a seed worse
 
 
 def test_floors_and_published_accuracies_stand_below_the_arms_of_their_test():

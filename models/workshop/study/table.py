@@ -19,7 +19,7 @@ from ..selection import answers
 from ..ship import measures
 from ..ship.calibrate import CONFIDENCE_LEVEL
 
-BOTH = "both orders"
+FIRST, BOTH = "answer-first", "both orders"
 GATE, LOGISTIC, SOFT, ORACLE = (f"{BOTH}, {way}" for way in (
     "confidence gate (R3)", "logistic gate (R2)", "soft prompt (R1)", "oracle"))
 
@@ -52,7 +52,8 @@ def read(folder: Path) -> Trials:
 
 def collect(trials: Trials, published: dict | None = None) -> dict[str, list[dict]]:
     """`arms`: a row for each arm, suite, task and stratum, which is "all", a language or a difficulty. `references`: accuracies of
-    others and of guessing, by suite and task. `independence`: by arm, way to ask and task."""
+    others and of guessing, by suite and task. `differences`: answer-first less each other arm. `independence`: by arm, way to ask and
+    task."""
     rows = []
     for (arm, suite, task), seeds in sorted(trials.answers.items()):
         first = seeds[0]
@@ -65,7 +66,7 @@ def collect(trials: Trials, published: dict | None = None) -> dict[str, list[dic
     independence = [{"arm": arm, "way": way, "task": task, "seeds": len(seeds), "n": sum(row["n"] for row in seeds),
                      **{name: sum(row[name] for row in seeds) / sum(row["n"] for row in seeds) for name in ("swapped", "corrupted")},
                      "difference": max(row["difference"] for row in seeds)} for (arm, way, task), seeds in sorted(trials.apart.items())]
-    return {"arms": rows, "references": references, "independence": independence}
+    return {"arms": rows, "references": references, "differences": _differences(trials), "independence": independence}
 
 
 def trust(trials: Trials) -> dict[tuple[str, str], dict[str, dict]]:
@@ -88,7 +89,7 @@ def _ways(arm: str, lines: list[dict], routes: list[dict] | None = None) -> dict
     def said(line: dict, way: str, before: str = "") -> dict:
         answer, spent = line[way], [line[before]] if before else []
         return {**{key: line[key] for key in ("suite", "task", "lang", "difficulty", "id")}, "confidence": answer["confidence"],
-                "tokens": sum(each["tokens"] for each in [answer, *spent]), "right": _right(line, way),
+                "tokens": sum(each["tokens"] for each in [answer, *spent]), "right": _right(line, way), "none": answer["answer"] == "",
                 "seconds": sum(each.get("seconds", float("nan")) for each in [answer, *spent])}
 
     if arm != BOTH:
@@ -144,13 +145,34 @@ def _measure(seeds: list[list[dict]]) -> dict:
     seconds = float(np.mean([[a["seconds"] for a in seed] for seed in seeds]))
     return {
         "n": right.shape[1], "accuracy": float(right.mean()), "low": low, "high": high,
-        "accuracy by seed": right.mean(1).tolist(),
+        "accuracy by seed": right.mean(1).tolist(), "no answer": float(np.mean([[a["none"] for a in seed] for seed in seeds])),
         "tokens": float(np.mean([[a["tokens"] for a in seed] for seed in seeds])),
         "ms": None if np.isnan(seconds) else 1000 * seconds,
         "ece": float(np.mean([measures.ece(c, r) for c, r in each])),
         "aurc": float(np.mean([measures.aurc(c, r) for c, r in each])),
         **{f"accuracy at {c:.0%}": float(np.mean([measures.accuracy_at(s, r, c) for s, r in each])) for c in measures.COVERAGES},
     }
+
+
+def _differences(trials: Trials) -> list[dict]:
+    """By how much answer-first is right more often than each other arm on the same questions, by suite and task and over all tasks of a
+    suite. Means over the seeds; the interval is drawn over questions and knows nothing of how far seeds are apart."""
+    right: dict[tuple[str, str], dict[str, np.ndarray]] = defaultdict(dict)
+    for (arm, suite, task), seeds in sorted(trials.answers.items()):
+        right[arm, suite][task] = np.mean([[a["right"] for a in seed] for seed in seeds], 0)
+    rows = []
+    for (arm, suite), tasks in right.items():
+        first = right.get((FIRST, suite), {})
+        if arm == FIRST or first.keys() != tasks.keys():
+            continue
+        more = {task: first[task] - own for task, own in tasks.items()}
+        if len(more) > 1:
+            more["all"] = np.concatenate(list(more.values()))
+        for task, by_question in more.items():
+            low, high = measures.bootstrap(np.mean, by_question, level=CONFIDENCE_LEVEL)
+            rows.append({"suite": suite, "task": task, "arm": arm, "n": len(by_question), "difference": float(by_question.mean()),
+                         "low": low, "high": high})
+    return rows
 
 
 def _references(suite: str, task: str, lines: list[dict], published: dict | None) -> list[dict]:
@@ -168,23 +190,31 @@ def _references(suite: str, task: str, lines: list[dict], published: dict | None
 
 
 def markdown(table: dict[str, list[dict]]) -> str:
-    """The whole of each task, arm by arm, with the accuracy by stratum; then whether answers depend on their rationales."""
+    """The whole of each task, arm by arm, with the accuracy by stratum; then how far answer-first is from the others, and whether
+    answers depend on their rationales."""
     lines = []
     for suite, task in sorted({(row["suite"], row["task"]) for row in table["arms"]}):
         own = [row for row in table["arms"] if (row["suite"], row["task"]) == (suite, task)]
         strata = [name for name in dict.fromkeys(row["stratum"] for row in own) if name != "all"]
-        lines += [f"**{task}, {suite}** (n = {own[0]['n']}, seeds: {own[0]['seeds']})", "",
-                  f"| arm | accuracy (95%) | tokens | ms | ECE | AURC | at 50% | at 80% |{''.join(f' {name} |' for name in strata)}",
-                  "|---|---|---|---|---|---|---|---|" + "---|" * len(strata)]
+        lines += [f"**{task}, {suite}** (n = {own[0]['n']}, seeds: {' or '.join(map(str, sorted({row['seeds'] for row in own})))})", "",
+                  f"| arm | accuracy (95%) | no answer | tokens | ms | ECE | AURC | at 50% | at 80% |"
+                  + "".join(f" {name} |" for name in strata), "|" + "---|" * (9 + len(strata))]
         for row in (row for row in own if row["stratum"] == "all"):
             by = {other["stratum"]: other["accuracy"] for other in own if other["arm"] == row["arm"]}
             ms = "-" if row["ms"] is None else f"{row['ms']:.1f}"
-            lines.append(f"| {row['arm']} | {row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | {row['tokens']:.1f} | "
+            lines.append(f"| {row['arm']} | {row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | "
+                         f"{row['no answer']:.3f} | {row['tokens']:.1f} | "
                          f"{ms} | {row['ece']:.3f} | {row['aurc']:.3f} | {row['accuracy at 50%']:.3f} | {row['accuracy at 80%']:.3f} |"
                          + "".join(f" {by[name]:.2f} |" if name in by else " - |" for name in strata))
         for row in (row for row in table["references"] if (row["suite"], row["task"]) == (suite, task)):
             note = f"; {row['note']}" if "note" in row else ""
-            lines.append(f"| {row['name']}{note} | {row['accuracy']:.3f} |{' |' * (6 + len(strata))}")
+            lines.append(f"| {row['name']}{note} | {row['accuracy']:.3f} |{' |' * (7 + len(strata))}")
+        lines.append("")
+    if table["differences"]:
+        lines += [f"**{FIRST} less the others**, on the same questions, means over the seeds.", "",
+                  "| arm | suite | task | n | difference (95%) |", "|---|---|---|---|---|"]
+        lines += [f"| {row['arm']} | {row['suite']} | {row['task']} | {row['n']} | {row['difference']:+.3f} "
+                  f"({row['low']:+.3f} to {row['high']:+.3f}) |" for row in table["differences"]]
         lines.append("")
     if table["independence"]:
         lines += ["**Does the answer depend on its rationale?** Share of answers that change with another question's rationale, and "
