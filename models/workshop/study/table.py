@@ -156,7 +156,8 @@ def _measure(seeds: list[list[dict]]) -> dict:
 
 def _differences(trials: Trials) -> list[dict]:
     """By how much answer-first is right more often than each other arm on the same questions, by suite and task and over all tasks of a
-    suite. Means over the seeds; the interval is drawn over questions and knows nothing of how far seeds are apart."""
+    suite. Means over the seeds; the interval is drawn over questions and knows nothing of how far seeds are apart. An arm that was not
+    asked every task yet is left out."""
     right: dict[tuple[str, str], dict[str, np.ndarray]] = defaultdict(dict)
     for (arm, suite, task), seeds in sorted(trials.answers.items()):
         right[arm, suite][task] = np.mean([[a["right"] for a in seed] for seed in seeds], 0)
@@ -197,7 +198,7 @@ def markdown(table: dict[str, list[dict]]) -> str:
         own = [row for row in table["arms"] if (row["suite"], row["task"]) == (suite, task)]
         strata = [name for name in dict.fromkeys(row["stratum"] for row in own) if name != "all"]
         lines += [f"**{task}, {suite}** (n = {own[0]['n']}, seeds: {' or '.join(map(str, sorted({row['seeds'] for row in own})))})", "",
-                  f"| arm | accuracy (95%) | no answer | tokens | ms | ECE | AURC | at 50% | at 80% |"
+                  "| arm | accuracy (95%) | no answer | tokens | ms | ECE | AURC | at 50% | at 80% |"
                   + "".join(f" {name} |" for name in strata), "|" + "---|" * (9 + len(strata))]
         for row in (row for row in own if row["stratum"] == "all"):
             by = {other["stratum"]: other["accuracy"] for other in own if other["arm"] == row["arm"]}
