@@ -16,10 +16,6 @@ fn main() {
     println!("cargo:rerun-if-changed=cross/build.rs");
     println!("cargo:rerun-if-changed={LOCK}");
     println!("cargo:rerun-if-env-changed=ORT_DYLIB_PATH");
-    // Firmware takes the serial protocol only, and has no library to load.
-    if env::var_os("CARGO_FEATURE_STD").is_none() {
-        return;
-    }
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets the target architecture");
     // <target folder>/<profile>/build/<package>/out
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

@@ -30,16 +30,16 @@
 //! | [`domain`] | the words every room speaks | nothing |
 //! | [`installed`] | where library and student stand | nothing |
 //! | [`config`] | the gateway's configuration, checked; one struct for each room of the daemon | nothing |
-//! | [`bundle`] | a student's folder, verified | domain |
+//! | [`bundle`] | a student's folder, verified | domain, wire's code for a person |
 //! | [`policy`] | looks to verdict, pure | domain, the bundle's manifest |
 //! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
-//! | [`wire`] | the serial line's messages, as bytes | nothing |
+//! | [`wire`] | the serial line's messages, as bytes; a crate of its own, `sokutou-wire` | nothing |
 //! | [`reply`] | an answer as a machine reads it | domain, bundle, engine, pipeline |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
 //! | [`triggers`] | where questions come in and answers go out: the broker, serial ports, HTTP | domain, wire, config |
 //! | [`daemon`] | the gateway: every case from its trigger through journal and student and back | all but bench and cli |
-//! | [`bench`] | measures a student on a box, and says when not to believe it | domain, bundle, engine, policy, pipeline |
+//! | [`mod@bench`] | measures a student on a box, and says when not to believe it | domain, bundle, engine, policy, pipeline |
 //! | [`cli`] | the commands | all |
 //!
 //! # What never happens
@@ -48,54 +48,39 @@
 //! only `engine/tokenizer.rs` names `tokenizers`, only `store` names `rusqlite`, only `triggers/http.rs` names `axum`. Nothing but
 //! `cli` prints. The library neither panics on input nor exits. It connects to no other machine than the configured broker; ONNX
 //! Runtime's own telemetry is switched off before the library is loaded. [`wire`] needs neither `std` nor an allocator: a
-//! microcontroller links it with `default-features = false`.
+//! microcontroller links that crate alone.
 //!
 //! Answers that are short and bounded, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds
 //! chosen on held-out rows are what makes the confidence mean something; the workshop in `models/` makes all three.
 
-#![cfg_attr(not(feature = "std"), no_std)]
-
-pub mod wire;
-
-// Firmware links the room above and no other. `std` is on unless it is switched off, and brings these rooms and their libraries.
-#[cfg(feature = "std")]
 pub mod domain;
 
-#[cfg(feature = "std")]
 pub mod installed;
 
-#[cfg(feature = "std")]
 pub mod config;
 
-#[cfg(feature = "std")]
 pub mod bundle;
 
-#[cfg(feature = "std")]
 pub mod policy;
 
-#[cfg(feature = "std")]
 pub mod engine;
 
-#[cfg(feature = "std")]
 pub mod pipeline;
 
-#[cfg(feature = "std")]
 pub mod reply;
 
-#[cfg(feature = "std")]
 pub mod store;
 
-#[cfg(feature = "std")]
 pub mod triggers;
 
-#[cfg(feature = "std")]
 pub mod daemon;
 
-#[cfg(feature = "std")]
 pub mod bench;
 
-#[cfg(feature = "std")]
 pub mod cli;
+
+#[doc(inline)]
+pub use sokutou_wire as wire;
 
 /// Folder of the student that ships, in the repository.
 pub const DEFAULT_BUNDLE: &str = "models/bundles/shop-floor-1.2.0";

@@ -21,4 +21,3 @@ mod store;
 mod support;
 mod tasks;
 mod watchdog;
-mod wire;
