@@ -22,7 +22,7 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
 
 /// A library's name, and the only files that may say it.
 const ONLY_IN: [(&str, &[&str]); 8] = [
-    ("ort::", &["engine/library.rs", "engine/session.rs", "engine/model.rs"]),
+    ("ort::", &["engine/library.rs", "engine/session.rs"]),
     ("prost::", &["engine/products.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
     ("serial2::", &["triggers/serial.rs"]),
