@@ -15,8 +15,10 @@ use crate::installed;
 pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 /// The library's own full opt-out; since 1.29 the Linux wheels report home unless it is set before they load.
 pub const TELEMETRY_VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
+/// The version that the build pins, in `cross/onnxruntime.lock`, and that was tested.
+pub const TESTED_VERSION: &str = env!("SOKUTOU_ONNXRUNTIME_VERSION");
 /// The library beside an installed executable.
-const BESIDE: &str = "libonnxruntime.so.1.32.0";
+const BESIDE: &str = concat!("libonnxruntime.so.", env!("SOKUTOU_ONNXRUNTIME_VERSION"));
 
 /// The loaded runtime library; one environment for the whole process.
 #[derive(Clone)]
@@ -82,7 +84,7 @@ impl Library {
         &self.path
     }
 
-    /// Its version, `None` if it does not say. Read from the symbol version that every build carries (`VERS_1.32.0`): the
+    /// Its version, `None` if it does not say. Read from the symbol version that every build carries (`VERS_1.23.0`): the
     /// wheel's own build information names no release.
     pub fn version(&self) -> Option<String> {
         const SYMBOL_VERSION: &[u8] = b"VERS_";
