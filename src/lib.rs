@@ -45,7 +45,7 @@
 //! | [`config`] | layers, reader and secrets of the configuration; knows no section | nothing |
 //! | `transport` | where questions come in and answers go out: MQTT, HTTP, serial lines | domain, wire, config, api |
 //! | `gateway` | the daemon: one loop over one enum of events | all but bench and cli |
-//! | [`bench`] | measures the model on a device, refuses figures that cannot be trusted | domain to evaluation |
+//! | [`mod@bench`] | measures the model on a device, refuses figures that cannot be trusted | domain to evaluation |
 //! | [`cli`] | the commands | all |
 //! | [`docs`] | the pages for users | nothing |
 //!

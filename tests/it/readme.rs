@@ -31,7 +31,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::shipped;
 
 /// For a block, and for what it prints. Nothing waits that long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -153,10 +156,13 @@ impl Machine {
         let output = self.folder.path().join(output);
         let file = File::create(&output).unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
-        let child = Command::new("bash")
+        let mut bash = Command::new("bash");
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SOKUTOU_")) {
+            bash.env_remove(name);
+        }
+        let child = bash
             .args(["-euo", "pipefail", "-c", &script])
             .current_dir(self.folder.path())
-            .env_remove("SOKUTOU_BUNDLE")
             .env_remove("RUST_LOG")
             .env("PATH", format!("{}:{path}", self.bin().display()))
             .env("SOKUTOU_GATEWAY__NAME", "press-3")
@@ -363,6 +369,29 @@ fn docs() -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .map(|path| path.strip_prefix(repository()).unwrap().to_owned())
         .collect()
+}
+
+#[test]
+fn readmes_table_has_the_figures_of_the_shipped_bundle() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let manifest = fs::read_to_string(shipped().join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    for task in manifest["tasks"].as_array().unwrap() {
+        let id = format!("`{}`", task["id"].as_str().unwrap());
+        let row = readme.lines().find(|line| line.starts_with('|') && line.contains(&id));
+        let row = row.unwrap_or_else(|| panic!("README's table has no {id}"));
+        let first = &task["calibration"]["first"];
+        if first["threshold"].as_f64().unwrap() >= 1.0 {
+            assert!(row.contains("| never |"), "{row}");
+            continue;
+        }
+        let coverage = first["coverage"].as_f64().unwrap() * 100.0;
+        let said = [format!("| {coverage:.1} %"), format!(" {coverage:.0}, "), format!(" {coverage:.0} %")];
+        assert!(said.iter().any(|said| row.contains(said)), "{id} answers {coverage} %: {row}");
+        let errors = first["errors"].as_u64().unwrap();
+        let said = [format!(" {errors} of "), format!(" {errors}, "), format!(" {errors} |")];
+        assert!(said.iter().any(|said| row.contains(said)), "{id} has {errors} errors: {row}");
+    }
 }
 
 /// Every page whose lines and links are looked at.
