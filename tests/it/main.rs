@@ -13,6 +13,7 @@ mod http;
 mod library;
 mod overload;
 mod proxy;
+mod readme;
 mod reference;
 mod reload;
 mod rooms;
