@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use sokutou::bundle::Bundle;
-use sokutou::domain::{Look, TokenId};
+use sokutou::domain::{Prediction, TokenId};
 use sokutou::engine::{Engine, Kernels, Library, Model as _, OrtModel, Tokenizer};
 use sokutou::pipeline::{self, Think};
 use sokutou::policy::Policy;
@@ -78,7 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     drop(model);
 
-    // The way that every question goes, and its end alone: what the policy makes of a look.
+    // The way that every question goes, and its end alone: what the policy makes of a prediction.
     let mut engine = Engine::open(&library, &bundle)?;
     let mut rows = Vec::new();
     for (golden, mut row) in questions {
@@ -87,10 +87,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let answered = pipeline::answer(&mut engine, &policy, Think::Never, &golden.question)?;
         row["answer"] = watch.lap().into();
         drop(answered);
-        let first: Look = engine.ask(&golden.task, &golden.question)?.first;
+        let first: Prediction = engine.ask(&golden.task, &golden.question)?.first;
         watch.lap();
-        let verdict = policy.first(&first);
-        std::hint::black_box(policy.first_stands(verdict.confidence));
+        let verdict = policy.judge_first(&first);
+        std::hint::black_box(policy.first_suffices(verdict.confidence));
         row["policy"] = watch.lap().into();
         rows.push(row);
     }

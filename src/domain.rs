@@ -1,9 +1,9 @@
-//! The words every room speaks: question, answer, confidence, verdict, rationale. No I/O, no serde, no clock.
+//! The types that every module shares: answer, confidence, prediction, verdict, rationale. No I/O, no serde, no clock.
 
 use std::error::Error;
 use std::fmt;
 
-/// A token of the student's vocabulary.
+/// A token of the model's vocabulary.
 pub type TokenId = u32;
 
 /// Index of a choice in the task's closed answer set.
@@ -26,12 +26,12 @@ impl Language {
     }
 }
 
-/// A text in both languages of the floor.
+/// A text in both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bilingual {
-    /// English.
+    /// English text.
     pub en: String,
-    /// Japanese.
+    /// Japanese text.
     pub ja: String,
 }
 
@@ -73,95 +73,95 @@ impl fmt::Display for Confidence {
     }
 }
 
-/// A confidence as a person says it.
+/// A confidence in words; the bundle says where each band begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Band {
-    /// Act on it.
+    /// Sure enough to act on the answer.
     High,
-    /// Look before acting.
+    /// Check before acting.
     Medium,
-    /// A guess.
+    /// No more than a guess.
     Low,
 }
 
 /// How the answer came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// At once, in one forward pass.
+    /// Directly, without a rationale.
     AnswerFirst,
     /// After writing a rationale.
     ThinkFirst,
 }
 
-/// What the student answers: one of a closed set, or a text in its own words.
+/// One of a closed set, or a text in the model's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A choice of the task's closed answer set.
+    /// Of the task's closed answer set.
     Choice(ChoiceIndex),
     /// Free text, trimmed and never empty.
     Text(String),
 }
 
-/// What the policy makes of an outcome.
+/// Who answers: the model, or a person.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decision {
-    /// The answer stands.
+    /// The model's answer is given to the asker.
     Answered,
-    /// A person must look, for this reason.
+    /// The question goes to a person.
     Escalated(Reason),
 }
 
-/// Why a person is asked.
+/// Why a question was escalated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The student says that the question is none it can judge: incomplete, impossible, of another kind.
+    /// The model chose an abstaining choice: the question is incomplete, impossible or of another kind.
     OutOfScope,
-    /// The confidence stayed below what was promised.
+    /// The confidence is below the threshold.
     Unsure,
-    /// Thinking came to no end: its rationale was too long or its arithmetic malformed.
+    /// The thought did not end: it was too long, or an expression in it had no value.
     ThinkingFailed,
-    /// The student wrote no answer where it should have: nothing at all, or a text that did not end within the task's limit.
+    /// The model wrote no answer: no text at all, or one that did not end within the task's limit.
     NoAnswer,
 }
 
-/// The policy's word on one question.
+/// What the policy decides of a prediction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// The likeliest answer, only a guess when escalated; `None` where the student wrote none.
+    /// The likeliest answer, only a guess when escalated; `None` if the model wrote none.
     pub answer: Option<Answer>,
-    /// How likely it is right; 0 without an answer.
+    /// Calibrated probability that `answer` is right; 0 without an answer.
     pub confidence: Confidence,
     /// The confidence in words.
     pub band: Band,
-    /// Whether it stands.
+    /// Answered, or escalated and why.
     pub decision: Decision,
     /// How it came about.
     pub mode: Mode,
 }
 
-/// What the student brought from one look at a question, at once or after thinking.
+/// The result of one pass over a question, answer-first or after a thought.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Look {
-    /// Scores of a closed answer set.
+pub enum Prediction {
+    /// Of a task with a closed answer set.
     Scores(Scores),
-    /// A text of its own.
-    Text(Written),
+    /// Of a task with free text.
+    Text(GeneratedText),
 }
 
-/// A free answer as the student wrote it, greedily.
+/// A free-text answer as the model wrote it, greedily.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Written {
+pub struct GeneratedText {
     /// Its tokens, without the control token that closes it.
     pub tokens: Vec<TokenId>,
-    /// As a person reads it, trimmed.
+    /// Decoded and trimmed.
     pub text: String,
-    /// The student closed it; false when the limit on its length cut it.
+    /// The model closed it; false if the limit on its length cut it.
     pub closed: bool,
     /// Log-probability of its tokens and of the control token that closes it, each over the whole vocabulary.
     pub score: f64,
 }
 
-impl Written {
+impl GeneratedText {
     /// The text, if it is an answer: closed, and not empty.
     pub fn answer(&self) -> Option<&str> {
         (self.closed && !self.text.is_empty()).then_some(&self.text)
@@ -201,12 +201,12 @@ impl Posterior {
     }
 }
 
-/// The reasons the student wrote down.
+/// Why the model gave its answer, in its own words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rationale {
     /// Its tokens, without the control token that ends it.
     pub tokens: Vec<TokenId>,
-    /// As a person reads it, calculator marks opened: `308.6-298.1=10.5`.
+    /// Decoded, without the calculator's marks: `308.6-298.1=10.5`.
     pub text: String,
     /// How it ended.
     pub end: RationaleEnd,
@@ -215,7 +215,7 @@ pub struct Rationale {
 /// How a rationale ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RationaleEnd {
-    /// The student ended it.
+    /// The model ended it.
     Complete,
     /// The limit on its length cut it.
     TooLong,
@@ -232,7 +232,7 @@ pub struct Agreement {
     pub strength: Confidence,
 }
 
-/// An error and its causes, in one line; a cause that its effect already tells is not told twice.
+/// An error and its causes in one line. A cause whose words already end the line is left out.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -6,10 +6,10 @@
 //! # The way of a question
 //!
 //! ```text
-//! question --> engine --Look--> policy --Verdict--> reply
-//!                ^  |              |
-//!                |  +--- think  <--+ not sure enough
-//!                +------ explain     only when asked
+//! question --> engine --Prediction--> policy --Verdict--> reply
+//!                ^  |                    |
+//!                |  +------ think  <-----+ not sure enough
+//!                +--------- explain        only when asked
 //! ```
 //!
 //! `pipeline` walks it; every command walks `pipeline`. Around it the gateway, `sokutou serve`:

@@ -145,7 +145,7 @@ impl Reply {
                 Some(CODE_ASK_A_PERSON),
                 DecisionName::Escalated,
                 Some(reason.into()),
-                label.filter(|_| choice.is_none_or(|choice| !choice.person)).map(|answer| Guess { answer, code }),
+                label.filter(|_| choice.is_none_or(|choice| !choice.abstains)).map(|answer| Guess { answer, code }),
             ),
         };
         Self {

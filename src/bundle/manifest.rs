@@ -175,8 +175,9 @@ pub struct Choice {
     /// What a person reads.
     #[serde(deserialize_with = "bilingual")]
     pub label: Bilingual,
-    /// This choice calls a person.
-    pub person: bool,
+    /// This choice means "ask a person": a question so answered is escalated.
+    #[serde(rename = "person")]
+    pub abstains: bool,
 }
 
 /// What was fitted on a calibration split, on the graph that ships.

@@ -24,7 +24,7 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let answered = pipeline::answer(&mut engine, &policy, args.think.into(), &question)?;
     let exit = match answered.verdict.decision {
         Decision::Answered => Exit::Success,
-        Decision::Escalated(_) => Exit::Person,
+        Decision::Escalated(_) => Exit::Escalated,
     };
     if args.json {
         print_json(&Reply::new(None, answered, &bundle, task, args.explain)?)?;

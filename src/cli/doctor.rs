@@ -5,7 +5,7 @@ use super::check::{Check, report};
 use super::{BundleArg, Error, Exit, open_bundle, open_engine};
 use crate::domain::chain;
 use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE};
-use crate::engine::{Kernels, Library, Products, ProductsError};
+use crate::engine::{Kernels, Library, MatMulCoverage, MatMulCoverageError};
 
 /// The version whose wheels the build pins, and which was tested.
 const TESTED_LIBRARY: &str = "1.32.0";
@@ -89,21 +89,23 @@ fn bundle(arg: &BundleArg) -> Vec<Check> {
         Err(error) => Check::fail("golden questions", chain(&error), "see the checks above"),
     };
     // Where the library fails to load, the first check has said so.
-    let products = Library::load().ok().map(|library| products(Products::of(&library, bundle.graphs.values())));
-    [opened].into_iter().chain(products).chain([golden]).collect()
+    let matmuls = Library::load().ok().map(|library| matmuls(MatMulCoverage::of(&library, bundle.graphs.values())));
+    [opened].into_iter().chain(matmuls).chain([golden]).collect()
 }
 
-fn products(read: Result<Products, ProductsError>) -> Check {
+fn matmuls(read: Result<MatMulCoverage, MatMulCoverageError>) -> Check {
     match read {
-        Ok(Products { packed, unpacked }) if unpacked.is_empty() => {
-            Check::ok("products", format!("{packed}, all with the weights as they are stored"))
+        Ok(MatMulCoverage { packed, unpacked }) if unpacked.is_empty() => {
+            Check::ok("int8 matmuls", format!("all {packed} run in int8"))
         }
-        Ok(Products { packed, unpacked }) => Check::warn(
-            "products",
-            format!("{packed} with the weights as they are stored; {}", unpacked.join("; ")),
-            "this student is slow on this kind of CPU: export it with dynamic int8, as the workshop does",
+        Ok(MatMulCoverage { packed, unpacked }) => Check::warn(
+            "int8 matmuls",
+            format!("{packed} of {} run in int8; {}", packed + unpacked.len(), unpacked.join("; ")),
+            "this model is slow on this kind of CPU: export it with dynamic int8, as the training toolkit does",
         ),
-        Err(error) => Check::warn("products", chain(&error), "give the folder for temporary files some megabytes"),
+        Err(error) => {
+            Check::warn("int8 matmuls", chain(&error), "free some megabytes in the folder for temporary files")
+        }
     }
 }
 
@@ -137,10 +139,10 @@ mod tests {
 
     #[test]
     fn each_weight_that_is_unpacked_is_warned_of_by_name() {
-        assert_eq!(state(&products(Ok(Products { packed: 25, unpacked: Vec::new() }))), "OK");
+        assert_eq!(state(&matmuls(Ok(MatMulCoverage { packed: 25, unpacked: Vec::new() }))), "OK");
         let check =
-            json!(products(Ok(Products { packed: 24, unpacked: vec!["down_3 is unpacked at load".to_owned()] })));
+            json!(matmuls(Ok(MatMulCoverage { packed: 24, unpacked: vec!["down_3 is unpacked at load".to_owned()] })));
         assert_eq!(check["state"], "WARN");
-        assert_eq!(check["found"], "24 with the weights as they are stored; down_3 is unpacked at load");
+        assert_eq!(check["found"], "24 of 25 run in int8; down_3 is unpacked at load");
     }
 }

@@ -62,8 +62,8 @@ pub enum Exit {
     Student,
     /// A check of `doctor` or a golden question failed, or the figures of `bench` cannot be trusted.
     Check,
-    /// A person is asked.
-    Person,
+    /// The question was escalated.
+    Escalated,
     /// The configuration cannot be used; EX_CONFIG of sysexits, which a service manager takes for a reason not to start
     /// again.
     Config,
@@ -80,7 +80,7 @@ impl From<Exit> for ExitCode {
             Exit::Library => 5,
             Exit::Student => 6,
             Exit::Check => 7,
-            Exit::Person => 10,
+            Exit::Escalated => 10,
             Exit::Config => 78,
         })
     }

@@ -7,7 +7,7 @@
 use super::decode::likeliest;
 use super::{AskError, Model, ModelError, Tokenizer};
 use crate::bundle::manifest::Control;
-use crate::domain::{ChoiceIndex, Scores, TokenId, Written};
+use crate::domain::{ChoiceIndex, GeneratedText, Scores, TokenId};
 
 /// The texts of an answer set, as tokens.
 pub struct ChoiceSet {
@@ -15,7 +15,7 @@ pub struct ChoiceSet {
 }
 
 impl ChoiceSet {
-    /// Refuses an empty text, and two that begin with the same token: one look could not tell them apart.
+    /// Refuses an empty text, and two that begin with the same token: one prediction could not tell them apart.
     pub fn new(texts: Vec<Vec<TokenId>>) -> Result<Self, String> {
         for (at, text) in texts.iter().enumerate() {
             let Some(first) = text.first() else {
@@ -54,7 +54,7 @@ pub fn write(
     tokenizer: &Tokenizer,
     control: &Control,
     tokens_max: usize,
-) -> Result<Written, AskError> {
+) -> Result<GeneratedText, AskError> {
     let (mut tokens, mut score) = (Vec::new(), 0.0);
     let closed = loop {
         let next = likeliest(model.logits())?;
@@ -68,7 +68,7 @@ pub fn write(
         model.feed(&[next])?;
         tokens.push(next);
     };
-    Ok(Written { text: tokenizer.decode(&tokens)?.trim().to_owned(), tokens, closed, score })
+    Ok(GeneratedText { text: tokenizer.decode(&tokens)?.trim().to_owned(), tokens, closed, score })
 }
 
 /// Log-probability that the model writes `tokens` and closes them, where `logits` (vocabulary,) are those before the first of

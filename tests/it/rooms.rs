@@ -23,7 +23,7 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
 /// A library's name, and the only files that may say it.
 const ONLY_IN: [(&str, &[&str]); 8] = [
     ("ort::", &["engine/library.rs", "engine/session.rs", "engine/model.rs"]),
-    ("prost::", &["engine/products.rs"]),
+    ("prost::", &["engine/matmul.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
     ("serial2::", &["triggers/serial.rs"]),
     ("toml::", &["config/layers.rs", "config/sections.rs", "cli/config.rs"]),
