@@ -27,10 +27,11 @@
 //!
 //! | room | what it is | may name |
 //! |---|---|---|
+//! | [`bytes`] | reading no more than a limit, hexadecimal | nothing |
 //! | [`domain`] | the words every room speaks | nothing |
 //! | [`installed`] | where library and student stand | nothing |
 //! | [`config`] | the gateway's configuration, checked; one struct for each room of the daemon | nothing |
-//! | [`bundle`] | a student's folder, verified | domain |
+//! | [`bundle`] | a student's folder, verified | bytes, domain |
 //! | [`policy`] | looks to verdict, pure | domain, the bundle's manifest |
 //! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
@@ -58,6 +59,9 @@
 pub mod wire;
 
 // Firmware links the room above and no other. `std` is on unless it is switched off, and brings these rooms and their libraries.
+#[cfg(feature = "std")]
+pub mod bytes;
+
 #[cfg(feature = "std")]
 pub mod domain;
 

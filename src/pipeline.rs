@@ -471,7 +471,7 @@ mod tests {
         let Err(error) = answer(&mut engine, &unknown, Think::Never, QUESTION) else {
             panic!("an unknown task answered")
         };
-        assert_eq!(error.to_string(), "this student has no task \"weather\", expected one of: machine-failure, name");
+        assert_eq!(error.to_string(), "this model has no task \"weather\", expected one of: machine-failure, name");
         assert!(error.refuses_the_question());
     }
 }

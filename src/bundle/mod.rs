@@ -7,13 +7,14 @@
 pub mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::bytes::{hex, read_file};
+use crate::domain::{Answer, Language};
 use manifest::{Answers, Choice, FORMAT, FileDigest, Golden, Manifest, Task, Versioned};
 
 /// A manifest is a few kilobytes; a larger one is not a manifest.
@@ -106,7 +107,7 @@ pub enum Error {
 
 /// A task was named that the student does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("this student has no task {asked:?}, expected one of: {}", known.join(", "))]
+#[error("this model has no task {asked:?}, expected one of: {}", known.join(", "))]
 pub struct UnknownTask {
     /// The id that was named.
     pub asked: String,
@@ -130,7 +131,7 @@ impl Bundle {
         let Versioned { format } = serde_json::from_slice(&text).map_err(malformed)?;
         if format != FORMAT {
             let what =
-                format!("expected bundle format {FORMAT}, found {format}: pack the student again for this runtime");
+                format!("expected bundle format {FORMAT}, found {format}: pack the model again for this runtime");
             return Err(Error::Unfit { path, what });
         }
         let manifest: Manifest = serde_json::from_slice(&text).map_err(malformed)?;
@@ -182,6 +183,22 @@ impl Task {
     /// The prompt of `question`, which may hold anything: it is not read as a template again.
     pub fn fill(&self, question: &str) -> String {
         self.prompt.replacen(QUESTION_MARK, question, 1)
+    }
+
+    /// The choice that an answer is; `None` for free text.
+    pub fn choice(&self, answer: &Answer) -> Option<&Choice> {
+        match (answer, &self.answers) {
+            (Answer::Choice(choice), Answers::Choices(choices)) => choices.get(*choice),
+            _ => None,
+        }
+    }
+
+    /// An answer as a person reads it: the label of a choice, or the text itself. `None` for a choice that the task does not have.
+    pub fn label<'a>(&'a self, answer: &'a Answer, language: Language) -> Option<&'a str> {
+        match answer {
+            Answer::Choice(_) => self.choice(answer).map(|choice| choice.label.in_language(language)),
+            Answer::Text(text) => Some(text),
+        }
     }
 
     /// Prompt, rationale, answer and two control tokens must fit into a cache of `max_len` together.
@@ -366,7 +383,7 @@ fn read_verified(path: &Path, expected: &FileDigest) -> Result<Vec<u8>, Error> {
     if found != expected.bytes {
         return Err(Error::Size { path: path.to_owned(), expected: expected.bytes, found });
     }
-    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = hex(&Sha256::digest(&bytes));
     if found != expected.sha256 {
         return Err(Error::Digest { path: path.to_owned(), expected: expected.sha256.clone(), found });
     }
@@ -374,11 +391,9 @@ fn read_verified(path: &Path, expected: &FileDigest) -> Result<Vec<u8>, Error> {
 }
 
 fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    fs::File::open(path).map_err(failed)?.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(Error::Unfit { path: path.to_owned(), what: format!("expected at most {bytes_max} bytes") });
+    match read_file(path, bytes_max) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(Error::Unfit { path: path.to_owned(), what: format!("expected at most {bytes_max} bytes") }),
+        Err(source) => Err(Error::Read { path: path.to_owned(), source }),
     }
-    Ok(bytes)
 }

@@ -109,7 +109,7 @@ pub enum AskError {
     #[error(transparent)]
     Task(#[from] UnknownTask),
     /// Too many tokens for the student.
-    #[error("the question has {found} tokens with its prompt, this student reads at most {limit}: shorten it")]
+    #[error("the question has {found} tokens with its prompt, this model reads at most {limit}: shorten it")]
     TooLong {
         /// Tokens of the filled prompt.
         found: usize,
@@ -126,7 +126,7 @@ pub enum AskError {
     #[error("failed to read the question")]
     Tokenizer(#[from] TokenizerError),
     /// The graph failed.
-    #[error("the student failed on the question")]
+    #[error("the model failed on the question")]
     Model(#[from] ModelError),
 }
 

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and what of the crate it may name. `crate::cli` is wide and stands for itself.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
+    ("bytes", &[]),
     ("domain", &[]),
     ("installed", &[]),
     ("config", &[]),
-    ("bundle", &["domain", "bundle"]),
+    ("bundle", &["bytes", "domain", "bundle"]),
     ("policy", &["domain", "bundle::manifest"]),
     ("engine", &["domain", "installed", "bundle"]),
     ("pipeline", &["domain", "engine", "policy"]),
