@@ -85,7 +85,7 @@ fn doctor_fails_what_is_missing_with_the_way_out() {
     assert!(said.contains("FAIL  golden questions") && said.contains("hint: see the checks above"), "{said}");
     assert_eq!(exit, Some(7));
     let (exit, said) = doctor(|command| command.args(["--bundle", "/nowhere"]));
-    assert!(said.contains("FAIL  bundle") && said.contains("hint: install the student again"), "{said}");
+    assert!(said.contains("FAIL  bundle") && said.contains("hint: install the model again"), "{said}");
     assert_eq!(exit, Some(7));
 }
 
