@@ -5,7 +5,7 @@
 //! counts of instructions, the kernel's among them. Elsewhere they are times of one run, nothing to quote.
 //! With `--gateway PROGRAM` it also starts `PROGRAM serve`, and tells when that was ready and what memory it had then. With
 //! `--baseline FILE` it ends with 1 where a phase takes more than [`MORE_MAX`] of what it took there.
-#![allow(clippy::print_stdout, missing_docs)] // a bench talks, and has no readers of its docs
+#![expect(clippy::print_stdout)] // its output is its purpose
 
 use std::error::Error;
 use std::os::unix::net::UnixDatagram;

@@ -25,8 +25,8 @@ pub struct LineRead {
     pub too_long: bool,
 }
 
-/// Reads one line into `buffer`, with its end if it has one; `None` at the end of the stream. Of a line of more than `bytes_max` bytes
-/// the rest is skipped.
+/// Reads one line into `buffer`, with its end if it has one; `None` at the end of the stream. Of a line of more than
+/// `bytes_max` bytes the rest is skipped.
 pub fn next_line(lines: &mut dyn BufRead, buffer: &mut Vec<u8>, bytes_max: usize) -> io::Result<Option<LineRead>> {
     buffer.clear();
     let mut bytes = lines.take(bytes_max as u64 + 1).read_until(b'\n', buffer)?;

@@ -14,7 +14,7 @@ pub type ChoiceIndex = usize;
 pub enum Language {
     /// English, and everything that is not Japanese: the terse style of machines too.
     En,
-    /// Japanese.
+    /// Japanese by [`Language::of`].
     Ja,
 }
 
@@ -27,13 +27,20 @@ impl Language {
     /// | half-width katakana, without punctuation and voicing marks | U+FF66 to U+FF9D |
     /// | kanji | U+4E00 to U+9FFF, and extension A, U+3400 to U+4DBF |
     ///
-    /// Chinese text is taken for Japanese, because its characters are kanji too. Full-width Latin, digits and punctuation are not,
-    /// nor are the later extensions and the compatibility ideographs, which stand beside common kanji in any real sentence. The
-    /// cases in `tests/data/japanese.json` bind the training toolkit to the same rule.
+    /// Chinese text is taken for Japanese, because its characters are kanji too. Full-width Latin, digits and
+    /// punctuation are not, nor are the later extensions and the compatibility ideographs, which stand beside common
+    /// kanji in any real sentence. The cases in `tests/data/japanese.json` bind the training toolkit to the same rule.
     pub fn of(text: &str) -> Self {
-        let japanese = |c: char| matches!(c, '\u{3041}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ff66}'..='\u{ff9d}');
-        if text.chars().any(japanese) { Self::Ja } else { Self::En }
+        if text.chars().any(is_japanese) { Self::Ja } else { Self::En }
     }
+}
+
+fn is_japanese(character: char) -> bool {
+    let kana = '\u{3041}'..='\u{30ff}';
+    let half_width_kana = '\u{ff66}'..='\u{ff9d}';
+    let kanji = '\u{4e00}'..='\u{9fff}';
+    let kanji_extension_a = '\u{3400}'..='\u{4dbf}';
+    [kana, half_width_kana, kanji, kanji_extension_a].iter().any(|range| range.contains(&character))
 }
 
 /// A text in both languages.
@@ -55,22 +62,22 @@ impl Bilingual {
     }
 }
 
-/// A probability that an answer is right, 0 to 1; having one means it was checked.
+/// A probability that an answer is right, checked to be from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub struct Confidence(f64);
 
 impl Confidence {
-    /// `None` outside 0..=1 and for NaN.
+    /// `None` outside 0 to 1 and for NaN.
     pub fn new(probability: f64) -> Option<Self> {
         (0.0..=1.0).contains(&probability).then_some(Self(probability))
     }
 
-    /// The nearest probability to what was computed as one; 0 for NaN.
+    /// The nearest number from 0 to 1; 0 for NaN.
     pub fn clamped(probability: f64) -> Self {
         Self(if probability.is_nan() { 0.0 } else { probability.clamp(0.0, 1.0) })
     }
 
-    /// The probability.
+    /// 0 to 1.
     pub fn value(self) -> f64 {
         self.0
     }
@@ -94,7 +101,7 @@ pub enum Band {
     Low,
 }
 
-/// How the answer came about.
+/// How an answer came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Directly, without a rationale.
@@ -200,7 +207,7 @@ impl Posterior {
         Self(weights.iter().map(|weight| weight / sum).collect())
     }
 
-    /// The likeliest choice; the first one of equals.
+    /// The likeliest choice; the first one if several are equal.
     pub fn likeliest(&self) -> ChoiceIndex {
         (1..self.0.len()).fold(0, |best, at| if self.0[at] > self.0[best] { at } else { best })
     }

@@ -1,4 +1,5 @@
-//! The one path of a question: engine, policy, verdict, and on demand the rationale. Every command and the gateway use it.
+//! The one path of a question: engine, policy, verdict, and on demand the rationale. Every command and the gateway use
+//! it.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,8 @@ pub struct Answered<'e, M> {
     pub verdict: Verdict,
     /// The language of the question.
     pub language: Language,
-    /// Tokens written until the verdict: one for a choice, all of them for free text, and those of a thought and the text behind it.
+    /// Tokens written until the verdict: one for a choice, all of them for free text, and those of a thought and the
+    /// text behind it.
     pub tokens: usize,
     /// Time from the question's text to the verdict.
     pub time_to_answer: Duration,
@@ -77,8 +79,8 @@ pub fn answer<'e, M: Model>(
 }
 
 impl<M: Model> Answered<'_, M> {
-    /// The rationale of the answer: the thought that led to it, or what the model writes behind its first answer. `None` if
-    /// there is neither an answer nor a thought.
+    /// The rationale of the answer: the thought that led to it, or what the model writes behind its first answer.
+    /// `None` if there is neither an answer nor a thought.
     pub fn explain(mut self) -> Result<Option<Explained>, AskError> {
         let start = Instant::now();
         let (rationale, agreement) = match (self.verdict.mode, self.thought, &self.verdict.answer) {
@@ -127,7 +129,8 @@ mod tests {
         Some(Answer::Choice(choice))
     }
 
-    /// A scripted student of the shipped answer set. `first` and `then` are logits of choices, at once and after thinking.
+    /// A scripted student of the shipped answer set. `first` and `then` are logits of choices, at once and after
+    /// thinking.
     struct Script {
         manifest: Manifest,
         question: Vec<TokenId>,
@@ -265,8 +268,8 @@ mod tests {
 
     const TEMPLATE: &str = "Name it: {question}";
 
-    /// A scripted student of two tasks: the shipped one, and `name`, whose answers are free text. It writes `first` at once and
-    /// `then` after its thought; an answer without a text is closed at once.
+    /// A scripted student of two tasks: the shipped one, and `name`, whose answers are free text. It writes `first` at
+    /// once and `then` after its thought; an answer without a text is closed at once.
     struct FreeScript {
         policy: Policy,
         thought: usize,
@@ -428,8 +431,8 @@ mod tests {
         let expected = 1.0 / (1.0 + 1.0_f64.exp());
         assert!(!agreement.agrees && (agreement.strength.value() - expected).abs() < 1e-6, "{}", agreement.strength);
         assert_eq!(engine.model().fed(), [&read[..], &given].concat(), "the given answer, read behind the rationale");
-        // The runs: the first prediction; the given answer with `<|why|>`, and the thought, whose `6>>` rides along with its `=`; the
-        // thought read back, the other answer written, the given one read.
+        // The runs: the first prediction; the given answer with `<|why|>`, and the thought, whose `6>>` rides along
+        // with its `=`; the thought read back, the other answer written, the given one read.
         let first_prediction = 1 + given.len();
         let explanation = 1 + script.thought - 2;
         let agreement = 1 + other.len() + given.len();

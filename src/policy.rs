@@ -1,11 +1,12 @@
 //! Decides what becomes of a prediction: give the answer, think, or escalate. Pure; measures nothing.
 //!
-//! The cascade: the first answer is given if its confidence reaches the first threshold. Otherwise the model thinks, and the scores
-//! of both predictions are pooled with weights fitted on the calibration split. If the two disagree, the joint confidence is low by
-//! itself. The thresholds come with the bundle; the training toolkit chose them by Learn-then-Test.
+//! The cascade: the first answer is given if its confidence reaches the first threshold. Otherwise the model thinks,
+//! and the scores of both predictions are pooled with weights fitted on the calibration split. If the two disagree, the
+//! joint confidence is low by itself. The thresholds come with the bundle; the training toolkit chose them by
+//! Learn-then-Test.
 //!
-//! Free text has no set to normalise over: its confidence is the probability of the text itself. With s1 and s2 the scores of
-//! the first prediction and of the one after thinking, T the temperature, a and b the joint weights:
+//! Free text has no set to normalise over: its confidence is the probability of the text itself. With s1 and s2 the
+//! scores of the first prediction and of the one after thinking, T the temperature, a and b the joint weights:
 //!
 //! ```text
 //! answer-first                 exp(s1 / T)
@@ -80,8 +81,8 @@ impl Policy {
         self.judge(answer, confidence, self.first_threshold, Mode::AnswerFirst)
     }
 
-    /// The verdict on the first prediction and the one after thinking together. If thinking led to no answer, the first one is a
-    /// guess, and the question is escalated.
+    /// The verdict on the first prediction and the one after thinking together. If thinking led to no answer, the first
+    /// one is a guess, and the question is escalated.
     pub fn judge_joint(&self, first: &Prediction, thought: &Prediction) -> Verdict {
         let (a, b) = self.joint_weights;
         let (answer, confidence) = match (first, thought) {

@@ -105,8 +105,8 @@ pub enum ReviewCommand {
     Export {
         #[command(flatten)]
         config: ConfigArgs,
-        /// jsonl: lines for the training toolkit. labelstudio: for each task TASK.json with the reviews to import, and TASK.xml, the
-        /// labelling interface of its project.
+        /// jsonl: lines for the training toolkit. labelstudio: for each task TASK.json with the reviews to import, and
+        /// TASK.xml, the labelling interface of its project.
         #[arg(long, value_enum, default_value = "jsonl")]
         format: FormatArg,
         /// The file to write; for labelstudio a folder.

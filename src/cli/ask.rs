@@ -30,7 +30,8 @@ pub struct AskArgs {
     /// When to think before answering: only when unsure, never, or always.
     #[arg(long, value_enum, default_value = "auto")]
     pub think: ThinkArg,
-    /// Confidence (0 to 1) below which an answer is escalated. Replaces the bundle's own thresholds; its risk bound no longer holds.
+    /// Confidence (0 to 1) below which an answer is escalated. Replaces the bundle's own thresholds; its risk bound no
+    /// longer holds.
     #[arg(long, value_name = "P", value_parser = confidence)]
     threshold: Option<Confidence>,
     #[command(flatten)]
@@ -38,8 +39,8 @@ pub struct AskArgs {
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
-    /// Answer every line {"id", "task", "question"} of a file (`-`: standard input) with one JSON line, in order. A line without
-    /// a task belongs to the one that --task names.
+    /// Answer every line {"id", "task", "question"} of a file (`-`: standard input) with one JSON line, in order. A
+    /// line without a task belongs to the one that --task names.
     #[arg(long, value_name = "FILE.jsonl")]
     pub batch: Option<PathBuf>,
 }

@@ -1,4 +1,5 @@
-//! `sokutou bench`: figures of the student on this box, as words, JSON and a page; two of them side by side. Measures nothing itself.
+//! `sokutou bench`: reports of `crate::bench` as text, JSON and a page, and the comparison of two. Measures nothing
+//! itself.
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
@@ -32,8 +33,8 @@ pub struct BenchArgs {
     /// The task that is asked [default: the first that `bundle info` lists]. タスクを選ぶ
     #[arg(long, value_name = "ID")]
     task: Option<String>,
-    /// Lines {"question", "code" or "answer"} to ask instead of the bundle's golden questions. Golden questions come out right by
-    /// choice and say nothing about accuracy. 質問ファイル
+    /// Lines {"question", "code" or "answer"} to ask instead of the bundle's golden questions. Golden questions come
+    /// out right by choice and say nothing about accuracy. 質問ファイル
     #[arg(long, value_name = "FILE.jsonl")]
     questions: Option<PathBuf>,
     /// Trials of the same work; how far they lie apart shows whether the figures repeat.
@@ -51,7 +52,8 @@ pub struct BenchArgs {
     /// A note to keep in the report: what else ran, which fan, which power supply. 備考
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Also write the report with all its samples (`-`: only that, to standard output); `sokutou schema bench` describes it.
+    /// Also write the report with all its samples (`-`: only that, to standard output); `sokutou schema bench`
+    /// describes it.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Also write the report as one page with plots that needs no network. ブラウザーで見る報告書
@@ -205,7 +207,7 @@ fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Can it be written? Leaves everything as it was.
+/// Fails if the file cannot be written; leaves it as it was.
 fn writable(path: &Path) -> Result<(), Error> {
     let new = !path.exists();
     let opened = fs::OpenOptions::new().append(true).create(true).open(path);
@@ -227,7 +229,8 @@ fn read(path: &Path) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Progress on a terminal, and the Ctrl-C that ends a soak early. Before the soak, Ctrl-C ends the program, as everywhere.
+/// Progress on a terminal, and the Ctrl-C that ends a soak early. Before the soak, Ctrl-C ends the program, as
+/// everywhere.
 struct Shown<'e> {
     bar: ProgressBar,
     stage: Option<Stage>,
@@ -262,7 +265,7 @@ impl<'e> Shown<'e> {
     }
 }
 
-/// A thread that waits for one Ctrl-C; without it, Ctrl-C does what it always does.
+/// From now on the first Ctrl-C sets `ended` instead of ending the program.
 fn end_on_ctrl_c(ended: &Arc<AtomicBool>) {
     let ended = Arc::clone(ended);
     std::thread::spawn(move || {

@@ -1,4 +1,5 @@
-//! `sokutou bundle`: what a bundle holds, its risk bounds, and whether its golden questions come out right on this device.
+//! `sokutou bundle`: what a bundle holds, its risk bounds, and whether its golden questions come out right on this
+//! device.
 
 use serde::Serialize;
 

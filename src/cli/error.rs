@@ -1,5 +1,5 @@
-//! Exit codes, and the errors that several commands share. A command with errors of its own keeps them in its file and turns them
-//! into [`Error::Command`].
+//! Exit codes, and the errors that several commands share. A command with errors of its own keeps them in its file and
+//! turns them into [`Error::Command`].
 
 use std::io;
 use std::net::SocketAddr;

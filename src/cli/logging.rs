@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-/// `level` holds unless RUST_LOG says otherwise. For systemd's journal each line begins with its level in the journal's form, and has
-/// no date, because the journal adds its own.
+/// `level` holds unless RUST_LOG says otherwise. For systemd's journal each line begins with its level in the journal's
+/// form, and has no date, because the journal adds its own.
 pub fn to_stderr(level: &str) {
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level));
     if stderr_goes_to_the_journal() {

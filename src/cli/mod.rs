@@ -1,5 +1,5 @@
-//! The commands: arguments in, text and exit codes out. Only this module prints. A new command is a file here, and a line in
-//! [`Command`] and in its `run`.
+//! The commands: arguments in, text and exit codes out. Only this module prints. A new command is a file here, and a
+//! line in [`Command`] and in its `run`.
 
 mod args;
 mod ask;
@@ -60,7 +60,8 @@ enum Command {
     /// Inspect a model's bundle. モデルを調べる
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
-    /// Measure the model on this device: times, memory, energy, quality. Refuses figures that cannot be trusted. 性能を測定する
+    /// Measure the model on this device: times, memory, energy, quality. Refuses figures that cannot be trusted.
+    /// 性能を測定する
     Bench(bench::BenchArgs),
     /// Check or print the gateway's configuration. 設定を確認する
     #[command(subcommand)]

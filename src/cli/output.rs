@@ -32,8 +32,8 @@ fn terminal_columns() -> Option<usize> {
     (usize::from(size.ws_col) >= COLUMNS_MIN).then_some(size.ws_col.into())
 }
 
-/// Lines of at most `columns`, but for longer words, which stay whole. What goes on another line is indented by two more than the
-/// line it came from.
+/// Lines of at most `columns`, but for longer words, which stay whole. What goes on another line is indented by two
+/// more than the line it came from.
 fn wrap(text: &str, columns: usize) -> String {
     text.lines().map(|line| wrap_line(line, columns)).collect::<Vec<_>>().join("\n")
 }
@@ -58,7 +58,8 @@ fn wrap_line(line: &str, columns: usize) -> String {
     wrapped
 }
 
-/// A text cut where a line may end: behind spaces, and beside full-width characters, but not before those that close something.
+/// A text cut where a line may end: behind spaces, and beside full-width characters, but not before those that close
+/// something.
 fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut start = 0;
@@ -88,8 +89,14 @@ fn columns_of(character: char) -> usize {
 
 /// Kana, kanji and their punctuation; half-width kana take one column.
 fn is_full_width(character: char) -> bool {
-    matches!(character, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}'
-        | '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}' | '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}')
+    let cjk = '\u{2e80}'..='\u{a4cf}';
+    let compatibility_ideographs = '\u{f900}'..='\u{faff}';
+    let full_width_forms = '\u{ff01}'..='\u{ff60}';
+    let emoji = '\u{1f300}'..='\u{1faff}';
+    let later_extensions = '\u{20000}'..='\u{3fffd}';
+    [cjk, compatibility_ideographs, full_width_forms, emoji, later_extensions]
+        .iter()
+        .any(|range| range.contains(&character))
 }
 
 #[cfg(test)]

@@ -40,7 +40,8 @@ pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> 
     )
 }
 
-/// What the confidence is about: after an escalation it must not read as if an answer were sure. `None` without an answer.
+/// What the confidence is about: after an escalation it must not read as if an answer were sure. `None` without an
+/// answer.
 fn how_sure(verdict: &Verdict, words: &Words) -> Option<String> {
     let confidence = verdict.confidence;
     verdict.answer.as_ref()?;
@@ -62,7 +63,8 @@ fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
 }
 
-/// A line below an escalation as out of scope: which task was asked, and how to choose another. Empty if there is no other.
+/// A line below an escalation as out of scope: which task was asked, and how to choose another. Empty if there is no
+/// other.
 fn other_tasks(tasks: &[Task], asked: &Task, language: Language) -> String {
     let others: Vec<&str> = tasks.iter().map(|task| task.id.as_str()).filter(|id| *id != asked.id).collect();
     if others.is_empty() {

@@ -1,5 +1,5 @@
-//! Which matrix products of a model this CPU computes in int8, read from the graph as ONNX Runtime has rewritten it for this CPU.
-//! Lists each weight that is unpacked to floats, at load or at every call. Runs nothing and refuses nothing.
+//! Which matrix products of a model this CPU computes in int8, read from the graph as ONNX Runtime has rewritten it for
+//! this CPU. Lists each weight that is unpacked to floats, at load or at every call. Runs nothing and refuses nothing.
 
 use std::collections::HashMap;
 use std::{fs, io};

@@ -1,8 +1,8 @@
 //! Runs a model on one question: reads it, predicts the answer, thinks, explains. Decides nothing; `policy` does.
 //!
-//! A task is answered by the graph that the manifest names for it; tasks may share one. Each graph has a key-value cache, which
-//! holds one question. The question is read once: first answer, thought, rationale and the check of its agreement all rewind the
-//! cache to the end of the question and continue from there.
+//! A task is answered by the graph that the manifest names for it; tasks may share one. Each graph has a key-value
+//! cache, which holds one question. The question is read once: first answer, thought, rationale and the check of its
+//! agreement all rewind the cache to the end of the question and continue from there.
 //!
 //! ```text
 //! x <|answer|>              the first prediction: scores of the choices, one forward pass; or y written as free text
@@ -10,10 +10,12 @@
 //! x <|think|> r <|answer|>  the prediction after thinking; with the r above, the agreement
 //! ```
 //!
-//! x is the task's prompt template, filled with the question. How tokens are cut into runs is part of the contract with the
-//! training toolkit, because int8 scales are taken over a whole run: x and its control token go in one run, each written token in its
-//! own, `=`, a calculator's result and `>>` in one; what is read back (y with `<|why|>`, r with `<|answer|>`) in one run too,
-//! but a free answer read behind a rationale token by token, as it would be written.
+//! x is the task's prompt template, filled with the question. How tokens are cut into runs is part of the contract with
+//! the training toolkit, because int8 scales are taken over a whole run: x and its control token go in one run, each
+//! written token in its own, `=`, a calculator's result and `>>` in one; what is read back (y with `<|why|>`, r with
+//! `<|answer|>`) in one run too, but a free answer read behind a rationale token by token, as it would be written.
+
+#![warn(missing_docs)]
 
 mod calculator;
 pub mod decode;
@@ -44,12 +46,12 @@ pub use tokenizer::{Tokenizer, TokenizerError};
 use calculator::Calculator;
 use scoring::ChoiceSet;
 
-/// A question may have this many bytes; the longest that a student reads has a fraction of it.
+/// Largest question in bytes. What a model reads at most, in tokens, is far less.
 pub const QUESTION_BYTES_MAX: usize = 16 << 10;
 
 /// A loaded model, ready to be asked.
 pub struct Engine<M> {
-    /// One for each graph of the bundle.
+    /// One for each graph of the bundle, in the order of their file names.
     models: Vec<M>,
     tokenizer: Tokenizer,
     control: Control,
@@ -61,7 +63,7 @@ pub struct Engine<M> {
 /// A task, and what the engine needs to answer it.
 struct TaskRuntime {
     task: Task,
-    /// Place of the model that answers it.
+    /// Index into `models`.
     model: usize,
     answers: AnswerSpace,
 }
@@ -91,7 +93,7 @@ pub enum OpenError {
     Task {
         /// Id of the task.
         task: String,
-        /// Both sides of the mismatch.
+        /// What was expected and what was found.
         what: String,
     },
 }
@@ -105,18 +107,18 @@ pub enum AskError {
     /// Too many bytes.
     #[error("the question is too large: at most {QUESTION_BYTES_MAX} bytes can be read, shorten it")]
     TooLarge,
-    /// The student has no such task.
+    /// There is no such task.
     #[error(transparent)]
     Task(#[from] UnknownTask),
-    /// Too many tokens for the student.
+    /// More tokens than the task allows.
     #[error("the question has {found} tokens with its prompt, this model reads at most {limit}: shorten it")]
     TooLong {
         /// Tokens of the filled prompt.
         found: usize,
-        /// The student's limit.
+        /// `question_tokens_max` of the task.
         limit: usize,
     },
-    /// An answer was to be explained that the task cannot give.
+    /// The answer to explain is not one of the task's.
     #[error("the task has no such answer as the one to be explained")]
     ForeignAnswer,
     /// [`Engine::interrupt_when`] asked for it.
@@ -131,7 +133,7 @@ pub enum AskError {
 }
 
 impl AskError {
-    /// True when the asker can mend it by asking otherwise; false when the student failed.
+    /// True if another question could be answered; false if the model failed.
     pub fn refuses_the_question(&self) -> bool {
         matches!(self, Self::Empty | Self::TooLarge | Self::Task(_) | Self::TooLong { .. })
     }
@@ -146,7 +148,7 @@ pub struct Thought {
 }
 
 impl Engine<OrtModel> {
-    /// Loads the student of a verified bundle into the runtime library.
+    /// Loads every graph of a bundle into the runtime library.
     pub fn open(library: &Library, bundle: &Bundle) -> Result<Self, OpenError> {
         let tokenizer = Tokenizer::new(&bundle.tokenizer, &bundle.manifest)?;
         let open = |(name, graph): (&String, &Vec<u8>)| match OrtModel::new(library, graph, &bundle.manifest.graph) {
@@ -205,8 +207,8 @@ impl<M: Model> Engine<M> {
         self.interrupt = Box::new(urgent);
     }
 
-    /// Reads a question of the task with this id and makes the first prediction: one forward pass for choices, one more for each
-    /// token of free text.
+    /// Reads a question of the task with this id and makes the first prediction: one forward pass for choices, one more
+    /// for each token of free text.
     pub fn ask(&mut self, task: &str, question: &str) -> Result<Asked<'_, M>, AskError> {
         let place = self.tasks.iter().position(|known| known.task.id == task);
         let place = place.ok_or_else(|| UnknownTask::new(task, self.tasks.iter().map(|known| &known.task)))?;
@@ -230,12 +232,12 @@ impl<M: Model> Engine<M> {
         Ok(Asked { engine: self, task: place, question_len, first })
     }
 
-    /// The model that answers the task at `place`.
+    /// The model that answers the task at index `place`.
     fn model_of(&mut self, place: usize) -> &mut M {
         &mut self.models[self.tasks[place].model]
     }
 
-    /// Reads the answer of the task at `place` off its model, which was fed up to `<|answer|>`.
+    /// Predicts the answer of the task at index `place`, whose model was fed up to `<|answer|>`.
     fn predict(&mut self, place: usize) -> Result<Prediction, AskError> {
         let TaskRuntime { answers, model, .. } = &self.tasks[place];
         let model = &mut self.models[*model];
@@ -251,7 +253,7 @@ impl<M: Model> Engine<M> {
 /// A question in the cache, with the first prediction. Borrows the engine: one question at a time.
 pub struct Asked<'e, M> {
     engine: &'e mut Engine<M>,
-    /// Place of its task in the engine.
+    /// Index into the engine's `tasks`.
     task: usize,
     /// Tokens of the filled prompt.
     question_len: usize,
@@ -275,7 +277,7 @@ impl<M: Model> Asked<'_, M> {
         Ok(Thought { rationale, prediction })
     }
 
-    /// Writes the rationale of an answer given at once, continuing behind it.
+    /// Writes the rationale of an answer-first answer, continuing behind it.
     pub fn explain(&mut self, given: &Answer) -> Result<Rationale, AskError> {
         let Control { answer, why, end, .. } = self.engine.control;
         let fed = [&[answer][..], &self.tokens_of(given)?, &[why]].concat();
@@ -293,7 +295,7 @@ impl<M: Model> Asked<'_, M> {
         if let Some(agreement) = agreement(&prediction, given) {
             return Ok(agreement);
         }
-        // Another text, or none: how likely would the given one have been?
+        // Another text, or none: the strength is the probability of the given one.
         let control = self.engine.control;
         let model = self.engine.model_of(self.task);
         model.rewind(self.question_len + read.len());
@@ -301,7 +303,7 @@ impl<M: Model> Asked<'_, M> {
         Ok(Agreement { agrees: false, strength: Confidence::clamped(score.exp()) })
     }
 
-    /// Reads these tokens in one pass behind the question's, whatever stood there; the logits that follow.
+    /// Rewinds to the end of the question and feeds these tokens in one pass; returns the logits behind them.
     fn behind_the_question(&mut self, tokens: &[TokenId]) -> Result<&[f32], ModelError> {
         let question_len = self.question_len;
         let model = self.engine.model_of(self.task);
@@ -337,8 +339,8 @@ impl<M: Model> Asked<'_, M> {
     }
 }
 
-/// Agreement of the prediction behind a rationale with the answer `given`; `None` if that prediction is another text, which says
-/// nothing about the probability of the one given.
+/// Agreement of the prediction behind a rationale with the answer `given`; `None` if that prediction is another text,
+/// which says nothing about the probability of the one given.
 pub(crate) fn agreement(after: &Prediction, given: &Answer) -> Option<Agreement> {
     match (after, given) {
         (Prediction::Scores(scores), Answer::Choice(choice)) => {
