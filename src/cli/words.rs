@@ -13,9 +13,11 @@ pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> 
     let words = words(answered.language);
     let verdict = &answered.verdict;
     let label = verdict.answer.as_ref().and_then(|answer| task.label(answer, answered.language));
+    let abstains = verdict.answer.as_ref().and_then(|answer| task.choice(answer)).is_some_and(|choice| choice.abstains);
+    let guess = label.filter(|_| !abstains);
     let escalated = |reason: &str| format!("{} — {reason}", ask_a_person(answered.language));
     let guessed = |reason: &str| {
-        escalated(reason) + &label.map_or_else(String::new, |label| format!("{}{label}", words.best_guess))
+        escalated(reason) + &guess.map_or_else(String::new, |guess| format!("{}{guess}", words.best_guess))
     };
     let first = match verdict.decision {
         Decision::Answered => label.unwrap_or_default().to_owned(),
@@ -30,7 +32,7 @@ pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> 
         Mode::AnswerFirst => words.answer_first,
         Mode::ThinkFirst => words.think_first,
     };
-    let sure = how_sure(verdict, words).map_or_else(String::new, |sure| format!("\n  {sure}"));
+    let sure = how_sure(verdict, abstains, words).map_or_else(String::new, |sure| format!("\n  {sure}"));
     format!(
         "{first}{sure}\n  {}: {}, {mode}\n  {}: {}",
         words.time,
@@ -40,9 +42,9 @@ pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> 
     )
 }
 
-/// What the confidence is about: after an escalation it must not read as if an answer were sure. `None` without an
-/// answer.
-fn how_sure(verdict: &Verdict, words: &Words) -> Option<String> {
+/// The confidence, and what it is about: an escalated question must not look like a sure answer. `abstains`: the
+/// likeliest choice is an abstaining one. `None` without an answer.
+fn how_sure(verdict: &Verdict, abstains: bool, words: &Words) -> Option<String> {
     let confidence = verdict.confidence;
     verdict.answer.as_ref()?;
     Some(match verdict.decision {
@@ -54,7 +56,7 @@ fn how_sure(verdict: &Verdict, words: &Words) -> Option<String> {
             };
             format!("{}: {confidence} ({band})", words.confidence)
         }
-        Decision::Escalated(Reason::OutOfScope) => format!("{}: {confidence}", words.confidence_out_of_scope),
+        Decision::Escalated(_) if abstains => format!("{}: {confidence}", words.confidence_out_of_scope),
         Decision::Escalated(_) => format!("{}: {confidence}", words.confidence_of_guess),
     })
 }
@@ -90,8 +92,8 @@ pub fn nothing_to_explain(language: Language) -> &'static str {
 pub fn rationale_in_words(explained: &Explained, language: Language) -> String {
     let words = words(language);
     let agreement = match explained.agreement {
-        Some(found) if found.agrees => format!("{} ({})", words.agrees, found.strength),
-        Some(found) => format!("{} ({})", words.disagrees, found.strength),
+        Some(found) if found.agrees => format!("{} ({} {})", words.agrees, words.strength, found.strength),
+        Some(found) => format!("{} ({} {})", words.disagrees, words.strength, found.strength),
         None => words.incomplete.to_owned(),
     };
     format!(
@@ -124,6 +126,7 @@ struct Words {
     rationale: &'static str,
     agrees: &'static str,
     disagrees: &'static str,
+    strength: &'static str,
     incomplete: &'static str,
     rationale_time: &'static str,
     nothing_to_explain: &'static str,
@@ -150,6 +153,7 @@ fn words(language: Language) -> &'static Words {
             rationale: "rationale",
             agrees: "the rationale leads to this answer",
             disagrees: "CAUTION: the rationale does not lead to this answer",
+            strength: "strength",
             incomplete: "CAUTION: the rationale is incomplete",
             rationale_time: "time to rationale",
             nothing_to_explain: "rationale: none, because there is no answer",
@@ -173,6 +177,7 @@ fn words(language: Language) -> &'static Words {
             rationale: "理由",
             agrees: "理由はこの答えと一致します",
             disagrees: "注意: 理由はこの答えと一致しません",
+            strength: "強さ",
             incomplete: "注意: 理由が途中で終わっています",
             rationale_time: "理由の作成時間",
             nothing_to_explain: "理由: 答えがないため、理由もありません",
@@ -185,26 +190,38 @@ mod tests {
     use super::*;
     use crate::domain::{Answer, Confidence};
 
-    fn sure(decision: Decision, answer: Option<Answer>, language: Language) -> Option<String> {
+    fn sure(decision: Decision, answer: Option<Answer>, abstains: bool, language: Language) -> Option<String> {
         let (confidence, band) = (Confidence::new(0.9995).unwrap(), Band::High);
-        how_sure(&Verdict { answer, confidence, band, decision, mode: Mode::AnswerFirst }, words(language))
+        how_sure(&Verdict { answer, confidence, band, decision, mode: Mode::AnswerFirst }, abstains, words(language))
     }
 
     #[test]
     fn an_escalated_answer_does_not_look_sure() {
-        for (decision, en, ja) in [
-            (Decision::Answered, "confidence: 99.9 % (high)", "確信度: 99.9 % (高)"),
+        for (decision, abstains, en, ja) in [
+            (Decision::Answered, false, "confidence: 99.9 % (high)", "確信度: 99.9 % (高)"),
             (
                 Decision::Escalated(Reason::OutOfScope),
+                true,
                 "sure that it is out of scope: 99.9 %",
                 "範囲外とみる確信度: 99.9 %",
             ),
-            (Decision::Escalated(Reason::Unsure), "confidence of the best guess: 99.9 %", "推測の確信度: 99.9 %"),
+            (
+                Decision::Escalated(Reason::Unsure),
+                false,
+                "confidence of the best guess: 99.9 %",
+                "推測の確信度: 99.9 %",
+            ),
+            (
+                Decision::Escalated(Reason::Unsure),
+                true,
+                "sure that it is out of scope: 99.9 %",
+                "範囲外とみる確信度: 99.9 %",
+            ),
         ] {
             for (language, says) in [(Language::En, en), (Language::Ja, ja)] {
-                assert_eq!(sure(decision, Some(Answer::Choice(0)), language).as_deref(), Some(says));
+                assert_eq!(sure(decision, Some(Answer::Choice(0)), abstains, language).as_deref(), Some(says));
             }
         }
-        assert_eq!(sure(Decision::Escalated(Reason::NoAnswer), None, Language::En), None);
+        assert_eq!(sure(Decision::Escalated(Reason::NoAnswer), None, false, Language::En), None);
     }
 }
