@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sokutou::bundle::Bundle;
-use sokutou::engine::library::restart_with_telemetry_off;
+use sokutou::engine::library::disable_telemetry;
 use sokutou::engine::{Engine, Kernels, Library};
 use sokutou::pipeline::{self, Think};
 use sokutou::policy::Policy;
@@ -25,8 +25,10 @@ const QUESTIONS: usize = 200;
 const WARM_UP: usize = 20;
 const COLD_STARTS: usize = 20;
 
+#[expect(unsafe_code, reason = "the environment may be changed while the program has one thread, and only then")]
 fn main() -> Result<(), Box<dyn Error>> {
-    restart_with_telemetry_off();
+    // SAFETY: this is the first statement of the program: no other thread has been started.
+    unsafe { disable_telemetry() };
     let args: Vec<String> = std::env::args().collect();
     let save = args.iter().position(|arg| arg == "--save").and_then(|at| args.get(at + 1)).map(PathBuf::from);
     let bundle = Bundle::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE))?;

@@ -5,7 +5,7 @@
 //! counts of instructions, the kernel's among them. Elsewhere they are times of one run, nothing to quote.
 //! With `--gateway PROGRAM` it also starts `PROGRAM serve`, and tells when that was ready and what memory it had then. With
 //! `--baseline FILE` it ends with 1 where a phase takes more than [`MORE_MAX`] of what it took there.
-#![allow(clippy::print_stdout, missing_docs)] // a bench talks, and has no readers of its docs
+#![expect(clippy::print_stdout)] // its output is its purpose
 
 use std::error::Error;
 use std::os::unix::net::UnixDatagram;
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use sokutou::bundle::Bundle;
-use sokutou::domain::{Look, TokenId};
-use sokutou::engine::library::restart_with_telemetry_off;
+use sokutou::domain::{Prediction, TokenId};
+use sokutou::engine::library::disable_telemetry;
 use sokutou::engine::{Engine, Kernels, Library, Model as _, OrtModel, Tokenizer};
 use sokutou::pipeline::{self, Think};
 use sokutou::policy::Policy;
@@ -30,8 +30,10 @@ const MORE_MAX: f64 = 1.05;
 /// A gateway that is not ready by then never will be; an emulated core takes a hundredth of it, by its own clock.
 const READY_MAX: Duration = Duration::from_secs(60);
 
+#[expect(unsafe_code, reason = "the environment may be changed while the program has one thread, and only then")]
 fn main() -> Result<(), Box<dyn Error>> {
-    restart_with_telemetry_off();
+    // SAFETY: this is the first statement of the program: no other thread has been started.
+    unsafe { disable_telemetry() };
     let args: Vec<String> = std::env::args().collect();
     let option = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).map(Path::new);
     let folder = std::env::var_os("SOKUTOU_BUNDLE").map(PathBuf::from);
@@ -80,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     drop(model);
 
-    // The way that every question goes, and its end alone: what the policy makes of a look.
+    // The way that every question goes, and its end alone: what the policy makes of a prediction.
     let mut engine = Engine::open(&library, &bundle)?;
     let mut rows = Vec::new();
     for (golden, mut row) in questions {
@@ -89,10 +91,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let answered = pipeline::answer(&mut engine, &policy, Think::Never, &golden.question)?;
         row["answer"] = watch.lap().into();
         drop(answered);
-        let first: Look = engine.ask(&golden.task, &golden.question)?.first;
+        let first: Prediction = engine.ask(&golden.task, &golden.question)?.first;
         watch.lap();
-        let verdict = policy.first(&first);
-        std::hint::black_box(policy.first_stands(verdict.confidence));
+        let verdict = policy.judge_first(&first);
+        std::hint::black_box(policy.first_suffices(verdict.confidence));
         row["policy"] = watch.lap().into();
         rows.push(row);
     }

@@ -1,14 +1,14 @@
-//! Where the parts of an installation stand: beside the executable, in the package's folder, or where the build left them.
+//! Finds the files of an installation: beside the executable, in the package's folder, or where the build left them.
 //! Opens nothing.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The package's folder, from the one above the executable's: `/usr/lib/sokutou` for `/usr/bin/sokutou`.
+/// The package's folder, relative to the parent of the executable's folder: `/usr/lib/sokutou` for `/usr/bin/sokutou`.
 const PACKAGED: &str = "lib/sokutou";
 
-/// The first that `fits`: `name` in the executable's folder, in the package's, or `built`, where the build left it. If none
-/// does, the places looked at, as a sentence lists them.
+/// The first path that `fits`: `name` in the executable's folder, `name` in the package's, or `built`, where the build
+/// left it. Fails with the paths tried, separated by commas.
 pub fn find(name: &str, built: PathBuf, fits: impl Fn(&Path) -> bool) -> Result<PathBuf, String> {
     let mut places = env::current_exe().map_or_else(|_| Vec::new(), |exe| around(&exe, name));
     places.push(built);

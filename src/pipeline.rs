@@ -1,18 +1,19 @@
-//! The one path of a question: engine, policy, verdict; and the rationale when somebody asks for it. Every command walks it.
+//! The one path of a question: engine, policy, verdict, and on demand the rationale. Every command and the gateway use
+//! it.
 
 use std::time::{Duration, Instant};
 
-use crate::domain::{Agreement, Language, Look, Mode, Rationale, RationaleEnd, Verdict};
+use crate::domain::{Agreement, Language, Mode, Prediction, Rationale, RationaleEnd, Verdict};
 use crate::engine::{AskError, Asked, Engine, Model, Thought, agreement};
 use crate::policy::Policy;
 
-/// When may the student think first?
+/// When the model thinks before it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Think {
-    /// When its first answer does not stand.
+    /// When its first answer is not sure enough.
     #[default]
     Auto,
-    /// Never: what does not stand at once is a person's.
+    /// Never: a first answer that is not sure enough is escalated.
     Never,
     /// Always.
     Always,
@@ -22,24 +23,24 @@ pub enum Think {
 pub struct Answered<'e, M> {
     asked: Asked<'e, M>,
     thought: Option<Thought>,
-    /// What the policy says.
+    /// Of the policy, on the last prediction.
     pub verdict: Verdict,
     /// The language of the question.
     pub language: Language,
-    /// Tokens that the student wrote until the verdict: one for a choice at once, those of the text for free text, and those of
-    /// the thought and of the text behind it.
+    /// Tokens written until the verdict: one for a choice, all of them for free text, and those of a thought and the
+    /// text behind it.
     pub tokens: usize,
-    /// From the question's text to the verdict.
+    /// Time from the question's text to the verdict.
     pub time_to_answer: Duration,
 }
 
-/// A rationale with what it took.
+/// A rationale and the time that it took.
 pub struct Explained {
-    /// What the student wrote.
+    /// As written.
     pub rationale: Rationale,
-    /// Does it lead to the answer?
+    /// Does it lead to the answer? `None` if the rationale is not complete, or there is no answer.
     pub agreement: Option<Agreement>,
-    /// From the request to the rationale; what thinking had already taken is part of the time to answer.
+    /// Time from the request to the rationale; the time of a thought counts as time to answer.
     pub time_to_rationale: Duration,
 }
 
@@ -52,24 +53,24 @@ pub fn answer<'e, M: Model>(
 ) -> Result<Answered<'e, M>, AskError> {
     let start = Instant::now();
     let mut asked = engine.ask(&policy.task, question)?;
-    let mut verdict = policy.first(&asked.first);
+    let mut verdict = policy.judge_first(&asked.first);
     let mut tokens = match &asked.first {
-        Look::Scores(_) => 1,
-        Look::Text(written) => written.tokens.len(),
+        Prediction::Scores(_) => 1,
+        Prediction::Text(text) => text.tokens.len(),
     };
-    let stands = verdict.answer.is_some() && policy.first_stands(verdict.confidence);
+    let suffices = verdict.answer.is_some() && policy.first_suffices(verdict.confidence);
     let thought = match think {
         Think::Never => None,
-        Think::Auto if stands => None,
+        Think::Auto if suffices => None,
         Think::Auto | Think::Always => Some(asked.think()?),
     };
     if let Some(thought) = &thought {
         tokens += thought.rationale.tokens.len();
-        if let Some(Look::Text(written)) = &thought.look {
-            tokens += written.tokens.len();
+        if let Some(Prediction::Text(text)) = &thought.prediction {
+            tokens += text.tokens.len();
         }
-        verdict = match &thought.look {
-            Some(look) => policy.joint(&asked.first, look),
+        verdict = match &thought.prediction {
+            Some(prediction) => policy.judge_joint(&asked.first, prediction),
             None => policy.thinking_failed(&asked.first),
         };
     }
@@ -78,14 +79,15 @@ pub fn answer<'e, M: Model>(
 }
 
 impl<M: Model> Answered<'_, M> {
-    /// The rationale of the answer: the thought that led to it, or what the student writes behind its first answer. `None` where
-    /// the student wrote no answer at once and did not think: there is nothing to explain.
+    /// The rationale of the answer: the thought that led to it, or what the model writes behind its first answer.
+    /// `None` if there is neither an answer nor a thought.
     pub fn explain(mut self) -> Result<Option<Explained>, AskError> {
         let start = Instant::now();
         let (rationale, agreement) = match (self.verdict.mode, self.thought, &self.verdict.answer) {
-            (Mode::ThinkFirst, Some(Thought { rationale, look: Some(look) }), Some(answer)) => {
-                let agreement = match agreement(&look, answer) {
-                    None => self.asked.agreement(&rationale, answer)?, // the thought led to no answer, this is the first look's
+            (Mode::ThinkFirst, Some(Thought { rationale, prediction: Some(prediction) }), Some(answer)) => {
+                let agreement = match agreement(&prediction, answer) {
+                    // The thought led to no answer; this one is the first prediction's.
+                    None => self.asked.agreement(&rationale, answer)?,
                     Some(agreement) => agreement,
                 };
                 (rationale, Some(agreement))
@@ -127,7 +129,8 @@ mod tests {
         Some(Answer::Choice(choice))
     }
 
-    /// A scripted student of the shipped answer set. `first` and `then` are logits of choices, at once and after thinking.
+    /// A scripted student of the shipped answer set. `first` and `then` are logits of choices, at once and after
+    /// thinking.
     struct Script {
         manifest: Manifest,
         question: Vec<TokenId>,
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unsure_one_thinks_on_the_same_rows_and_the_two_looks_are_pooled() {
+    fn an_unsure_one_thinks_on_the_same_rows_and_the_two_predictions_are_pooled() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[(1, 20.0)]);
         let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
         assert_eq!((&answered.verdict.answer, answered.verdict.decision), (&choice(1), Decision::Answered));
@@ -181,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn still_unsure_after_thinking_is_a_persons_case_with_a_guess() {
+    fn still_unsure_after_thinking_is_escalated_with_a_guess() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[(1, 20.0), (0, 19.5)]);
         let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
         assert_eq!(
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_that_comes_to_no_end_is_a_persons_case() {
+    fn a_thought_without_end_is_escalated() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[]);
         // Without `<|answer|>` behind the thought the scripted student goes on with token 0 to the limit.
         let control = script.manifest.control;
@@ -265,8 +268,8 @@ mod tests {
 
     const TEMPLATE: &str = "Name it: {question}";
 
-    /// A scripted student of two tasks: the shipped one, and `name`, whose answers are free text. It writes `first` at once and
-    /// `then` after its thought; an answer without a text is closed at once.
+    /// A scripted student of two tasks: the shipped one, and `name`, whose answers are free text. It writes `first` at
+    /// once and `then` after its thought; an answer without a text is closed at once.
     struct FreeScript {
         policy: Policy,
         thought: usize,
@@ -344,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_too_long_or_empty_is_a_persons_case() {
+    fn an_answer_too_long_or_empty_is_escalated() {
         for (first, tokens_max) in [("bearing wear", 2), ("", 9)] {
             let (script, mut engine) = FreeScript::bounded(first, "", tokens_max);
             assert!(script.answer > 2 || script.answer == 0);
@@ -352,7 +355,7 @@ mod tests {
             assert_eq!((&answered.verdict.answer, answered.verdict.confidence.value()), (&None, 0.0));
             assert_eq!(answered.verdict.decision, Decision::Escalated(Reason::NoAnswer));
             assert!(answered.explain().unwrap().is_none(), "nothing to explain");
-            // It thinks, though a threshold of 0 would let every answer stand; and thinking comes to no answer either.
+            // It thinks, though a threshold of 0 would let every answer pass; and thinking comes to no answer either.
             let anything = script.policy.clone().with_threshold(Confidence::new(0.0).unwrap());
             let answered = answer(&mut engine, &anything, Think::Auto, QUESTION).unwrap();
             assert_eq!(answered.verdict.decision, Decision::Escalated(Reason::NoAnswer));
@@ -366,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_exactly_the_limit_stands() {
+    fn an_answer_of_exactly_the_limit_is_given() {
         let tokens = fixture().0.encode("bearing wear").unwrap().len();
         let (script, mut engine) = FreeScript::bounded("bearing wear", "", tokens);
         let answered = answer(&mut engine, &script.policy, Think::Auto, QUESTION).unwrap();
@@ -374,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn two_looks_at_free_text_agree_or_call_a_person() {
+    fn two_texts_agree_or_are_escalated() {
         for (then, decision) in [("bearing wear", Decision::Answered), ("heat", Decision::Escalated(Reason::Unsure))] {
             let (script, mut engine) = FreeScript::new("bearing wear", then);
             let answered = answer(&mut engine, &script.policy, Think::Always, QUESTION).unwrap();
@@ -428,12 +431,12 @@ mod tests {
         let expected = 1.0 / (1.0 + 1.0_f64.exp());
         assert!(!agreement.agrees && (agreement.strength.value() - expected).abs() < 1e-6, "{}", agreement.strength);
         assert_eq!(engine.model().fed(), [&read[..], &given].concat(), "the given answer, read behind the rationale");
-        // The runs: the first look; the given answer with `<|why|>`, and the thought, whose `6>>` rides along with its `=`; the
-        // thought read back, the other answer written, the given one read.
-        let first_look = 1 + given.len();
+        // The runs: the first prediction; the given answer with `<|why|>`, and the thought, whose `6>>` rides along
+        // with its `=`; the thought read back, the other answer written, the given one read.
+        let first_prediction = 1 + given.len();
         let explanation = 1 + script.thought - 2;
         let agreement = 1 + other.len() + given.len();
-        assert_eq!(engine.model().passes(), first_look + explanation + agreement);
+        assert_eq!(engine.model().passes(), first_prediction + explanation + agreement);
     }
 
     #[test]
@@ -471,7 +474,7 @@ mod tests {
         let Err(error) = answer(&mut engine, &unknown, Think::Never, QUESTION) else {
             panic!("an unknown task answered")
         };
-        assert_eq!(error.to_string(), "this student has no task \"weather\", expected one of: machine-failure, name");
+        assert_eq!(error.to_string(), "this model has no task \"weather\", expected one of: machine-failure, name");
         assert!(error.refuses_the_question());
     }
 }

@@ -1,22 +1,23 @@
-//! Judges looks: does the first answer stand, must the student think, or is it a person's turn? Pure; measures nothing.
+//! Decides what becomes of a prediction: give the answer, think, or escalate. Pure; measures nothing.
 //!
-//! The cascade: the first answer stands when its confidence reaches the threshold; else the student thinks, and both
-//! looks are compared by pooling their scores with weights fitted on the calibration split. Two looks that disagree
-//! lower the joint confidence by themselves. Thresholds are data of the bundle, chosen there by Learn-then-Test.
+//! The cascade: the first answer is given if its confidence reaches the first threshold. Otherwise the model thinks,
+//! and the scores of both predictions are pooled with weights fitted on the calibration split. If the two disagree, the
+//! joint confidence is low by itself. The thresholds come with the bundle; the training toolkit chose them by
+//! Learn-then-Test.
 //!
-//! Free text has no set to normalise over: its confidence is the probability of the text itself. With s1 and s2 the scores of
-//! the first look and of the one after thinking, T the temperature, a and b the joint weights:
+//! Free text has no set to normalise over: its confidence is the probability of the text itself. With s1 and s2 the
+//! scores of the first prediction and of the one after thinking, T the temperature, a and b the joint weights:
 //!
 //! ```text
-//! at once                    exp(s1 / T)
-//! both looks wrote the same  exp(a s1 + b s2)
-//! they wrote two texts       exp(b s2) (1 - exp(s1 / T)), for the second text
+//! answer-first                 exp(s1 / T)
+//! both wrote the same text     exp(a s1 + b s2)
+//! they wrote different texts   exp(b s2) (1 - exp(s1 / T)), for the second text
 //! ```
 //!
-//! A look that wrote no answer has confidence 0: the student thinks, or it is a person's turn.
+//! A prediction without an answer has confidence 0: the model thinks, or the question is escalated.
 
 use crate::bundle::manifest::{Answers, Task};
-use crate::domain::{Answer, Band, Confidence, Decision, Look, Mode, Posterior, Reason, Verdict};
+use crate::domain::{Answer, Band, Confidence, Decision, Mode, Posterior, Prediction, Reason, Verdict};
 
 /// Thresholds and weights of one task.
 #[derive(Clone, Debug)]
@@ -25,16 +26,16 @@ pub struct Policy {
     pub task: String,
     /// Scores of the first answer are divided by it.
     pub temperature: f64,
-    /// A first answer at or above it stands.
+    /// A first answer of at least this confidence is given.
     pub first_threshold: f64,
     /// Weights of the first scores and of those after thinking in the joint posterior.
     pub joint_weights: (f64, f64),
-    /// A joint answer at or above it stands.
+    /// A joint answer of at least this confidence is given.
     pub think_threshold: f64,
     /// Where the high and the medium band begin.
     pub bands: (f64, f64),
-    /// For each choice: does it call a person? Empty for free text.
-    pub person: Vec<bool>,
+    /// For each choice: does it abstain, so that the question is escalated? Empty for free text.
+    pub abstains: Vec<bool>,
 }
 
 impl Policy {
@@ -48,29 +49,29 @@ impl Policy {
             joint_weights: (calibration.think.first_weight, calibration.think.think_weight),
             think_threshold: calibration.think.threshold,
             bands: (calibration.bands.high, calibration.bands.medium),
-            person: match &task.answers {
-                Answers::Choices(choices) => choices.iter().map(|choice| choice.person).collect(),
+            abstains: match &task.answers {
+                Answers::Choices(choices) => choices.iter().map(|choice| choice.abstains).collect(),
                 Answers::Free(_) => Vec::new(),
             },
         }
     }
 
-    /// The same policy with one threshold for both looks; the bundle's promise on errors no longer holds.
+    /// The same policy with one threshold for both predictions; the bundle's risk bound no longer holds.
     #[must_use]
     pub fn with_threshold(self, threshold: Confidence) -> Self {
         Self { first_threshold: threshold.value(), think_threshold: threshold.value(), ..self }
     }
 
-    /// Does a first answer of this confidence stand, so that nobody need think?
-    pub fn first_stands(&self, confidence: Confidence) -> bool {
+    /// Is a first answer of this confidence sure enough to need no thought?
+    pub fn first_suffices(&self, confidence: Confidence) -> bool {
         reached(self.first_threshold, confidence)
     }
 
     /// The verdict on the first answer alone; below the threshold it escalates, unless the caller thinks first.
-    pub fn first(&self, first: &Look) -> Verdict {
+    pub fn judge_first(&self, first: &Prediction) -> Verdict {
         let (answer, confidence) = match first {
-            Look::Scores(first) => likeliest(first.0.iter().map(|score| score / self.temperature)),
-            Look::Text(first) => match first.answer() {
+            Prediction::Scores(first) => likeliest(first.0.iter().map(|score| score / self.temperature)),
+            Prediction::Text(first) => match first.answer() {
                 Some(text) => {
                     (Some(Answer::Text(text.to_owned())), Confidence::clamped((first.score / self.temperature).exp()))
                 }
@@ -80,41 +81,41 @@ impl Policy {
         self.judge(answer, confidence, self.first_threshold, Mode::AnswerFirst)
     }
 
-    /// The verdict on the first look and the one after thinking, together. Where thinking led to no answer, the first one is a
-    /// guess, and a person is asked.
-    pub fn joint(&self, first: &Look, thought: &Look) -> Verdict {
+    /// The verdict on the first prediction and the one after thinking together. If thinking led to no answer, the first
+    /// one is a guess, and the question is escalated.
+    pub fn judge_joint(&self, first: &Prediction, thought: &Prediction) -> Verdict {
         let (a, b) = self.joint_weights;
         let (answer, confidence) = match (first, thought) {
-            (Look::Scores(first), Look::Scores(thought)) => {
+            (Prediction::Scores(first), Prediction::Scores(thought)) => {
                 likeliest(first.0.iter().zip(&thought.0).map(|(first, thought)| a * first + b * thought))
             }
-            (Look::Text(once), Look::Text(thought)) if thought.answer().is_some() => {
+            (Prediction::Text(once), Prediction::Text(thought)) if thought.answer().is_some() => {
                 let confidence = if once.answer() == thought.answer() {
                     (a * once.score + b * thought.score).exp()
                 } else {
-                    (b * thought.score).exp() * (1.0 - self.first(first).confidence.value())
+                    (b * thought.score).exp() * (1.0 - self.judge_first(first).confidence.value())
                 };
                 (Some(Answer::Text(thought.text.clone())), Confidence::clamped(confidence))
             }
-            _ => return self.a_guess(first, Reason::NoAnswer),
+            _ => return self.as_guess(first, Reason::NoAnswer),
         };
         self.judge(answer, confidence, self.think_threshold, Mode::ThinkFirst)
     }
 
-    /// The verdict when thinking came to no end: the first answer is a guess, and a person is asked.
-    pub fn thinking_failed(&self, first: &Look) -> Verdict {
-        self.a_guess(first, Reason::ThinkingFailed)
+    /// The verdict when the thought did not end: the first answer is a guess, and the question is escalated.
+    pub fn thinking_failed(&self, first: &Prediction) -> Verdict {
+        self.as_guess(first, Reason::ThinkingFailed)
     }
 
-    fn a_guess(&self, first: &Look, reason: Reason) -> Verdict {
-        Verdict { decision: Decision::Escalated(reason), mode: Mode::ThinkFirst, ..self.first(first) }
+    fn as_guess(&self, first: &Prediction, reason: Reason) -> Verdict {
+        Verdict { decision: Decision::Escalated(reason), mode: Mode::ThinkFirst, ..self.judge_first(first) }
     }
 
     fn judge(&self, answer: Option<Answer>, confidence: Confidence, threshold: f64, mode: Mode) -> Verdict {
         let decision = match answer {
             None => Decision::Escalated(Reason::NoAnswer),
             Some(_) if !reached(threshold, confidence) => Decision::Escalated(Reason::Unsure),
-            Some(Answer::Choice(choice)) if self.person[choice] => Decision::Escalated(Reason::OutOfScope),
+            Some(Answer::Choice(choice)) if self.abstains[choice] => Decision::Escalated(Reason::OutOfScope),
             Some(_) => Decision::Answered,
         };
         Verdict { answer, confidence, band: self.band(confidence), decision, mode }
@@ -130,7 +131,7 @@ impl Policy {
     }
 }
 
-/// A threshold of 1 says that no promise could be proved; a posterior that rounds to 1 does not reach it either.
+/// A threshold of 1 says that no risk bound could be shown: nothing reaches it, not even a posterior that rounds to 1.
 fn reached(threshold: f64, confidence: Confidence) -> bool {
     threshold < 1.0 && confidence.value() >= threshold
 }
@@ -145,7 +146,7 @@ fn likeliest(scores: impl Iterator<Item = f64>) -> (Option<Answer>, Confidence) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Scores, Written};
+    use crate::domain::{GeneratedText, Scores};
 
     fn policy() -> Policy {
         Policy {
@@ -155,17 +156,22 @@ mod tests {
             joint_weights: (0.5, 1.0),
             think_threshold: 0.95,
             bands: (0.98, 0.8),
-            person: vec![false, false, true],
+            abstains: vec![false, false, true],
         }
     }
 
-    fn scores(values: [f64; 3]) -> Look {
-        Look::Scores(Scores(values.to_vec()))
+    fn scores(values: [f64; 3]) -> Prediction {
+        Prediction::Scores(Scores(values.to_vec()))
     }
 
     /// A free answer of this probability; an empty text is none.
-    fn text(text: &str, probability: f64) -> Look {
-        Look::Text(Written { tokens: vec![9], text: text.to_owned(), closed: true, score: probability.ln() })
+    fn text(text: &str, probability: f64) -> Prediction {
+        Prediction::Text(GeneratedText {
+            tokens: vec![9],
+            text: text.to_owned(),
+            closed: true,
+            score: probability.ln(),
+        })
     }
 
     #[test]
@@ -175,9 +181,9 @@ mod tests {
             ("sure of the second", [-9.0, 0.0, -20.0], 1, Decision::Answered, Band::High),
             ("unsure", [0.0, -1.0, -20.0], 0, Decision::Escalated(Reason::Unsure), Band::Low),
             ("just unsure", [0.0, -4.0, -20.0], 0, Decision::Escalated(Reason::Unsure), Band::Medium),
-            ("a person's case", [-20.0, -20.0, 0.0], 2, Decision::Escalated(Reason::OutOfScope), Band::High),
+            ("abstaining", [-20.0, -20.0, 0.0], 2, Decision::Escalated(Reason::OutOfScope), Band::High),
         ] {
-            let verdict = policy().first(&scores(first));
+            let verdict = policy().judge_first(&scores(first));
             assert_eq!(verdict.answer, Some(Answer::Choice(choice)), "{what}");
             assert_eq!((verdict.decision, verdict.band), (decision, band), "{what}");
             assert_eq!(verdict.mode, Mode::AnswerFirst);
@@ -186,25 +192,25 @@ mod tests {
 
     #[test]
     fn temperature_divides_the_scores() {
-        let verdict = policy().first(&scores([0.0, -2.0, f64::NEG_INFINITY]));
+        let verdict = policy().judge_first(&scores([0.0, -2.0, f64::NEG_INFINITY]));
         let expected = 1.0 / (1.0 + (-1.0_f64).exp());
         assert!((verdict.confidence.value() - expected).abs() < 1e-12);
     }
 
     #[test]
-    fn two_looks_that_disagree_lower_the_joint_confidence() {
-        let agree = policy().joint(&scores([0.0, -1.0, -9.0]), &scores([0.0, -6.0, -9.0]));
+    fn predictions_that_disagree_lower_the_joint_confidence() {
+        let agree = policy().judge_joint(&scores([0.0, -1.0, -9.0]), &scores([0.0, -6.0, -9.0]));
         assert_eq!((agree.answer, agree.decision), (Some(Answer::Choice(0)), Decision::Answered));
-        let disagree = policy().joint(&scores([-6.0, 0.0, -9.0]), &scores([0.0, -3.5, -9.0]));
+        let disagree = policy().judge_joint(&scores([-6.0, 0.0, -9.0]), &scores([0.0, -3.5, -9.0]));
         assert_eq!(disagree.decision, Decision::Escalated(Reason::Unsure));
         assert!(disagree.confidence < agree.confidence);
     }
 
     #[test]
-    fn one_threshold_for_both_looks_can_force_an_answer_but_never_a_persons_case() {
+    fn a_low_threshold_forces_an_answer_but_no_abstaining_choice() {
         let forced = policy().with_threshold(Confidence::new(0.0).unwrap());
-        assert_eq!(forced.first(&scores([0.0, -0.1, -20.0])).decision, Decision::Answered);
-        assert_eq!(forced.first(&scores([-3.0, -3.0, 0.0])).decision, Decision::Escalated(Reason::OutOfScope));
+        assert_eq!(forced.judge_first(&scores([0.0, -0.1, -20.0])).decision, Decision::Answered);
+        assert_eq!(forced.judge_first(&scores([-3.0, -3.0, 0.0])).decision, Decision::Escalated(Reason::OutOfScope));
     }
 
     fn close(confidence: Confidence, expected: f64) {
@@ -217,21 +223,21 @@ mod tests {
 
     #[test]
     fn a_free_answer_is_as_sure_as_its_text_is_likely() {
-        let sure = policy().first(&text("Tuesday", 0.96));
+        let sure = policy().judge_first(&text("Tuesday", 0.96));
         close(sure.confidence, 0.96_f64.sqrt()); // the temperature is 2
         assert_eq!((sure.answer, sure.decision, sure.band), (said("Tuesday"), Decision::Answered, Band::Medium));
-        let unsure = policy().first(&text("Tuesday", 0.64));
+        let unsure = policy().judge_first(&text("Tuesday", 0.64));
         close(unsure.confidence, 0.8);
         assert_eq!((unsure.answer, unsure.decision), (said("Tuesday"), Decision::Escalated(Reason::Unsure)));
     }
 
     #[test]
-    fn two_looks_at_free_text_strengthen_or_weaken_each_other() {
-        let agree = policy().joint(&text("Tuesday", 0.99), &text("Tuesday", 0.98));
+    fn two_texts_strengthen_or_weaken_each_other() {
+        let agree = policy().judge_joint(&text("Tuesday", 0.99), &text("Tuesday", 0.98));
         close(agree.confidence, 0.99_f64.sqrt() * 0.98); // the weights are 1/2 and 1
         assert_eq!((agree.answer, agree.decision), (said("Tuesday"), Decision::Answered));
         assert_eq!(agree.mode, Mode::ThinkFirst);
-        let disagree = policy().joint(&text("Monday", 0.36), &text("Tuesday", 0.98));
+        let disagree = policy().judge_joint(&text("Monday", 0.36), &text("Tuesday", 0.98));
         close(disagree.confidence, 0.98 * (1.0 - 0.6));
         assert_eq!((disagree.answer, disagree.decision), (said("Tuesday"), Decision::Escalated(Reason::Unsure)));
     }
@@ -239,26 +245,27 @@ mod tests {
     #[test]
     fn a_threshold_of_one_is_never_reached() {
         let unproved = policy().with_threshold(Confidence::new(1.0).unwrap());
-        let verdict = unproved.first(&scores([0.0, -2000.0, -2000.0]));
+        let verdict = unproved.judge_first(&scores([0.0, -2000.0, -2000.0]));
         assert_eq!(verdict.confidence.value(), 1.0);
         assert_eq!(verdict.decision, Decision::Escalated(Reason::Unsure));
-        assert!(!unproved.first_stands(verdict.confidence));
+        assert!(!unproved.first_suffices(verdict.confidence));
     }
 
     #[test]
-    fn no_answer_is_a_persons_case_whatever_the_threshold() {
+    fn no_answer_is_escalated_whatever_the_threshold() {
         let policy = policy().with_threshold(Confidence::new(0.0).unwrap());
-        let cut = Look::Text(Written { tokens: vec![9], text: "Tues".to_owned(), closed: false, score: -0.1 });
+        let cut =
+            Prediction::Text(GeneratedText { tokens: vec![9], text: "Tues".to_owned(), closed: false, score: -0.1 });
         for silent in [text("", 1.0), cut] {
-            let first = policy.first(&silent);
+            let first = policy.judge_first(&silent);
             assert_eq!((first.answer, first.decision), (None, Decision::Escalated(Reason::NoAnswer)));
             close(first.confidence, 0.0);
             // Thinking can still lead to one, and the silence does not speak against it.
-            let thought = policy.joint(&silent, &text("Tuesday", 0.98));
+            let thought = policy.judge_joint(&silent, &text("Tuesday", 0.98));
             assert_eq!((thought.answer, thought.decision), (said("Tuesday"), Decision::Answered));
             close(thought.confidence, 0.98);
             // Where only thinking was silent, the first answer is a guess.
-            let guess = policy.joint(&text("Monday", 0.81), &silent);
+            let guess = policy.judge_joint(&text("Monday", 0.81), &silent);
             assert_eq!((guess.answer, guess.decision), (said("Monday"), Decision::Escalated(Reason::NoAnswer)));
             assert_eq!(guess.mode, Mode::ThinkFirst);
             close(guess.confidence, 0.9);

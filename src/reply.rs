@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::manifest::{Answers, Choice, Task};
+use crate::bundle::manifest::{Choice, Task};
 use crate::bundle::{Bundle, CODE_ASK_A_PERSON};
 use crate::domain::{Agreement, Answer, Band, Decision, Language, Mode, Reason};
 use crate::engine::{AskError, Model};
@@ -145,7 +145,7 @@ impl Reply {
                 Some(CODE_ASK_A_PERSON),
                 DecisionName::Escalated,
                 Some(reason.into()),
-                label.filter(|_| choice.is_none_or(|choice| !choice.person)).map(|answer| Guess { answer, code }),
+                label.filter(|_| choice.is_none_or(|choice| !choice.abstains)).map(|answer| Guess { answer, code }),
             ),
         };
         Self {
@@ -188,18 +188,12 @@ pub fn ask_a_person(language: Language) -> &'static str {
 }
 
 pub(crate) fn choice<'t>(answer: Option<&Answer>, task: &'t Task) -> Option<&'t Choice> {
-    match (answer, &task.answers) {
-        (Some(Answer::Choice(choice)), Answers::Choices(choices)) => choices.get(*choice),
-        _ => None,
-    }
+    task.choice(answer?)
 }
 
 /// An answer as a person reads it: the label of a choice, or the text itself.
 pub(crate) fn label(answer: Option<&Answer>, task: &Task, language: Language) -> Option<String> {
-    match answer? {
-        Answer::Choice(_) => choice(answer, task).map(|choice| choice.label.in_language(language).to_owned()),
-        Answer::Text(text) => Some(text.clone()),
-    }
+    task.label(answer?, language).map(str::to_owned)
 }
 
 /// With three decimals.

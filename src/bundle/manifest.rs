@@ -1,8 +1,9 @@
-//! `manifest.json` of a student bundle, format 3, as it stands on disk. Checks nothing but the form; `super` checks the rest.
+//! `manifest.json` of a bundle, format 3. Checks only the form; `super` checks the rest.
 //!
-//! Writers: the workshop (`models/`). Readers: this runtime. An unknown key is an error, because a key that is not
-//! understood may carry a promise that is not kept. Format 3 holds several tasks, each with a closed answer set or free text, and
-//! says of each which graph answers it; format 2 held one graph for all, format 1 one task. Neither is read any longer.
+//! The training toolkit (`models/`) writes it, this runtime reads it. An unknown key is an error, because ignoring it
+//! could break a guarantee that it stands for. Format 3 holds several tasks, each with a closed answer set or free
+//! text, and names the graph of each. Format 2 had one graph for all tasks, format 1 one task; neither is read any
+//! longer.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +14,10 @@ use crate::domain::{Bilingual, TokenId};
 /// The only format this runtime reads.
 pub const FORMAT: u32 = 3;
 
-/// What a manifest of every format says; read first, so that another format is named and not taken for a broken file.
+/// The part that every format has. Read first, so that an error can name another format instead of calling the file
+/// broken.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct Versioned {
-    /// Version of the bundle format.
     pub format: u32,
 }
 
@@ -24,31 +25,27 @@ pub struct Versioned {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the bundle format.
     pub format: u32,
-    /// Name of the student.
+    /// Name of the model.
     pub name: String,
-    /// Its version.
     pub version: semver::Version,
-    /// Grows with every release, so that a rollback is seen.
+    /// Grows with every release, so that a rollback is noticed.
     pub serial: u64,
     /// The oldest runtime that can run it.
     pub minimum_runtime: semver::Version,
     /// Licence of the weights.
     pub licence: String,
-    /// Who taught it.
+    /// What wrote the answers and rationales that the model learned from.
     pub teacher: String,
-    /// What it was trained on.
+    /// What the model was trained on.
     pub data: Vec<DataSource>,
-    /// Every other file of the bundle.
+    /// Every file of the bundle but this one, by name.
     pub files: BTreeMap<String, FileDigest>,
-    /// Shape of every graph.
+    /// The same for every graph.
     pub graph: Geometry,
-    /// The control tokens.
     pub control: Control,
-    /// The calculator's marks.
     pub calculator: CalculatorMarks,
-    /// What the student can be asked; the first is asked where none is named.
+    /// Never empty; the first is the default.
     pub tasks: Vec<Task>,
 }
 
@@ -56,41 +53,38 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSource {
-    /// Name.
     pub name: String,
     /// `generated`, `human` or `model`.
     pub kind: String,
     /// Licence of the pairs.
     pub licence: String,
-    /// Digest of the recipe or the file.
+    /// SHA-256 of the recipe or the file, lower-case hex.
     pub sha256: String,
 }
 
-/// Size and digest of a file.
+/// Size and SHA-256 of a file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileDigest {
-    /// Size.
     pub bytes: u64,
-    /// SHA-256, lower-case hex.
+    /// Lower-case hex.
     pub sha256: String,
 }
 
-/// Shape of the decoder graph.
+/// Dimensions of a decoder graph.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Geometry {
-    /// Decoder layers.
     pub layers: usize,
-    /// Key-value heads of a layer.
+    /// Key-value heads in each layer.
     pub kv_heads: usize,
-    /// Width of a head.
+    /// Values in each head.
     pub head_dim: usize,
-    /// Positions in the key-value cache.
+    /// Tokens that the key-value cache holds.
     pub max_len: usize,
-    /// Entries of the vocabulary.
+    /// Tokens in the vocabulary.
     pub vocabulary: usize,
-    /// How the weights are stored.
+    /// How the weights are stored, for people to read.
     pub weights: String,
 }
 
@@ -98,13 +92,13 @@ pub struct Geometry {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Control {
-    /// What follows is the answer.
+    /// An answer follows.
     pub answer: TokenId,
-    /// What follows is the rationale of an answer already given.
+    /// The rationale of the answer before it follows.
     pub why: TokenId,
-    /// What follows is a rationale that leads to an answer.
+    /// A thought follows: a rationale that leads to an answer.
     pub think: TokenId,
-    /// Nothing follows.
+    /// The text ends.
     pub end: TokenId,
 }
 
@@ -118,7 +112,7 @@ pub struct CalculatorMarks {
     pub equals: TokenId,
     /// `>>`
     pub close: TokenId,
-    /// Decimals of a result.
+    /// Decimals that a result is rounded to.
     pub decimals: u32,
 }
 
@@ -128,21 +122,18 @@ pub struct CalculatorMarks {
 pub struct Task {
     /// Id, unique in the bundle.
     pub id: String,
-    /// Title.
     #[serde(deserialize_with = "bilingual")]
     pub title: Bilingual,
-    /// Name of the file that holds the graph which answers it. Tasks may share one: to teach a task with a graph of its own changes
-    /// no answer of the others.
+    /// File name of the graph that answers the task. Tasks may share a graph; a task with a graph of its own can be
+    /// retrained without changing the answers of the others.
     pub graph: String,
-    /// Prompt template; `{question}`, which it holds once, is where the question goes.
+    /// Prompt template; holds `{question}` exactly once.
     pub prompt: String,
-    /// Tokens of the longest filled prompt.
+    /// Largest number of tokens in a filled prompt.
     pub question_tokens_max: usize,
-    /// Tokens of the longest rationale.
+    /// Largest number of tokens in a rationale.
     pub rationale_tokens_max: usize,
-    /// What may be answered.
     pub answers: Answers,
-    /// What was fitted on the calibration split.
     pub calibration: Calibration,
 }
 
@@ -152,7 +143,7 @@ pub struct Task {
 pub enum Answers {
     /// One of a closed set.
     Choices(Vec<Choice>),
-    /// A text of the student's own.
+    /// A text in the model's own words.
     Free(FreeText),
 }
 
@@ -160,7 +151,7 @@ pub enum Answers {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreeText {
-    /// Tokens of the longest answer; what is longer is no answer.
+    /// Largest number of tokens in an answer; a longer text is no answer.
     pub tokens_max: usize,
 }
 
@@ -168,56 +159,56 @@ pub struct FreeText {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
-    /// What a machine reads; `u16::MAX` is kept for "ask a person".
+    /// For machines; `u16::MAX` is reserved for "ask a person".
     pub code: u16,
-    /// What the student writes.
+    /// What the model writes.
     pub text: String,
-    /// What a person reads.
+    /// For people.
     #[serde(deserialize_with = "bilingual")]
     pub label: Bilingual,
-    /// This choice calls a person.
-    pub person: bool,
+    /// This choice means "ask a person": a question so answered is escalated.
+    #[serde(rename = "person")]
+    pub abstains: bool,
 }
 
 /// What was fitted on a calibration split, on the graph that ships.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Which rows.
+    /// Name of the calibration split.
     pub split: String,
-    /// How many.
+    /// Rows in the split.
     pub n: u64,
-    /// The promised share of errors among the answers that stand.
+    /// The risk bound: largest share of wrong answers among the auto-answered, 0 to 1.
     pub risk: f64,
-    /// How surely the promise holds.
+    /// Probability that the risk bound holds, 0 to 1.
     pub confidence_level: f64,
-    /// The first answer.
+    /// Answer-first.
     pub first: FirstCalibration,
-    /// Thinking first, for the questions below the first threshold.
+    /// Think-first, for the rows below the first threshold.
     pub think: ThinkCalibration,
-    /// Where the bands begin.
     pub bands: Bands,
 }
 
-/// Calibration of the first answer: posterior = softmax(scores / temperature); of free text, confidence = exp(score / temperature).
+/// Calibration of the first answer: posterior = softmax(scores / temperature); of free text, confidence = exp(score /
+/// temperature).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FirstCalibration {
-    /// Temperature.
     pub temperature: f64,
-    /// An answer at or above it stands.
+    /// Answers of at least this confidence are given; 1 if no risk bound could be shown.
     pub threshold: f64,
-    /// Answers at or above it on the split.
+    /// Rows of the split whose answer reaches the threshold.
     pub n: u64,
-    /// Wrong ones among them.
+    /// Wrong answers among these `n`.
     pub errors: u64,
-    /// Share of the split at or above it.
+    /// Share of the split that reaches the threshold.
     pub coverage: f64,
 }
 
-/// Calibration of thinking: posterior = softmax(first_weight * first scores + think_weight * scores after thinking). Of free text,
-/// confidence = exp(first_weight * first score + think_weight * score after thinking) where both looks wrote the same text, else
-/// exp(think_weight * score after thinking) * (1 - first confidence).
+/// Calibration of thinking: posterior = softmax(first_weight * first scores + think_weight * scores after thinking). Of
+/// free text, confidence = exp(first_weight * first score + think_weight * score after thinking) if both predictions
+/// are the same text, else exp(think_weight * score after thinking) * (1 - first confidence).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThinkCalibration {
@@ -225,13 +216,13 @@ pub struct ThinkCalibration {
     pub first_weight: f64,
     /// Weight of the scores after thinking.
     pub think_weight: f64,
-    /// An answer at or above it stands.
+    /// Answers of at least this confidence are given; 1 if no risk bound could be shown.
     pub threshold: f64,
-    /// Answers at or above it among the unsure of the split.
+    /// Rows below the first threshold whose answer after thinking reaches this one.
     pub n: u64,
-    /// Wrong ones among them.
+    /// Wrong answers among these `n`.
     pub errors: u64,
-    /// Share of the unsure at or above it.
+    /// Their share of the rows below the first threshold.
     pub coverage: f64,
 }
 
@@ -239,54 +230,45 @@ pub struct ThinkCalibration {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bands {
-    /// High begins here.
     pub high: f64,
     /// Medium begins here; below it is low.
     pub medium: f64,
 }
 
-/// One golden question: what must come out after every load.
+/// A golden question: asked after every load, and its outcome checked.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Golden {
-    /// Id.
     pub id: String,
-    /// Id of its task.
     pub task: String,
-    /// The question.
     pub question: String,
-    /// Code of the likeliest choice; only where the task has choices.
+    /// Code of the likeliest choice; only for a task with choices.
     pub code: Option<u16>,
-    /// The text that the student writes, empty if it writes no answer; only where the task takes free text.
+    /// The text that the model writes, empty if it writes no answer; only for a task with free text.
     pub answer: Option<String>,
-    /// Does it stand?
     pub decision: GoldenDecision,
-    /// How it comes about.
     pub mode: GoldenMode,
-    /// With what confidence, within [`GOLDEN_CONFIDENCE_TOLERANCE`].
+    /// Checked within [`GOLDEN_CONFIDENCE_TOLERANCE`].
     pub confidence: f64,
 }
 
-/// Integer kernels agree between CPUs, the floating point between them only nearly; a confidence may move this much.
+/// Allowed difference of a confidence. The integer kernels agree between CPUs, the floating-point steps between them
+/// only nearly.
 pub const GOLDEN_CONFIDENCE_TOLERANCE: f64 = 0.05;
 
-/// A decision, as golden questions write it.
+/// [`crate::domain::Decision`] without its reason, as in `golden.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GoldenDecision {
-    /// The answer stands.
     Answered,
-    /// A person is asked.
     Escalated,
 }
 
-/// A mode, as golden questions write it.
+/// [`crate::domain::Mode`], as in `golden.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GoldenMode {
-    /// At once.
     AnswerFirst,
-    /// After a rationale.
     ThinkFirst,
 }
 

@@ -1,115 +1,95 @@
-//! The student bundle: a folder with manifest, graphs, tokenizer, golden questions and card.
+//! A model's bundle: a folder with manifest, graphs, tokenizer, golden questions and card.
 //!
-//! [`Bundle::open`] checks everything that can be checked without running the graph; having a [`Bundle`] means it is verified.
-//! It keeps the verified bytes, so that nothing is read a second time from a disk that may have changed. Runs no graph,
-//! trusts no path inside a manifest.
+//! [`Bundle::open`] checks everything that can be checked without running a graph, and keeps the verified bytes, so
+//! that no file is read twice from a disk that may have changed. Runs no graph, follows no path inside a manifest.
 
 pub mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::bytes::{hex, read_file};
+use crate::domain::{Answer, Language};
 pub use crate::wire::CODE_ASK_A_PERSON;
 use manifest::{Answers, Choice, FORMAT, FileDigest, Golden, Manifest, Task, Versioned};
 
-/// A manifest is a few kilobytes; a larger one is not a manifest.
+/// A manifest has a few kilobytes.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
-/// The largest file of a bundle: ten times the default student's whole budget.
+/// Size of one file; ten times the budget of the shipped bundle.
 const FILE_BYTES_MAX: u64 = 400 << 20;
-/// Tasks of a bundle; a hint that lists them must stay readable.
+/// Tasks of a bundle; texts that list them must stay readable.
 const TASKS_MAX: usize = 32;
-/// Tokens of a free answer; a longer text is a rationale, not an answer.
+/// Tokens of a free-text answer; a longer text is a rationale, not an answer.
 const FREE_TOKENS_MAX: usize = 64;
-/// Graphs of a bundle. All are held in memory with a cache each, some 20 MiB for the default student's, and a box has 1 GB.
+/// Graphs of a bundle. Each is held in memory with a cache, about 20 MiB for the shipped ones, and a small device has 1
+/// GB.
 const GRAPHS_MAX: usize = 8;
-/// Choices of a task; more is not a closed answer set but a vocabulary.
+/// Choices of a task.
 const CHOICES_MAX: usize = 256;
 
-/// Control tokens beside a question, a rationale and an answer in the cache: one before each of the last two.
+/// Control tokens in the cache beside question, rationale and answer: one before each of the last two.
 const CONTROL_TOKENS: usize = 2;
-/// Where a prompt template takes the question.
+/// The place of the question in a prompt template.
 const QUESTION_MARK: &str = "{question}";
 
-/// The files a bundle must hold beside its manifest and its tasks' graphs.
+/// Files that every bundle has, beside its manifest and graphs.
 const TOKENIZER: &str = "tokenizer.json";
 const GOLDEN: &str = "golden.jsonl";
 const CARD: &str = "card.md";
 
-/// A student bundle; having one means that its digests, sizes, geometry and golden questions' form were verified.
+/// A verified bundle: sizes, digests, geometry and the form of the golden questions were checked.
 pub struct Bundle {
-    /// The manifest.
     pub manifest: Manifest,
-    /// What must come out after every load.
+    /// At least one for each task.
     pub golden: Vec<Golden>,
-    /// Bytes of the graphs, by the name that tasks give.
+    /// Bytes of the graphs, by file name.
     pub graphs: BTreeMap<String, Vec<u8>>,
-    /// Bytes of the tokenizer.
+    /// Bytes of `tokenizer.json`.
     pub tokenizer: Vec<u8>,
 }
 
-/// Why a folder is no bundle of ours.
+/// Why a folder cannot be used as a bundle.
 #[derive(Debug, Error)]
 pub enum Error {
     /// A file cannot be read.
     #[error("failed to read {path}")]
     Read {
-        /// Which.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// The manifest is not of the form.
+    /// The manifest is not JSON of the expected form.
     #[error("failed to parse {path}")]
     Manifest {
-        /// Which.
         path: PathBuf,
-        /// Where and why.
         #[source]
         source: serde_json::Error,
     },
-    /// A file has another size than the manifest says.
+    /// The size of a file is not that of the manifest.
     #[error("{path}: expected {expected} bytes, found {found}")]
-    Size {
-        /// Which.
-        path: PathBuf,
-        /// By the manifest.
-        expected: u64,
-        /// On disk.
-        found: u64,
-    },
-    /// A file has another digest than the manifest says.
+    Size { path: PathBuf, expected: u64, found: u64 },
+    /// The SHA-256 of a file is not that of the manifest.
     #[error("{path}: expected sha256 {expected}, found {found}")]
-    Digest {
-        /// Which.
-        path: PathBuf,
-        /// By the manifest.
-        expected: String,
-        /// Of the bytes on disk.
-        found: String,
-    },
-    /// The manifest contradicts itself or this runtime.
+    Digest { path: PathBuf, expected: String, found: String },
+    /// A value of the manifest or of a golden question is not allowed.
     #[error("{path}: {what}")]
     Unfit {
-        /// Which.
         path: PathBuf,
-        /// Both sides of the mismatch.
+        /// What was expected and what was found.
         what: String,
     },
 }
 
-/// A task was named that the student does not have.
+/// A task was named that the bundle does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("this student has no task {asked:?}, expected one of: {}", known.join(", "))]
+#[error("this model has no task {asked:?}, expected one of: {}", known.join(", "))]
 pub struct UnknownTask {
-    /// The id that was named.
     pub asked: String,
-    /// The ids that could have been.
+    /// Ids of the bundle's tasks.
     pub known: Vec<String>,
 }
 
@@ -129,7 +109,7 @@ impl Bundle {
         let Versioned { format } = serde_json::from_slice(&text).map_err(malformed)?;
         if format != FORMAT {
             let what =
-                format!("expected bundle format {FORMAT}, found {format}: pack the student again for this runtime");
+                format!("expected bundle format {FORMAT}, found {format}: pack the model again for this runtime");
             return Err(Error::Unfit { path, what });
         }
         let manifest: Manifest = serde_json::from_slice(&text).map_err(malformed)?;
@@ -146,7 +126,7 @@ impl Bundle {
         Ok(Self { manifest, golden, graphs, tokenizer })
     }
 
-    /// The task that is asked where none is named: the first of the manifest.
+    /// The task that is asked if none is named: the first of the manifest.
     pub fn default_task(&self) -> &Task {
         &self.manifest.tasks[0] // `check` saw at least one
     }
@@ -156,31 +136,48 @@ impl Bundle {
         find(&self.manifest.tasks, id)
     }
 
-    /// Bytes of the graph that answers a task of this bundle; none once they were let go.
+    /// Bytes of the graph that answers a task of this bundle; empty after `graphs` was cleared to save memory.
     pub fn graph(&self, task: &Task) -> &[u8] {
         self.graphs.get(&task.graph).map_or(&[], Vec::as_slice)
     }
 
-    /// Digest of the graph that answers a task of this bundle: two students with the same one answer alike.
+    /// SHA-256 of the graph that answers a task of this bundle; models with the same one give the same answers.
     pub fn graph_sha256(&self, task: &Task) -> &str {
         self.manifest.files.get(&task.graph).map_or("", |file| &file.sha256)
     }
 
-    /// Name and version, as answers are signed: `shop-floor 1.2.0`.
+    /// Name and version: `shop-floor 1.2.0`.
     pub fn student(&self) -> String {
         format!("{} {}", self.manifest.name, self.manifest.version)
     }
 
-    /// Bytes of all its files but the manifest.
+    /// Size of all files but the manifest.
     pub fn bytes(&self) -> u64 {
         self.manifest.files.values().map(|file| file.bytes).sum()
     }
 }
 
 impl Task {
-    /// The prompt of `question`, which may hold anything: it is not read as a template again.
+    /// The prompt for `question`. The question may contain `{question}`; it is not filled again.
     pub fn fill(&self, question: &str) -> String {
         self.prompt.replacen(QUESTION_MARK, question, 1)
+    }
+
+    /// The choice that an answer is; `None` for free text.
+    pub fn choice(&self, answer: &Answer) -> Option<&Choice> {
+        match (answer, &self.answers) {
+            (Answer::Choice(choice), Answers::Choices(choices)) => choices.get(*choice),
+            _ => None,
+        }
+    }
+
+    /// An answer as a person reads it: the label of a choice, or the text itself. `None` for a choice that the task
+    /// does not have.
+    pub fn label<'a>(&'a self, answer: &'a Answer, language: Language) -> Option<&'a str> {
+        match answer {
+            Answer::Choice(_) => self.choice(answer).map(|choice| choice.label.in_language(language)),
+            Answer::Text(text) => Some(text),
+        }
     }
 
     /// Prompt, rationale, answer and two control tokens must fit into a cache of `max_len` together.
@@ -195,7 +192,7 @@ impl Task {
     }
 }
 
-/// What a well-formed manifest can still get wrong, in the manifest's own words.
+/// Checks the values of a well-formed manifest; the error names the manifest's keys.
 fn check(manifest: &Manifest) -> Result<(), String> {
     let runtime = semver::Version::parse(env!("CARGO_PKG_VERSION")).expect("cargo checks the package version");
     ensure(manifest.minimum_runtime <= runtime, || {
@@ -242,7 +239,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     Ok(())
 }
 
-/// Names of the graphs that answer the tasks, each once.
+/// File names of the graphs, each once.
 fn graphs(manifest: &Manifest) -> BTreeSet<&str> {
     manifest.tasks.iter().map(|task| task.graph.as_str()).collect()
 }
@@ -260,7 +257,7 @@ fn check_task(task: &Task, max_len: usize) -> Result<(), String> {
     ensure(task.prompt.matches(QUESTION_MARK).count() == 1, || {
         format!("expected {QUESTION_MARK} once in the prompt, got {:?}", task.prompt)
     })?;
-    // The shortest answer that can be; the engine, which has the tokenizer, holds the texts of choices against the cache.
+    // The shortest possible answer. The engine, which has the tokenizer, checks the texts of choices.
     let answer_tokens = match &task.answers {
         Answers::Choices(choices) => {
             check_choices(choices)?;
@@ -365,7 +362,7 @@ fn read_verified(path: &Path, expected: &FileDigest) -> Result<Vec<u8>, Error> {
     if found != expected.bytes {
         return Err(Error::Size { path: path.to_owned(), expected: expected.bytes, found });
     }
-    let found: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = hex(&Sha256::digest(&bytes));
     if found != expected.sha256 {
         return Err(Error::Digest { path: path.to_owned(), expected: expected.sha256.clone(), found });
     }
@@ -373,11 +370,9 @@ fn read_verified(path: &Path, expected: &FileDigest) -> Result<Vec<u8>, Error> {
 }
 
 fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    fs::File::open(path).map_err(failed)?.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(Error::Unfit { path: path.to_owned(), what: format!("expected at most {bytes_max} bytes") });
+    match read_file(path, bytes_max) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(Error::Unfit { path: path.to_owned(), what: format!("expected at most {bytes_max} bytes") }),
+        Err(source) => Err(Error::Read { path: path.to_owned(), source }),
     }
-    Ok(bytes)
 }

@@ -1,18 +1,90 @@
-//! `sokutou ask`: one question, one answer; the reasons after it, when asked for.
+//! `sokutou ask`: one question and its answer, then its rationale if wanted.
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 
+use super::open::{BundleArg, open_bundle, open_engine, task};
+use super::output::{print_json, print_wrapped};
 use super::words::{in_words, nothing_to_explain, rationale_in_words};
-use super::{AskArgs, Error, Exit, open_bundle, open_engine, print, print_json};
+use super::{Error, Exit, batch};
 use crate::bundle::manifest::Task;
-use crate::bundle::{Bundle, UnknownTask};
-use crate::domain::Decision;
+use crate::bytes;
+use crate::domain::{Confidence, Decision};
 use crate::engine::{AskError, QUESTION_BYTES_MAX};
-use crate::pipeline;
+use crate::pipeline::{self, Think};
 use crate::policy::Policy;
 use crate::reply::Reply;
 
-pub fn run(args: &AskArgs) -> Result<Exit, Error> {
+#[derive(Debug, clap::Args)]
+pub struct AskArgs {
+    /// The question, in English, Japanese or the terse style of machines.
+    #[arg(conflicts_with = "batch")]
+    question: Option<OsString>,
+    /// The task that the question belongs to [default: the first that `bundle info` lists]. タスクを選ぶ
+    #[arg(long, value_name = "ID")]
+    pub task: Option<String>,
+    /// Also write the rationale, and whether it leads to the answer. 理由も示す
+    #[arg(long)]
+    pub explain: bool,
+    /// When to think before answering: only when unsure, never, or always.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub think: ThinkArg,
+    /// Confidence (0 to 1) below which an answer is escalated. Replaces the bundle's own thresholds; its risk bound no
+    /// longer holds.
+    #[arg(long, value_name = "P", value_parser = confidence)]
+    threshold: Option<Confidence>,
+    #[command(flatten)]
+    pub bundle: BundleArg,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Answer every line {"id", "task", "question"} of a file (`-`: standard input) with one JSON line, in order. A
+    /// line without a task belongs to the one that --task names.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub batch: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum ThinkArg {
+    Auto,
+    Never,
+    Always,
+}
+
+impl From<ThinkArg> for Think {
+    fn from(arg: ThinkArg) -> Self {
+        match arg {
+            ThinkArg::Auto => Self::Auto,
+            ThinkArg::Never => Self::Never,
+            ThinkArg::Always => Self::Always,
+        }
+    }
+}
+
+fn confidence(text: &str) -> Result<Confidence, String> {
+    text.parse().ok().and_then(Confidence::new).ok_or_else(|| format!("expected a number from 0 to 1, got {text}"))
+}
+
+impl AskArgs {
+    pub fn run(&self) -> Result<Exit, Error> {
+        match &self.batch {
+            Some(path) => batch::run(self, path),
+            None => one(self),
+        }
+    }
+
+    /// The task's policy, with the threshold of the arguments if there is one.
+    pub fn policy(&self, task: &Task) -> Policy {
+        let policy = Policy::of(task);
+        match self.threshold {
+            Some(threshold) => policy.with_threshold(threshold),
+            None => policy,
+        }
+    }
+}
+
+fn one(args: &AskArgs) -> Result<Exit, Error> {
     let question = match &args.question {
         Some(question) => utf8(question.clone().into_encoded_bytes())?,
         None => from_stdin()?,
@@ -20,19 +92,18 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let task = task(args.task.as_deref(), &bundle)?;
     let mut engine = open_engine(&folder, &bundle)?;
-    let policy = policy(args, task);
-    let answered = pipeline::answer(&mut engine, &policy, args.think.into(), &question)?;
+    let answered = pipeline::answer(&mut engine, &args.policy(task), args.think.into(), &question)?;
     let exit = match answered.verdict.decision {
         Decision::Answered => Exit::Success,
-        Decision::Escalated(_) => Exit::Person,
+        Decision::Escalated(_) => Exit::Escalated,
     };
     if args.json {
         print_json(&Reply::new(None, answered, &bundle, task, args.explain)?)?;
     } else {
-        print(&in_words(&answered, &bundle, task))?; // the answer does not wait for its reasons
+        print_wrapped(&in_words(&answered, &bundle, task))?; // the answer does not wait for its rationale
         if args.explain {
             let language = answered.language;
-            print(&match answered.explain()? {
+            print_wrapped(&match answered.explain()? {
                 Some(explained) => rationale_in_words(&explained, language),
                 None => nothing_to_explain(language).to_owned(),
             })?;
@@ -41,36 +112,15 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     Ok(exit)
 }
 
-/// The task that is named, or the bundle's default.
-pub fn task<'b>(named: Option<&str>, bundle: &'b Bundle) -> Result<&'b Task, UnknownTask> {
-    named.map_or(Ok(bundle.default_task()), |id| bundle.task(id))
-}
-
-/// The task's policy, or the one threshold that the user wants.
-pub fn policy(args: &AskArgs, task: &Task) -> Policy {
-    let policy = Policy::of(task);
-    match args.threshold {
-        Some(threshold) => policy.with_threshold(threshold),
-        None => policy,
-    }
-}
-
 fn from_stdin() -> Result<String, Error> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         // Nobody should wait for a program that waits for them.
         let _ = writeln!(io::stderr(), "Type the question, then Ctrl-D. 質問を入力し、Ctrl-D を押してください。");
     }
-    let mut bytes = Vec::new();
-    stdin
-        .lock()
-        .take(QUESTION_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
+    let question = bytes::read(stdin.lock(), QUESTION_BYTES_MAX as u64)
         .map_err(|source| Error::Read { path: "standard input".into(), source })?;
-    if bytes.len() > QUESTION_BYTES_MAX {
-        return Err(AskError::TooLarge.into());
-    }
-    utf8(bytes)
+    utf8(question.ok_or(AskError::TooLarge)?)
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, Error> {

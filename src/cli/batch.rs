@@ -3,14 +3,17 @@
 //! A line that cannot be read gives a line that says so, in its place; the rest goes on.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal as _, Read as _};
+use std::io::{self, BufRead, BufReader, IsTerminal as _};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use super::ask::{policy, task};
-use super::{AskArgs, Error, Exit, open_bundle, open_engine, print_json};
+use super::ask::AskArgs;
+use super::open::{open_bundle, open_engine, task};
+use super::output::print_json;
+use super::{Error, Exit};
+use crate::bytes::{LineRead, next_line};
 use crate::domain::chain;
 use crate::engine::{AskError, QUESTION_BYTES_MAX};
 use crate::pipeline;
@@ -19,7 +22,10 @@ use crate::reply::Reply;
 /// A line holds a question in JSON, where each of its bytes may stand as a \u escape of six, and an id.
 const LINE_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
 
+const PROGRESS: &str = "{bar:40} {percent:>3} % of {total_bytes}, {elapsed} elapsed, {eta} remaining";
+
 #[derive(Deserialize)]
+#[serde(expecting = "a JSON object")]
 struct Line {
     #[serde(default)]
     id: Option<serde_json::Value>,
@@ -28,7 +34,7 @@ struct Line {
     question: String,
 }
 
-/// What stands in the place of an answer that could not be given.
+/// Printed in the place of an answer that could not be given.
 #[derive(Serialize)]
 struct Refusal {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,8 +43,7 @@ struct Refusal {
     error: String,
 }
 
-pub fn run(args: &AskArgs) -> Result<Exit, Error> {
-    let path = args.batch.as_deref().expect("called for a batch only");
+pub fn run(args: &AskArgs, path: &Path) -> Result<Exit, Error> {
     let (mut lines, bytes) = open(path)?;
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let unnamed = task(args.task.as_deref(), &bundle)?;
@@ -47,15 +52,14 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let mut exit = Exit::Success;
     let mut buffer = Vec::new();
     for line in 1.. {
-        buffer.clear();
-        let read =
-            next_line(&mut lines, &mut buffer).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        let Some(read) = read else { break };
-        bar.inc(read);
+        let read = next_line(&mut lines, &mut buffer, LINE_BYTES_MAX)
+            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let Some(LineRead { bytes, too_long }) = read else { break };
+        bar.inc(bytes);
         if buffer.trim_ascii().is_empty() {
             continue;
         }
-        let Line { id, task: named, question } = match parse(&buffer) {
+        let Line { id, task: named, question } = match parse(&buffer, too_long) {
             Ok(line) => line,
             Err(error) => {
                 exit = Exit::Input;
@@ -64,7 +68,7 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
             }
         };
         let reply = named.map_or(Ok(unnamed), |id| bundle.task(&id)).map_err(AskError::from).and_then(|task| {
-            let answered = pipeline::answer(&mut engine, &policy(args, task), args.think.into(), &question)?;
+            let answered = pipeline::answer(&mut engine, &args.policy(task), args.think.into(), &question)?;
             Reply::new(id.clone(), answered, &bundle, task, args.explain)
         });
         match reply {
@@ -95,24 +99,37 @@ fn progress(bytes: Option<u64>) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = bytes.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    let style = "{bar:40} {percent:>3} % of {total_bytes}, {elapsed} gone, {eta} to go";
-    bar.with_style(ProgressStyle::with_template(style).expect("a template that the tests have seen"))
+    bar.with_style(ProgressStyle::with_template(PROGRESS).expect("a template that the tests have seen"))
 }
 
-/// Reads one line into `buffer`, at most one byte more than a line may have; the rest of a longer one is passed over.
-/// Returns the bytes passed, `None` at the end.
-fn next_line(lines: &mut dyn BufRead, buffer: &mut Vec<u8>) -> io::Result<Option<u64>> {
-    let mut read = lines.take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', buffer)?;
-    if read > LINE_BYTES_MAX && buffer.last() != Some(&b'\n') {
-        read += lines.skip_until(b'\n')?;
-    }
-    Ok((read > 0).then_some(read as u64))
-}
-
-fn parse(line: &[u8]) -> Result<Line, String> {
-    if line.len() > LINE_BYTES_MAX {
+fn parse(line: &[u8], too_long: bool) -> Result<Line, String> {
+    if too_long {
         return Err(format!("expected a line of at most {LINE_BYTES_MAX} bytes"));
     }
     let text = std::str::from_utf8(line).map_err(|error| format!("expected UTF-8: {error}"))?;
     serde_json::from_str(text).map_err(|error| format!("expected {{\"id\", \"task\", \"question\"}}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_another_form_is_told_what_was_expected() {
+        for (line, says) in [
+            (&b"3"[..], "expected {\"id\", \"task\", \"question\"}: invalid type: integer `3`, expected a JSON object"),
+            (b"{\"id\": 1}", "missing field `question`"),
+            (b"\xff", "expected UTF-8"),
+        ] {
+            let said = parse(line, false).err().unwrap();
+            assert!(said.contains(says), "{said}");
+        }
+        assert!(parse(b"{\"question\": \"x\"}", true).err().unwrap().contains("at most"));
+        assert_eq!(parse(b"{\"question\": \"x\"}", false).ok().map(|line| line.question).as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn the_progress_template_is_one() {
+        ProgressStyle::with_template(PROGRESS).unwrap();
+    }
 }

@@ -1,29 +1,154 @@
-//! `sokutou bench`: figures of the student on this box, as words, JSON and a page; two of them side by side. Measures nothing itself.
+//! `sokutou bench`: reports of `crate::bench` as text, JSON and a page, and the comparison of two. Measures nothing
+//! itself.
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Read as _};
-use std::path::Path;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::ask::task;
-use super::{BenchArgs, Error, Exit, open_bundle, print, print_json};
+use super::open::{BundleArg, open_bundle, task};
+use super::output::{print_json, print_wrapped};
+use super::{Error, Exit};
+use crate::bench::cold::ColdError;
 use crate::bench::compare::{Better, Comparison, Count, Row, compare};
 use crate::bench::html::{self, number, share};
 use crate::bench::machine::{Machine, Roots};
-use crate::bench::questions::Questions;
-use crate::bench::report::{BYTES_MAX, Measure, Report, Source};
+use crate::bench::questions::{Questions, QuestionsError};
+use crate::bench::report::{BYTES_MAX, Measure, Report, ReportError, Source};
 use crate::bench::statistics::Quantile;
-use crate::bench::{self, Plan, Progress, Stage, cold};
+use crate::bench::{self, BenchError, Plan, Progress, Stage, cold};
+use crate::bytes::read_file;
 
-pub fn run(args: &BenchArgs) -> Result<Exit, Error> {
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    command: Option<BenchCommand>,
+    #[command(flatten)]
+    bundle: BundleArg,
+    /// The task that is asked [default: the first that `bundle info` lists]. タスクを選ぶ
+    #[arg(long, value_name = "ID")]
+    task: Option<String>,
+    /// Lines {"question", "code" or "answer"} to ask instead of the bundle's golden questions. Golden questions come
+    /// out right by choice and say nothing about accuracy. 質問ファイル
+    #[arg(long, value_name = "FILE.jsonl")]
+    questions: Option<PathBuf>,
+    /// Trials of the same work; how far they lie apart shows whether the figures repeat.
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(2..=100))]
+    trials: u32,
+    /// Answers in each trial; a 99th percentile needs hundreds.
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    answers: u32,
+    /// Afterwards, keep asking for this many minutes, and report how the times drift. 連続運転
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=1440))]
+    soak: Option<u32>,
+    /// Report even if the device was throttled, did other work, or trials lie too far apart; the report says so.
+    #[arg(long, alias = "anyway")]
+    force: bool,
+    /// A note to keep in the report: what else ran, which fan, which power supply. 備考
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// Also write the report with all its samples (`-`: only that, to standard output); `sokutou schema bench`
+    /// describes it.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Also write the report as one page with plots that needs no network. ブラウザーで見る報告書
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Read proc and sys below this folder instead of the system's, to test sensors that this machine lacks.
+    #[arg(long, value_name = "DIR", hide = true)]
+    root: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum BenchCommand {
+    /// Compare two reports: ratios with intervals, and which conditions differed. 比較する
+    Compare {
+        /// JSON report of the first run.
+        a: PathBuf,
+        /// JSON report of the second run.
+        b: PathBuf,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start, load and answer twice, and print when each was done: `bench` starts this to time a cold start.
+    #[command(hide = true)]
+    ColdStart {
+        #[arg(long)]
+        bundle: PathBuf,
+        #[arg(long)]
+        task: String,
+        #[arg(long)]
+        since: u64,
+        question: String,
+    },
+}
+
+impl BenchArgs {
+    pub fn run(&self) -> Result<Exit, Error> {
+        match &self.command {
+            None => run(self),
+            Some(BenchCommand::Compare { a, b, json }) => compare_files(a, b, *json),
+            Some(BenchCommand::ColdStart { bundle, task, since, question }) => {
+                cold_start(bundle, task, *since, question)
+            }
+        }
+    }
+}
+
+/// Errors of `bench` alone.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Questions(QuestionsError),
+    #[error(transparent)]
+    Cold(ColdError),
+    #[error(transparent)]
+    Bench(BenchError),
+    #[error("{0}. --force reports them all the same, with this beside them")]
+    Refused(BenchError),
+    #[error("failed to read {path}")]
+    Report {
+        path: PathBuf,
+        #[source]
+        source: ReportError,
+    },
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let exit = match &failure {
+            Failure::Questions(QuestionsError::Read { .. }) => Exit::Io,
+            Failure::Questions(QuestionsError::Unfit { .. }) | Failure::Report { .. } => Exit::Input,
+            Failure::Refused(_) => Exit::Check,
+            Failure::Bench(BenchError::Library(_)) => Exit::Library,
+            Failure::Bench(BenchError::Open(_)) => Exit::Bundle,
+            Failure::Bench(BenchError::Ask { source, .. }) if source.refuses_the_question() => Exit::Input,
+            Failure::Bench(_) | Failure::Cold(_) => Exit::Model,
+        };
+        Self::Command { exit, source: Box::new(failure) }
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            error @ BenchError::Refused { .. } => Self::Refused(error),
+            error => Self::Bench(error),
+        }
+    }
+}
+
+fn run(args: &BenchArgs) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let task = task(args.task.as_deref(), &bundle)?;
     let questions = match &args.questions {
-        Some(path) => Questions::read(path, task)?,
+        Some(path) => Questions::read(path, task).map_err(Failure::Questions)?,
         None => Questions::golden(&bundle, task),
     };
     let plan = Plan {
@@ -38,7 +163,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Error> {
         soak: args.soak.map(|minutes| Duration::from_secs(60 * u64::from(minutes))),
         note: args.note.clone(),
         at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        anyway: args.anyway,
+        anyway: args.force,
         roots: args.root.as_deref().map_or_else(Roots::default, Roots::below),
     };
     for path in [&args.json, &args.html].into_iter().flatten().filter(|path| !is_stdout(path)) {
@@ -48,7 +173,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Error> {
     let mut shown = Shown::new(&ended);
     let report = bench::run(&plan, &mut |progress| shown.step(progress));
     shown.bar.finish_and_clear();
-    let report = report?;
+    let report = report.map_err(Failure::from)?;
     if let Some(path) = &args.html {
         write(path, &html::page(&report))?;
     }
@@ -58,22 +183,22 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Error> {
         Some(path) => write(path, &json())?,
         None => {}
     }
-    print(&in_words(&report))?;
+    print_wrapped(&in_words(&report))?;
     Ok(Exit::Success)
 }
 
-/// What a child does for `run`; see `bench::cold`.
-pub fn cold_start(folder: &Path, task: &str, since: u64, question: &str) -> Result<Exit, Error> {
-    print_json(&cold::phases(since, folder, task, question)?)?;
+/// What a child process does for `run`; see `bench::cold`.
+fn cold_start(folder: &Path, task: &str, since: u64, question: &str) -> Result<Exit, Error> {
+    print_json(&cold::phases(since, folder, task, question).map_err(Failure::Cold)?)?;
     Ok(Exit::Success)
 }
 
-pub fn compare_files(a: &Path, b: &Path, json: bool) -> Result<Exit, Error> {
+fn compare_files(a: &Path, b: &Path, json: bool) -> Result<Exit, Error> {
     let compared = compare(&read(a)?, &read(b)?);
     if json {
         print_json(&compared)?;
     } else {
-        print(&compared_in_words(&compared))?;
+        print_wrapped(&compared_in_words(&compared))?;
     }
     Ok(Exit::Success)
 }
@@ -82,7 +207,7 @@ fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Can it be written? Leaves everything as it was.
+/// Fails if the file cannot be written; leaves it as it was.
 fn writable(path: &Path) -> Result<(), Error> {
     let new = !path.exists();
     let opened = fs::OpenOptions::new().append(true).create(true).open(path);
@@ -96,16 +221,16 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 }
 
 fn read(path: &Path) -> Result<Report, Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
-    let mut text = Vec::new();
-    fs::File::open(path).map_err(failed)?.take(BYTES_MAX + 1).read_to_end(&mut text).map_err(failed)?;
-    if text.len() as u64 > BYTES_MAX {
-        return Err(Error::Input(format!("{}: expected a bench report of at most {BYTES_MAX} bytes", path.display())));
-    }
-    Report::parse(&text).map_err(|source| Error::BenchReport { path: path.to_owned(), source })
+    let text = read_file(path, BYTES_MAX).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let text = text.ok_or_else(|| {
+        Error::Input(format!("{}: expected a bench report of at most {BYTES_MAX} bytes", path.display()))
+    })?;
+    let report = Report::parse(&text).map_err(|source| Failure::Report { path: path.to_owned(), source })?;
+    Ok(report)
 }
 
-/// Progress on a terminal, and the Ctrl-C that ends a soak early. Before the soak, Ctrl-C ends the program, as everywhere.
+/// Progress on a terminal, and the Ctrl-C that ends a soak early. Before the soak, Ctrl-C ends the program, as
+/// everywhere.
 struct Shown<'e> {
     bar: ProgressBar,
     stage: Option<Stage>,
@@ -115,7 +240,7 @@ struct Shown<'e> {
 impl<'e> Shown<'e> {
     fn new(ended: &'e Arc<AtomicBool>) -> Self {
         let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{msg:<26} {bar:30} {percent:>3} %, {elapsed} gone");
+        let style = ProgressStyle::with_template("{msg:<26} {bar:30} {percent:>3} %, {elapsed} elapsed");
         Self { bar: bar.with_style(style.expect("a template that the tests have seen")), stage: None, ended }
     }
 
@@ -140,7 +265,7 @@ impl<'e> Shown<'e> {
     }
 }
 
-/// A thread that waits for one Ctrl-C; without it, Ctrl-C does what it always does.
+/// From now on the first Ctrl-C sets `ended` instead of ending the program.
 fn end_on_ctrl_c(ended: &Arc<AtomicBool>) {
     let ended = Arc::clone(ended);
     std::thread::spawn(move || {
@@ -161,7 +286,7 @@ fn in_words(report: &Report) -> String {
     for doubt in &report.doubts {
         lines.add(&format!("CAUTION: {}", doubt.says));
     }
-    lines.fact("box", &machine_in_words(machine));
+    lines.fact("device", &machine_in_words(machine));
     lines
         .fact("kernels", &format!("{}, {} thread, {}", settings.kernels, settings.threads, machine.features.join(" ")));
     lines.fact("throttling", &throttling_in_words(report));
@@ -206,7 +331,7 @@ fn machine_in_words(machine: &Machine) -> String {
         words.push("virtual machine".to_owned());
     }
     words.push(match (machine.governors.as_slice(), machine.clock_max_mhz) {
-        ([], _) => "clocks not told".to_owned(),
+        ([], _) => "clock unknown".to_owned(),
         (governors, None) => format!("governor {}", governors.join("/")),
         (governors, Some(mhz)) => format!("governor {}, up to {mhz:.0} MHz", governors.join("/")),
     });
@@ -216,10 +341,10 @@ fn machine_in_words(machine: &Machine) -> String {
 fn throttling_in_words(report: &Report) -> String {
     let conditions = &report.conditions;
     let hottest = conditions.readings.iter().filter_map(|reading| reading.celsius).reduce(f64::max);
-    let heat = hottest.map_or("temperature not told".to_owned(), |celsius| format!("at most {celsius:.1} °C"));
+    let heat = hottest.map_or("temperature unknown".to_owned(), |celsius| format!("at most {celsius:.1} °C"));
     match (conditions.watched.len(), conditions.signs.len()) {
-        (0, _) => format!("not told by this box, {heat}"),
-        (watched, 0) => format!("none told by {watched} sensors, {heat}"),
+        (0, _) => format!("unknown: this device reports none, {heat}"),
+        (watched, 0) => format!("none reported by {watched} sensors, {heat}"),
         (_, signs) => format!("{signs} signs, {heat}"),
     }
 }
@@ -278,14 +403,20 @@ fn figures_in_words(lines: &mut Lines, report: &Report) {
 fn quality_in_words(lines: &mut Lines, report: &Report) {
     let (quality, stop) = (&report.quality, &report.early_stop);
     lines.add("answers");
-    lines.fact("stopped at once", &share(&stop.at_once));
+    lines.fact("answered directly", &share(&stop.at_once));
     if let (Some(tokens), Some(costs)) = (stop.tokens_spared, stop.thinking_costs) {
         let ratio = format!("{} times as long ({}-{})", number(costs.value), number(costs.low), number(costs.high));
-        lines.fact("  spared by it", &format!("{tokens:.0} tokens an answer; thinking always takes {ratio}"));
+        lines.fact("  saved by it", &format!("{tokens:.0} tokens an answer; always thinking takes {ratio}"));
     }
-    lines.fact("stood without a person", &share(&quality.stood));
-    for (name, known) in [("as wanted", quality.right), ("  of those that stood", quality.right_of_stood)] {
-        lines.fact(name, &known.map_or("not measured: no answers were given".to_owned(), |known| share(&known)));
+    lines.fact("auto-answered", &share(&quality.stood));
+    for (name, known) in [("accuracy", quality.right), ("  of the auto-answered", quality.right_of_stood)] {
+        lines.fact(
+            name,
+            &known.map_or(
+                "not measured: the questions have no right answers, give some with --questions".to_owned(),
+                |known| share(&known),
+            ),
+        );
     }
     lines.fact(
         "calibration error",
@@ -319,14 +450,14 @@ fn resources_in_words(lines: &mut Lines, report: &Report) {
     lines.fact(
         "writing a token reads",
         &format!(
-            "{}: {} of what memory allows, {} of what reading student-sized data does",
+            "{}: {} of the memory's bandwidth, {} of that for data as large as the model",
             megabytes(roofline.bytes_a_token),
             percent(roofline.of_memory),
             percent(roofline.of_student_sized)
         ),
     );
     if report.energy.is_empty() {
-        lines.fact("energy", "not measured: no meter of this box can be read (hwmon, RAPL)");
+        lines.fact("energy", "not measured: this device has no energy meter that can be read (hwmon, RAPL)");
     }
     for energy in &report.energy {
         let joules = number(energy.joules_an_answer);
@@ -336,8 +467,8 @@ fn resources_in_words(lines: &mut Lines, report: &Report) {
 
 fn soak_in_words(lines: &mut Lines, report: &Report) {
     let Some(soak) = &report.soak else { return };
-    let drift = soak.drift.map_or("too short to tell a drift".to_owned(), |drift| {
-        format!("last third over first {} ({}-{})", number(drift.value), number(drift.low), number(drift.high))
+    let drift = soak.drift.map_or("too short to show a drift".to_owned(), |drift| {
+        format!("last third / first third: {} ({}-{})", number(drift.value), number(drift.low), number(drift.high))
     });
     let early = if soak.ended_early { ", ended early" } else { "" };
     lines.fact(

@@ -1,8 +1,11 @@
-//! `sokutou bundle`: what a student bundle is and promises, and whether it keeps its golden promises on this box.
+//! `sokutou bundle`: what a bundle holds, its risk bounds, and whether its golden questions come out right on this
+//! device.
 
 use serde::Serialize;
 
-use super::{BundleArg, Error, Exit, open_bundle, open_engine, print, print_json};
+use super::open::{BundleArg, open_bundle, open_engine};
+use super::output::{print_json, print_wrapped};
+use super::{Error, Exit};
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{Answers, Choice, GOLDEN_CONFIDENCE_TOLERANCE, Golden, GoldenDecision, GoldenMode, Task};
 use crate::domain::{Answer, Decision, Mode};
@@ -10,7 +13,36 @@ use crate::engine::{AskError, Engine, Model};
 use crate::pipeline::{self, Think};
 use crate::policy::Policy;
 
-pub fn info(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
+#[derive(Debug, clap::Subcommand)]
+pub enum BundleCommand {
+    /// Show a bundle's tasks, risk bounds, origin and files.
+    Info {
+        #[command(flatten)]
+        bundle: BundleArg,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the digests, load the model and ask it its golden questions.
+    Verify {
+        #[command(flatten)]
+        bundle: BundleArg,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl BundleCommand {
+    pub fn run(self) -> Result<Exit, Error> {
+        match self {
+            Self::Info { bundle, json } => info(&bundle, json),
+            Self::Verify { bundle, json } => verify(&bundle, json),
+        }
+    }
+}
+
+fn info(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(arg)?;
     let manifest = &bundle.manifest;
     if json {
@@ -33,9 +65,9 @@ pub fn info(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
         .iter()
         .map(|(name, file)| format!("    {name}: {} bytes, sha256 {}", file.bytes, file.sha256))
         .collect();
-    print(&format!(
-        "{} (serial {}), {}\n  tasks, the first asked where --task names none:\n{}\n  teacher: {}\n  data:\n{}\n  licence: {}\n  \
-         graph: {} layers, {} of vocabulary, {} positions, {}\n  files:\n{}",
+    print_wrapped(&format!(
+        "{} (serial {}), {}\n  tasks (without --task, the first is asked):\n{}\n  teacher: {}\n  data:\n{}\n  licence: {}\n  \
+         graph: {} layers, vocabulary of {}, {} positions, {}\n  files:\n{}",
         bundle.student(),
         manifest.serial,
         folder.display(),
@@ -64,7 +96,7 @@ struct Info<'a> {
     tasks: Vec<TaskInfo<'a>>,
 }
 
-/// One task, and what was promised of it: thresholds, risk and shares of the `n` calibration rows that they let answer.
+/// One task with its risk bound, thresholds, and the shares of the `n` calibration rows that reach them.
 #[derive(Serialize)]
 struct TaskInfo<'a> {
     id: &'a str,
@@ -127,18 +159,20 @@ fn task_in_words(task: &Task) -> String {
     };
     let calibration = &task.calibration;
     let (first, think) = (&calibration.first, &calibration.think);
-    // A threshold of 1, which no answer reaches: no promise could be proved.
-    let stands = |threshold: f64, coverage: f64, of: &str, errors: u64, n: u64| {
+    // No answer reaches a threshold of 1: no risk bound could be shown.
+    let reached = |threshold: f64, coverage: f64, of: &str, errors: u64, n: u64| {
         if threshold < 1.0 {
             let (threshold, coverage) = (threshold * 100.0, coverage * 100.0);
-            format!("from {threshold:.1} % on: {coverage:.1} % of {of}, {errors} wrong of {n}")
+            format!(
+                "auto-answered from a confidence of {threshold:.1} %: {coverage:.1} % of {of}, {errors} of {n} wrong"
+            )
         } else {
-            "never by itself: no promise could be proved".to_owned()
+            "always escalated, because no risk bound could be shown".to_owned()
         }
     };
     format!(
-        "    {}: {} / {}\n      graph: {}\n      answers: {answers}\n      promise: at most {:.1} % errors among answers that stand ({:.0} % sure), \
-         from {} rows: {}\n        answer first {}\n        think first {}",
+        "    {}: {} / {}\n      graph: {}\n      answers: {answers}\n      risk bound: at most {:.1} % wrong among auto-answered, with {:.0} % certainty, \
+         from {} rows: {}\n        answer-first: {}\n        think-first: {}",
         task.id,
         task.title.en,
         task.title.ja,
@@ -147,12 +181,12 @@ fn task_in_words(task: &Task) -> String {
         calibration.confidence_level * 100.0,
         calibration.n,
         calibration.split,
-        stands(first.threshold, first.coverage, "the rows", first.errors, first.n),
-        stands(think.threshold, think.coverage, "the others", think.errors, think.n),
+        reached(first.threshold, first.coverage, "the rows", first.errors, first.n),
+        reached(think.threshold, think.coverage, "the other rows", think.errors, think.n),
     )
 }
 
-pub fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
+fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(arg)?;
     let mut engine = open_engine(&folder, &bundle)?;
     let failures = golden_failures(&mut engine, &bundle)?;
@@ -170,13 +204,13 @@ pub fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
         }
         print_json(&Verified { student: bundle.student(), golden: asked, failures: &failures })?;
     } else if failures.is_empty() {
-        print(&format!(
+        print_wrapped(&format!(
             "OK    {}: digests, sizes and geometry; {asked} of {asked} golden questions of {tasks}",
             bundle.student()
         ))?;
     } else {
-        print(&format!(
-            "FAIL  {}: {} of {asked} golden questions came out otherwise\n  {}",
+        print_wrapped(&format!(
+            "FAIL  {}: {} of {asked} golden questions came out differently\n  {}",
             bundle.student(),
             failures.len(),
             failures.join("\n  ")
@@ -185,7 +219,7 @@ pub fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     Ok(if failures.is_empty() { Exit::Success } else { Exit::Check })
 }
 
-/// Asks the golden questions of every task; one sentence for each that came out otherwise.
+/// Asks the golden questions of every task; one sentence for each that came out differently.
 pub fn golden_failures<M: Model>(engine: &mut Engine<M>, bundle: &Bundle) -> Result<Vec<String>, AskError> {
     let mut failures = Vec::new();
     for golden in &bundle.golden {

@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::args::ConfigArgs;
 use super::check::{Check, report};
-use super::{BundleArg, ConfigArgs, Error, Exit, open_bundle, print, print_json};
+use super::open::{BundleArg, open_bundle};
+use super::output::{print, print_json};
+use super::{Error, Exit};
 use crate::config::layers::{Origin, Setting};
 use crate::config::secret::{SecretError, SecretFile};
 use crate::config::sections::Tls;

@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Error, bundle_folder};
+use super::Error;
+use super::open::bundle_folder;
 use crate::bundle::Bundle;
 use crate::config::Config;
 use crate::daemon::review::{self, Export, ReviewCase, ReviewPage};

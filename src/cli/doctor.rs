@@ -1,17 +1,29 @@
-//! `sokutou doctor`: is this box fit? Each check says OK, WARN or FAIL, and what to do.
+//! `sokutou doctor`: can this device run the model? Each check says OK, WARN or FAIL, and what to do.
 
 use super::bundle::golden_failures;
 use super::check::{Check, report};
-use super::{BundleArg, Error, Exit, open_bundle, open_engine};
+use super::open::{BundleArg, open_bundle, open_engine};
+use super::{Error, Exit};
 use crate::domain::chain;
 use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE, TESTED_VERSION};
-use crate::engine::{Kernels, Library, Products, ProductsError};
+use crate::engine::{Kernels, Library, MatMulCoverage, MatMulCoverageError};
 
-pub fn run(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
-    let mut checks = library();
-    checks.push(cpu(Kernels::of_this_cpu()));
-    checks.extend(bundle(arg));
-    Ok(if report(&checks, json)? { Exit::Success } else { Exit::Check })
+#[derive(Debug, clap::Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    bundle: BundleArg,
+    /// Print one JSON list instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+impl DoctorArgs {
+    pub fn run(&self) -> Result<Exit, Error> {
+        let mut checks = library();
+        checks.push(cpu(Kernels::of_this_cpu()));
+        checks.extend(bundle(&self.bundle));
+        Ok(if report(&checks, self.json)? { Exit::Success } else { Exit::Check })
+    }
 }
 
 fn library() -> Vec<Check> {
@@ -33,13 +45,13 @@ fn library() -> Vec<Check> {
     vec![first, telemetry(std::env::var(TELEMETRY_VARIABLE).ok().as_deref())]
 }
 
-/// By what the variable holds once the library is loaded.
+/// `disabled`: the variable's value once the library is loaded.
 fn telemetry(disabled: Option<&str>) -> Check {
     if disabled == Some("1") {
         let found = format!("off ({TELEMETRY_VARIABLE}=1 before loading, and in the environment's options)");
         Check::ok("telemetry", found)
     } else {
-        Check::fail("telemetry", "not switched off", "this is a fault of the program: please report it")
+        Check::fail("telemetry", "not switched off", "this is a bug of sokutou: please report it")
     }
 }
 
@@ -50,7 +62,7 @@ fn cpu(kernels: Kernels) -> Check {
     match kernels {
         Kernels::X86Vnni => Check::ok("cpu", say("VNNI: exact int8 kernels")),
         Kernels::X86Saturating => {
-            Check::ok("cpu", say("no VNNI: precise int8 kernels asked for, against silent saturation"))
+            Check::ok("cpu", say("no VNNI: int8 kernels that avoid saturation, which are slower"))
         }
         Kernels::ArmDotProduct => Check::ok("cpu", say("asimddp: int8 dot-product kernels")),
         Kernels::ArmPlain => Check::ok("cpu", say("no asimddp: plain NEON int8 kernels")),
@@ -65,7 +77,7 @@ fn bundle(arg: &BundleArg) -> Vec<Check> {
             return vec![Check::fail(
                 "bundle",
                 chain(&error),
-                "install the student again, or name another with --bundle",
+                "install the model again, or name another with --bundle",
             )];
         }
     };
@@ -76,32 +88,34 @@ fn bundle(arg: &BundleArg) -> Vec<Check> {
     );
     let golden = match open_engine(&folder, &bundle).and_then(|mut engine| Ok(golden_failures(&mut engine, &bundle)?)) {
         Ok(failures) if failures.is_empty() => {
-            Check::ok("golden questions", format!("{} of {} as promised", bundle.golden.len(), bundle.golden.len()))
+            Check::ok("golden questions", format!("{} of {} as expected", bundle.golden.len(), bundle.golden.len()))
         }
         Ok(failures) => Check::fail(
             "golden questions",
             failures.join("; "),
-            "this box computes otherwise than the workshop: do not use it, and report the CPU above",
+            "this device computes other answers than the model was released with: do not use it, and report the CPU above",
         ),
         Err(error) => Check::fail("golden questions", chain(&error), "see the checks above"),
     };
-    // Where the library fails to load, the first check has said so.
-    let products = Library::load().ok().map(|library| products(Products::of(&library, bundle.graphs.values())));
-    [opened].into_iter().chain(products).chain([golden]).collect()
+    // If the library fails to load, the first check says so.
+    let matmuls = Library::load().ok().map(|library| matmuls(MatMulCoverage::of(&library, bundle.graphs.values())));
+    [opened].into_iter().chain(matmuls).chain([golden]).collect()
 }
 
-fn products(read: Result<Products, ProductsError>) -> Check {
-    match read {
-        Ok(Products { packed, unpacked }) if unpacked.is_empty() => {
-            Check::ok("products", format!("{packed}, all with the weights as they are stored"))
+/// In JSON its name stays `products`.
+fn matmuls(read: Result<MatMulCoverage, MatMulCoverageError>) -> Check {
+    let check = match read {
+        Ok(MatMulCoverage { packed, unpacked }) if unpacked.is_empty() => {
+            Check::ok("products", format!("all {packed} run in int8"))
         }
-        Ok(Products { packed, unpacked }) => Check::warn(
+        Ok(MatMulCoverage { packed, unpacked }) => Check::warn(
             "products",
-            format!("{packed} with the weights as they are stored; {}", unpacked.join("; ")),
-            "this student is slow on this kind of CPU: export it with dynamic int8, as the workshop does",
+            format!("{packed} of {} run in int8; {}", packed + unpacked.len(), unpacked.join("; ")),
+            "this model is slow on this kind of CPU: export it with dynamic int8, as the training toolkit does",
         ),
-        Err(error) => Check::warn("products", chain(&error), "give the folder for temporary files some megabytes"),
-    }
+        Err(error) => Check::warn("products", chain(&error), "free some megabytes in the folder for temporary files"),
+    };
+    check.titled("int8 matmuls")
 }
 
 #[cfg(test)]
@@ -134,10 +148,10 @@ mod tests {
 
     #[test]
     fn each_weight_that_is_unpacked_is_warned_of_by_name() {
-        assert_eq!(state(&products(Ok(Products { packed: 25, unpacked: Vec::new() }))), "OK");
+        assert_eq!(state(&matmuls(Ok(MatMulCoverage { packed: 25, unpacked: Vec::new() }))), "OK");
         let check =
-            json!(products(Ok(Products { packed: 24, unpacked: vec!["down_3 is unpacked at load".to_owned()] })));
+            json!(matmuls(Ok(MatMulCoverage { packed: 24, unpacked: vec!["down_3 is unpacked at load".to_owned()] })));
         assert_eq!(check["state"], "WARN");
-        assert_eq!(check["found"], "24 with the weights as they are stored; down_3 is unpacked at load");
+        assert_eq!(check["found"], "24 of 25 run in int8; down_3 is unpacked at load");
     }
 }

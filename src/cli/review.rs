@@ -5,8 +5,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::args::ConfigArgs;
 use super::desk::Desk;
-use super::{BundleArg, ConfigArgs, Error, Exit, open_bundle, print, print_json};
+use super::open::{BundleArg, open_bundle};
+use super::output::{print, print_json};
+use super::{Error, Exit};
 use crate::config::Config;
 use crate::daemon::review::{ReviewCase, ReviewRecord, projects, written};
 use crate::reply::{BandName, ModeName};

@@ -43,7 +43,7 @@ pub fn print(document: Document) -> Result<Exit, Error> {
         Document::Review => schema_for!(ReviewCase).to_value(),
         Document::Bench => schema_for!(Report).to_value(),
     };
-    super::print(&serde_json::to_string_pretty(&document).expect("a document of texts and numbers"))?;
+    super::output::print(&serde_json::to_string_pretty(&document).expect("a document of texts and numbers"))?;
     Ok(Exit::Success)
 }
 

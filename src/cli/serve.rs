@@ -7,7 +7,9 @@ use std::path::Path;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{BUNDLE_BESIDE, ConfigArgs, Error, Exit, bundle_folder};
+use super::args::ConfigArgs;
+use super::open::{BUNDLE_BESIDE, bundle_folder};
+use super::{Error, Exit};
 use crate::config::sections::{ClientCertificate, SerialMode};
 use crate::config::{self, Changed, Config, Sources};
 use crate::daemon::{self, Order, Port, Settings};

@@ -295,7 +295,7 @@ fn of_person(judgement: &Judgement, outcome: &Outcome, task: Option<&Task>, lang
                 Answers::Free(_) => None,
             });
             match choice {
-                Some(choice) if choice.person => ("wrong", a_persons),
+                Some(choice) if choice.abstains => ("wrong", a_persons),
                 Some(choice) => ("wrong", (Some(choice.label.in_language(language).to_owned()), Some(choice.code))),
                 None => ("wrong", (Some(correction.clone()), None)),
             }

@@ -1,16 +1,17 @@
-//! The calculator in the decoder: `<<42.8*1551*0.10472=6951.6>>`. The student writes the expression, this writes the result.
+//! The calculator in the decoder: in `<<42.8*1551*0.10472=6951.6>>` the model writes the expression, the calculator the
+//! result.
 //!
-//! Decimals with + - * / and parentheses, bounded in length and depth, and nothing else: no names, no powers, no
-//! binary floating point. The workshop's `calculator.py` is its twin; both pass the cases in `tests/data/calculator.jsonl`.
+//! Decimals with + - * / and parentheses, bounded in length and depth. No names, no powers, no binary floating point.
+//! The training toolkit has the same in Python (`calculator.py`); both pass the cases in `tests/data/calculator.jsonl`.
 
 use rust_decimal::{Decimal, RoundingStrategy};
 use thiserror::Error;
 
 use crate::bundle::manifest::CalculatorMarks;
 
-/// Characters of an expression; the longest that a rule teacher writes has 19.
+/// Characters of an expression; the longest in the training data of rule teachers has 19.
 const EXPRESSION_LEN_MAX: usize = 64;
-/// Parentheses inside each other, and signs before a number; bounds the recursion.
+/// Nested parentheses, and signs before a number; bounds the recursion.
 const DEPTH_MAX: usize = 8;
 
 /// The tokens that open and close a calculation, and how results are rounded.
@@ -21,16 +22,16 @@ pub struct Calculator {
 /// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CalculatorError {
-    /// Too many characters, or none.
+    /// No characters, or too many.
     #[error("expected 1 to {EXPRESSION_LEN_MAX} characters, got {0}")]
     Length(usize),
-    /// Something that belongs to no expression.
+    /// A character that no expression has.
     #[error("unexpected `{0}`")]
     Unexpected(char),
-    /// It stops in the middle.
+    /// The expression is not complete.
     #[error("the expression ends too early")]
     Unfinished,
-    /// Too many parentheses or signs inside each other.
+    /// Parentheses or signs nested too deeply.
     #[error("more than {DEPTH_MAX} parentheses or signs inside each other")]
     Depth,
     /// Division by zero, or a number beyond 28 digits.
@@ -43,7 +44,7 @@ impl Calculator {
         Self { marks }
     }
 
-    /// The result as the rationale writes it.
+    /// The result, rounded as the bundle says.
     pub(super) fn evaluate(&self, expression: &str) -> Result<String, CalculatorError> {
         evaluate(expression, self.marks.decimals)
     }
@@ -65,7 +66,7 @@ pub fn evaluate(expression: &str, decimals: u32) -> Result<String, CalculatorErr
     }
 }
 
-/// What of the expression is not yet read.
+/// The rest of the expression, not read yet.
 struct Rest<'t>(&'t str);
 
 impl Rest<'_> {
@@ -152,9 +153,9 @@ impl Rest<'_> {
 mod tests {
     use super::*;
 
-    /// The cases that the workshop's calculator passes too.
+    /// The cases that the training toolkit's calculator passes too.
     #[test]
-    fn agrees_with_the_workshop() {
+    fn agrees_with_the_training_toolkit() {
         #[derive(serde::Deserialize)]
         struct Case {
             expression: String,

@@ -1,6 +1,7 @@
-//! Decoding as an iterator: the likeliest token after another, with the calculator's results as determined tokens.
+//! Greedy decoding as an iterator. The calculator writes the results of expressions; their tokens count as determined.
 //!
-//! Greedy, hence repeatable. Stops before the stop token, at the limit, or where an expression has no value. Judges nothing.
+//! Greedy, so the same input gives the same text. Stops before the stop token, at the limit, or at an expression
+//! without a value.
 
 use std::collections::VecDeque;
 
@@ -11,26 +12,26 @@ use crate::domain::{Rationale, RationaleEnd, TokenId};
 /// One token of a rationale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Which.
+    /// Already fed to the model.
     pub token: TokenId,
-    /// The calculator wrote it, not the student.
+    /// Written by the calculator, not by the model.
     pub determined: bool,
 }
 
 /// How decoding ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Still going.
+    /// Not ended yet.
     Open,
-    /// The stop token came; it is not fed.
+    /// At the stop token, which is not fed to the model.
     Stop,
-    /// The limit on tokens, or the end of the cache.
+    /// At the limit on tokens, or at the end of the cache.
     Limit,
-    /// An expression has no value.
+    /// At an expression without a value.
     Malformed(CalculatorError),
 }
 
-/// Continues behind what the model was fed last. Every token it yields is in the cache.
+/// Continues behind what the model was fed last. Every token that it yields was fed to the model.
 pub struct Decoding<'e, M> {
     model: &'e mut M,
     tokenizer: &'e Tokenizer,
@@ -56,7 +57,7 @@ impl<'e, M: Model> Decoding<'e, M> {
         Self { model, tokenizer, calculator, stop, left: limit, expression: None, determined: VecDeque::new(), ending }
     }
 
-    /// How it ended; `Open` before the iterator has given `None`.
+    /// `Open` until the iterator has returned `None`.
     pub fn ending(self) -> Ending {
         self.ending
     }
@@ -122,7 +123,8 @@ impl<M: Model> Iterator for Decoding<'_, M> {
     }
 }
 
-/// A rationale from its tokens, in the form that a person reads: calculator marks opened, a broken end named.
+/// A rationale from its tokens, as text for people: without the calculator's marks, and with a note if its end is
+/// missing.
 pub fn rationale(tokenizer: &Tokenizer, tokens: Vec<TokenId>, ending: Ending) -> Result<Rationale, TokenizerError> {
     let mut text = tokenizer.decode(&tokens)?.replace("<<", "").replace(">>", "").trim().to_owned();
     let end = match ending {

@@ -8,7 +8,6 @@ use super::{Model, ModelError, Tokenizer};
 use crate::bundle::manifest::Manifest;
 use crate::domain::TokenId;
 
-/// See the module.
 pub(crate) struct FakeModel {
     vocabulary: usize,
     capacity: usize,
@@ -78,12 +77,12 @@ impl Model for FakeModel {
     }
 }
 
-/// A model under the name of the graph that the first task gives.
+/// The model, by the file name of the first task's graph.
 pub(crate) fn named(model: FakeModel, manifest: &Manifest) -> BTreeMap<String, FakeModel> {
     BTreeMap::from([(manifest.tasks[0].graph.clone(), model)])
 }
 
-/// The shipped student's tokenizer and manifest with its first task alone, without its weights.
+/// The shipped tokenizer, and the manifest reduced to its first task.
 pub(crate) fn fixture() -> (Tokenizer, Manifest) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(crate::DEFAULT_BUNDLE);
     let mut manifest: Manifest = serde_json::from_slice(&fs::read(folder.join("manifest.json")).unwrap()).unwrap();

@@ -3,9 +3,7 @@
 //! Looked for in this order: `ORT_DYLIB_PATH`, beside the executable, in the package's folder, where the build unpacked it.
 //! Never searches further, never downloads.
 
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
@@ -53,11 +51,8 @@ pub enum LibraryError {
         /// In the loader's words.
         why: String,
     },
-    /// Neither the environment nor [`restart_with_telemetry_off`] has switched telemetry off.
-    #[error(
-        "ONNX Runtime would report home: {TELEMETRY_VARIABLE}=1 is not in the environment. \
-         The program starts itself again with it; where it cannot, start it with that variable"
-    )]
+    /// Neither the environment nor [`disable_telemetry`] has switched telemetry off.
+    #[error("ONNX Runtime would report home: {TELEMETRY_VARIABLE}=1 is not in the environment; set it")]
     Telemetry,
     /// It loaded, but gave no environment.
     #[error("failed to start ONNX Runtime")]
@@ -68,8 +63,8 @@ pub enum LibraryError {
 static LOADED: Mutex<Option<Library>> = Mutex::new(None);
 
 impl Library {
-    /// Finds the library and loads it; later calls return the same one. Fails unless the process was
-    /// started with [`TELEMETRY_VARIABLE`] = 1, as [`restart_with_telemetry_off`] does it.
+    /// Finds the library and loads it; later calls return the same one. Fails unless
+    /// [`TELEMETRY_VARIABLE`] = 1 is in the environment, where [`disable_telemetry`] puts it.
     pub fn load() -> Result<Self, LibraryError> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(library) = loaded.as_ref() {
@@ -119,22 +114,16 @@ fn find() -> Result<PathBuf, LibraryError> {
     installed::find(BESIDE, built, Path::is_file).map_err(|looked| LibraryError::Missing { looked })
 }
 
-/// Starts this program anew in the same process, with the library's opt-out in its environment. Belongs first in `main`.
-/// Returns if the opt-out is there already, or if the program cannot be started; then [`Library::load`] refuses.
+/// Sets the library's opt-out in this process's environment: the library reads it while it is being loaded.
 ///
-/// To set a variable in a process that runs, one must know that no other thread reads the environment meanwhile, be it in C.
-pub fn restart_with_telemetry_off() {
-    if telemetry_is_off() {
-        return;
-    }
-    let Ok(program) = env::current_exe() else { return };
-    let mut args = env::args_os();
-    let mut command = Command::new(program);
-    if let Some(name) = args.next() {
-        command.arg0(name);
-    }
-    // It returns only where it fails.
-    let _ = command.args(args).env(TELEMETRY_VARIABLE, "1").exec();
+/// # Safety
+///
+/// No other thread may run: one that reads the environment meanwhile, be it in C, reads freed memory. So it belongs first in
+/// `main`.
+#[expect(unsafe_code, reason = "the library offers no other full opt-out: its API call comes after its first event")]
+pub unsafe fn disable_telemetry() {
+    // SAFETY: the caller promises that no other thread runs.
+    unsafe { env::set_var(TELEMETRY_VARIABLE, "1") };
 }
 
 fn telemetry_is_off() -> bool {

@@ -1,27 +1,29 @@
-//! Runs a student on one question: reads it, scores the answers, thinks, explains. Decides nothing; `policy` does.
+//! Runs a model on one question: reads it, predicts the answer, thinks, explains. Decides nothing; `policy` does.
 //!
-//! A task is answered by the graph that the manifest names for it, alone or with others. Each graph has a cache, which holds one
-//! question. Its rows are laid down once and reused: the first answer, the thinking, the rationale and the check of its agreement
-//! all continue behind the question's rows, by rewinding, never by reading it again.
+//! A task is answered by the graph that the manifest names for it; tasks may share one. Each graph has a key-value
+//! cache, which holds one question. The question is read once: first answer, thought, rationale and the check of its
+//! agreement all rewind the cache to the end of the question and continue from there.
 //!
 //! ```text
-//! x <|answer|>              the first look: scores of the choices, one forward pass; or y written as free text
+//! x <|answer|>              the first prediction: scores of the choices, one forward pass; or y written as free text
 //! x <|answer|> y <|why|> r  the rationale of an answer given, on demand
-//! x <|think|> r <|answer|>  the look after thinking; with the r above, the agreement
+//! x <|think|> r <|answer|>  the prediction after thinking; with the r above, the agreement
 //! ```
 //!
-//! x is the task's prompt template, filled with the question. How tokens are cut into runs is part of the contract with the
-//! workshop, because int8 scales are taken over a whole run: x and its control token go in one run, each written token in its
-//! own, `=`, a calculator's result and `>>` in one; what is read back (y with `<|why|>`, r with `<|answer|>`) in one run too,
-//! but a free answer read behind a rationale token by token, as it would be written.
+//! x is the task's prompt template, filled with the question. How tokens are cut into runs is part of the contract with
+//! the training toolkit, because int8 scales are taken over a whole run: x and its control token go in one run, each
+//! written token in its own, `=`, a calculator's result and `>>` in one; what is read back (y with `<|why|>`, r with
+//! `<|answer|>`) in one run too, but a free answer read behind a rationale token by token, as it would be written.
+
+#![warn(missing_docs)]
 
 mod calculator;
 pub mod decode;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod library;
+mod matmul;
 mod model;
-mod products;
 mod scoring;
 mod session;
 mod tokenizer;
@@ -32,36 +34,36 @@ use thiserror::Error;
 
 use crate::bundle::manifest::{Answers, Control, Manifest, Task};
 use crate::bundle::{Bundle, UnknownTask};
-use crate::domain::{Agreement, Answer, Confidence, Look, Posterior, Rationale, RationaleEnd, TokenId};
+use crate::domain::{Agreement, Answer, Confidence, Posterior, Prediction, Rationale, RationaleEnd, TokenId};
 
 pub use decode::{Decoding, Ending, Step};
 pub use library::{Library, LibraryError};
+pub use matmul::{MatMulCoverage, MatMulCoverageError};
 pub use model::{Model, ModelError};
-pub use products::{Products, ProductsError};
 pub use session::{Kernels, OrtModel, THREADS};
 pub use tokenizer::{Tokenizer, TokenizerError};
 
 use calculator::Calculator;
 use scoring::ChoiceSet;
 
-/// A question may have this many bytes; the longest that a student reads has a fraction of it.
+/// Largest question in bytes. What a model reads at most, in tokens, is far less.
 pub const QUESTION_BYTES_MAX: usize = 16 << 10;
 
-/// A student, ready to be asked.
+/// A loaded model, ready to be asked.
 pub struct Engine<M> {
-    /// One for each graph of the bundle.
+    /// One for each graph of the bundle, in the order of their file names.
     models: Vec<M>,
     tokenizer: Tokenizer,
     control: Control,
     calculator: Calculator,
-    tasks: Vec<Asks>,
+    tasks: Vec<TaskRuntime>,
     interrupt: Box<dyn Fn() -> bool + Send>,
 }
 
-/// A task, and how its answers are read.
-struct Asks {
+/// A task, and what the engine needs to answer it.
+struct TaskRuntime {
     task: Task,
-    /// Place of the model that answers it.
+    /// Index into `models`.
     model: usize,
     answers: AnswerSpace,
 }
@@ -71,82 +73,82 @@ enum AnswerSpace {
     Free { tokens_max: usize },
 }
 
-/// The student or its parts do not fit together.
+/// The parts of a bundle do not fit together.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// The tokenizer cannot be used.
+    /// `tokenizer.json` cannot be used.
     #[error("the bundle's tokenizer.json does not fit")]
     Tokenizer(#[from] TokenizerError),
     /// A graph cannot be used.
     #[error("the bundle's {name} does not fit")]
     Graph {
-        /// Name of its file.
+        /// Name of the graph's file.
         name: String,
-        /// Why.
+        /// What the runtime library says.
         #[source]
         source: ModelError,
     },
     /// The answers of a task cannot be told apart, or do not fit into the cache.
     #[error("task {task} of the bundle does not fit: {what}")]
     Task {
-        /// Its id.
+        /// Id of the task.
         task: String,
-        /// Both sides of the mismatch.
+        /// What was expected and what was found.
         what: String,
     },
 }
 
-/// A question that was not answered.
+/// Why a question was not answered.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// Nothing but white space.
+    /// Only white space.
     #[error("the question is empty")]
     Empty,
     /// Too many bytes.
     #[error("the question is too large: at most {QUESTION_BYTES_MAX} bytes can be read, shorten it")]
     TooLarge,
-    /// The student has no such task.
+    /// There is no such task.
     #[error(transparent)]
     Task(#[from] UnknownTask),
-    /// Too many tokens for the student.
-    #[error("the question has {found} tokens with its prompt, this student reads at most {limit}: shorten it")]
+    /// More tokens than the task allows.
+    #[error("the question has {found} tokens with its prompt, this model reads at most {limit}: shorten it")]
     TooLong {
         /// Tokens of the filled prompt.
         found: usize,
-        /// The student's limit.
+        /// `question_tokens_max` of the task.
         limit: usize,
     },
-    /// An answer was to be explained that the task cannot give.
+    /// The answer to explain is not one of the task's.
     #[error("the task has no such answer as the one to be explained")]
     ForeignAnswer,
-    /// Something more urgent came, [`Engine::interrupt_when`] said.
+    /// [`Engine::interrupt_when`] asked for it.
     #[error("the rationale was interrupted")]
     Interrupted,
     /// The tokenizer failed.
     #[error("failed to read the question")]
     Tokenizer(#[from] TokenizerError),
     /// The graph failed.
-    #[error("the student failed on the question")]
+    #[error("the model failed on the question")]
     Model(#[from] ModelError),
 }
 
 impl AskError {
-    /// True when the asker can mend it by asking otherwise; false when the student failed.
+    /// True if another question could be answered; false if the model failed.
     pub fn refuses_the_question(&self) -> bool {
         matches!(self, Self::Empty | Self::TooLarge | Self::Task(_) | Self::TooLong { .. })
     }
 }
 
-/// What thinking brought.
+/// A rationale written before the answer, and the prediction behind it.
 pub struct Thought {
-    /// What the student wrote.
+    /// As written.
     pub rationale: Rationale,
-    /// The answer it leads to; `None` when it came to no end.
-    pub look: Option<Look>,
+    /// `None` if the rationale did not end.
+    pub prediction: Option<Prediction>,
 }
 
 impl Engine<OrtModel> {
-    /// Loads the student of a verified bundle into the runtime library.
+    /// Loads every graph of a bundle into the runtime library.
     pub fn open(library: &Library, bundle: &Bundle) -> Result<Self, OpenError> {
         let tokenizer = Tokenizer::new(&bundle.tokenizer, &bundle.manifest)?;
         let open = |(name, graph): (&String, &Vec<u8>)| match OrtModel::new(library, graph, &bundle.manifest.graph) {
@@ -159,7 +161,7 @@ impl Engine<OrtModel> {
 }
 
 impl<M: Model> Engine<M> {
-    /// Joins models, by the names of their graphs, and a tokenizer by the manifest's tasks.
+    /// `models` by the names of their graphs. Fails if a task's graph is missing, or its answers do not fit.
     pub fn new(models: BTreeMap<String, M>, tokenizer: Tokenizer, manifest: &Manifest) -> Result<Self, OpenError> {
         let mut tasks = Vec::new();
         for task in &manifest.tasks {
@@ -177,7 +179,7 @@ impl<M: Model> Engine<M> {
             let model = models.keys().position(|name| *name == task.graph);
             let model =
                 model.ok_or_else(|| unfit(format!("expected a model of its graph {}, found none", task.graph)))?;
-            tasks.push(Asks { task: task.clone(), model, answers });
+            tasks.push(TaskRuntime { task: task.clone(), model, answers });
         }
         Ok(Self {
             models: models.into_values().collect(),
@@ -199,17 +201,17 @@ impl<M: Model> Engine<M> {
         &mut self.models[0]
     }
 
-    /// From now on a rationale, thought or told, ends with [`AskError::Interrupted`] where `urgent` is true before one of its tokens.
-    /// The next question starts afresh.
+    /// Calls `urgent` before each token of every later rationale or thought; if it returns true, the call fails with
+    /// [`AskError::Interrupted`]. The next question can be asked as usual.
     pub fn interrupt_when(&mut self, urgent: impl Fn() -> bool + Send + 'static) {
         self.interrupt = Box::new(urgent);
     }
 
-    /// Takes a question of the task with this id and looks at it once: choices cost one forward pass, free text one more for each
-    /// of its tokens.
+    /// Reads a question of the task with this id and makes the first prediction: one forward pass for choices, one more
+    /// for each token of free text.
     pub fn ask(&mut self, task: &str, question: &str) -> Result<Asked<'_, M>, AskError> {
-        let place = self.tasks.iter().position(|asks| asks.task.id == task);
-        let place = place.ok_or_else(|| UnknownTask::new(task, self.tasks.iter().map(|asks| &asks.task)))?;
+        let place = self.tasks.iter().position(|known| known.task.id == task);
+        let place = place.ok_or_else(|| UnknownTask::new(task, self.tasks.iter().map(|known| &known.task)))?;
         if question.trim().is_empty() {
             return Err(AskError::Empty);
         }
@@ -226,56 +228,56 @@ impl<M: Model> Engine<M> {
         let model = self.model_of(place);
         model.rewind(0);
         model.feed(&tokens)?;
-        let first = self.look(place)?;
+        let first = self.predict(place)?;
         Ok(Asked { engine: self, task: place, question_len, first })
     }
 
-    /// The model that answers the task at `place`.
+    /// The model that answers the task at index `place`.
     fn model_of(&mut self, place: usize) -> &mut M {
         &mut self.models[self.tasks[place].model]
     }
 
-    /// Reads the answer of the task at `place` off its model, which was fed up to `<|answer|>`.
-    fn look(&mut self, place: usize) -> Result<Look, AskError> {
-        let Asks { answers, model, .. } = &self.tasks[place];
+    /// Predicts the answer of the task at index `place`, whose model was fed up to `<|answer|>`.
+    fn predict(&mut self, place: usize) -> Result<Prediction, AskError> {
+        let TaskRuntime { answers, model, .. } = &self.tasks[place];
         let model = &mut self.models[*model];
         Ok(match answers {
-            AnswerSpace::Choices(choices) => Look::Scores(choices.score(model.logits())?),
+            AnswerSpace::Choices(choices) => Prediction::Scores(choices.score(model.logits())?),
             AnswerSpace::Free { tokens_max } => {
-                Look::Text(scoring::write(model, &self.tokenizer, &self.control, *tokens_max)?)
+                Prediction::Text(scoring::write(model, &self.tokenizer, &self.control, *tokens_max)?)
             }
         })
     }
 }
 
-/// A question in the cache, with the first look at it. Borrows the engine: one question at a time.
+/// A question in the cache, with the first prediction. Borrows the engine: one question at a time.
 pub struct Asked<'e, M> {
     engine: &'e mut Engine<M>,
-    /// Place of its task in the engine.
+    /// Index into the engine's `tasks`.
     task: usize,
     /// Tokens of the filled prompt.
     question_len: usize,
-    /// The first look.
-    pub first: Look,
+    /// The answer-first prediction.
+    pub first: Prediction,
 }
 
 impl<M: Model> Asked<'_, M> {
-    /// Writes a rationale first and looks where it leads.
+    /// Writes a rationale, and predicts the answer behind it.
     pub fn think(&mut self) -> Result<Thought, AskError> {
         let Control { answer, think, .. } = self.engine.control;
         self.behind_the_question(&[think])?;
         let rationale = self.write(answer)?;
-        let look = match rationale.end {
+        let prediction = match rationale.end {
             RationaleEnd::Complete => {
                 self.engine.model_of(self.task).feed(&[answer])?;
-                Some(self.engine.look(self.task)?)
+                Some(self.engine.predict(self.task)?)
             }
             _ => None,
         };
-        Ok(Thought { rationale, look })
+        Ok(Thought { rationale, prediction })
     }
 
-    /// Writes the rationale of an answer given at once, continuing behind it.
+    /// Writes the rationale of an answer-first answer, continuing behind it.
     pub fn explain(&mut self, given: &Answer) -> Result<Rationale, AskError> {
         let Control { answer, why, end, .. } = self.engine.control;
         let fed = [&[answer][..], &self.tokens_of(given)?, &[why]].concat();
@@ -289,11 +291,11 @@ impl<M: Model> Asked<'_, M> {
         let given_tokens = self.tokens_of(given)?;
         let read = [&[think][..], &rationale.tokens, &[answer]].concat();
         let logits = self.behind_the_question(&read)?.to_vec();
-        let look = self.engine.look(self.task)?;
-        if let Some(agreement) = agreement(&look, given) {
+        let prediction = self.engine.predict(self.task)?;
+        if let Some(agreement) = agreement(&prediction, given) {
             return Ok(agreement);
         }
-        // Another text, or none: how likely would the given one have been?
+        // Another text, or none: the strength is the probability of the given one.
         let control = self.engine.control;
         let model = self.engine.model_of(self.task);
         model.rewind(self.question_len + read.len());
@@ -301,7 +303,7 @@ impl<M: Model> Asked<'_, M> {
         Ok(Agreement { agrees: false, strength: Confidence::clamped(score.exp()) })
     }
 
-    /// Reads these tokens in one pass behind the question's, whatever stood there; the logits that follow.
+    /// Rewinds to the end of the question and feeds these tokens in one pass; returns the logits behind them.
     fn behind_the_question(&mut self, tokens: &[TokenId]) -> Result<&[f32], ModelError> {
         let question_len = self.question_len;
         let model = self.engine.model_of(self.task);
@@ -309,13 +311,13 @@ impl<M: Model> Asked<'_, M> {
         model.feed(tokens)
     }
 
-    /// The tokens of an answer: of free text those that the first look wrote, if it wrote this text.
+    /// The tokens of an answer: of free text those of the first prediction, if it is this text.
     fn tokens_of(&self, answer: &Answer) -> Result<Vec<TokenId>, AskError> {
         match (answer, &self.engine.tasks[self.task].answers, &self.first) {
             (Answer::Choice(choice), AnswerSpace::Choices(choices), _) => {
                 Ok(choices.text(*choice).ok_or(AskError::ForeignAnswer)?.to_vec())
             }
-            (Answer::Text(text), AnswerSpace::Free { .. }, Look::Text(first)) if first.text == *text => {
+            (Answer::Text(text), AnswerSpace::Free { .. }, Prediction::Text(first)) if first.text == *text => {
                 Ok(first.tokens.clone())
             }
             (Answer::Text(text), AnswerSpace::Free { .. }, _) => Ok(self.engine.tokenizer.encode(text)?),
@@ -325,7 +327,7 @@ impl<M: Model> Asked<'_, M> {
 
     fn write(&mut self, stop: TokenId) -> Result<Rationale, AskError> {
         let Engine { models, tokenizer, calculator, tasks, interrupt, .. } = &mut *self.engine;
-        let Asks { task, model, .. } = &tasks[self.task];
+        let TaskRuntime { task, model, .. } = &tasks[self.task];
         let mut decoding = Decoding::new(&mut models[*model], tokenizer, calculator, stop, task.rationale_tokens_max);
         let token = |step: Result<Step, ModelError>| match interrupt() {
             true => Err(AskError::Interrupted),
@@ -337,16 +339,16 @@ impl<M: Model> Asked<'_, M> {
     }
 }
 
-/// Agreement of the look behind a rationale with the answer given; `None` where the look says nothing of that answer, because it
-/// is another text.
-pub(crate) fn agreement(after: &Look, given: &Answer) -> Option<Agreement> {
+/// Agreement of the prediction behind a rationale with the answer `given`; `None` if that prediction is another text,
+/// which says nothing about the probability of the one given.
+pub(crate) fn agreement(after: &Prediction, given: &Answer) -> Option<Agreement> {
     match (after, given) {
-        (Look::Scores(scores), Answer::Choice(choice)) => {
+        (Prediction::Scores(scores), Answer::Choice(choice)) => {
             let posterior = Posterior::softmax(scores.0.iter().copied());
             Some(Agreement { agrees: posterior.likeliest() == *choice, strength: posterior.of(*choice) })
         }
-        (Look::Text(written), Answer::Text(text)) if written.answer() == Some(text) => {
-            Some(Agreement { agrees: true, strength: Confidence::clamped(written.score.exp()) })
+        (Prediction::Text(predicted), Answer::Text(text)) if predicted.answer() == Some(text) => {
+            Some(Agreement { agrees: true, strength: Confidence::clamped(predicted.score.exp()) })
         }
         _ => None,
     }

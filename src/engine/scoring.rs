@@ -1,13 +1,12 @@
-//! Reads an answer off the logits: scores a closed answer set, or writes free text and scores what it wrote. Normalises nothing
-//! over a set, judges nothing.
+//! Makes a prediction from the logits: scores of a closed answer set, or a greedily written text and its score.
 //!
-//! Choices differ in their first token, so that they need no pass beyond the prompt's. Free text is written greedily, each
-//! token in a run of its own, until `<|why|>` or `<|end|>` closes it.
+//! Choices differ in their first token, so their scores need no pass beyond the prompt's. Free text needs a pass for
+//! each token, and ends at `<|why|>` or `<|end|>`. Scores are not normalised over the set; `policy` does that.
 
 use super::decode::likeliest;
 use super::{AskError, Model, ModelError, Tokenizer};
 use crate::bundle::manifest::Control;
-use crate::domain::{ChoiceIndex, Scores, TokenId, Written};
+use crate::domain::{ChoiceIndex, GeneratedText, Scores, TokenId};
 
 /// The texts of an answer set, as tokens.
 pub struct ChoiceSet {
@@ -15,7 +14,7 @@ pub struct ChoiceSet {
 }
 
 impl ChoiceSet {
-    /// Refuses an empty text, and two that begin with the same token: one look could not tell them apart.
+    /// Fails for an empty text, and for two that begin with the same token, which have the same score.
     pub fn new(texts: Vec<Vec<TokenId>>) -> Result<Self, String> {
         for (at, text) in texts.iter().enumerate() {
             let Some(first) = text.first() else {
@@ -35,7 +34,7 @@ impl ChoiceSet {
         self.texts.get(choice).map(Vec::as_slice)
     }
 
-    /// Tokens of the longest choice.
+    /// Number of tokens of the longest choice.
     pub fn tokens_max(&self) -> usize {
         self.texts.iter().map(Vec::len).max().unwrap_or(0)
     }
@@ -47,14 +46,14 @@ impl ChoiceSet {
     }
 }
 
-/// Writes a free answer behind what the model was fed last, at most `tokens_max` tokens. They stay in the cache, without the
-/// token that closes them.
+/// Writes a free-text answer of at most `tokens_max` tokens behind what the model was fed last. Its tokens stay in the
+/// cache; the one that closes it is not fed.
 pub fn write(
     model: &mut impl Model,
     tokenizer: &Tokenizer,
     control: &Control,
     tokens_max: usize,
-) -> Result<Written, AskError> {
+) -> Result<GeneratedText, AskError> {
     let (mut tokens, mut score) = (Vec::new(), 0.0);
     let closed = loop {
         let next = likeliest(model.logits())?;
@@ -68,11 +67,11 @@ pub fn write(
         model.feed(&[next])?;
         tokens.push(next);
     };
-    Ok(Written { text: tokenizer.decode(&tokens)?.trim().to_owned(), tokens, closed, score })
+    Ok(GeneratedText { text: tokenizer.decode(&tokens)?.trim().to_owned(), tokens, closed, score })
 }
 
-/// Log-probability that the model writes `tokens` and closes them, where `logits` (vocabulary,) are those before the first of
-/// them. It counts the likelier of the two tokens that may close, which is the one that [`write`] would stop at.
+/// Log-probability that the model writes `tokens` and closes them. `logits` (vocabulary,) are those before the first of
+/// them. Of the two tokens that can close a text the likelier counts, as in [`write`].
 pub fn score(model: &mut impl Model, control: &Control, logits: &[f32], tokens: &[TokenId]) -> Result<f64, ModelError> {
     let mut score = 0.0;
     let mut logits = logits.to_vec();
@@ -84,7 +83,7 @@ pub fn score(model: &mut impl Model, control: &Control, logits: &[f32], tokens: 
     Ok(score + log_probability(control.why).max(log_probability(control.end)))
 }
 
-/// Log-probability of a token, by the logits of a whole vocabulary.
+/// Gives the log-probability of a token by the `logits` (vocabulary,).
 fn log_softmax(logits: &[f32]) -> Result<impl Fn(TokenId) -> f64 + '_, ModelError> {
     if logits.iter().any(|logit| !logit.is_finite()) {
         return Err(ModelError::NotANumber);
@@ -115,7 +114,8 @@ mod tests {
         assert!(ChoiceSet::new(vec![vec![1], vec![2]]).unwrap().score(&[0.0, f32::NAN, 1.0]).is_err());
     }
 
-    /// A model that was fed `<|answer|>` and then writes `text` and `closing`, each token with a probability of about 1/2.
+    /// A model that was fed `<|answer|>` and then writes `text` and `closing`, each token with a probability of about
+    /// 1/2.
     fn hesitant(text: &str, closing: Option<TokenId>) -> (FakeModel, Tokenizer, Control, Vec<TokenId>) {
         let (tokenizer, manifest) = fixture();
         let tokens = tokenizer.encode(text).unwrap();

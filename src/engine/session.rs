@@ -1,7 +1,8 @@
-//! The decoder in ONNX Runtime, by graph contract v1. Beside `library`, the only file that names `ort`.
+//! The decoder in ONNX Runtime, by graph contract v1.
 //!
-//! The key-value cache stands in place: one tensor a layer and side, bound as past input and as present output, so that a
-//! pass appends to it and copies nothing. To rewind is to say a smaller length; no row is ever erased.
+//! The key-value cache is updated in place: one tensor for keys and one for values in each layer, bound both as past
+//! input and as present output, so a pass appends rows and copies nothing. Rewinding only shortens the length; no row
+//! is erased.
 
 use std::path::Path;
 
@@ -19,11 +20,11 @@ use crate::domain::TokenId;
 
 const LOGITS: &str = "logits";
 
-/// Threads that compute a pass. Passes of a few milliseconds lose more by waking a second one than it brings, and the box's other work
-/// keeps its cores.
+/// Threads that compute a pass. A pass takes a few milliseconds: waking a second thread costs more than it gains, and
+/// the other cores stay free for the device's other work.
 pub const THREADS: usize = 1;
 
-/// A student's graph with its cache.
+/// A graph with its cache.
 pub struct OrtModel {
     session: Session,
     binding: IoBinding,
@@ -33,7 +34,8 @@ pub struct OrtModel {
 }
 
 impl OrtModel {
-    /// Builds the session from verified bytes and holds the graph's inputs and outputs against `geometry`.
+    /// Builds the session from verified bytes. Fails if the graph's inputs or outputs do not have the shapes of
+    /// `geometry`.
     pub fn new(library: &Library, graph: &[u8], geometry: &Geometry) -> Result<Self, ModelError> {
         let session = builder(library)?.commit_from_memory(graph)?;
         let Geometry { layers, kv_heads, head_dim, max_len, vocabulary, .. } = *geometry;
@@ -46,7 +48,7 @@ impl OrtModel {
                 expect_input(&session, &past, &cache_shape)?;
                 expect_output(&session, &present, &cache_shape)?;
                 let mut rows = Tensor::<f32>::new(&Allocator::default(), cache_shape)?;
-                rows.extract_array_mut().fill(0.0); // it comes uninitialised
+                rows.extract_array_mut().fill(0.0); // new memory is not initialised
                 binding.bind_input(past, &rows)?;
                 binding.bind_output(present, &mut rows)?;
             }
@@ -101,9 +103,9 @@ impl From<ort::Error> for ModelError {
     }
 }
 
-/// Writes the graph as ONNX Runtime has rewritten it for this CPU, with the options that a student runs with.
+/// Writes the graph as ONNX Runtime rewrites it for this CPU, with the session options that models run with.
 pub(super) fn optimise(library: &Library, graph: &[u8], into: &Path) -> Result<(), ModelError> {
-    // Quieter: it warns that the file fits this CPU only, which is what it is for.
+    // Without its warning that the file fits this CPU only, which is intended.
     let builder = builder(library)?.with_log_level(LogLevel::Error).map_err(ort::Error::from)?;
     builder.with_optimized_model_path(into).map_err(ort::Error::from)?.commit_from_memory(graph)?;
     Ok(())
@@ -117,23 +119,23 @@ fn builder(library: &Library) -> Result<SessionBuilder, ort::Error> {
     Ok(builder)
 }
 
-/// Which int8 kernels this CPU gets, as far as it changes what we ask of ONNX Runtime.
+/// Classes of CPUs by the int8 kernels that ONNX Runtime uses on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernels {
-    /// x86-64 without VNNI: the fast multiply saturates silently, so the precise one is asked for.
+    /// x86-64 without VNNI: the fast multiplication saturates silently, so sessions are opened with the precise one.
     X86Saturating,
     /// x86-64 with VNNI.
     X86Vnni,
     /// ARM with 8-bit dot products.
     ArmDotProduct,
-    /// ARM without them: Cortex-A53, A72.
+    /// ARM without 8-bit dot products, such as Cortex-A53 and A72.
     ArmPlain,
     /// Another CPU.
     Other,
 }
 
 impl Kernels {
-    /// By the CPU's own word.
+    /// By the features that the CPU reports.
     pub fn of_this_cpu() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -162,7 +164,7 @@ fn expect_output(session: &Session, name: &str, shape: &[usize]) -> Result<(), M
     expect("output", name, shape, found)
 }
 
-/// A dimension that the graph leaves open (-1) fits every size.
+/// A dimension of -1 is open in the graph and fits every size.
 fn expect(kind: &str, name: &str, shape: &[usize], found: Option<&ValueType>) -> Result<(), ModelError> {
     let fits = found.and_then(|found| found.tensor_shape()).is_some_and(|found| {
         found.len() == shape.len()

@@ -1,34 +1,34 @@
-//! Text to tokens and back. The only file that names `tokenizers`.
+//! Text to tokens and back.
 
 use thiserror::Error;
 
 use crate::bundle::manifest::Manifest;
 use crate::domain::TokenId;
 
-/// The student's tokenizer; having one means that it has the manifest's vocabulary and control tokens.
+/// A tokenizer that was checked to have the manifest's vocabulary and control tokens.
 pub struct Tokenizer(tokenizers::Tokenizer);
 
-/// The tokenizer does not load, does not fit, or fails on a text.
+/// The tokenizer does not load, does not fit the manifest, or fails on a text.
 #[derive(Debug, Error)]
 pub enum TokenizerError {
-    /// It has another vocabulary than the graph.
+    /// Its vocabulary is not that of the manifest.
     #[error("expected a tokenizer with {expected}, found {found}")]
     Vocabulary {
-        /// By the manifest.
+        /// From the manifest.
         expected: String,
-        /// In the file.
+        /// From `tokenizer.json`.
         found: String,
     },
-    /// The library says no.
+    /// The tokenizers library failed.
     #[error("the tokenizer failed: {0}")]
     Library(tokenizers::Error),
 }
 
 impl Tokenizer {
-    /// Loads `tokenizer.json` and holds it against the manifest.
+    /// Loads `tokenizer.json` and checks it against the manifest.
     pub fn new(json: &[u8], manifest: &Manifest) -> Result<Self, TokenizerError> {
         let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(TokenizerError::Library)?;
-        // What a question says is text, even where it spells a control token.
+        // A question is text, even if it spells a control token.
         inner.set_encode_special_tokens(true);
         let (expected, found) = (manifest.graph.vocabulary, inner.get_vocab_size(true));
         if expected != found {

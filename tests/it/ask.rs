@@ -129,7 +129,7 @@ fn no_question_too_much_question_and_no_text_are_errors_that_say_so() {
         (b" \n\t", "the question is empty"),
         ("\u{3000}".as_bytes(), "the question is empty"),
         (&b"x".repeat(100_000), "at most 16384 bytes can be read"),
-        (&b"torque 1 ".repeat(100), "this student reads at most"),
+        (&b"torque 1 ".repeat(100), "this model reads at most"),
         (b"Type M, air \xff\xfe", "not UTF-8: byte 12 cannot be read"),
         (b"\x8dH\x92\xf6", "iconv -f CP932"),
     ] {

@@ -1,5 +1,5 @@
 //! `sokutou bench`: the report against its schema and its page, and everything that makes it refuse. What it times here is of no
-//! interest: the machine of a test is never quiet, so figures are wanted `--anyway`, or refused for the reason that the test gives.
+//! interest: the machine of a test is never quiet, so figures are wanted with `--force`, or refused for the reason that the test gives.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn made() -> &'static Made {
     MADE.get_or_init(|| {
         let folder = TempDir::new().unwrap();
         let output = sokutou()
-            .args(["bench", "--trials", "2", "--anyway", "--note", "a <test> & more"])
+            .args(["bench", "--trials", "2", "--force", "--note", "a <test> & more"])
             .args(["--answers", &golden().len().to_string()])
             .arg("--json")
             .arg(folder.path().join("bench.json"))
@@ -196,7 +196,7 @@ fn a_throttled_box_is_refused_before_anything_is_measured() {
     let json = folder.path().join("bench.json");
     let (exit, said) = failing(sokutou().args(["bench", "--root"]).arg(tree.0.path()).arg("--json").arg(&json));
     assert_eq!(exit, 7, "{said}");
-    for word in ["soc:firmware/get_throttled says: under-voltage, throttled (0x50005)", "--anyway"] {
+    for word in ["soc:firmware/get_throttled says: under-voltage, throttled (0x50005)", "--force"] {
         assert!(said.contains(word), "{word} in {said}");
     }
     assert!(!json.exists(), "no figures");

@@ -143,10 +143,6 @@ impl Gateway {
         Self { child, log, earlier }
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// As a power cut does it.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -87,7 +87,7 @@ fn doctor_fails_what_is_missing_with_the_way_out() {
     assert!(said.contains("FAIL  golden questions") && said.contains("hint: see the checks above"), "{said}");
     assert_eq!(exit, Some(7));
     let (exit, said) = doctor(|command| command.args(["--bundle", "/nowhere"]));
-    assert!(said.contains("FAIL  bundle") && said.contains("hint: install the student again"), "{said}");
+    assert!(said.contains("FAIL  bundle") && said.contains("hint: install the model again"), "{said}");
     assert_eq!(exit, Some(7));
 }
 
@@ -155,25 +155,44 @@ fn nothing_reports_home() {
     assert!(child.wait().unwrap().success());
 }
 
-/// The variable is in the environment that the process began with: nothing was changed beside threads that may read it.
-#[cfg(target_os = "linux")]
-#[test]
-fn the_gateway_starts_with_telemetry_off() {
-    let folder = TempDir::new().unwrap();
-    let gateway = Gateway::start("press-3", 1, folder.path(), &[]);
-    gateway.wait_for(&format!("student {} is ready", student()));
-    let environment = fs::read(format!("/proc/{}/environ", gateway.id())).unwrap();
-    let off = format!("{TELEMETRY_VARIABLE}=1");
-    assert!(environment.split(|&byte| byte == 0).any(|variable| variable == off.as_bytes()));
-}
-
-/// Where the program cannot start itself again, it does not load the library.
+/// Where nobody has switched telemetry off, the library is not loaded: a program that forgot to is told so.
 #[cfg(target_os = "linux")]
 #[test]
 fn with_telemetry_on_no_library_is_loaded() {
-    let folder = TempDir::new().unwrap();
-    let refusing = library(&folder, "int execvp(const char *file, char *const *args) { return -1; }", &[]);
-    let (exit, said) = failing(sokutou().args(["ask", "hello"]).env("LD_PRELOAD", refusing));
+    let forgetful = TempDir::new().unwrap();
+    let setter = library(&forgetful, "int setenv(const char *name, const char *value, int over) { return 0; }", &[]);
+    let (exit, said) = failing(sokutou().args(["ask", "hello"]).env("LD_PRELOAD", setter));
     assert_eq!(exit, 5, "{said}");
     assert!(said.contains("ONNX Runtime would report home"), "{said}");
+}
+
+/// Of a gateway: its journal's thread runs before the library is loaded, so the variable is set before that thread starts.
+#[cfg(target_os = "linux")]
+#[test]
+fn telemetry_is_off_before_the_gateway_starts_a_thread() {
+    let folder = TempDir::new().unwrap();
+    let code = "
+        #include <pthread.h>
+        #include <stdlib.h>
+        #include <string.h>
+        #include <stdio.h>
+        #include <dirent.h>
+        #include <dlfcn.h>
+        int setenv(const char *name, const char *value, int over) {
+            if (strcmp(name, \"ORT_DISABLE_TELEMETRY\") == 0) {
+                int threads = 0;
+                DIR *tasks = opendir(\"/proc/self/task\");
+                while (readdir(tasks)) threads++;
+                closedir(tasks);
+                fprintf(stderr, \"threads: %d\\n\", threads - 2);
+            }
+            int (*real)(const char *, const char *, int) = dlsym(RTLD_NEXT, \"setenv\");
+            return real(name, value, over);
+        }";
+    let counting = library(&folder, &format!("#define _GNU_SOURCE\n{code}"), &[]);
+    let preload = counting.display().to_string();
+    let gateway = Gateway::start_with("press-3", 1, folder.path(), &[], &[("LD_PRELOAD", &preload)]);
+    gateway.wait_for(&format!("student {} is ready", student()));
+    let log = fs::read_to_string(folder.path().join("serve.log")).unwrap();
+    assert!(log.contains("threads: 1\n"), "{log}");
 }

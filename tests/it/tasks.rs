@@ -57,7 +57,7 @@ fn the_first_task_is_asked_unless_another_is_named() {
 }
 
 #[test]
-fn no_free_answer_is_a_persons_case_with_nothing_to_explain() {
+fn no_free_answer_is_escalated_with_nothing_to_explain() {
     let copy = two_tasks();
     let (exit, reply) = ask(
         NO_FAILURE_EN,
@@ -66,8 +66,11 @@ fn no_free_answer_is_a_persons_case_with_nothing_to_explain() {
     assert_eq!((exit, &reply["reason"], &reply["code"]), (10, &json!("no_answer"), &json!(65535)));
     assert_eq!((reply.get("guess"), reply.get("rationale")), (None, None));
     for (question, says) in [
-        (NO_FAILURE_EN, ["ask a person — the student wrote no answer\n", "without an answer there are no reasons"]),
-        (NO_FAILURE_JA, ["人に確認してください — 生徒は答えを書けませんでした\n", "答えがないため、理由もありません"]),
+        (NO_FAILURE_EN, ["ask a person — the model wrote no answer\n", "rationale: none, because there is no answer"]),
+        (
+            NO_FAILURE_JA,
+            ["人に確認してください — モデルは答えを出せませんでした\n", "答えがないため、理由もありません"],
+        ),
     ] {
         let args = ["ask", "--task", "in-words", "--think", "never", "--explain", question, "--bundle"];
         let output = sokutou().args(args).arg(copy.path()).output().unwrap();
@@ -89,7 +92,7 @@ fn a_question_out_of_scope_is_told_of_the_other_tasks() {
     for (question, hint) in [
         (
             "What is the capital of France?",
-            "\n  hint: asked as task machine-failure; name another with --task: in-words\n",
+            "\n  hint: asked as task machine-failure; choose another with --task: in-words\n",
         ),
         (
             "今日の昼ごはんは何ですか？",
@@ -105,7 +108,7 @@ fn a_question_out_of_scope_is_told_of_the_other_tasks() {
 #[test]
 fn an_unknown_task_is_an_error_that_lists_the_known_ones() {
     let copy = two_tasks();
-    let says = "this student has no task \"weather\", expected one of: machine-failure, in-words";
+    let says = "this model has no task \"weather\", expected one of: machine-failure, in-words";
     for args in [&["ask", "--task", "weather", "hello"][..], &["ask", "--task", "weather", "--batch", "-"]] {
         let (exit, said) = failing(sokutou().args(args).arg("--bundle").arg(copy.path()));
         assert_eq!(exit, 2);
@@ -154,7 +157,7 @@ fn the_prompt_template_is_what_the_student_reads() {
     });
     let (exit, said) = copy.refused();
     assert_eq!(exit, 3);
-    assert!(said.contains("tokens with its prompt, this student reads at most 120"), "{said}");
+    assert!(said.contains("tokens with its prompt, this model reads at most 120"), "{said}");
     // Half a question in the template, the other half asked: the whole is answered.
     let (template, rest) = NO_FAILURE_EN.split_at(NO_FAILURE_EN.find("torque").unwrap());
     copy.edit_manifest(|manifest| {
@@ -166,21 +169,21 @@ fn the_prompt_template_is_what_the_student_reads() {
 }
 
 #[test]
-fn info_lists_the_tasks_with_their_answers_and_promises() {
+fn info_lists_the_tasks_with_their_answers_and_risk_bounds() {
     let copy = two_tasks();
     let output = sokutou().args(["bundle", "info", "--bundle"]).arg(copy.path()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     for says in [
         "    machine-failure: Machine failure / 機械の故障判定\n      graph: model.onnx\n      answers: one of\n          0  no failure / 故障なし\n",
-        "    in-words: Failure in words / 故障を言葉で\n      graph: model.onnx\n      answers: free text, at most 4 tokens\n      promise: at most 2.0 %",
-        "think first from 50.0 % on",
+        "    in-words: Failure in words / 故障を言葉で\n      graph: model.onnx\n      answers: free text, at most 4 tokens\n      risk bound: at most 2.0 % wrong among auto-answered",
+        "think-first: auto-answered from a confidence of 50.0 %",
     ] {
         assert!(said.contains(says), "{says} in {said}");
     }
     copy.edit_manifest(|manifest| manifest["tasks"][1]["calibration"]["think"]["threshold"] = json!(1));
     let output = sokutou().args(["bundle", "info", "--bundle"]).arg(copy.path()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("think first never by itself: no promise could be proved"), "{said}");
+    assert!(said.contains("think-first: always escalated, because no risk bound could be shown"), "{said}");
     let output = sokutou().args(["bundle", "info", "--json", "--bundle"]).arg(copy.path()).output().unwrap();
     let info: Value = serde_json::from_slice(&output.stdout).unwrap();
     let tasks = info["tasks"].as_array().unwrap();
@@ -238,7 +241,7 @@ fn golden_questions_are_held_against_their_tasks() {
         line
     };
     for (line, says) in [
-        (with("task", json!("weather")), "this student has no task \"weather\", expected one of"),
+        (with("task", json!("weather")), "this model has no task \"weather\", expected one of"),
         (with("task", json!("machine-failure")), "expected `code` and no `answer`, task machine-failure has choices"),
         (with("code", json!(0)), "expected `answer` and no `code`, task in-words takes free text"),
         (with("answer", Value::Null), "expected `answer` and no `code`, task in-words takes free text"),

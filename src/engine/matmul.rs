@@ -1,5 +1,5 @@
-//! How this CPU computes a student's products of activations and weights: read from the graph as ONNX Runtime has rewritten it
-//! for this CPU. A weight that is unpacked to floats, once or at every call, is told of; nothing is run, and nothing refused.
+//! Which matrix products of a model this CPU computes in int8, read from the graph as ONNX Runtime has rewritten it for
+//! this CPU. Lists each weight that is unpacked to floats, at load or at every call. Runs nothing and refuses nothing.
 
 use std::collections::HashMap;
 use std::{fs, io};
@@ -11,39 +11,42 @@ use super::ModelError;
 use super::library::Library;
 use super::session::{self, Kernels};
 
-/// Of a weight in floats. Smaller ones, such as a gate's single column, cost nothing.
+/// Elements of a weight; a smaller one in floats, such as a gate's single column, costs nothing.
 const FLOATS_MAX: i64 = 16_384;
 /// What `MatMulNBits` calls int8 activations; any other level computes in floats.
 const ACCURACY_INT8: i64 = 4;
 /// ONNX's number for the type.
 const FLOAT: i32 = 1;
 
-/// The products of a student on this CPU.
+/// How the matrix products of a model are computed on this CPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Products {
-    /// How many compute with the weights as they are stored.
+pub struct MatMulCoverage {
+    /// Number of products that multiply in int8, with the weights as they are stored.
     pub packed: usize,
-    /// The others, each by its weight's name, with what happens to it.
+    /// The others: name of the weight, and how it is computed instead.
     pub unpacked: Vec<String>,
 }
 
-/// The rewritten graph cannot be had.
+/// The rewritten graph cannot be read.
 #[derive(Debug, Error)]
-pub enum ProductsError {
-    /// No place for it.
+pub enum MatMulCoverageError {
+    /// No temporary file.
     #[error("failed to keep the rewritten graph in {} for a moment", std::env::temp_dir().display())]
     Scratch(#[from] io::Error),
-    /// The graph cannot be loaded.
+    /// ONNX Runtime cannot load the graph.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// It is no ONNX file.
+    /// It is not an ONNX file.
     #[error("the rewritten graph cannot be read as ONNX")]
     Onnx(#[from] prost::DecodeError),
 }
 
-impl Products {
-    /// Of a student's verified graphs, all together.
-    pub fn of<'g>(library: &Library, graphs: impl IntoIterator<Item = &'g Vec<u8>>) -> Result<Self, ProductsError> {
+impl MatMulCoverage {
+    /// Over all of a model's verified graphs.
+    pub fn of<'g>(
+        library: &Library,
+        graphs: impl IntoIterator<Item = &'g Vec<u8>>,
+    ) -> Result<Self, MatMulCoverageError> {
         let scratch = tempfile::tempdir()?;
         let file = scratch.path().join("optimised.onnx");
         let mut all = Self { packed: 0, unpacked: Vec::new() };
@@ -59,7 +62,7 @@ impl Products {
     fn read(optimised: &[u8], kernels: Kernels) -> Result<Self, prost::DecodeError> {
         let graph = onnx::Model::decode(optimised)?.graph.unwrap_or_default();
         let weights: HashMap<_, _> = graph.initializer.iter().map(|weight| (weight.name.as_str(), weight)).collect();
-        let mut products = Self { packed: 0, unpacked: Vec::new() };
+        let mut coverage = Self { packed: 0, unpacked: Vec::new() };
         for node in &graph.node {
             let Some(weight) = node.input.iter().find_map(|input| weights.get(input.as_str())) else { continue };
             let number = |name| node.attribute.iter().find(|at| at.name == name).map_or(0, |at| at.i);
@@ -80,11 +83,11 @@ impl Products {
                 _ => continue,
             };
             match unpacked {
-                Some(how) => products.unpacked.push(format!("{} {how}", weight.name)),
-                None => products.packed += 1,
+                Some(how) => coverage.unpacked.push(format!("{} {how}", weight.name)),
+                None => coverage.packed += 1,
             }
         }
-        Ok(products)
+        Ok(coverage)
     }
 }
 
@@ -157,7 +160,7 @@ mod tests {
 
     /// The classes of CPU on which the weight is unpacked.
     fn unpacked_on(onnx: &[u8]) -> Vec<Kernels> {
-        ALL.into_iter().filter(|&kernels| !Products::read(onnx, kernels).unwrap().unpacked.is_empty()).collect()
+        ALL.into_iter().filter(|&kernels| !MatMulCoverage::read(onnx, kernels).unwrap().unpacked.is_empty()).collect()
     }
 
     #[test]
@@ -173,18 +176,18 @@ mod tests {
         assert_eq!(unpacked_on(&one("MatMul", &[], FLOAT, &wide)), ALL);
         assert!(unpacked_on(&one("MatMul", &[], FLOAT, &[192, 1])).is_empty(), "a gate");
         assert_eq!(
-            Products::read(&one("MatMul", &[], FLOAT, &wide), ALL[0]).unwrap().unpacked,
+            MatMulCoverage::read(&one("MatMul", &[], FLOAT, &wide), ALL[0]).unwrap().unpacked,
             ["w is held and multiplied in floats"]
         );
-        assert!(Products::read(b"not a graph", ALL[0]).is_err());
+        assert!(MatMulCoverage::read(b"not a graph", ALL[0]).is_err());
     }
 
     /// One int8 graph is right on every class; CI runs this on x86-64, and emulated with and without dot products.
     #[test]
-    fn the_shipped_student_unpacks_nothing_on_this_cpu() {
+    fn the_shipped_model_unpacks_nothing_on_this_cpu() {
         let bundle = Bundle::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(DEFAULT_BUNDLE)).unwrap();
-        let products = Products::of(&Library::load().unwrap(), bundle.graphs.values()).unwrap();
+        let coverage = MatMulCoverage::of(&Library::load().unwrap(), bundle.graphs.values()).unwrap();
         let of_a_graph = 4 * bundle.manifest.graph.layers + 1; // qkv, out, gate|up, down; the head
-        assert_eq!(products, Products { packed: bundle.graphs.len() * of_a_graph, unpacked: Vec::new() });
+        assert_eq!(coverage, MatMulCoverage { packed: bundle.graphs.len() * of_a_graph, unpacked: Vec::new() });
     }
 }
