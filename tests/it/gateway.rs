@@ -772,21 +772,23 @@ fn what_is_too_long_for_the_broker_goes_in_short_and_ends_no_connection() {
 fn a_broker_back_with_a_smaller_packet_gets_what_was_on_its_way() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start(&folder.path().join("broker"), "");
+    let proxy = Proxy::to(broker.port);
     let held = HeldStudent::new();
-    let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &[&held.setting()]);
+    let here = Station::start(&folder.path().join("gateway"), Some(proxy.port), &[&held.setting()]);
     here.gateway.wait_for("connected to the broker");
     let asker = Asker::lasting("plc", broker.port, &["sokutou/press-3/answer/#"]);
     let asked = 30;
     let client = "p".repeat(30); // so that an answer with its topic has some 350 bytes
     (0..asked).for_each(|id| asker.ask(&format!("sokutou/press-3/ask/{client}/{id}"), FINE));
     here.counts("sokutou_queue_length", f64::from(asked));
-    broker.stop();
-    here.counts("sokutou_mqtt_connected", 0.0);
+    proxy.set(Way::Stalled);
     held.release(); // answers pile up before the broker can say what it takes
     here.counts("sokutou_requests_total{source=\"mqtt\",outcome=\"answered\"}", f64::from(asked));
     here.counts("sokutou_undelivered", f64::from(asked));
+    broker.stop();
     broker.set("max_packet_size 300");
     broker.start_again();
+    proxy.set(Way::Clear); // now the gateway sees that the connection is gone
     let mut left: std::collections::BTreeSet<String> = (0..asked).map(|id| id.to_string()).collect();
     while !left.is_empty() {
         let said = asker.next().json();

@@ -101,5 +101,8 @@ fn pump(mut from: TcpStream, mut to: TcpStream, way: &AtomicU8, swallowed: &Mute
             }
         }
     }
+    while way.load(Ordering::SeqCst) == Way::Stalled as u8 {
+        thread::sleep(Duration::from_millis(10)); // nor is anybody told that the other side has closed
+    }
     let _ = to.shutdown(Shutdown::Both);
 }
