@@ -3,7 +3,7 @@
 //! `SOKUTOU_KILLS=1000 cargo test --release --test it gateway::killed` kills a thousand times; without the variable, a few.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -429,7 +429,7 @@ fn without_a_student_or_a_broker_the_gateway_runs_and_says_so() {
 }
 
 #[test]
-fn killed_again_and_again_under_load_it_loses_nothing_and_answers_no_request_in_two_ways() {
+fn killed_under_load_it_loses_nothing_and_contradicts_nothing() {
     let kills: usize = std::env::var("SOKUTOU_KILLS").map_or(6, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("broker"), "max_queued_messages 100000");
@@ -630,7 +630,7 @@ fn a_question_that_came_too_late_is_not_answered() {
 }
 
 #[test]
-fn a_broker_that_goes_comes_back_stalls_slices_or_breaks_off_loses_nothing() {
+fn a_broker_that_goes_stalls_slices_or_breaks_off_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut broker = Broker::start(&folder.path().join("broker"), "");
     let proxy = Proxy::to(broker.port);
@@ -798,7 +798,7 @@ fn a_broker_back_with_a_smaller_packet_gets_what_was_on_its_way() {
 }
 
 #[test]
-fn three_gateways_share_questions_and_one_that_dies_takes_none_with_it() {
+fn one_of_three_gateways_that_dies_takes_no_question_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(&folder.path().join("broker"), "");
     let asker = Asker::connect("plc", broker.port, &["sokutou/any/answer/#"]);
@@ -927,9 +927,12 @@ fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
     let said = |wanted: &str| {
         let mut buffer = [0; 1024];
         loop {
-            let bytes = socket.recv(&mut buffer).expect("a word to the service manager");
-            if String::from_utf8_lossy(&buffer[..bytes]).contains(wanted) {
-                return;
+            match socket.recv(&mut buffer) {
+                Ok(bytes) if String::from_utf8_lossy(&buffer[..bytes]).contains(wanted) => return,
+                Err(error) if error.kind() != ErrorKind::Interrupted => {
+                    panic!("no word to the service manager: {error}")
+                }
+                _ => {}
             }
         }
     };

@@ -258,7 +258,7 @@ fn valid(document: &str, message: &Value) {
 }
 
 #[test]
-fn who_asks_waits_or_fetches_and_the_same_question_again_is_answered_once() {
+fn who_asks_waits_or_fetches_and_gets_one_answer() {
     let folder = tempfile::tempdir().unwrap();
     let held = HeldStudent::new();
     let here = Station::start(folder.path(), None, &["review.audit_share=0.0", &held.setting()]);
@@ -322,7 +322,7 @@ fn who_asks_waits_or_fetches_and_the_same_question_again_is_answered_once() {
 }
 
 #[test]
-fn an_answer_that_nobody_waited_for_is_delivered_when_it_is_fetched_also_after_a_restart() {
+fn an_answer_nobody_waited_for_is_delivered_when_fetched() {
     let folder = tempfile::tempdir().unwrap();
     let mut here = Station::start(folder.path(), None, &[]);
     here.is_well();

@@ -35,7 +35,7 @@ const MARGIN_KIB: u64 = 8 << 10;
 const CUT: Duration = Duration::from_millis(1);
 
 #[test]
-fn ten_times_too_many_questions_cost_no_memory_and_get_one_word_each() {
+fn too_many_questions_cost_no_memory_and_get_one_word_each() {
     // A machine that has less time for the student in the flood than before it may answer nobody: then an answer is given longer.
     assert!([6, 30, 150].into_iter().any(flooded), "nobody was served");
 }

@@ -303,7 +303,7 @@ impl Port for Board {
 }
 
 #[test]
-fn the_firmware_client_gets_every_answer_of_the_gateway_through_noise() {
+fn the_firmware_client_gets_every_answer_through_noise() {
     const QUESTIONS: u32 = 40;
     let folder = tempfile::tempdir().unwrap();
     let cable = Cable::new();
@@ -326,7 +326,7 @@ fn the_firmware_client_gets_every_answer_of_the_gateway_through_noise() {
 }
 
 #[test]
-fn several_ports_are_served_and_one_that_is_unplugged_comes_back_by_its_name() {
+fn several_ports_are_served_and_an_unplugged_one_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let (board, scanner) = (Cable::new(), Cable::new());
     let names = ["usb-board", "usb-scanner"].map(|name| folder.path().join(name));
