@@ -42,6 +42,7 @@ fn too_many_questions_cost_no_memory_and_get_one_word_each() {
 
 /// Asks ten times as much as the student can answer; an answer is of use for the time that so many of them take. False where nobody
 /// was answered in that time.
+#[allow(clippy::print_stdout)] // what came of it is this test's figure
 fn flooded(deadline: u32) -> bool {
     let seconds: u64 = std::env::var("SOKUTOU_OVERLOAD_S").map_or(5, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
