@@ -20,14 +20,13 @@ use sokutou::store::{
 use tempfile::TempDir;
 
 use crate::store::{LIMITS, asked, at, open, sure};
+use crate::support::PATIENCE;
 
 const DATABASE: &str = "journal.db";
 const LOG: &str = "journal.db-wal";
 const PAGE: usize = 4096;
 /// Tells the child process where its journal is.
 const FOLDER: &str = "SOKUTOU_TEST_JOURNAL";
-/// A child takes a second; one that takes so long waits for something that never comes.
-const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// How many cases a child answers before it ends by itself.
 const CHILD_CASES: &str = "SOKUTOU_TEST_CASES";
 
@@ -415,7 +414,7 @@ fn run_to_the_end(command: &mut Command, cases: u32, what: &str) -> bool {
     let mut child = spawn(command.process_group(0), folder.path(), cases);
     let ((end, waits), group) = (channel::<()>(), format!("-{}", child.id()));
     let watch = thread::spawn(move || {
-        if waits.recv_timeout(HANGS_AFTER) == Err(RecvTimeoutError::Timeout) {
+        if waits.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             Command::new("kill").args(["-9", "--", &group]).status().unwrap(); // with whoever traces it
         }
     });
@@ -436,7 +435,8 @@ fn run_to_the_end(command: &mut Command, cases: u32, what: &str) -> bool {
 fn no_acknowledged_step_is_lost_when_files_cannot_grow() {
     let (program, arguments) = this_test();
     let (mut failed, mut passed) = (0, 0);
-    for blocks in (1..40).chain((40..2400).step_by(120)) {
+    let enough = 1 << 20; // however few steps come together in one batch
+    for blocks in (1..40).chain((40..2400).step_by(120)).chain([enough]) {
         let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
         command.arg("-c").arg(limited).arg(&program).args(arguments);

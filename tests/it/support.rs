@@ -1,7 +1,13 @@
 //! What the tests share: the binary, the shipped student, a copy of it to break.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -13,6 +19,34 @@ pub const NO_FAILURE_EN: &str =
     "Type M, air 298.1 K, process 308.6 K, speed 1551 rpm, torque 42.8 Nm, tool wear 0 min. Which failure, if any?";
 pub const NO_FAILURE_JA: &str =
     "M型、空気温度 298.1 K、工程温度 308.6 K、回転数 1551 rpm、トルク 42.8 Nm、工具摩耗 0 分。どの故障か？";
+
+/// Bounds a hang, and nothing else: what works may take any time on a slow or busy machine, and comes long before this.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Waits until this is so, and panics with `what` where it never comes.
+pub fn wait_until(mut is_so: impl FnMut() -> bool, what: impl Fn() -> String) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "{}", what());
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port for a program that will listen a little later. It lies below those that the system gives to outgoing connections, so
+/// that none of these can take it meanwhile, and no test of this process gets it twice.
+pub fn free_port() -> u16 {
+    const PORTS: std::ops::Range<u16> = 10_000..30_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() * 257; // other processes that test at the same time begin elsewhere
+    for _ in PORTS {
+        let at = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed).into());
+        let port = PORTS.start + (at % PORTS.len() as u32) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("every port is taken");
+}
 
 /// The binary, away from any bundle or library that the machine's user may have named; it switches telemetry off itself.
 pub fn sokutou() -> Command {
@@ -114,5 +148,43 @@ impl Copy {
     /// Asks this student something and returns exit code and complaint.
     pub fn refused(&self) -> (i32, String) {
         failing(sokutou().args(["ask", "hello", "--bundle"]).arg(self.path()))
+    }
+}
+
+/// A copy of the shipped student that is not loaded before the test lets it: one of its files is a pipe. Until then every
+/// question waits for it, however fast the machine is.
+pub struct HeldStudent {
+    copy: Copy,
+    pipe: PathBuf,
+    content: Vec<u8>,
+}
+
+impl HeldStudent {
+    pub fn new() -> Self {
+        let copy = Copy::new();
+        let pipe = copy.path().join("golden.jsonl");
+        let content = fs::read(&pipe).unwrap();
+        fs::remove_file(&pipe).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        Self { copy, pipe, content }
+    }
+
+    /// What tells a gateway to load it.
+    pub fn setting(&self) -> String {
+        format!("student.bundle=\"{}\"", self.copy.path().display())
+    }
+
+    /// Lets the one gateway load it that waits for it.
+    pub fn release(&self) {
+        const O_NONBLOCK: i32 = 0o4000; // else a gateway that never reads would hang the test
+        const PIPE_BYTES: usize = 64 << 10;
+        assert!(self.content.len() < PIPE_BYTES, "it fits into the pipe, so that writing does not wait");
+        let mut pipe: Option<File> = None;
+        let open = || {
+            pipe = File::options().write(true).custom_flags(O_NONBLOCK).open(&self.pipe).ok();
+            pipe.is_some()
+        };
+        wait_until(open, || "nobody loads the student".to_owned());
+        pipe.unwrap().write_all(&self.content).unwrap();
     }
 }
