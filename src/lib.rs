@@ -80,16 +80,16 @@ pub mod engine;
 pub mod pipeline;
 
 #[cfg(feature = "std")]
-pub mod reply;
+pub mod api;
 
 #[cfg(feature = "std")]
 pub mod store;
 
 #[cfg(feature = "std")]
-pub mod triggers;
+pub mod transport;
 
 #[cfg(feature = "std")]
-pub mod daemon;
+pub mod gateway;
 
 #[cfg(feature = "std")]
 pub mod bench;

@@ -1,16 +1,18 @@
 //! `sokutou ask`: one question, one answer; the reasons after it, when asked for.
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::time::SystemTime;
 
 use super::words::{in_words, nothing_to_explain, rationale_in_words};
 use super::{AskArgs, Error, Exit, open_bundle, open_engine, print, print_json};
+use crate::api::answer::{self, Reply};
 use crate::bundle::manifest::Task;
 use crate::bundle::{Bundle, UnknownTask};
 use crate::domain::Decision;
-use crate::engine::{AskError, QUESTION_BYTES_MAX};
-use crate::pipeline;
+use crate::engine::{AskError, Model, QUESTION_BYTES_MAX};
+use crate::pipeline::{self, Answered, Explained};
 use crate::policy::Policy;
-use crate::reply::Reply;
+use crate::store::RecordedRationale;
 
 pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let question = match &args.question {
@@ -27,7 +29,7 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
         Decision::Escalated(_) => Exit::Person,
     };
     if args.json {
-        print_json(&Reply::new(None, answered, &bundle, task, args.explain)?)?;
+        print_json(&reply(None, answered, &bundle, task, args.explain)?)?;
     } else {
         print(&in_words(&answered, &bundle, task))?; // the answer does not wait for its reasons
         if args.explain {
@@ -39,6 +41,28 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
         }
     }
     Ok(exit)
+}
+
+/// An answer as a machine reads it; with its rationale if `explain`.
+pub fn reply<M: Model>(
+    id: Option<serde_json::Value>,
+    answered: Answered<'_, M>,
+    bundle: &Bundle,
+    task: &Task,
+    explain: bool,
+) -> Result<Reply, AskError> {
+    let Answered { language, tokens, time_to_answer, .. } = answered;
+    let recorded =
+        answer::Answered { bundle, task: &task.id, language, verdict: &answered.verdict, tokens, time_to_answer }
+            .record(SystemTime::now());
+    let reply = Reply::new(id, &recorded, language);
+    let explained = if explain { answered.explain()? } else { None };
+    Ok(match explained {
+        Some(Explained { rationale, agreement, time_to_rationale }) => {
+            reply.with_rationale(&RecordedRationale { text: rationale.text, agreement }, time_to_rationale)
+        }
+        None => reply,
+    })
 }
 
 /// The task that is named, or the bundle's default.

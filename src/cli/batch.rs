@@ -9,12 +9,11 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use super::ask::{policy, task};
+use super::ask::{policy, reply, task};
 use super::{AskArgs, Error, Exit, open_bundle, open_engine, print_json};
 use crate::domain::chain;
 use crate::engine::{AskError, QUESTION_BYTES_MAX};
 use crate::pipeline;
-use crate::reply::Reply;
 
 /// A line holds a question in JSON, where each of its bytes may stand as a \u escape of six, and an id.
 const LINE_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
@@ -63,11 +62,11 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
                 continue;
             }
         };
-        let reply = named.map_or(Ok(unnamed), |id| bundle.task(&id)).map_err(AskError::from).and_then(|task| {
+        let replied = named.map_or(Ok(unnamed), |id| bundle.task(&id)).map_err(AskError::from).and_then(|task| {
             let answered = pipeline::answer(&mut engine, &policy(args, task), args.think.into(), &question)?;
-            Reply::new(id.clone(), answered, &bundle, task, args.explain)
+            reply(id.clone(), answered, &bundle, task, args.explain)
         });
-        match reply {
+        match replied {
             Ok(reply) => bar.suspend(|| print_json(&reply))?,
             Err(error) if error.refuses_the_question() => {
                 exit = Exit::Input;

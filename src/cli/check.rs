@@ -1,39 +1,7 @@
-//! Checks of a box and its configuration: OK, WARN or FAIL, what was found, and the way out. Checks nothing itself.
-
-use serde::Serialize;
+//! Prints the results of checks.
 
 use super::{Error, print, print_json};
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum State {
-    Ok,
-    Warn,
-    Fail,
-}
-
-#[derive(Serialize)]
-pub struct Check {
-    check: String,
-    state: State,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
-impl Check {
-    pub fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { check: check.into(), state: State::Ok, found: found.into(), hint: None }
-    }
-
-    pub fn warn(check: impl Into<String>, found: impl Into<String>, hint: &str) -> Self {
-        Self { check: check.into(), state: State::Warn, found: found.into(), hint: Some(hint.to_owned()) }
-    }
-
-    pub fn fail(check: impl Into<String>, found: impl Into<String>, hint: &str) -> Self {
-        Self { check: check.into(), state: State::Fail, found: found.into(), hint: Some(hint.to_owned()) }
-    }
-}
+use crate::config::check::{Check, State};
 
 /// Prints all, and says whether none failed.
 pub fn report(checks: &[Check], json: bool) -> Result<bool, Error> {

@@ -1,8 +1,9 @@
 //! `sokutou doctor`: is this box fit? Each check says OK, WARN or FAIL, and what to do.
 
 use super::bundle::golden_failures;
-use super::check::{Check, report};
+use super::check::report;
 use super::{BundleArg, Error, Exit, open_bundle, open_engine};
+use crate::config::check::Check;
 use crate::domain::chain;
 use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE};
 use crate::engine::{Kernels, Library, Products, ProductsError};

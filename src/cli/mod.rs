@@ -6,9 +6,9 @@ mod bench;
 mod bundle;
 mod check;
 mod config;
-mod desk;
 mod doctor;
 mod review;
+mod review_client;
 mod schema;
 mod serve;
 mod words;
@@ -23,20 +23,20 @@ use clap::{Parser, Subcommand};
 use thiserror::Error;
 
 use crate::DEFAULT_BUNDLE;
+use crate::api::review::{Format, Resolve, ReviewStateName, VerdictName};
 use crate::bench::BenchError;
 use crate::bench::cold::ColdError;
 use crate::bench::questions::QuestionsError;
 use crate::bench::report::ReportError;
 use crate::bundle::{self as student, Bundle, UnknownTask};
 use crate::config::secret::SecretError;
-use crate::config::{ConfigError, Sources};
-use crate::daemon::RunError;
+use crate::config::{ConfigError, FileError, Sources};
 use crate::domain::{Confidence, chain};
 use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
+use crate::gateway::RunError;
 use crate::installed;
 use crate::pipeline::Think;
 use crate::store;
-use crate::triggers::call::{Format, Resolve, ReviewState, Verdict};
 
 /// The environment variable that names the bundle, where `--bundle` does not.
 const BUNDLE_VARIABLE: &str = "SOKUTOU_BUNDLE";
@@ -162,6 +162,15 @@ impl From<BenchError> for Error {
         match error {
             error @ BenchError::Refused { .. } => Self::BenchRefused { error },
             error => Self::Bench(error),
+        }
+    }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Read { path, source } => Self::Read { path, source },
+            FileError::Secret(error) => Self::Secret(error),
         }
     }
 }
@@ -495,17 +504,17 @@ impl ReviewCommand {
         match self {
             Self::List { config, state, limit, json } => {
                 let state = match state {
-                    StateArg::Open => ReviewState::Open,
-                    StateArg::Resolved => ReviewState::Resolved,
+                    StateArg::Open => ReviewStateName::Open,
+                    StateArg::Resolved => ReviewStateName::Resolved,
                 };
                 review::list(&config, state, limit as usize, json)
             }
             Self::Show { config, case, json } => review::show(&config, case, json),
             Self::Resolve { config, case, verdict, correction, reviewer, json } => {
                 let verdict = match verdict {
-                    VerdictArg::Right => Verdict::Right,
-                    VerdictArg::Wrong => Verdict::Wrong,
-                    VerdictArg::Unclear => Verdict::Unclear,
+                    VerdictArg::Right => VerdictName::Right,
+                    VerdictArg::Wrong => VerdictName::Wrong,
+                    VerdictArg::Unclear => VerdictName::Unclear,
                 };
                 review::resolve(&config, case, &Resolve { verdict, correction, reviewer }, json)
             }

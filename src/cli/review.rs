@@ -5,21 +5,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::desk::Desk;
+use super::review_client::ReviewClient;
 use super::{BundleArg, ConfigArgs, Error, Exit, open_bundle, print, print_json};
-use crate::config::Config;
-use crate::daemon::review::{ReviewCase, ReviewRecord, projects, written};
-use crate::reply::{BandName, ModeName};
+use crate::api::answer::{BandName, ModeName};
+use crate::api::review::{Format, Resolve, ReviewCase, ReviewRecord, ReviewStateName, VerdictName, projects, written};
+use crate::gateway::settings::Config;
 use crate::store::Resolution;
-use crate::triggers::call::{Format, Resolve, ReviewState, Verdict};
-use crate::triggers::http::PAGE_MAX;
+use crate::transport::http::PAGE_MAX;
 
-pub fn list(args: &ConfigArgs, state: ReviewState, limit: usize, json: bool) -> Result<Exit, Error> {
-    let mut desk = desk(args)?;
+pub fn list(args: &ConfigArgs, state: ReviewStateName, limit: usize, json: bool) -> Result<Exit, Error> {
+    let mut client = client(args)?;
     let mut cases = Vec::new();
     let mut after = None;
     loop {
-        let page = desk.list(state, after, (limit - cases.len()).min(PAGE_MAX))?;
+        let page = client.list(state, after, (limit - cases.len()).min(PAGE_MAX))?;
         cases.extend(page.reviews);
         after = page.next;
         if after.is_none() || cases.len() == limit {
@@ -32,8 +31,8 @@ pub fn list(args: &ConfigArgs, state: ReviewState, limit: usize, json: bool) -> 
     }
     if cases.is_empty() {
         print(match state {
-            ReviewState::Open => "no case waits for a person. 確認待ちはありません",
-            ReviewState::Resolved => "no case was reviewed yet. 確認済みはまだありません",
+            ReviewStateName::Open => "no case waits for a person. 確認待ちはありません",
+            ReviewStateName::Resolved => "no case was reviewed yet. 確認済みはまだありません",
         })?;
     }
     for case in &cases {
@@ -46,7 +45,7 @@ pub fn list(args: &ConfigArgs, state: ReviewState, limit: usize, json: bool) -> 
 }
 
 pub fn show(args: &ConfigArgs, case: i64, json: bool) -> Result<Exit, Error> {
-    let found = desk(args)?.show(case)?;
+    let found = client(args)?.show(case)?;
     if json {
         print_json(&found)?
     } else {
@@ -56,7 +55,7 @@ pub fn show(args: &ConfigArgs, case: i64, json: bool) -> Result<Exit, Error> {
 }
 
 pub fn resolve(args: &ConfigArgs, case: i64, said: &Resolve, json: bool) -> Result<Exit, Error> {
-    let resolved = desk(args)?.resolve(case, said)?;
+    let resolved = client(args)?.resolve(case, said)?;
     if json {
         print_json(&resolved)?
     } else {
@@ -73,12 +72,12 @@ pub fn export(args: &ConfigArgs, format: Format, out: &Path, all: bool) -> Resul
             out.display()
         )));
     }
-    let config = Config::load(&args.sources())?;
-    let mut desk = Desk::open(&config)?;
+    let config = Config::load(&args.sources())?.sections;
+    let mut client = ReviewClient::open(&config)?;
     let mut lines = Vec::new();
     let mut after = all.then_some(0);
     let through = loop {
-        let page = desk.export(after)?;
+        let page = client.export(after)?;
         lines.extend(page.lines);
         after = Some(page.through.0);
         if !page.more {
@@ -100,13 +99,13 @@ pub fn export(args: &ConfigArgs, format: Format, out: &Path, all: bool) -> Resul
             }
         }
     }
-    desk.mark_exported(Resolution(through.0))?;
+    client.mark_exported(Resolution(through.0))?;
     print(&format!("{} reviews written to {}. {} 件を書き出しました", lines.len(), out.display(), lines.len()))?;
     Ok(Exit::Success)
 }
 
-fn desk(args: &ConfigArgs) -> Result<Desk, Error> {
-    Desk::open(&Config::load(&args.sources())?)
+fn client(args: &ConfigArgs) -> Result<ReviewClient, Error> {
+    ReviewClient::open(&Config::load(&args.sources())?.sections)
 }
 
 /// All of it under its name, or nothing.
@@ -183,9 +182,9 @@ fn state(review: &ReviewRecord) -> String {
             Some(by) => format!("open 要確認, taken by {by} 担当"),
             None => "open 要確認".to_owned(),
         },
-        Some(Verdict::Right) => "right 正しい".to_owned(),
-        Some(Verdict::Wrong) => format!("wrong 誤り → {}", review.correction.as_deref().unwrap_or("-")),
-        Some(Verdict::Unclear) => "unclear わからない".to_owned(),
+        Some(VerdictName::Right) => "right 正しい".to_owned(),
+        Some(VerdictName::Wrong) => format!("wrong 誤り → {}", review.correction.as_deref().unwrap_or("-")),
+        Some(VerdictName::Unclear) => "unclear わからない".to_owned(),
     };
     let by = review.reviewer.as_ref().map_or_else(String::new, |by| format!(" ({by})"));
     format!("{said}{by} | {why} | {}", review.resolved_at.as_ref().unwrap_or(&review.opened_at))

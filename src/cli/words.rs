@@ -1,10 +1,11 @@
 //! An answer in words, in the language of the question.
 
+use crate::api::answer::{ask_a_person, label};
+use crate::api::milliseconds;
 use crate::bundle::Bundle;
 use crate::bundle::manifest::Task;
 use crate::domain::{Band, Decision, Language, Mode, Reason};
 use crate::pipeline::{Answered, Explained};
-use crate::reply::{ask_a_person, label, milliseconds};
 
 /// An answer in words: what to do first, how sure and how fast after it.
 pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> String {

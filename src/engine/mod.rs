@@ -32,6 +32,7 @@ use thiserror::Error;
 
 use crate::bundle::manifest::{Answers, Control, Manifest, Task};
 use crate::bundle::{Bundle, UnknownTask};
+pub use crate::domain::QUESTION_BYTES_MAX;
 use crate::domain::{Agreement, Answer, Confidence, Look, Posterior, Rationale, RationaleEnd, TokenId};
 
 pub use decode::{Decoding, Ending, Step};
@@ -43,9 +44,6 @@ pub use tokenizer::{Tokenizer, TokenizerError};
 
 use calculator::Calculator;
 use scoring::ChoiceSet;
-
-/// A question may have this many bytes; the longest that a student reads has a fraction of it.
-pub const QUESTION_BYTES_MAX: usize = 16 << 10;
 
 /// A student, ready to be asked.
 pub struct Engine<M> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use sokutou::store::{self, Journal, NewCase, Received, ReviewLine};
-use sokutou::triggers::http::ROUTES;
+use sokutou::transport::http::ROUTES;
 
 use super::gateway::{Asker, Broker, Gateway};
 use super::support::{NO_FAILURE_EN, NO_FAILURE_JA, failing, sokutou};

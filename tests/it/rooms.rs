@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 const MAY_NAME: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("installed", &[]),
-    ("config", &[]),
+    ("config", &["domain"]),
     ("bundle", &["domain", "bundle"]),
     ("policy", &["domain", "bundle::manifest"]),
     ("engine", &["domain", "installed", "bundle"]),
     ("pipeline", &["domain", "engine", "policy"]),
-    ("reply", &["domain", "bundle", "engine", "pipeline"]),
     ("store", &["domain"]),
     ("wire", &[]),
-    ("triggers", &["domain", "wire", "config", "engine::QUESTION_BYTES_MAX"]),
+    ("api", &["domain", "bundle", "store", "wire"]),
+    ("transport", &["domain", "wire", "config", "api"]),
+    ("gateway", &["domain", "config", "bundle", "engine", "policy", "pipeline", "store", "api", "transport", "wire"]),
     ("bench", &["domain", "bundle", "engine", "policy", "pipeline"]),
-    ("daemon", &["domain", "bundle", "engine", "policy", "pipeline", "reply", "store", "triggers", "wire"]),
 ];
 
 /// A library's name, and the only files that may say it.
@@ -25,8 +25,8 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
     ("ort::", &["engine/library.rs", "engine/session.rs", "engine/model.rs"]),
     ("prost::", &["engine/products.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
-    ("serial2::", &["triggers/serial.rs"]),
-    ("toml::", &["config/layers.rs", "config/sections.rs", "cli/config.rs"]),
+    ("serial2::", &["transport/serial/port.rs"]),
+    ("toml::", &["config/layers.rs", "config/mod.rs", "config/reader.rs", "cli/config.rs"]),
     (
         "rusqlite::",
         &[
@@ -39,7 +39,7 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
             "store/schema.rs",
         ],
     ),
-    ("axum::", &["triggers/http.rs"]),
+    ("axum::", &["transport/http/routes.rs"]),
     ("println!", &[]),
 ];
 
