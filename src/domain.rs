@@ -9,6 +9,118 @@ pub type TokenId = u32;
 /// Index of a choice in the task's closed answer set.
 pub type ChoiceIndex = usize;
 
+/// The longest question: many times what a model reads.
+pub const QUESTION_BYTES_MAX: usize = 16 << 10;
+/// The longest name: of a gateway, a share group, a level of the root topic, a client, a request.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// A name of 1 to 64 of `A-Z a-z 0-9 _ -`: fit for topics, file names and logs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// `None` for any other text.
+    pub fn new(text: &str) -> Option<Self> {
+        is_name(text).then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a text can name a gateway, a client or a request: letters, digits, hyphen and underscore, since it becomes part of a topic.
+pub fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(plain)
+}
+
+/// A case's number in its journal; a later case has a greater one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CaseId(pub i64);
+
+impl fmt::Display for CaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is owed to an asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryKind {
+    /// This revision of the reply: 0 is the model's answer, a person's are counted from 1. A later one replaces those before it.
+    Reply(u32),
+    /// The rationale of the model's answer.
+    Rationale,
+}
+
+/// One thing owed to the asker of a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeliveryId {
+    /// The case.
+    pub case: CaseId,
+    /// What is owed.
+    pub kind: DeliveryKind,
+}
+
+/// Something that happened to a case, as whoever subscribed hears it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaseEvent {
+    /// The case.
+    pub case: CaseId,
+    /// What happened; durable by then.
+    pub kind: CaseEventKind,
+}
+
+/// What can happen to a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaseEventKind {
+    /// A new question is in the journal.
+    Received,
+    /// The model answered, and no person was asked.
+    Answered,
+    /// A person is asked.
+    Escalated,
+    /// Its time ran out.
+    Expired,
+    /// The model failed.
+    Failed,
+    /// Its rationale is written.
+    Explained,
+    /// A person has decided; the reply has this revision now.
+    Reviewed(u32),
+    /// This reached its asker.
+    Delivered(DeliveryKind),
+}
+
+/// Whether a review waits for a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReviewState {
+    /// It waits.
+    #[default]
+    Open,
+    /// A person has decided.
+    Resolved,
+}
+
+/// What a person says of the model's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReviewVerdict {
+    /// It is right.
+    Right,
+    /// It is wrong; this is right.
+    Wrong(String),
+    /// Nobody can say what is right.
+    Unclear,
+}
+
 /// The language of a question; labels and rationales follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {

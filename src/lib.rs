@@ -41,11 +41,11 @@
 //! | [`engine`] | runs the model: read, score or generate, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | from question to verdict to rationale | domain, engine, policy |
 //! | `evaluation` | datasets, shares with intervals, calibration error | domain, bundle, engine, pipeline |
-//! | `api` | what leaves the device as JSON, formed in one place | domain, bundle, engine, pipeline, store |
+//! | [`api`] | what leaves the device as JSON, formed in one place | domain, bundle, store, wire |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
-//! | [`config`] | layers, reader and secrets of the configuration; knows no section | nothing |
-//! | `transport` | where questions come in and answers go out: MQTT, HTTP, serial lines | domain, wire, config, api |
-//! | `gateway` | the daemon: one loop over one enum of events | all but bench and cli |
+//! | [`config`] | layers, reader and secrets of the configuration; knows no section | domain |
+//! | [`transport`] | where questions come in and answers go out: MQTT, HTTP, serial lines | domain, wire, config, api |
+//! | [`gateway`] | the daemon: one loop over one enum of events | all but bench and cli |
 //! | [`mod@bench`] | measures the model on a device, refuses figures that cannot be trusted | domain to evaluation |
 //! | [`cli`] | the commands | all |
 //! | [`docs`] | the pages for users | nothing |
@@ -83,15 +83,15 @@ pub mod engine;
 
 pub mod pipeline;
 
-pub mod reply;
-
 pub mod store;
+
+pub mod api;
 
 pub mod config;
 
-pub mod triggers;
+pub mod transport;
 
-pub mod daemon;
+pub mod gateway;
 
 pub mod bench;
 

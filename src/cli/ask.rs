@@ -3,18 +3,21 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use super::open::{BundleArg, open_bundle, open_engine, task};
 use super::output::{print_json, print_wrapped};
 use super::words::{in_words, nothing_to_explain, rationale_in_words};
 use super::{Error, Exit, batch};
+use crate::api::answer::{self, Reply};
+use crate::bundle::Bundle;
 use crate::bundle::manifest::Task;
 use crate::bytes;
 use crate::domain::{Confidence, Decision};
-use crate::engine::{AskError, QUESTION_BYTES_MAX};
-use crate::pipeline::{self, Think};
+use crate::engine::{AskError, Model, QUESTION_BYTES_MAX};
+use crate::pipeline::{self, Answered, Explained, Think};
 use crate::policy::Policy;
-use crate::reply::Reply;
+use crate::store::RecordedRationale;
 
 #[derive(Debug, clap::Args)]
 pub struct AskArgs {
@@ -98,7 +101,7 @@ fn one(args: &AskArgs) -> Result<Exit, Error> {
         Decision::Escalated(_) => Exit::Escalated,
     };
     if args.json {
-        print_json(&Reply::new(None, answered, &bundle, task, args.explain)?)?;
+        print_json(&reply(None, answered, &bundle, task, args.explain)?)?;
     } else {
         print_wrapped(&in_words(&answered, &bundle, task))?; // the answer does not wait for its rationale
         if args.explain {
@@ -110,6 +113,28 @@ fn one(args: &AskArgs) -> Result<Exit, Error> {
         }
     }
     Ok(exit)
+}
+
+/// An answer as a machine reads it; with its rationale if `explain`.
+pub fn reply<M: Model>(
+    id: Option<serde_json::Value>,
+    answered: Answered<'_, M>,
+    bundle: &Bundle,
+    task: &Task,
+    explain: bool,
+) -> Result<Reply, AskError> {
+    let Answered { language, tokens, time_to_answer, .. } = answered;
+    let recorded =
+        answer::Answered { bundle, task: &task.id, language, verdict: &answered.verdict, tokens, time_to_answer }
+            .record(SystemTime::now());
+    let reply = Reply::new(id, &recorded, language);
+    let explained = if explain { answered.explain()? } else { None };
+    Ok(match explained {
+        Some(Explained { rationale, agreement, time_to_rationale }) => {
+            reply.with_rationale(&RecordedRationale { text: rationale.text, agreement }, time_to_rationale)
+        }
+        None => reply,
+    })
 }
 
 fn from_stdin() -> Result<String, Error> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
-use super::ask::AskArgs;
+use super::ask::{AskArgs, reply};
 use super::open::{open_bundle, open_engine, task};
 use super::output::print_json;
 use super::{Error, Exit};
@@ -17,7 +17,6 @@ use crate::bytes::{LineRead, next_line};
 use crate::domain::chain;
 use crate::engine::{AskError, QUESTION_BYTES_MAX};
 use crate::pipeline;
-use crate::reply::Reply;
 
 /// A line holds a question in JSON, where each of its bytes may stand as a \u escape of six, and an id.
 const LINE_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
@@ -67,11 +66,11 @@ pub fn run(args: &AskArgs, path: &Path) -> Result<Exit, Error> {
                 continue;
             }
         };
-        let reply = named.map_or(Ok(unnamed), |id| bundle.task(&id)).map_err(AskError::from).and_then(|task| {
+        let replied = named.map_or(Ok(unnamed), |id| bundle.task(&id)).map_err(AskError::from).and_then(|task| {
             let answered = pipeline::answer(&mut engine, &args.policy(task), args.think.into(), &question)?;
-            Reply::new(id.clone(), answered, &bundle, task, args.explain)
+            reply(id.clone(), answered, &bundle, task, args.explain)
         });
-        match reply {
+        match replied {
             Ok(reply) => bar.suspend(|| print_json(&reply))?,
             Err(error) if error.refuses_the_question() => {
                 exit = Exit::Input;

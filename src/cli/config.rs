@@ -1,32 +1,57 @@
 //! `sokutou config`: what the configuration in effect is and where each value was set; whether what it names is there.
 //! Touches no network and opens no serial port, which would reset some of the boards behind them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::FileTypeExt as _;
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::Subcommand;
 use serde::Serialize;
 
 use super::args::ConfigArgs;
-use super::check::{Check, report};
+use super::check::report;
 use super::open::{BundleArg, open_bundle};
 use super::output::{print, print_json};
 use super::{Error, Exit};
+use crate::config::Loaded;
+use crate::config::check::Check;
 use crate::config::layers::{Origin, Setting};
-use crate::config::secret::{SecretError, SecretFile};
-use crate::config::sections::Tls;
-use crate::config::{Config, Serial};
 use crate::domain::chain;
+use crate::gateway::settings::{self, Config};
 
-/// How a PEM file begins, comments aside.
-const PEM: &str = "-----BEGIN ";
-/// Of a file of certificates; all the world's public authorities take a fifth of it.
-const CERTIFICATE_BYTES_MAX: u64 = 1 << 20;
-/// Names under this folder follow the device, not the order of plugging in.
-const STABLE_DEVICES: &str = "/dev/serial/by-id/";
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check every value, and that the files, devices and folders it names exist. Does not use the network.
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Print one JSON list instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the configuration in effect, as a file that means the same.
+    Show {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Behind each key, say where it was set: file:line:column, variable, --set or default.
+        #[arg(long)]
+        origin: bool,
+        /// Print JSON instead of TOML.
+        #[arg(long)]
+        json: bool,
+    },
+}
 
-pub fn show(args: &ConfigArgs, origin: bool, json: bool) -> Result<Exit, Error> {
+impl ConfigCommand {
+    pub fn run(self) -> Result<Exit, Error> {
+        match self {
+            Self::Check { config, json } => check(&config, json),
+            Self::Show { config, origin, json } => show(&config, origin, json),
+        }
+    }
+}
+
+fn show(args: &ConfigArgs, origin: bool, json: bool) -> Result<Exit, Error> {
     let config = Config::load(&args.sources())?;
     match (json, origin) {
         (true, true) => print_json(&config.settings.iter().map(Placed::of).collect::<Vec<_>>())?,
@@ -39,7 +64,7 @@ pub fn show(args: &ConfigArgs, origin: bool, json: bool) -> Result<Exit, Error> 
     Ok(Exit::Success)
 }
 
-pub fn check(args: &ConfigArgs, json: bool) -> Result<Exit, Error> {
+fn check(args: &ConfigArgs, json: bool) -> Result<Exit, Error> {
     let checks = match Config::load(&args.sources()) {
         Ok(config) => all(&config),
         Err(error) => {
@@ -94,24 +119,21 @@ impl<'a> Placed<'a> {
 }
 
 /// Everything that can be checked of a configuration that was loaded.
-fn all(config: &Config) -> Vec<Check> {
-    let files: Vec<String> = config.files.iter().map(|file| file.display().to_string()).collect();
+fn all(loaded: &Loaded<Config>) -> Vec<Check> {
+    let config = &loaded.sections;
+    let files: Vec<String> = loaded.files.iter().map(|file| file.display().to_string()).collect();
     let files = if files.is_empty() { "no file, defaults only".to_owned() } else { files.join(", ") };
     let mut checks = vec![Check::ok("configuration", files)];
-    checks.extend(config.warnings().into_iter().map(|w| Check::warn(w.about, w.what, &w.way_out)));
+    checks.extend(settings::warnings(loaded).into_iter().map(|w| Check::warn(w.about, w.what, &w.way_out)));
     checks.push(name(config));
     checks.extend(student(config));
-    if config.mqtt.enabled {
-        checks.extend(mqtt(config));
-    }
-    checks.extend(config.serial.iter().map(serial));
-    checks.extend(http(config));
+    checks.extend(config.transports.check());
     checks.push(journal(&config.journal.folder));
     checks
 }
 
 fn name(config: &Config) -> Check {
-    let (name, shipped) = (&config.gateway.name, Config::default().gateway.name);
+    let (name, shipped) = (&config.gateway.name, Config::defaults().sections.gateway.name);
     if *name == shipped {
         let hint = "set gateway.name: two gateways of one name push each other off the broker";
         return Check::warn("gateway.name", format!("still the default, {name}"), hint);
@@ -128,113 +150,14 @@ fn student(config: &Config) -> Vec<Check> {
         }
     };
     let opened = Check::ok("student.bundle", format!("{}, {}", bundle.student(), folder.display()));
-    let unknown = |id: &Option<String>| bundle.task(id.as_deref()?).err().map(|error| error.to_string());
+    let unknown = |id: &str| bundle.task(id).err().map(|error| error.to_string());
     let hint = "name one of the bundle's tasks, or \"\" for the first";
-    let task = unknown(&config.student.task).map(|found| Check::fail("student.task", found, hint));
-    let port = |port: &Serial| {
-        let found = format!("{}: {}", port.path.display(), unknown(&port.task)?);
-        Some(Check::fail("serial task", found, hint))
-    };
-    let tasks = task.into_iter().chain(config.serial.iter().filter_map(port));
-    [opened].into_iter().chain(tasks).collect()
-}
-
-fn mqtt(config: &Config) -> Vec<Check> {
-    let mqtt = &config.mqtt;
-    let mut checks = vec![Check::ok(
-        "mqtt",
-        format!(
-            "{}:{} as {}, {}/{}/ask{}",
-            mqtt.host,
-            mqtt.port,
-            mqtt.client_id,
-            mqtt.root,
-            mqtt.gateway,
-            if mqtt.tls.is_some() { ", TLS" } else { "" },
-        ),
-    )];
-    match (&mqtt.tls, mqtt.port) {
-        (Some(_), 1883) => {
-            checks.push(Check::warn("mqtt.port", "1883 with TLS", "brokers mostly speak TLS on 8883: set mqtt.port"));
-        }
-        (None, 8883) => checks.push(Check::warn(
-            "mqtt.port",
-            "8883 without TLS",
-            "brokers mostly speak TLS there: set mqtt.tls.ca_file, which switches it on",
-        )),
-        _ => {}
-    }
-    checks.extend(mqtt.password.iter().flat_map(|file| secret("mqtt.password_file", file, "")));
-    if let Some(Tls { authority, client }) = &mqtt.tls {
-        checks.push(certificate("mqtt.tls.ca_file", authority));
-        if let Some(client) = client {
-            checks.push(certificate("mqtt.tls.client_cert_file", &client.certificate));
-            checks.extend(secret("mqtt.tls.client_key_file", &client.key, PEM));
-        }
-    }
-    checks
-}
-
-/// A secret can be read, begins as it must, and is nobody else's.
-fn secret(key: &'static str, file: &SecretFile, contains: &str) -> Vec<Check> {
-    let first = match file.read() {
-        Ok(secret) if secret.expose().contains(contains) => Check::ok(key, file.to_string()),
-        Ok(_) => Check::fail(key, format!("{file} holds no PEM"), "expected a text with -----BEGIN PRIVATE KEY-----"),
-        Err(error @ SecretError::NoCredentials { .. }) => {
-            Check::warn(key, error.to_string(), "see that the service's unit has LoadCredential= for it")
-        }
-        Err(error) => Check::fail(key, chain(&error), "write it there, readable for the service's user only"),
-    };
-    let exposed = file.exposed().map(|(path, mode)| {
-        let (path, hint) = (path.display(), format!("chmod 600 {}", path.display()));
-        Check::warn(key, format!("{path} has mode {mode:03o}: others than its owner may use it"), &hint)
-    });
-    [first].into_iter().chain(exposed).collect()
-}
-
-fn certificate(key: &'static str, path: &Path) -> Check {
-    let hint = "expected a certificate in PEM that the service's user can read";
-    let mut text = String::new();
-    match File::open(path).and_then(|file| file.take(CERTIFICATE_BYTES_MAX).read_to_string(&mut text)) {
-        Ok(_) if text.contains(PEM) => Check::ok(key, path.display().to_string()),
-        Ok(_) => Check::fail(key, format!("{} holds no PEM", path.display()), hint),
-        Err(error) => Check::fail(key, format!("failed to read {}: {error}", path.display()), hint),
-    }
-}
-
-fn serial(port: &Serial) -> Check {
-    let path = port.path.display().to_string();
-    let found = |what: &str| format!("{path}: {what}");
-    match fs::metadata(&port.path) {
-        Err(error) => Check::warn(
-            "serial",
-            found(&error.to_string()),
-            "plug it in; `ls -l /dev/serial/by-id` lists what is there. The daemon waits for it",
-        ),
-        Ok(there) if !there.file_type().is_char_device() => {
-            Check::warn("serial", found("no serial device"), "name one of /dev/serial/by-id")
-        }
-        Ok(_) if !path.starts_with(STABLE_DEVICES) => Check::warn(
-            "serial",
-            found("a name that may belong to another device after the next start"),
-            "name the device as /dev/serial/by-id has it",
-        ),
-        Ok(_) => Check::ok("serial", found(&format!("{} baud", port.baud))),
-    }
-}
-
-fn http(config: &Config) -> Vec<Check> {
-    let http = &config.http;
-    let mut checks = vec![match http.listen {
-        Some(listen) => Check::ok("http.listen", listen.to_string()),
-        None => Check::ok("http.listen", "nowhere"),
-    }];
-    checks.extend(http.token.iter().flat_map(|file| secret("http.token_file", file, "")));
-    if http.listen.is_some_and(|listen| listen.ip().is_unspecified()) && http.hosts.is_empty() {
-        let hint = "list the names and addresses under which browsers reach this box in http.hosts";
-        checks.push(Check::warn("http.hosts", "none beside this box's own", hint));
-    }
-    checks
+    let task = config.student.task.as_deref().and_then(unknown).map(|found| Check::fail("student.task", found, hint));
+    let defaults = config
+        .transports
+        .default_tasks()
+        .filter_map(|(place, id)| Some(Check::fail("serial task", format!("{place}: {}", unknown(id)?), hint)));
+    [opened].into_iter().chain(task).chain(defaults).collect()
 }
 
 /// The folder takes files; or the nearest one above it that exists does, so that it can be made.

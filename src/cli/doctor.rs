@@ -1,9 +1,10 @@
 //! `sokutou doctor`: can this device run the model? Each check says OK, WARN or FAIL, and what to do.
 
 use super::bundle::golden_failures;
-use super::check::{Check, report};
+use super::check::report;
 use super::open::{BundleArg, open_bundle, open_engine};
 use super::{Error, Exit};
+use crate::config::check::Check;
 use crate::domain::chain;
 use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE, TESTED_VERSION};
 use crate::engine::{Kernels, Library, MatMulCoverage, MatMulCoverageError};

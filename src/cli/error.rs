@@ -10,10 +10,10 @@ use thiserror::Error;
 
 use super::open::BUNDLE_VARIABLE;
 use crate::bundle::{self, UnknownTask};
-use crate::config::ConfigError;
 use crate::config::secret::SecretError;
-use crate::daemon::RunError;
+use crate::config::{ConfigError, FileError};
 use crate::engine::{AskError, LibraryError, OpenError};
+use crate::gateway::RunError;
 use crate::store;
 
 /// How a command ended. README lists the codes.
@@ -117,6 +117,15 @@ pub enum Error {
     /// Of one command alone.
     #[error("{source}")]
     Command { exit: Exit, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Read { path, source } => Self::Read { path, source },
+            FileError::Secret(error) => Self::Secret(error),
+        }
+    }
 }
 
 impl Error {

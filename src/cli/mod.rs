@@ -8,13 +8,13 @@ mod bench;
 mod bundle;
 mod check;
 mod config;
-mod desk;
 mod doctor;
 mod error;
 mod logging;
 mod open;
 mod output;
 mod review;
+mod review_client;
 mod schema;
 mod serve;
 mod words;
@@ -50,7 +50,7 @@ enum Command {
     Serve(ConfigArgs),
     /// List, decide and export the cases that were put before a person. 人による確認
     #[command(subcommand)]
-    Review(args::ReviewCommand),
+    Review(review::ReviewCommand),
     /// Print a machine-readable description of the interfaces: OpenAPI, AsyncAPI or a JSON Schema. 仕様を出力する
     Schema {
         /// The document to print.
@@ -65,7 +65,7 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Check or print the gateway's configuration. 設定を確認する
     #[command(subcommand)]
-    Config(args::ConfigCommand),
+    Config(config::ConfigCommand),
     /// Check this device: runtime library, CPU, telemetry, bundle. 機器を診断する
     Doctor(doctor::DoctorArgs),
 }

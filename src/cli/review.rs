@@ -5,24 +5,100 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::review_client::ReviewClient;
+use clap::Subcommand;
+
 use super::args::ConfigArgs;
-use super::desk::Desk;
 use super::open::{BundleArg, open_bundle};
 use super::output::{print, print_json};
 use super::{Error, Exit};
-use crate::config::Config;
-use crate::daemon::review::{ReviewCase, ReviewRecord, projects, written};
-use crate::reply::{BandName, ModeName};
+use crate::api::answer::{BandName, ModeName};
+use crate::api::review::{Format, Resolve, ReviewCase, ReviewRecord, ReviewStateName, VerdictName, projects, written};
+use crate::gateway::settings::Config;
 use crate::store::Resolution;
-use crate::triggers::call::{Format, Resolve, ReviewState, Verdict};
-use crate::triggers::http::PAGE_MAX;
+use crate::transport::http::PAGE_MAX;
 
-pub fn list(args: &ConfigArgs, state: ReviewState, limit: usize, json: bool) -> Result<Exit, Error> {
-    let mut desk = desk(args)?;
+#[derive(Debug, Subcommand)]
+pub enum ReviewCommand {
+    /// List the cases that wait for a person, or those already reviewed; the oldest first. 一覧
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Waiting for a person, or already reviewed.
+        #[arg(long, value_enum, default_value = "open")]
+        state: ReviewStateName,
+        /// Largest number of cases to list.
+        #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        /// Print one JSON list instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one case. 表示
+    Show {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Number of the case, from `review list`.
+        case: i64,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whether the model was right; the asker gets your decision as the next revision of the answer. 判定する
+    Resolve {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Number of the case, from `review list`.
+        case: i64,
+        /// Was the model's answer, or its best guess, right?
+        #[arg(value_enum)]
+        verdict: VerdictName,
+        /// The right answer, if the verdict is "wrong"; for a task with choices, one of them. 正しい答え
+        #[arg(long, value_name = "ANSWER")]
+        correction: Option<String>,
+        /// Name of the person who decided, kept with the review. 確認者
+        #[arg(long, value_name = "NAME")]
+        reviewer: Option<String>,
+        /// Print one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the reviews that were not exported yet to a file, and mark them as exported. 書き出す
+    Export {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// jsonl: lines for the training toolkit. labelstudio: for each task TASK.json with the reviews to import, and
+        /// TASK.xml, the labelling interface of its project.
+        #[arg(long, value_enum, default_value = "jsonl")]
+        format: Format,
+        /// The file to write; for labelstudio a folder.
+        #[arg(long, value_name = "PATH")]
+        out: PathBuf,
+        /// Write all reviews, also those exported before.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+impl ReviewCommand {
+    pub fn run(self) -> Result<Exit, Error> {
+        match self {
+            Self::List { config, state, limit, json } => list(&config, state, limit as usize, json),
+            Self::Show { config, case, json } => show(&config, case, json),
+            Self::Resolve { config, case, verdict, correction, reviewer, json } => {
+                resolve(&config, case, &Resolve { verdict, correction, reviewer }, json)
+            }
+            Self::Export { config, format, out, all } => export(&config, format, &out, all),
+        }
+    }
+}
+
+fn list(args: &ConfigArgs, state: ReviewStateName, limit: usize, json: bool) -> Result<Exit, Error> {
+    let mut client = client(args)?;
     let mut cases = Vec::new();
     let mut after = None;
     loop {
-        let page = desk.list(state, after, (limit - cases.len()).min(PAGE_MAX))?;
+        let page = client.list(state, after, (limit - cases.len()).min(PAGE_MAX))?;
         cases.extend(page.reviews);
         after = page.next;
         if after.is_none() || cases.len() == limit {
@@ -35,8 +111,8 @@ pub fn list(args: &ConfigArgs, state: ReviewState, limit: usize, json: bool) -> 
     }
     if cases.is_empty() {
         print(match state {
-            ReviewState::Open => "no case waits for a person. 確認待ちはありません",
-            ReviewState::Resolved => "no case was reviewed yet. 確認済みはまだありません",
+            ReviewStateName::Open => "no case waits for a person. 確認待ちはありません",
+            ReviewStateName::Resolved => "no case was reviewed yet. 確認済みはまだありません",
         })?;
     }
     for case in &cases {
@@ -48,8 +124,8 @@ pub fn list(args: &ConfigArgs, state: ReviewState, limit: usize, json: bool) -> 
     Ok(Exit::Success)
 }
 
-pub fn show(args: &ConfigArgs, case: i64, json: bool) -> Result<Exit, Error> {
-    let found = desk(args)?.show(case)?;
+fn show(args: &ConfigArgs, case: i64, json: bool) -> Result<Exit, Error> {
+    let found = client(args)?.show(case)?;
     if json {
         print_json(&found)?
     } else {
@@ -58,8 +134,8 @@ pub fn show(args: &ConfigArgs, case: i64, json: bool) -> Result<Exit, Error> {
     Ok(Exit::Success)
 }
 
-pub fn resolve(args: &ConfigArgs, case: i64, said: &Resolve, json: bool) -> Result<Exit, Error> {
-    let resolved = desk(args)?.resolve(case, said)?;
+fn resolve(args: &ConfigArgs, case: i64, said: &Resolve, json: bool) -> Result<Exit, Error> {
+    let resolved = client(args)?.resolve(case, said)?;
     if json {
         print_json(&resolved)?
     } else {
@@ -69,19 +145,19 @@ pub fn resolve(args: &ConfigArgs, case: i64, said: &Resolve, json: bool) -> Resu
 }
 
 /// Writes what no export took yet, or all; marks it as exported when it is safe on disk.
-pub fn export(args: &ConfigArgs, format: Format, out: &Path, all: bool) -> Result<Exit, Error> {
+fn export(args: &ConfigArgs, format: Format, out: &Path, all: bool) -> Result<Exit, Error> {
     if !all && out.exists() {
         return Err(Error::Review(format!(
             "{} exists and may hold an earlier export, whose reviews are not written again; name another file, or take --all",
             out.display()
         )));
     }
-    let config = Config::load(&args.sources())?;
-    let mut desk = Desk::open(&config)?;
+    let config = Config::load(&args.sources())?.sections;
+    let mut client = ReviewClient::open(&config)?;
     let mut lines = Vec::new();
     let mut after = all.then_some(0);
     let through = loop {
-        let page = desk.export(after)?;
+        let page = client.export(after)?;
         lines.extend(page.lines);
         after = Some(page.through.0);
         if !page.more {
@@ -103,13 +179,13 @@ pub fn export(args: &ConfigArgs, format: Format, out: &Path, all: bool) -> Resul
             }
         }
     }
-    desk.mark_exported(Resolution(through.0))?;
+    client.mark_exported(Resolution(through.0))?;
     print(&format!("{} reviews written to {}. {} 件を書き出しました", lines.len(), out.display(), lines.len()))?;
     Ok(Exit::Success)
 }
 
-fn desk(args: &ConfigArgs) -> Result<Desk, Error> {
-    Desk::open(&Config::load(&args.sources())?)
+fn client(args: &ConfigArgs) -> Result<ReviewClient, Error> {
+    ReviewClient::open(&Config::load(&args.sources())?.sections)
 }
 
 /// All of it under its name, or nothing.
@@ -186,9 +262,9 @@ fn state(review: &ReviewRecord) -> String {
             Some(by) => format!("open 要確認, taken by {by} 担当"),
             None => "open 要確認".to_owned(),
         },
-        Some(Verdict::Right) => "right 正しい".to_owned(),
-        Some(Verdict::Wrong) => format!("wrong 誤り → {}", review.correction.as_deref().unwrap_or("-")),
-        Some(Verdict::Unclear) => "unclear わからない".to_owned(),
+        Some(VerdictName::Right) => "right 正しい".to_owned(),
+        Some(VerdictName::Wrong) => format!("wrong 誤り → {}", review.correction.as_deref().unwrap_or("-")),
+        Some(VerdictName::Unclear) => "unclear わからない".to_owned(),
     };
     let by = review.reviewer.as_ref().map_or_else(String::new, |by| format!(" ({by})"));
     format!("{said}{by} | {why} | {}", review.resolved_at.as_ref().unwrap_or(&review.opened_at))

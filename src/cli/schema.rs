@@ -6,13 +6,13 @@ use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value, json};
 
 use super::{Error, Exit};
+use crate::api::answer::Message;
+use crate::api::review::{Claim, Exported, Format, Resolve, ReviewCase, ReviewPage, ReviewStateName};
+use crate::api::status::{Health, Status};
 use crate::bench::report::Report;
-use crate::daemon::Health;
-use crate::daemon::message::{Message, Status};
-use crate::daemon::review::{ReviewCase, ReviewPage};
-use crate::triggers::call::{Claim, Exported, Format, Resolve, ReviewState};
-use crate::triggers::http::{Accepted, MORE, Operation, Problem, ROUTES, THROUGH};
-use crate::triggers::{AskBody, NAME_BYTES_MAX};
+use crate::domain::NAME_BYTES_MAX;
+use crate::transport::http::{Accepted, MORE, Operation, Problem, ROUTES, THROUGH};
+use crate::transport::request::AskBody;
 
 /// What can be printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -92,8 +92,11 @@ fn route(path: &str, operation: Operation, types: &mut SchemaGenerator) -> Value
             ("The rationale of an answer: the one that is kept, or one written now", None, vec![waits], gives)
         }
         Operation::Reviews => {
-            let queries =
-                vec![query::<ReviewState>(types, "state"), query::<i64>(types, "after"), query::<u32>(types, "limit")];
+            let queries = vec![
+                query::<ReviewStateName>(types, "state"),
+                query::<i64>(types, "after"),
+                query::<u32>(types, "limit"),
+            ];
             (
                 "Cases that a person was asked about, the oldest first",
                 None,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use crate::api::answer::ask_a_person;
 use crate::bundle::Bundle;
 use crate::bundle::manifest::Task;
 use crate::domain::{Band, Decision, Language, Mode, Reason, Verdict};
 use crate::pipeline::{Answered, Explained};
-use crate::reply::ask_a_person;
 
 /// The answer or the call for a person; below it how sure, how fast, and which model.
 pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> String {

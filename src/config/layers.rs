@@ -20,8 +20,6 @@ use toml::{Spanned, Value};
 /// The built-in defaults: the commented file that ships. It names every key; its values give the keys their types.
 pub const DEFAULTS: &str = include_str!("../../cross/sokutou.toml");
 
-/// The only array of tables; its entries are `serial.0`, `serial.1` and so on.
-const TABLES: &str = "serial";
 /// A configuration has a few kilobytes; ten times the commented default file is none of ours.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 /// Files of one folder of layers; more is a folder that was meant for something else.
@@ -30,7 +28,7 @@ const FOLDER_FILES_MAX: usize = 64;
 const FOUND_CHARS_MAX: usize = 60;
 /// Faults after which the rest is not looked at: nobody reads more at once, and a hostile file may hold thousands.
 const FAULTS_MAX: usize = 20;
-/// Blocks of [`TABLES`]: more ports than a box has.
+/// Blocks of one array of tables: more serial ports than a device has.
 const ENTRIES_MAX: usize = 32;
 /// From this similarity (Jaro-Winkler) on a known key is offered for an unknown one: slips of a letter or two are above
 /// it.
@@ -137,24 +135,25 @@ pub(super) struct Layers {
     pub files: Vec<PathBuf>,
     /// Variables that look like ours and were not used, each with the one that was probably meant.
     pub lookalikes: Vec<(String, String)>,
-    /// The settings of an entry of [`TABLES`], as `serial.0`.
-    entry: Vec<Setting>,
+    /// The arrays of tables of the default file: the name of each, and the settings of its first entry, as `name.0`.
+    tables: Vec<(String, Vec<Setting>)>,
 }
 
 impl Layers {
     /// The built-in defaults alone.
     pub fn of_defaults() -> Self {
         let table = DeTable::parse(DEFAULTS).expect("a test parses the default file");
-        let mut placed = Vec::new();
-        flatten(table.get_ref(), "", &mut placed);
+        let (mut placed, mut names) = (Vec::new(), Vec::new());
+        flatten(table.get_ref(), "", &mut placed, &mut names);
         placed.sort_by_key(|(at, _)| *at);
         let settings: Vec<Setting> = placed.into_iter().map(|(_, setting)| setting).collect();
-        let entry = settings.iter().filter(|setting| within(&setting.key, TABLES)).cloned().collect();
-        Self { settings, faults: Vec::new(), files: Vec::new(), lookalikes: Vec::new(), entry }
+        let entry = |name: &str| settings.iter().filter(|setting| within(&setting.key, name)).cloned().collect();
+        let tables = names.into_iter().map(|name| (name.clone(), entry(&name))).collect();
+        Self { settings, faults: Vec::new(), files: Vec::new(), lookalikes: Vec::new(), tables }
     }
 
     /// Every `*.toml` of a folder, sorted by name; a folder that does not exist holds none.
-    pub fn lay_folder(&mut self, folder: &Path) {
+    pub fn merge_folder(&mut self, folder: &Path) {
         let named = |entry: io::Result<fs::DirEntry>| entry.map(|entry| entry.path());
         let mut files: Vec<PathBuf> = match fs::read_dir(folder).and_then(|entries| entries.map(named).collect()) {
             Ok(files) => files,
@@ -170,12 +169,12 @@ impl Layers {
             return self.faults.push(Fault::Read { path: folder.to_owned(), source: io::Error::other(found) });
         }
         for file in files {
-            self.lay_file(&file, true);
+            self.merge_file(&file, true);
         }
     }
 
     /// One file; one that is not `required` may be missing.
-    pub fn lay_file(&mut self, path: &Path, required: bool) {
+    pub fn merge_file(&mut self, path: &Path, required: bool) {
         let mut bytes = Vec::new();
         let read = fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         match read {
@@ -208,11 +207,11 @@ impl Layers {
     }
 
     /// Variables `SOKUTOU_SECTION__KEY`; others are none of ours.
-    pub fn lay_variables<'v>(&mut self, variables: impl IntoIterator<Item = &'v (String, Option<String>)>) {
+    pub fn merge_variables<'v>(&mut self, variables: impl IntoIterator<Item = &'v (String, Option<String>)>) {
         for (name, value) in variables {
             let Some(ours) = name.strip_prefix(VARIABLE_PREFIX).map(str::to_lowercase) else { continue };
             let key = ours.replace("__", ".");
-            if key == ours && key != TABLES {
+            if key == ours && !self.is_table(&key) {
                 let meant = self.settings.iter().find(|setting| setting.key.replace('.', "_") == ours);
                 if let Some(setting) = meant {
                     self.lookalikes.push((name.clone(), variable(&setting.key)));
@@ -221,16 +220,16 @@ impl Layers {
             }
             let origin = Origin::Variable(name.clone());
             match value {
-                Some(value) => self.lay_text(&key, value, &origin),
+                Some(value) => self.merge_text(&key, value, &origin),
                 None => self.faults.push(Fault::Form { origin, what: "expected UTF-8, found other bytes".to_owned() }),
             }
         }
     }
 
     /// One `section.key=value` of the command line.
-    pub fn lay_flag(&mut self, text: &str) {
+    pub fn merge_flag(&mut self, text: &str) {
         match text.split_once('=') {
-            Some((key, value)) => self.lay_text(key.trim(), value, &Origin::Flag),
+            Some((key, value)) => self.merge_text(key.trim(), value, &Origin::Flag),
             None => {
                 let what = format!("expected section.key=value, found {:?}", clip(text));
                 self.faults.push(Fault::Form { origin: Origin::Flag, what });
@@ -239,13 +238,13 @@ impl Layers {
     }
 
     /// A value as text: read as TOML, but where a text is wanted it needs no quotes.
-    fn lay_text(&mut self, key: &str, text: &str, origin: &Origin) {
+    fn merge_text(&mut self, key: &str, text: &str, origin: &Origin) {
         let text = text.trim();
         let quoted = text.starts_with(['"', '\'']);
         let wants_text = matches!(self.kind(key), Kind::Leaf(Value::String(_)));
         let parsed = if wants_text && !quoted { None } else { DeValue::parse(text).ok() };
         let value = parsed.map_or_else(|| DeValue::String(text.into()), Spanned::into_inner);
-        self.lay(key, &value, origin.clone(), &|_| origin.clone());
+        self.merge(key, &value, origin.clone(), &|_| origin.clone());
     }
 
     fn walk(&mut self, table: &DeTable<'_>, prefix: &str, origin: &dyn Fn(usize) -> Origin) {
@@ -261,13 +260,13 @@ impl Layers {
                 self.faults.push(Fault::Unknown { origin: place, key, hint: "keys have no dots".to_owned() });
             } else {
                 let path = if prefix.is_empty() { name.to_string() } else { format!("{prefix}.{name}") };
-                self.lay(&path, value.get_ref(), place, origin);
+                self.merge(&path, value.get_ref(), place, origin);
             }
         }
     }
 
     /// One value; `place` is where its key stands, `origin` where any other offset does.
-    fn lay(&mut self, key: &str, value: &DeValue<'_>, place: Origin, origin: &dyn Fn(usize) -> Origin) {
+    fn merge(&mut self, key: &str, value: &DeValue<'_>, place: Origin, origin: &dyn Fn(usize) -> Origin) {
         let kind = self.kind(key);
         match (&kind, value) {
             (Kind::Unknown, _) => {
@@ -280,10 +279,10 @@ impl Layers {
                     let (expected, found) = (format!("at most {ENTRIES_MAX} blocks"), entries.len().to_string());
                     return self.faults.push(Fault::Value { origin: place, key: shown(key), expected, found });
                 }
-                self.make_entries(entries.len());
+                self.make_entries(key, entries.len());
                 for (at, entry) in entries.iter().enumerate() {
                     let table = entry.get_ref().as_table().expect("all entries were seen to be tables");
-                    self.walk(table, &format!("{TABLES}.{at}"), origin);
+                    self.walk(table, &format!("{key}.{at}"), origin);
                 }
             }
             (Kind::Leaf(default), found) => match leaf(found, default) {
@@ -323,24 +322,28 @@ impl Layers {
         self.faults.push(Fault::Value { origin, key: shown(key), expected, found });
     }
 
-    /// Replaces the entries of [`TABLES`] by so many with default values.
-    fn make_entries(&mut self, count: usize) {
-        let first = self.settings.iter().position(|setting| within(&setting.key, TABLES));
-        self.settings.retain(|setting| !within(&setting.key, TABLES));
-        let made: Vec<Setting> = (0..count)
-            .flat_map(|at| {
-                self.entry.iter().map(move |setting| {
-                    let key = setting.key.replacen(".0.", &format!(".{at}."), 1);
-                    Setting { key, ..setting.clone() }
-                })
+    /// Replaces the entries of an array of tables by so many with default values.
+    fn make_entries(&mut self, name: &str, count: usize) {
+        let Some((_, entry)) = self.tables.iter().find(|(table, _)| table == name) else { return };
+        let first = self.settings.iter().position(|setting| within(&setting.key, name));
+        self.settings.retain(|setting| !within(&setting.key, name));
+        let numbered = |at: usize| {
+            entry.iter().map(move |setting| {
+                let key = setting.key.replacen(".0.", &format!(".{at}."), 1);
+                Setting { key, ..setting.clone() }
             })
-            .collect();
+        };
+        let made: Vec<Setting> = (0..count).flat_map(numbered).collect();
         let at = first.unwrap_or(self.settings.len());
         self.settings.splice(at..at, made);
     }
 
+    fn is_table(&self, key: &str) -> bool {
+        self.tables.iter().any(|(name, _)| name == key)
+    }
+
     fn kind(&self, key: &str) -> Kind {
-        if key == TABLES {
+        if self.is_table(key) {
             return Kind::Tables;
         }
         match self.settings.iter().find(|setting| setting.key == key) {
@@ -418,15 +421,16 @@ fn leaf(found: &DeValue<'_>, default: &Value) -> Option<Value> {
     }
 }
 
-/// The keys of the default file with their offsets.
-fn flatten(table: &DeTable<'_>, prefix: &str, into: &mut Vec<(usize, Setting)>) {
+/// The keys of the default file with their offsets, and the names of its arrays of tables.
+fn flatten(table: &DeTable<'_>, prefix: &str, into: &mut Vec<(usize, Setting)>, tables: &mut Vec<String>) {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
         match value.get_ref() {
-            DeValue::Table(table) => flatten(table, &path, into),
-            DeValue::Array(entries) if path == TABLES => {
+            DeValue::Table(table) => flatten(table, &path, into, tables),
+            DeValue::Array(entries) if entries.iter().any(|entry| entry.get_ref().is_table()) => {
                 let entry = entries[0].get_ref().as_table().expect("the default file has one block of each kind");
-                flatten(entry, &format!("{path}.0"), into);
+                flatten(entry, &format!("{path}.0"), into, tables);
+                tables.push(path);
             }
             found => {
                 let own_type = match found {

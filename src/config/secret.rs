@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::check::Check;
+use crate::domain::chain;
+
 /// A password has tens of bytes, a chain of keys in PEM some thousands.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 /// How a systemd credential is named.
@@ -94,6 +97,25 @@ impl SecretFile {
             "" => Err(SecretError::Form { path, what: "expected a secret, found an empty file".to_owned() }),
             secret => Ok(Secret(secret.to_owned())),
         }
+    }
+
+    /// Whether it can be read, begins as it must and is nobody else's; for the key that names it. `contains` stands in it.
+    pub fn check(&self, key: &'static str, contains: &str) -> Vec<Check> {
+        let first = match self.read() {
+            Ok(secret) if secret.expose().contains(contains) => Check::ok(key, self.to_string()),
+            Ok(_) => {
+                Check::fail(key, format!("{self} holds no PEM"), "expected a text with -----BEGIN PRIVATE KEY-----")
+            }
+            Err(error @ SecretError::NoCredentials { .. }) => {
+                Check::warn(key, error.to_string(), "see that the service's unit has LoadCredential= for it")
+            }
+            Err(error) => Check::fail(key, chain(&error), "write it there, readable for the service's user only"),
+        };
+        let exposed = self.exposed().map(|(path, mode)| {
+            let (path, hint) = (path.display(), format!("chmod 600 {}", path.display()));
+            Check::warn(key, format!("{path} has mode {mode:03o}: others than its owner may use it"), &hint)
+        });
+        [first].into_iter().chain(exposed).collect()
     }
 
     /// The file and its mode, if others than its owner may use it.

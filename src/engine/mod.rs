@@ -34,6 +34,7 @@ use thiserror::Error;
 
 use crate::bundle::manifest::{Answers, Control, Manifest, Task};
 use crate::bundle::{Bundle, UnknownTask};
+pub use crate::domain::QUESTION_BYTES_MAX;
 use crate::domain::{Agreement, Answer, Confidence, Posterior, Prediction, Rationale, RationaleEnd, TokenId};
 
 pub use decode::{Decoding, Ending, Step};
@@ -45,9 +46,6 @@ pub use tokenizer::{Tokenizer, TokenizerError};
 
 use calculator::Calculator;
 use scoring::ChoiceSet;
-
-/// Largest question in bytes. What a model reads at most, in tokens, is far less.
-pub const QUESTION_BYTES_MAX: usize = 16 << 10;
 
 /// A loaded model, ready to be asked.
 pub struct Engine<M> {

@@ -10,12 +10,10 @@ use sha2::{Digest as _, Sha256};
 use super::budget;
 use super::record::{BANDS, MODES, REASONS, WHYS, milliseconds, word};
 use super::{
-    Case, CaseId, Error, Judgement, NewCase, Outcome, Parcel, Reasons, Recorded, Refusal, Resolution, Student, Why,
+    Case, Error, NewCase, Outcome, RecordedAnswer, RecordedRationale, Refusal, Resolution, ReviewReason, Student,
 };
-use crate::domain::Decision;
+use crate::domain::{CaseId, Decision, DeliveryKind, QUESTION_BYTES_MAX, ReviewVerdict};
 
-/// Bytes of a question: many times what a student reads.
-pub(super) const QUESTION_BYTES_MAX: usize = 16 << 10;
 /// Bytes of an answer or a correction.
 pub(super) const ANSWER_BYTES_MAX: usize = 16 << 10;
 /// Bytes of a rationale.
@@ -116,13 +114,13 @@ impl<'a> Batch<'a> {
             |row| row.get(0).map(CaseId),
         )?;
         let case = case.expect("an insertion returns its row");
-        self.owe(case, "answer", 0)?;
+        self.enqueue(case, "answer", 0)?;
         Ok(Received::New(case))
     }
 
     /// The student answered, or could not. What is escalated opens a review at once, and so does an answer that stands although its
     /// rationale leads elsewhere.
-    pub fn answered(&mut self, case: CaseId, recorded: &Recorded) -> Result<(), Error> {
+    pub fn answered(&mut self, case: CaseId, recorded: &RecordedAnswer) -> Result<(), Error> {
         within("an answer", recorded.answer.len().max(recorded.label.len()), ANSWER_BYTES_MAX)?;
         let reason = match recorded.decision {
             Decision::Answered if recorded.answer.trim().is_empty() => {
@@ -158,8 +156,8 @@ impl<'a> Batch<'a> {
             "UPDATE cases SET task = ?2 WHERE seq = ?1 AND task = ''",
             params![case.0, recorded.task],
         )?;
-        self.no_longer(case, "answer")?;
-        self.owe(case, "reply", 0)?;
+        self.dequeue(case, "answer")?;
+        self.enqueue(case, "reply", 0)?;
         let wanted =
             self.first("look a case up", "SELECT wants_rationale FROM cases WHERE seq = ?1", [case.0], |row| {
                 row.get::<_, bool>(0)
@@ -168,15 +166,15 @@ impl<'a> Batch<'a> {
             (Some(reasons), wanted) => {
                 self.write_rationale(case, reasons)?;
                 if wanted {
-                    self.owe(case, "rationale", 0)?;
+                    self.enqueue(case, "rationale", 0)?;
                 }
             }
-            (None, true) if !recorded.answer.is_empty() => self.owe(case, "explain", 0)?,
+            (None, true) if !recorded.answer.is_empty() => self.enqueue(case, "explain", 0)?,
             (None, _) => {}
         }
         let why = match (reason, &recorded.rationale) {
-            (Some(reason), _) => Why::Escalated(reason),
-            (None, Some(reasons)) if leads_elsewhere(reasons) => Why::Disagreement,
+            (Some(reason), _) => ReviewReason::Escalated(reason),
+            (None, Some(reasons)) if leads_elsewhere(reasons) => ReviewReason::Disagreement,
             (None, _) => return Ok(()),
         };
         self.insert_review(case, 1, why, recorded.answered_at)
@@ -195,27 +193,32 @@ impl<'a> Batch<'a> {
 
     /// The rationale of an answered case; `None` where none can be written, so that nobody waits for it. The first one stays. One
     /// that leads to another answer opens a review, where no person was asked before.
-    pub fn rationale(&mut self, case: CaseId, reasons: Option<&Reasons>, at: SystemTime) -> Result<(), Error> {
+    pub fn rationale(
+        &mut self,
+        case: CaseId,
+        reasons: Option<&RecordedRationale>,
+        at: SystemTime,
+    ) -> Result<(), Error> {
         reasons.map(acceptable).transpose()?;
         let known = self.known_answer(case)?;
-        let awaited = self.no_longer(case, "explain")?;
+        let awaited = self.dequeue(case, "explain")?;
         if let (Some(reasons), None) = (reasons, known.rationale()) {
             self.write_rationale(case, reasons)?;
             if awaited {
-                self.owe(case, "rationale", 0)?;
+                self.enqueue(case, "rationale", 0)?;
             }
             if leads_elsewhere(reasons) && known.question_kept && known.reviews.is_empty() {
-                self.insert_review(case, 1, Why::Disagreement, at)?;
+                self.insert_review(case, 1, ReviewReason::Disagreement, at)?;
             }
         }
         Ok(())
     }
 
     /// The asker has it.
-    pub fn delivered(&mut self, case: CaseId, parcel: Parcel) -> Result<(), Error> {
+    pub fn delivered(&mut self, case: CaseId, parcel: DeliveryKind) -> Result<(), Error> {
         match parcel {
-            Parcel::Rationale => self.no_longer(case, "rationale").map(drop),
-            Parcel::Reply(revision) => {
+            DeliveryKind::Rationale => self.dequeue(case, "rationale").map(drop),
+            DeliveryKind::Reply(revision) => {
                 let known = self.known(case)?;
                 if known.revision().is_none_or(|latest| latest < revision) {
                     return Err(Refusal::NoRevision { case, revision }.into());
@@ -238,14 +241,14 @@ impl<'a> Batch<'a> {
             "DELETE FROM pending WHERE seq = ?1 AND what IN ('reply', 'explain', 'rationale')",
             [case.0],
         )?;
-        self.dropped(budget::Why::Undelivered, usize::from(gone > 0), at)
+        self.dropped(budget::EvictionReason::Undelivered, usize::from(gone > 0), at)
     }
 
     /// A person is to look at an answer that stood. One that is open already stays as it is.
-    pub fn open_review(&mut self, case: CaseId, why: Why, at: SystemTime) -> Result<(), Error> {
+    pub fn open_review(&mut self, case: CaseId, why: ReviewReason, at: SystemTime) -> Result<(), Error> {
         let known = self.known_answer(case)?;
         if !known.question_kept {
-            return Err(Refusal::LetGo(case).into());
+            return Err(Refusal::Evicted(case).into());
         }
         if known.reviews.last().is_some_and(|review| review.resolved.is_none()) {
             return Ok(());
@@ -277,22 +280,22 @@ impl<'a> Batch<'a> {
     pub fn resolve(
         &mut self,
         case: CaseId,
-        judgement: &Judgement,
+        verdict: &ReviewVerdict,
         reviewer: Option<&str>,
         at: SystemTime,
     ) -> Result<u32, Error> {
         reviewer.map(|reviewer| named("a reviewer", reviewer)).transpose()?;
         let known = self.known_answer(case)?;
         let Some(Outcome::Answered(recorded)) = &known.outcome else { return Err(Refusal::NoAnswer(case).into()) };
-        let (verdict, correction) = consistent(judgement, &recorded.answer)?;
+        let (verdict, correction) = consistent(verdict, &recorded.answer)?;
         let number = match known.reviews.last() {
             Some(open) if open.resolved.is_none() => open.number,
             last => {
                 if !known.question_kept {
-                    return Err(Refusal::LetGo(case).into());
+                    return Err(Refusal::Evicted(case).into());
                 }
                 let number = next_review(&known)?;
-                self.insert_review(case, number, last.map_or(Why::Asked, |last| last.why), at)?;
+                self.insert_review(case, number, last.map_or(ReviewReason::Asked, |last| last.why), at)?;
                 number
             }
         };
@@ -303,7 +306,7 @@ impl<'a> Batch<'a> {
              WHERE seq = ?1 AND number = ?2",
             params![case.0, number, resolution, verdict, correction, reviewer, milliseconds(at)],
         )?;
-        self.owe(case, "reply", number)?;
+        self.enqueue(case, "reply", number)?;
         Ok(number)
     }
 
@@ -382,8 +385,8 @@ impl<'a> Batch<'a> {
             "INSERT INTO outcomes (seq, kind, at, failure) VALUES (?1, ?2, ?3, ?4)",
             params![case.0, kind, milliseconds(at), failure],
         )?;
-        self.no_longer(case, "answer")?;
-        self.owe(case, "reply", 0)
+        self.dequeue(case, "answer")?;
+        self.enqueue(case, "reply", 0)
     }
 
     fn known(&self, case: CaseId) -> Result<Case, Error> {
@@ -407,7 +410,7 @@ impl<'a> Batch<'a> {
         Err(known.map_or(Refusal::Unknown(case), |()| Refusal::HasOutcome(case)).into())
     }
 
-    fn owe(&self, case: CaseId, what: &str, revision: u32) -> Result<(), Error> {
+    fn enqueue(&self, case: CaseId, what: &str, revision: u32) -> Result<(), Error> {
         self.write(
             "write down what is to do",
             "INSERT OR REPLACE INTO pending (what, seq, revision) VALUES (?1, ?2, ?3)",
@@ -416,7 +419,7 @@ impl<'a> Batch<'a> {
         .map(drop)
     }
 
-    fn no_longer(&self, case: CaseId, what: &str) -> Result<bool, Error> {
+    fn dequeue(&self, case: CaseId, what: &str) -> Result<bool, Error> {
         let sql = "DELETE FROM pending WHERE what = ?1 AND seq = ?2";
         self.write("write down what is done", sql, params![what, case.0]).map(|gone| gone > 0)
     }
@@ -437,7 +440,7 @@ impl<'a> Batch<'a> {
         Ok(self.first("write a student down", new, of, id)?.expect("an insertion returns its row"))
     }
 
-    fn write_rationale(&self, case: CaseId, reasons: &Reasons) -> Result<(), Error> {
+    fn write_rationale(&self, case: CaseId, reasons: &RecordedRationale) -> Result<(), Error> {
         let agreement = reasons.agreement;
         self.write(
             "write a rationale down",
@@ -452,7 +455,7 @@ impl<'a> Batch<'a> {
         .map(drop)
     }
 
-    fn insert_review(&self, case: CaseId, number: u32, why: Why, at: SystemTime) -> Result<(), Error> {
+    fn insert_review(&self, case: CaseId, number: u32, why: ReviewReason, at: SystemTime) -> Result<(), Error> {
         self.write(
             "open a review",
             "INSERT INTO reviews (seq, number, why, opened_at) VALUES (?1, ?2, ?3, ?4)",
@@ -463,7 +466,7 @@ impl<'a> Batch<'a> {
 }
 
 /// Whether a rationale leads to another answer than the one that it was written for.
-fn leads_elsewhere(reasons: &Reasons) -> bool {
+fn leads_elsewhere(reasons: &RecordedRationale) -> bool {
     reasons.agreement.is_some_and(|agreement| !agreement.agrees)
 }
 
@@ -472,15 +475,15 @@ fn next_review(case: &Case) -> Result<u32, Refusal> {
     if last < REVIEWS_MAX { Ok(last + 1) } else { Err(Refusal::Reviewed { case: case.id, max: REVIEWS_MAX }) }
 }
 
-/// The words of a judgement, where it can be said of this answer.
-fn consistent<'j>(judgement: &'j Judgement, answer: &str) -> Result<(&'static str, Option<&'j str>), Refusal> {
-    match judgement {
-        Judgement::Right if answer.is_empty() => {
+/// The words of a verdict, where it can be said of this answer.
+fn consistent<'j>(verdict: &'j ReviewVerdict, answer: &str) -> Result<(&'static str, Option<&'j str>), Refusal> {
+    match verdict {
+        ReviewVerdict::Right if answer.is_empty() => {
             Err(Refusal::Contradiction("expected wrong or unclear where the student said nothing, got right"))
         }
-        Judgement::Right => Ok(("right", None)),
-        Judgement::Unclear => Ok(("unclear", None)),
-        Judgement::Wrong(correction) => {
+        ReviewVerdict::Right => Ok(("right", None)),
+        ReviewVerdict::Unclear => Ok(("unclear", None)),
+        ReviewVerdict::Wrong(correction) => {
             within("a correction", correction.len(), ANSWER_BYTES_MAX)?;
             match correction.trim() {
                 "" => Err(Refusal::Empty("a correction")),
@@ -493,7 +496,7 @@ fn consistent<'j>(judgement: &'j Judgement, answer: &str) -> Result<(&'static st
     }
 }
 
-fn acceptable(reasons: &Reasons) -> Result<(), Refusal> {
+fn acceptable(reasons: &RecordedRationale) -> Result<(), Refusal> {
     within("a rationale", reasons.text.len(), RATIONALE_BYTES_MAX)?;
     if reasons.text.trim().is_empty() { Err(Refusal::Empty("a rationale")) } else { Ok(()) }
 }

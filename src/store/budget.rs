@@ -36,7 +36,7 @@ pub struct Tidied {
 
 /// Why something was let go of, as it stands in the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum EvictionReason {
     Texts,
     Easy,
     Exported,
@@ -140,15 +140,15 @@ impl Batch<'_> {
         })
     }
 
-    pub(super) fn dropped(&self, why: Why, count: usize, at: SystemTime) -> Result<(), Error> {
+    pub(super) fn dropped(&self, why: EvictionReason, count: usize, at: SystemTime) -> Result<(), Error> {
         if count == 0 {
             return Ok(());
         }
         let why = match why {
-            Why::Texts => "texts",
-            Why::Easy => "easy",
-            Why::Exported => "exported",
-            Why::Undelivered => "undelivered",
+            EvictionReason::Texts => "texts",
+            EvictionReason::Easy => "easy",
+            EvictionReason::Exported => "exported",
+            EvictionReason::Undelivered => "undelivered",
         };
         self.write(
             "write down what was dropped",
@@ -170,7 +170,7 @@ impl Batch<'_> {
             self.write("let a rationale go", "DELETE FROM rationales WHERE seq = ?1", [case])?;
         }
         search.found(cases.last().copied());
-        self.dropped(Why::Texts, cases.len(), at)?;
+        self.dropped(EvictionReason::Texts, cases.len(), at)?;
         Ok(cases.len())
     }
 
@@ -192,8 +192,8 @@ impl Batch<'_> {
         }
         search.found(cases.last().map(|(case, _)| case.0));
         let exported = cases.iter().filter(|(_, reviewed)| *reviewed).count();
-        self.dropped(Why::Easy, cases.len() - exported, at)?;
-        self.dropped(Why::Exported, exported, at)?;
+        self.dropped(EvictionReason::Easy, cases.len() - exported, at)?;
+        self.dropped(EvictionReason::Exported, exported, at)?;
         Ok((cases.len() - exported, exported))
     }
 }

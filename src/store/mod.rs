@@ -46,14 +46,17 @@ use thiserror::Error;
 
 pub use batch::{Batch, Received};
 pub use budget::{Dropped, Tidied};
-pub use export::{Exported, LabelStudioTask, ReviewLine, StudentId, label_studio, labelling_config};
+pub use export::{Exported, ReviewLine, StudentId};
 pub use journal::{Journal, Limits, Opened};
-pub use query::{Counts, Which};
+pub use query::Counts;
 pub use record::{
-    Case, CaseId, Judgement, NewCase, Outcome, Parcel, Reasons, Recorded, Resolution, Resolved, Review, Student, Why,
+    Case, NewCase, Outcome, RecordedAnswer, RecordedRationale, Resolution, Resolved, Review, ReviewReason, Student,
     rfc3339,
 };
+
 pub use writer::{Running, Writer};
+
+pub use crate::domain::CaseId;
 
 /// Why the journal did not do a step. Nothing of the step was written, and the journal goes on.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -104,7 +107,7 @@ pub enum Refusal {
     NoAnswer(CaseId),
     /// The case cannot be reviewed any more.
     #[error("the question of case {0} was let go to save space, so nobody can review it")]
-    LetGo(CaseId),
+    Evicted(CaseId),
     /// The case has no open review.
     #[error("case {0} has no open review")]
     NoReview(CaseId),

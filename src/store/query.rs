@@ -6,19 +6,8 @@ use rusqlite::{Row, params};
 
 use super::batch::Batch;
 use super::record::{BANDS, MODES, REASONS, WHYS, meaning, time};
-use super::{
-    Case, CaseId, Error, Judgement, NewCase, Outcome, Parcel, Reasons, Recorded, Resolution, Resolved, Review, Student,
-};
-use crate::domain::{Agreement, Confidence, Decision};
-
-/// Which reviews are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// Those that wait for a person.
-    Open,
-    /// Those that were resolved.
-    Resolved,
-}
+use super::{Case, Error, NewCase, Outcome, RecordedAnswer, RecordedRationale, Resolution, Resolved, Review, Student};
+use crate::domain::{Agreement, CaseId, Confidence, Decision, DeliveryKind, ReviewState, ReviewVerdict};
 
 /// What status and metrics tell; as cheap however many cases there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +73,7 @@ impl Batch<'_> {
     }
 
     /// The outbox: what waits to be delivered, from the oldest case behind `after` on, a reply before its rationale.
-    pub fn undelivered(&self, after: Option<CaseId>, limit: usize) -> Result<Vec<(CaseId, Parcel)>, Error> {
+    pub fn undelivered(&self, after: Option<CaseId>, limit: usize) -> Result<Vec<(CaseId, DeliveryKind)>, Error> {
         // A case has a reply and a rationale at most; a page ends with a whole case or with its reply, never between pages.
         let sql = "SELECT seq, what, revision FROM (
                 SELECT * FROM (SELECT seq, what, revision FROM pending WHERE what = 'reply' AND seq > ?1 ORDER BY seq LIMIT ?2)
@@ -94,18 +83,18 @@ impl Batch<'_> {
             ORDER BY seq, what DESC";
         self.all("read the outbox", sql, params![after.map_or(0, |case| case.0), limit], |row| {
             let what = match text(row, 1)?.as_str() {
-                "reply" => Parcel::Reply(row.get(2)?),
-                _ => Parcel::Rationale,
+                "reply" => DeliveryKind::Reply(row.get(2)?),
+                _ => DeliveryKind::Rationale,
             };
             Ok((CaseId(row.get(0)?), what))
         })
     }
 
     /// Cases with a review that is open, or resolved, oldest case first, from the one behind `after` on.
-    pub fn reviews(&self, which: Which, after: Option<CaseId>, limit: usize) -> Result<Vec<Case>, Error> {
-        let sql = match which {
-            Which::Open => "SELECT seq FROM reviews WHERE resolution IS NULL AND seq > ?1 ORDER BY seq LIMIT ?2",
-            Which::Resolved => {
+    pub fn reviews(&self, state: ReviewState, after: Option<CaseId>, limit: usize) -> Result<Vec<Case>, Error> {
+        let sql = match state {
+            ReviewState::Open => "SELECT seq FROM reviews WHERE resolution IS NULL AND seq > ?1 ORDER BY seq LIMIT ?2",
+            ReviewState::Resolved => {
                 "SELECT DISTINCT seq FROM reviews WHERE resolution NOT NULL AND seq > ?1 ORDER BY seq LIMIT ?2"
             }
         };
@@ -182,7 +171,7 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
     let question = optional(row, 4)?;
     let rationale = match optional(row, 26)? {
         None => None,
-        Some(text) => Some(Reasons {
+        Some(text) => Some(RecordedRationale {
             text,
             agreement: match (row.get(27)?, row.get::<_, Option<f64>>(28)?) {
                 (Some(agrees), Some(strength)) => Some(Agreement { agrees, strength: Confidence::clamped(strength) }),
@@ -192,7 +181,7 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
     };
     let at = row.get::<_, Option<i64>>(11)?.map(time);
     let outcome = match (optional(row, 10)?.as_deref(), at) {
-        (Some("answered"), Some(answered_at)) => Some(Outcome::Answered(Box::new(Recorded {
+        (Some("answered"), Some(answered_at)) => Some(Outcome::Answered(Box::new(RecordedAnswer {
             task: text(row, 3)?,
             answer: text(row, 13)?,
             label: text(row, 14)?,
@@ -240,10 +229,10 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
 }
 
 fn read_review(row: &Row<'_>) -> rusqlite::Result<Review> {
-    let judgement = match optional(row, 6)?.as_deref() {
-        Some("right") => Some(Judgement::Right),
-        Some("wrong") => Some(Judgement::Wrong(text(row, 7)?)),
-        Some(_) => Some(Judgement::Unclear),
+    let verdict = match optional(row, 6)?.as_deref() {
+        Some("right") => Some(ReviewVerdict::Right),
+        Some("wrong") => Some(ReviewVerdict::Wrong(text(row, 7)?)),
+        Some(_) => Some(ReviewVerdict::Unclear),
         None => None,
     };
     Ok(Review {
@@ -254,10 +243,10 @@ fn read_review(row: &Row<'_>) -> rusqlite::Result<Review> {
             Some(by) => Some((by, time(row.get(4)?))),
             None => None,
         },
-        resolved: match judgement {
-            Some(judgement) => Some(Resolved {
+        resolved: match verdict {
+            Some(verdict) => Some(Resolved {
                 resolution: Resolution(row.get(5)?),
-                judgement,
+                verdict,
                 reviewer: optional(row, 8)?,
                 at: time(row.get(9)?),
             }),

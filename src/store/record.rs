@@ -3,17 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::{Agreement, Band, Confidence, Decision, Mode, Reason};
-
-/// A case's number in its journal; a later case has a greater one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CaseId(pub i64);
-
-impl fmt::Display for CaseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use crate::domain::{Agreement, Band, CaseId, Confidence, Decision, Mode, Reason, ReviewVerdict};
 
 /// The number of a review among all that were resolved; a later one has a greater one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +22,7 @@ pub struct NewCase {
     pub question: String,
     /// A rationale is to follow the answer.
     pub wants_rationale: bool,
-    /// Where the reply goes, in the trigger's own bytes.
+    /// Where the reply goes, in the transport's own bytes.
     pub route: Vec<u8>,
     /// Which trigger brought it.
     pub source: String,
@@ -45,13 +35,13 @@ pub struct NewCase {
 /// Which student answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Student {
-    /// Of its bundle.
+    /// Name of its bundle.
     pub name: String,
-    /// Of its bundle.
+    /// Version of its bundle.
     pub version: String,
-    /// Of its bundle.
+    /// Serial number of its bundle.
     pub serial: u32,
-    /// Of its bundle's manifest, in hexadecimal digits.
+    /// Digest of the graph that answers the task, in hexadecimal digits: two bundles with the same graph answer alike.
     pub sha256: String,
 }
 
@@ -64,7 +54,7 @@ impl fmt::Display for Student {
 
 /// A verdict as it is kept.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Recorded {
+pub struct RecordedAnswer {
     /// Id of the task that was asked.
     pub task: String,
     /// The text of a choice, not its label, or free text; empty where the student said nothing.
@@ -82,7 +72,7 @@ pub struct Recorded {
     /// How it came about.
     pub mode: Mode,
     /// What the student wrote for it, before or after; `None` where it has not.
-    pub rationale: Option<Reasons>,
+    pub rationale: Option<RecordedRationale>,
     /// Who answered.
     pub student: Student,
     /// That the student wrote until the verdict.
@@ -95,7 +85,7 @@ pub struct Recorded {
 
 /// A rationale as it is kept.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reasons {
+pub struct RecordedRationale {
     /// As a person reads it, never empty.
     pub text: String,
     /// Does it lead to the answer?
@@ -106,7 +96,7 @@ pub struct Reasons {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The student answered, or a person must.
-    Answered(Box<Recorded>),
+    Answered(Box<RecordedAnswer>),
     /// Nobody needs an answer any more.
     Expired,
     /// There is no answer, for this reason.
@@ -115,7 +105,7 @@ pub enum Outcome {
 
 /// Why a person looks at a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum ReviewReason {
     /// The student was not sure.
     Escalated(Reason),
     /// Drawn by chance.
@@ -126,22 +116,11 @@ pub enum Why {
     Asked,
 }
 
-impl Why {
+impl ReviewReason {
     /// As records name it.
     pub fn name(self) -> &'static str {
         word(&WHYS, self)
     }
-}
-
-/// What a person says of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// It is right.
-    Right,
-    /// It is wrong, and this is right.
-    Wrong(String),
-    /// Nobody can say.
-    Unclear,
 }
 
 /// One review of a case.
@@ -150,7 +129,7 @@ pub struct Review {
     /// From 1; also the revision of the reply that tells its result.
     pub number: u32,
     /// Why a person looks.
-    pub why: Why,
+    pub why: ReviewReason,
     /// By the box's clock.
     pub opened_at: SystemTime,
     /// Who took it, and when.
@@ -165,7 +144,7 @@ pub struct Resolved {
     /// Its place among all that were resolved.
     pub resolution: Resolution,
     /// What the person said.
-    pub judgement: Judgement,
+    pub verdict: ReviewVerdict,
     /// Who, as far as it may be told.
     pub reviewer: Option<String>,
     /// By the box's clock.
@@ -191,7 +170,7 @@ pub struct Case {
 
 impl Case {
     /// What the student wrote for its answer.
-    pub fn rationale(&self) -> Option<&Reasons> {
+    pub fn rationale(&self) -> Option<&RecordedRationale> {
         match &self.outcome {
             Some(Outcome::Answered(recorded)) => recorded.rationale.as_ref(),
             _ => None,
@@ -205,15 +184,6 @@ impl Case {
     }
 }
 
-/// What is to be delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parcel {
-    /// This revision of the reply; those before it need not be delivered any more.
-    Reply(u32),
-    /// The rationale.
-    Rationale,
-}
-
 pub(super) const BANDS: [(&str, Band); 3] = [("high", Band::High), ("medium", Band::Medium), ("low", Band::Low)];
 pub(super) const MODES: [(&str, Mode); 2] = [("answer_first", Mode::AnswerFirst), ("think_first", Mode::ThinkFirst)];
 pub(super) const REASONS: [(&str, Reason); 4] = [
@@ -222,14 +192,14 @@ pub(super) const REASONS: [(&str, Reason); 4] = [
     ("thinking_failed", Reason::ThinkingFailed),
     ("no_answer", Reason::NoAnswer),
 ];
-pub(super) const WHYS: [(&str, Why); 7] = [
-    ("out_of_scope", Why::Escalated(Reason::OutOfScope)),
-    ("unsure", Why::Escalated(Reason::Unsure)),
-    ("thinking_failed", Why::Escalated(Reason::ThinkingFailed)),
-    ("no_answer", Why::Escalated(Reason::NoAnswer)),
-    ("audit", Why::Audit),
-    ("disagreement", Why::Disagreement),
-    ("asked", Why::Asked),
+pub(super) const WHYS: [(&str, ReviewReason); 7] = [
+    ("out_of_scope", ReviewReason::Escalated(Reason::OutOfScope)),
+    ("unsure", ReviewReason::Escalated(Reason::Unsure)),
+    ("thinking_failed", ReviewReason::Escalated(Reason::ThinkingFailed)),
+    ("no_answer", ReviewReason::Escalated(Reason::NoAnswer)),
+    ("audit", ReviewReason::Audit),
+    ("disagreement", ReviewReason::Disagreement),
+    ("asked", ReviewReason::Asked),
 ];
 
 /// The word on disk for a value of one of the lists above.

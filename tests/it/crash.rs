@@ -14,9 +14,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use sokutou::store::{
-    Case, CaseId, Error, Journal, Judgement, Opened, Outcome, Parcel, Received, Recorded, Resolution, Which, Writer,
-};
+use sokutou::domain::{CaseId, DeliveryKind, ReviewState, ReviewVerdict};
+use sokutou::store::{Case, Error, Journal, Opened, Outcome, Received, RecordedAnswer, Resolution, Writer};
 use tempfile::TempDir;
 
 use crate::store::{LIMITS, asked, at, open, sure};
@@ -67,7 +66,7 @@ fn some_cases(folder: &Path, requests: std::ops::Range<u32>) -> (Journal, Vec<us
                         batch.answered(case, &sure("HDF"))?;
                     }
                     if request % 4 == 0 {
-                        batch.resolve(case, &Judgement::Wrong("PWF".to_owned()), Some("line 2"), at(5))?;
+                        batch.resolve(case, &ReviewVerdict::Wrong("PWF".to_owned()), Some("line 2"), at(5))?;
                     }
                     Ok(())
                 })
@@ -103,8 +102,8 @@ fn visit(mut journal: Journal) -> Result<Vec<Case>, Error> {
         batch.counts()?;
         batch.undelivered(None, 100)?;
         batch.unexplained(None, 100)?;
-        batch.reviews(Which::Open, None, 100)?;
-        batch.reviews(Which::Resolved, None, 100)?;
+        batch.reviews(ReviewState::Open, None, 100)?;
+        batch.reviews(ReviewState::Resolved, None, 100)?;
         batch.export(Resolution(0), 100)?;
         batch.unanswered(None, 100)?;
         let mut cases = Vec::new();
@@ -306,10 +305,10 @@ fn child() {
                     let received = writer.step_blocking(move |batch| batch.receive(&new))?;
                     println!("\nreceived {request}");
                     let Received::New(case) = received else { panic!("{request} is new") };
-                    let recorded = Recorded { tokens: number, ..sure("HDF") };
+                    let recorded = RecordedAnswer { tokens: number, ..sure("HDF") };
                     writer.step_blocking(move |batch| batch.answered(case, &recorded))?;
                     println!("\nanswered {request}");
-                    writer.step_blocking(move |batch| batch.delivered(case, Parcel::Reply(0)))?;
+                    writer.step_blocking(move |batch| batch.delivered(case, DeliveryKind::Reply(0)))?;
                     println!("\ndelivered {request}");
                 }
                 Ok(())
@@ -500,7 +499,7 @@ fn figures() {
                 })
                 .unwrap();
             journal.batch(|batch| cases.iter().try_for_each(|case| batch.answered(*case, &sure("HDF")))).unwrap();
-            let reply = Parcel::Reply(0);
+            let reply = DeliveryKind::Reply(0);
             journal.batch(|batch| cases.iter().try_for_each(|case| batch.delivered(*case, reply))).unwrap();
         }
         let took = began.elapsed();

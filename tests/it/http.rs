@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use sokutou::store::{self, Journal, NewCase, Received, ReviewLine};
-use sokutou::triggers::http::ROUTES;
+use sokutou::transport::http::ROUTES;
 
 use super::gateway::{Asker, Broker, Gateway, PATIENCE};
 use super::support::{HeldStudent, NO_FAILURE_EN, NO_FAILURE_JA, failing, free_port, sokutou, wait_until};

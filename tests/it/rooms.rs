@@ -9,16 +9,16 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     ("bytes", &[]),
     ("domain", &[]),
     ("installed", &[]),
-    ("config", &[]),
+    ("config", &["domain"]),
     ("bundle", &["bytes", "domain", "bundle", "wire::CODE_ASK_A_PERSON"]),
     ("policy", &["domain", "bundle::manifest"]),
     ("engine", &["domain", "installed", "bundle"]),
     ("pipeline", &["domain", "engine", "policy"]),
-    ("reply", &["domain", "bundle", "engine", "pipeline"]),
     ("store", &["domain"]),
-    ("triggers", &["domain", "wire", "config", "engine::QUESTION_BYTES_MAX"]),
+    ("api", &["domain", "bundle", "store", "wire"]),
+    ("transport", &["domain", "wire", "config", "api"]),
+    ("gateway", &["domain", "config", "bundle", "engine", "policy", "pipeline", "store", "api", "transport", "wire"]),
     ("bench", &["domain", "bundle", "engine", "policy", "pipeline"]),
-    ("daemon", &["domain", "bundle", "engine", "policy", "pipeline", "reply", "store", "triggers", "wire"]),
 ];
 
 /// A library's name, and the only files that may say it.
@@ -26,8 +26,8 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
     ("ort::", &["engine/library.rs", "engine/session.rs"]),
     ("prost::", &["engine/matmul.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
-    ("serial2::", &["triggers/serial.rs"]),
-    ("toml::", &["config/layers.rs", "config/sections.rs", "cli/config.rs"]),
+    ("serial2::", &["transport/serial/port.rs"]),
+    ("toml::", &["config/layers.rs", "config/mod.rs", "config/reader.rs", "cli/config.rs"]),
     (
         "rusqlite::",
         &[
@@ -40,7 +40,7 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
             "store/schema.rs",
         ],
     ),
-    ("axum::", &["triggers/http.rs"]),
+    ("axum::", &["transport/http/routes.rs"]),
     ("println!", &[]),
 ];
 
@@ -48,10 +48,8 @@ fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            if path.file_name().is_some_and(|name| name != "tests") {
-                sources(&path, into);
-            }
-        } else if path.extension().is_some_and(|kind| kind == "rs") && !path.ends_with("fake.rs") {
+            sources(&path, into);
+        } else if path.file_name().is_some_and(|name| name != "fake.rs") {
             into.push(path);
         }
     }

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use sokutou::domain::{Agreement, Band, Confidence, Decision, Mode, Reason};
+use sokutou::api::label_studio::{label_studio, labelling_config};
+use sokutou::domain::{
+    Agreement, Band, CaseId, Confidence, Decision, DeliveryKind, Mode, Reason, ReviewState, ReviewVerdict,
+};
 use sokutou::store::{
-    Batch, CaseId, Error, Journal, Judgement, Limits, NewCase, Opened, Outcome, Parcel, Reasons, Received, Recorded,
-    Refusal, Resolution, ReviewLine, Student, Tidied, Which, Why, Writer, label_studio, labelling_config,
+    Batch, Error, Journal, Limits, NewCase, Opened, Outcome, Received, RecordedAnswer, RecordedRationale, Refusal,
+    Resolution, ReviewLine, ReviewReason, Student, Tidied, Writer,
 };
 use tempfile::TempDir;
 
@@ -35,8 +38,8 @@ pub fn asked(request: &str) -> NewCase {
     }
 }
 
-pub fn sure(answer: &str) -> Recorded {
-    Recorded {
+pub fn sure(answer: &str) -> RecordedAnswer {
+    RecordedAnswer {
         task: "failure".to_owned(),
         answer: answer.to_owned(),
         label: format!("{answer} 故障"),
@@ -58,13 +61,18 @@ pub fn sure(answer: &str) -> Recorded {
     }
 }
 
-fn unsure(answer: &str) -> Recorded {
-    Recorded { decision: Decision::Escalated(Reason::Unsure), mode: Mode::ThinkFirst, band: Band::Low, ..sure(answer) }
+fn unsure(answer: &str) -> RecordedAnswer {
+    RecordedAnswer {
+        decision: Decision::Escalated(Reason::Unsure),
+        mode: Mode::ThinkFirst,
+        band: Band::Low,
+        ..sure(answer)
+    }
 }
 
-fn reasons(agrees: bool) -> Reasons {
+fn reasons(agrees: bool) -> RecordedRationale {
     let agreement = Agreement { agrees, strength: Confidence::new(0.25).unwrap() };
-    Reasons { text: "308.6-298.1=10.5".to_owned(), agreement: Some(agreement) }
+    RecordedRationale { text: "308.6-298.1=10.5".to_owned(), agreement: Some(agreement) }
 }
 
 /// A folder, its journal, and one step at a time.
@@ -95,7 +103,7 @@ impl Bench {
         }
     }
 
-    fn answered(&mut self, request: &str, recorded: &Recorded) -> CaseId {
+    fn answered(&mut self, request: &str, recorded: &RecordedAnswer) -> CaseId {
         let case = self.new_case(&asked(request));
         self.step(|batch| batch.answered(case, recorded)).unwrap();
         case
@@ -105,7 +113,7 @@ impl Bench {
         self.step(|batch| batch.case(case)).unwrap().unwrap()
     }
 
-    fn outbox(&mut self) -> Vec<(CaseId, Parcel)> {
+    fn outbox(&mut self) -> Vec<(CaseId, DeliveryKind)> {
         self.step(|batch| batch.undelivered(None, 100)).unwrap()
     }
 
@@ -132,36 +140,36 @@ fn a_case_goes_its_way_and_recovery_goes_on_from_every_step() {
     bench.step(|batch| batch.answered(case, &recorded)).unwrap();
     bench.reopen();
     assert_eq!(bench.step(|batch| batch.unanswered(None, 9)), Ok(vec![]));
-    assert_eq!(bench.outbox(), [(case, Parcel::Reply(0))]);
+    assert_eq!(bench.outbox(), [(case, DeliveryKind::Reply(0))]);
     assert_eq!(bench.step(|batch| batch.unexplained(None, 9)), Ok(vec![case]));
     assert_eq!(bench.case(case).outcome, Some(Outcome::Answered(Box::new(recorded.clone()))));
-    let open = bench.step(|batch| batch.reviews(Which::Open, None, 9)).unwrap();
-    assert_eq!((open[0].id, open[0].reviews[0].why), (case, Why::Escalated(Reason::Unsure)));
+    let open = bench.step(|batch| batch.reviews(ReviewState::Open, None, 9)).unwrap();
+    assert_eq!((open[0].id, open[0].reviews[0].why), (case, ReviewReason::Escalated(Reason::Unsure)));
 
     bench.step(|batch| batch.rationale(case, Some(&reasons(true)), at(2))).unwrap();
-    bench.step(|batch| batch.delivered(case, Parcel::Reply(0))).unwrap();
+    bench.step(|batch| batch.delivered(case, DeliveryKind::Reply(0))).unwrap();
     bench.reopen();
-    assert_eq!(bench.outbox(), [(case, Parcel::Rationale)]);
+    assert_eq!(bench.outbox(), [(case, DeliveryKind::Rationale)]);
     assert_eq!(bench.case(case).rationale(), Some(&reasons(true)));
-    bench.step(|batch| batch.delivered(case, Parcel::Rationale)).unwrap();
+    bench.step(|batch| batch.delivered(case, DeliveryKind::Rationale)).unwrap();
     assert!(bench.outbox().is_empty() && bench.case(case).delivered);
 
     bench.step(|batch| batch.claim(case, "line 2", at(60))).unwrap();
     let claimed = bench.step(|batch| batch.claim(case, "shift lead", at(61)));
     assert_eq!(claimed, Err(Refusal::Claimed { case, by: "line 2".to_owned() }));
     bench.step(|batch| batch.claim(case, "shift lead", at(60 + 15 * 60))).unwrap();
-    let wrong = Judgement::Wrong(" PWF\n".to_owned());
+    let wrong = ReviewVerdict::Wrong(" PWF\n".to_owned());
     let revision = bench.step(|batch| batch.resolve(case, &wrong, Some("shift lead"), at(90))).unwrap();
     bench.reopen();
-    assert_eq!((revision, bench.outbox()), (1, vec![(case, Parcel::Reply(1))]));
+    assert_eq!((revision, bench.outbox()), (1, vec![(case, DeliveryKind::Reply(1))]));
     assert!(!bench.case(case).delivered);
     // The reply of the student that was still on its way does not stand for the person's.
-    bench.step(|batch| batch.delivered(case, Parcel::Reply(0))).unwrap();
-    assert_eq!(bench.outbox(), [(case, Parcel::Reply(1))]);
-    bench.step(|batch| batch.delivered(case, Parcel::Reply(1))).unwrap();
+    bench.step(|batch| batch.delivered(case, DeliveryKind::Reply(0))).unwrap();
+    assert_eq!(bench.outbox(), [(case, DeliveryKind::Reply(1))]);
+    bench.step(|batch| batch.delivered(case, DeliveryKind::Reply(1))).unwrap();
 
     // A later person overrules.
-    let revision = bench.step(|batch| batch.resolve(case, &Judgement::Unclear, None, at(95))).unwrap();
+    let revision = bench.step(|batch| batch.resolve(case, &ReviewVerdict::Unclear, None, at(95))).unwrap();
     assert_eq!((revision, bench.case(case).revision()), (2, Some(2)));
     let page = bench.step(|batch| batch.export(batch.exported_through()?, 9)).unwrap();
     assert_eq!(page.iter().map(|one| one.resolution).collect::<Vec<_>>(), [Resolution(1), Resolution(2)]);
@@ -199,8 +207,8 @@ fn the_same_request_again_is_the_case_it_was() {
 #[test]
 fn reasons_that_lead_elsewhere_open_a_review_where_no_person_was_asked() {
     let mut bench = Bench::new();
-    let open = |bench: &mut Bench| -> Vec<(CaseId, Why)> {
-        let cases = bench.step(|batch| batch.reviews(Which::Open, None, 9)).unwrap();
+    let open = |bench: &mut Bench| -> Vec<(CaseId, ReviewReason)> {
+        let cases = bench.step(|batch| batch.reviews(ReviewState::Open, None, 9)).unwrap();
         cases.iter().map(|case| (case.id, case.reviews.last().unwrap().why)).collect()
     };
     let wrote = |bench: &mut Bench, case, agrees| {
@@ -211,21 +219,24 @@ fn reasons_that_lead_elsewhere_open_a_review_where_no_person_was_asked() {
     wrote(&mut bench, agreed, true);
     let torn = bench.answered("torn", &sure("HDF"));
     wrote(&mut bench, torn, false);
-    let thought = Recorded { rationale: Some(reasons(false)), ..sure("HDF") };
+    let thought = RecordedAnswer { rationale: Some(reasons(false)), ..sure("HDF") };
     let thought = bench.answered("thought", &thought);
-    assert_eq!(open(&mut bench), [(torn, Why::Disagreement), (thought, Why::Disagreement)]);
+    assert_eq!(open(&mut bench), [(torn, ReviewReason::Disagreement), (thought, ReviewReason::Disagreement)]);
 
     // A person looks already, or has looked: nobody is asked twice.
     let hard = bench.answered("hard", &unsure("HDF"));
     let seen = bench.answered("seen", &sure("HDF"));
-    bench.step(|batch| batch.resolve(seen, &Judgement::Right, None, at(4))).unwrap();
+    bench.step(|batch| batch.resolve(seen, &ReviewVerdict::Right, None, at(4))).unwrap();
     for case in [hard, seen] {
         wrote(&mut bench, case, false);
     }
-    let escalated = Why::Escalated(Reason::Unsure);
-    assert_eq!(open(&mut bench), [(torn, Why::Disagreement), (thought, Why::Disagreement), (hard, escalated)]);
+    let escalated = ReviewReason::Escalated(Reason::Unsure);
+    assert_eq!(
+        open(&mut bench),
+        [(torn, ReviewReason::Disagreement), (thought, ReviewReason::Disagreement), (hard, escalated)]
+    );
     bench.reopen();
-    bench.step(|batch| batch.resolve(torn, &Judgement::Wrong("PWF".to_owned()), Some("line 2"), at(6))).unwrap();
+    bench.step(|batch| batch.resolve(torn, &ReviewVerdict::Wrong("PWF".to_owned()), Some("line 2"), at(6))).unwrap();
     assert_eq!(bench.case(torn).revision(), Some(1), "whoever asked hears it");
     let page = bench.step(|batch| batch.export(Resolution(1), 9)).unwrap();
     assert_eq!((&*page[0].line.decision, page[0].line.reason.as_deref()), ("answered", Some("disagreement")));
@@ -238,15 +249,18 @@ fn cases_without_an_answer_are_told_and_never_reviewed() {
     let failed = bench.new_case(&asked("2"));
     bench.step(|batch| batch.expired(expired, at(3))).unwrap();
     bench.step(|batch| batch.failed_to_answer(failed, "the question is longer than the student reads", at(3))).unwrap();
-    assert_eq!(bench.outbox(), [(expired, Parcel::Reply(0)), (failed, Parcel::Reply(0))]);
+    assert_eq!(bench.outbox(), [(expired, DeliveryKind::Reply(0)), (failed, DeliveryKind::Reply(0))]);
     assert_eq!(bench.case(expired).outcome, Some(Outcome::Expired));
     assert!(matches!(bench.case(failed).outcome, Some(Outcome::Failed(why)) if why.contains("longer")));
     for case in [expired, failed] {
         assert_eq!(bench.step(|batch| batch.answered(case, &sure("HDF"))), Err(Refusal::HasOutcome(case)));
-        assert_eq!(bench.step(|batch| batch.open_review(case, Why::Audit, at(4))), Err(Refusal::NoAnswer(case)));
+        assert_eq!(
+            bench.step(|batch| batch.open_review(case, ReviewReason::Audit, at(4))),
+            Err(Refusal::NoAnswer(case))
+        );
     }
     bench.step(|batch| batch.abandon(expired, at(5))).unwrap();
-    assert_eq!(bench.outbox(), [(failed, Parcel::Reply(0))]);
+    assert_eq!(bench.outbox(), [(failed, DeliveryKind::Reply(0))]);
     let dropped = bench.step(|batch| batch.dropped_so_far()).unwrap();
     assert_eq!((dropped[0].why.as_str(), dropped[0].count), ("undelivered", 1));
 }
@@ -257,8 +271,8 @@ fn a_refused_step_writes_nothing_and_the_journal_goes_on() {
     let case = bench.answered("1", &sure("HDF"));
     let nobody = CaseId(99);
     let long = "x".repeat(20_000);
-    let empty = Recorded { answer: " ".to_owned(), ..sure("HDF") };
-    let wrong = |correction: &str| Judgement::Wrong(correction.to_owned());
+    let empty = RecordedAnswer { answer: " ".to_owned(), ..sure("HDF") };
+    let wrong = |correction: &str| ReviewVerdict::Wrong(correction.to_owned());
     type Step<'a> = Box<dyn FnOnce(&mut Batch<'_>) -> Result<(), Error> + 'a>;
     let steps: Vec<Step<'_>> = vec![
         Box::new(|batch| batch.receive(&NewCase { question: " \u{3000}".to_owned(), ..asked("2") }).map(drop)),
@@ -268,12 +282,14 @@ fn a_refused_step_writes_nothing_and_the_journal_goes_on() {
         Box::new(|batch| batch.answered(nobody, &sure("HDF"))),
         Box::new(|batch| batch.answered(case, &sure("HDF"))),
         Box::new(|batch| batch.answered(case, &empty)),
-        Box::new(|batch| batch.delivered(case, Parcel::Reply(1))),
+        Box::new(|batch| batch.delivered(case, DeliveryKind::Reply(1))),
         Box::new(|batch| batch.claim(case, "line 2", at(1))),
         Box::new(|batch| batch.resolve(case, &wrong(" HDF "), None, at(1)).map(drop)),
         Box::new(|batch| batch.resolve(case, &wrong(" "), None, at(1)).map(drop)),
-        Box::new(|batch| batch.resolve(case, &Judgement::Right, Some(" "), at(1)).map(drop)),
-        Box::new(|batch| batch.rationale(case, Some(&Reasons { text: "\n".to_owned(), agreement: None }), at(2))),
+        Box::new(|batch| batch.resolve(case, &ReviewVerdict::Right, Some(" "), at(1)).map(drop)),
+        Box::new(|batch| {
+            batch.rationale(case, Some(&RecordedRationale { text: "\n".to_owned(), agreement: None }), at(2))
+        }),
         Box::new(|batch| batch.mark_exported(Resolution(1), at(1))),
     ];
     for (number, step) in steps.into_iter().enumerate() {
@@ -295,9 +311,9 @@ fn a_refused_step_writes_nothing_and_the_journal_goes_on() {
     let waiting = bench.step(|batch| batch.unanswered(None, 9)).unwrap();
     let requests: Vec<String> = waiting.into_iter().map(|case| bench.case(case).asked.request).collect();
     assert_eq!(requests, ["3", "5"]);
-    let silent = Recorded { answer: String::new(), decision: Decision::Escalated(Reason::NoAnswer), ..sure("") };
+    let silent = RecordedAnswer { answer: String::new(), decision: Decision::Escalated(Reason::NoAnswer), ..sure("") };
     let silent = bench.answered("6", &silent);
-    let right = bench.step(|batch| batch.resolve(silent, &Judgement::Right, None, at(1)));
+    let right = bench.step(|batch| batch.resolve(silent, &ReviewVerdict::Right, None, at(1)));
     assert!(matches!(right, Err(Refusal::Contradiction(_))), "{right:?}");
 }
 
@@ -307,7 +323,7 @@ fn pages_of_the_outbox_hold_whole_cases_or_begin_with_their_reply() {
     for request in 1..=5 {
         let new = NewCase { wants_rationale: request % 2 == 1, ..asked(&request.to_string()) };
         let case = bench.new_case(&new);
-        let recorded = Recorded { rationale: Some(reasons(true)), ..sure("HDF") };
+        let recorded = RecordedAnswer { rationale: Some(reasons(true)), ..sure("HDF") };
         bench.step(|batch| batch.answered(case, &recorded)).unwrap();
     }
     let all = bench.outbox();
@@ -340,7 +356,7 @@ fn fill(
     bench: &mut Bench,
     from: &mut u32,
     until: impl Fn(&Tidied) -> bool,
-    recorded: &Recorded,
+    recorded: &RecordedAnswer,
 ) -> Result<(), Refusal> {
     for _ in 0..1000 {
         let refused = bench.step(|batch| {
@@ -354,7 +370,7 @@ fn fill(
                 };
                 let Received::New(case) = received else { panic!("known") };
                 batch.answered(case, recorded)?;
-                batch.delivered(case, Parcel::Reply(0))?;
+                batch.delivered(case, DeliveryKind::Reply(0))?;
             }
             Ok(None)
         })?;
@@ -378,17 +394,17 @@ fn the_disk_budget_is_walked_from_texts_to_cases_to_refusal_and_hard_cases_stay(
     let used = |bench: &mut Bench| bench.step(|batch| batch.counts()).unwrap().used_bytes;
     let budget = 1 << 20;
     let hard = bench.answered("hard", &unsure("HDF"));
-    bench.step(|batch| batch.delivered(hard, Parcel::Reply(0))).unwrap();
+    bench.step(|batch| batch.delivered(hard, DeliveryKind::Reply(0))).unwrap();
     let waiting = bench.new_case(&asked("waiting"));
     let mut from = 0;
-    let with_reasons = Recorded { rationale: Some(reasons(true)), ..sure("HDF") };
+    let with_reasons = RecordedAnswer { rationale: Some(reasons(true)), ..sure("HDF") };
 
     fill(&mut bench, &mut from, |tidied| tidied.texts > 0, &with_reasons).unwrap();
     assert!(used(&mut bench) < budget / 100 * 81, "texts went before more came");
     let first = bench.case(CaseId(waiting.0 + 1));
     assert!(!first.question_kept && first.rationale().is_none() && first.outcome.is_some());
-    let audit = bench.step(|batch| batch.open_review(first.id, Why::Audit, at(8)));
-    assert_eq!(audit, Err(Refusal::LetGo(first.id)));
+    let audit = bench.step(|batch| batch.open_review(first.id, ReviewReason::Audit, at(8)));
+    assert_eq!(audit, Err(Refusal::Evicted(first.id)));
 
     fill(&mut bench, &mut from, |tidied| tidied.easy > 0, &with_reasons).unwrap();
     assert!(bench.step(|batch| batch.case(first.id)).unwrap().is_none(), "the oldest goes first");
@@ -412,14 +428,14 @@ fn the_disk_budget_is_walked_from_texts_to_cases_to_refusal_and_hard_cases_stay(
     // What is resolved but not exported stays too; what is exported may go, and then questions are taken again.
     let mut after = None;
     loop {
-        let page = bench.step(|batch| batch.reviews(Which::Open, after, 50)).unwrap();
+        let page = bench.step(|batch| batch.reviews(ReviewState::Open, after, 50)).unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         bench
             .step(|batch| {
                 page.iter().try_for_each(|case| {
-                    let revision = batch.resolve(case.id, &Judgement::Right, None, at(9))?;
-                    batch.delivered(case.id, Parcel::Reply(revision))
+                    let revision = batch.resolve(case.id, &ReviewVerdict::Right, None, at(9))?;
+                    batch.delivered(case.id, DeliveryKind::Reply(revision))
                 })
             })
             .unwrap();
@@ -463,22 +479,22 @@ fn an_export_is_what_the_workshop_reads() {
     bench.answered("1", &sure("HDF"));
     let ja = NewCase { question: "トルク 42.8、故障は？".to_owned(), ..asked("2") };
     let ja = bench.new_case(&ja);
-    let thought = Recorded { rationale: Some(reasons(true)), ..unsure("HDF") };
+    let thought = RecordedAnswer { rationale: Some(reasons(true)), ..unsure("HDF") };
     bench.step(|batch| batch.answered(ja, &thought)).unwrap();
-    let silent = Recorded { answer: String::new(), decision: Decision::Escalated(Reason::NoAnswer), ..sure("") };
+    let silent = RecordedAnswer { answer: String::new(), decision: Decision::Escalated(Reason::NoAnswer), ..sure("") };
     let silent = bench.answered("3", &silent);
     bench
         .step(|batch| {
-            batch.open_review(CaseId(1), Why::Audit, at(10))?;
-            batch.resolve(CaseId(1), &Judgement::Right, Some("line 2"), at(11))?;
+            batch.open_review(CaseId(1), ReviewReason::Audit, at(10))?;
+            batch.resolve(CaseId(1), &ReviewVerdict::Right, Some("line 2"), at(11))?;
             batch.resolve(
                 ja,
-                &Judgement::Wrong("PWF".to_owned()),
+                &ReviewVerdict::Wrong("PWF".to_owned()),
                 Some("班長"),
                 at(12) + Duration::from_millis(250),
             )?;
-            batch.resolve(silent, &Judgement::Unclear, None, at(13))?;
-            batch.resolve(CaseId(1), &Judgement::Wrong("OSF".to_owned()), None, at(14))
+            batch.resolve(silent, &ReviewVerdict::Unclear, None, at(13))?;
+            batch.resolve(CaseId(1), &ReviewVerdict::Wrong("OSF".to_owned()), None, at(14))
         })
         .unwrap();
     let journal = bench.step(|batch| batch.journal_id()).unwrap();
@@ -562,7 +578,7 @@ fn the_writer_answers_each_step_when_it_is_on_disk_and_closes_clean() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let first = CaseId(1);
-    runtime.block_on(writer.step_lazily(move |batch| batch.delivered(first, Parcel::Reply(0)))).unwrap();
+    runtime.block_on(writer.step_lazily(move |batch| batch.delivered(first, DeliveryKind::Reply(0)))).unwrap();
     drop(writer);
     running.join().unwrap();
     let (mut journal, opened) = open(folder.path());

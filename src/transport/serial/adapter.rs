@@ -1,4 +1,4 @@
-//! Serial ports at the desk: frames and lines to requests, messages to frames and lines. Keeps no question, and decides nothing.
+//! The serial ports: frames and lines to requests, messages to frames and lines. Keeps no question, and decides nothing.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,9 +9,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{spawn_blocking, spawn_local};
 
-use super::message::{Message, Said, State};
-use crate::triggers::serial::{Heard, SendError, Serial, Settings, Speaks, Writer};
-use crate::triggers::{Arrival, Key, Refusal, Request, Route, SerialReplyTo, Source, Stamp};
+use super::config::{Settings, Speaks};
+use super::port::{PortEvent, SendError, Serial, Writer};
+use crate::api::answer::{Body, Message, State};
+use crate::domain::DeliveryId;
+use crate::transport::arrival::Arrival;
+use crate::transport::request::{Key, Refusal, Request, Route, SerialReplyTo, Source};
 use crate::wire::line::Encoding;
 use crate::wire::{
     self, Answer, Ask, CODE_ASK_A_PERSON, CODE_TEXT, Confidence, Frame, Nack, Pending, RationaleChunk, Reason,
@@ -21,60 +24,57 @@ use crate::wire::{
 /// A client that acknowledges gets an answer again after this.
 const ACKNOWLEDGE_WAIT: Duration = Duration::from_secs(3);
 
-/// Letters and frames that wait for one port; the journal keeps the rest.
+/// Messages and frames that wait for one port; the journal keeps the rest.
 const OUTGOING_MAX: usize = 64;
-
-/// A port, and which task its questions belong to where they do not say.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Port {
-    /// The port.
-    pub settings: Settings,
-    /// `None` is the gateway's own.
-    pub task: Option<String>,
-}
 
 /// The open ports; dropped, they close.
 #[derive(Default)]
 pub struct Ports {
     open: HashMap<String, Open>,
-    /// Lines that were heard: their numbers name their questions, also where a port is opened again.
+    /// Lines that came: their numbers name their questions, also where a port is opened again.
     lines: Arc<AtomicU64>,
 }
 
 struct Open {
-    port: Port,
+    settings: Settings,
     outgoing: mpsc::Sender<Outgoing>,
     _serial: Serial,
 }
 
 /// What a port is to say. One after the other: that a question is durable comes before its answer.
 enum Outgoing {
-    Letter(Option<Stamp>, SerialReplyTo, Box<Message>),
+    Message(Option<DeliveryId>, SerialReplyTo, Box<Message>),
     Frame(u16, wire::Message<'static>),
 }
 
 impl Ports {
     /// Makes the ports these: one whose settings differ is closed and opened again, the others stay open. `session` makes the names
     /// of questions that came as lines the gateway's own.
-    pub fn set(&mut self, ports: Vec<Port>, session: u64, arrivals: &mpsc::Sender<Arrival>) {
-        self.open.retain(|_, open| ports.contains(&open.port));
+    pub fn apply(&mut self, ports: &[Settings], session: u64, arrivals: &mpsc::Sender<Arrival>) {
+        self.open.retain(|_, open| ports.contains(&open.settings));
         for port in ports {
-            let name = port.settings.path.display().to_string();
+            let name = port.path.display().to_string();
             if self.open.contains_key(&name) {
                 continue;
             }
-            match self.start(&name, port, session, arrivals) {
+            match self.start(&name, port.clone(), session, arrivals) {
                 Ok(open) => drop(self.open.insert(name, open)),
                 Err(error) => log::error!("serial port {name} cannot be served: {error}"),
             }
         }
     }
 
-    fn start(&self, name: &str, port: Port, session: u64, arrivals: &mpsc::Sender<Arrival>) -> io::Result<Open> {
-        let speaks = port.settings.speaks;
-        let mut ear = Ear {
+    fn start(
+        &self,
+        name: &str,
+        settings: Settings,
+        session: u64,
+        arrivals: &mpsc::Sender<Arrival>,
+    ) -> io::Result<Open> {
+        let speaks = settings.speaks;
+        let mut adapter = Adapter {
             port: name.to_owned(),
-            task: port.task.clone(),
+            task: settings.task.clone(),
             client: name.to_owned(),
             acknowledges: false,
             session,
@@ -85,32 +85,44 @@ impl Ports {
             },
             arrivals: arrivals.clone(),
         };
-        let serial = Serial::start(port.settings.clone(), move |writer, heard| ear.hear(writer, heard))?;
+        let serial = Serial::start(settings.clone(), move |writer, event| adapter.on_event(writer, event))?;
         let (outgoing, receiver) = mpsc::channel(OUTGOING_MAX);
         spawn_local(send(serial.writer(), speaks, receiver, arrivals.clone()));
-        Ok(Open { port, outgoing, _serial: serial })
+        Ok(Open { settings, outgoing, _serial: serial })
     }
 
-    /// Posts a letter; false where the port is no more, or too much waits for it.
-    pub fn post(&self, stamp: Option<Stamp>, to: SerialReplyTo, message: Message) -> bool {
+    /// Sends a message; false where the port is no more, or too much waits for it.
+    pub fn send(&self, delivery: Option<DeliveryId>, to: SerialReplyTo, message: Message) -> bool {
         let open = self.open.get(&to.port);
-        open.is_some_and(|port| port.outgoing.try_send(Outgoing::Letter(stamp, to, Box::new(message))).is_ok())
+        open.is_some_and(|port| port.outgoing.try_send(Outgoing::Message(delivery, to, Box::new(message))).is_ok())
     }
 
-    /// Tells a port that its question is durable, or how the gateway is; lost where too much waits, for it can be asked again.
-    pub fn tell(&self, to: &SerialReplyTo, message: wire::Message<'static>) {
+    /// Tells a client that its question is durable, and how many are before it.
+    pub fn tell_pending(&self, to: &SerialReplyTo, before: usize) {
+        if let Some(pending) = pending(to, before) {
+            self.tell(to, pending);
+        }
+    }
+
+    /// Tells a client how the gateway is.
+    pub fn tell_status(&self, to: &SerialReplyTo, status: wire::Status) {
+        self.tell(to, wire::Message::Status(status));
+    }
+
+    /// Lost where too much waits, for it can be asked again.
+    fn tell(&self, to: &SerialReplyTo, message: wire::Message<'static>) {
         if let Some(port) = self.open.get(&to.port) {
             drop(port.outgoing.try_send(Outgoing::Frame(to.sequence, message)));
         }
     }
 }
 
-/// Writes to one port, and reports what became of each letter.
+/// Writes to one port, and reports what became of each message.
 async fn send(writer: Writer, speaks: Speaks, mut outgoing: mpsc::Receiver<Outgoing>, arrivals: mpsc::Sender<Arrival>) {
     while let Some(next) = outgoing.recv().await {
         let writer = writer.clone();
-        let (stamp, to, message) = match next {
-            Outgoing::Letter(stamp, to, message) => (stamp, to, message),
+        let (delivery, to, message) = match next {
+            Outgoing::Message(delivery, to, message) => (delivery, to, message),
             Outgoing::Frame(sequence, message) => {
                 if speaks == Speaks::Frames {
                     let _ = spawn_blocking(move || drop(writer.send(&Frame { sequence, message }))).await;
@@ -118,35 +130,35 @@ async fn send(writer: Writer, speaks: Speaks, mut outgoing: mpsc::Receiver<Outgo
                 continue;
             }
         };
-        let acknowledges = to.acknowledges && message.said.rationale.is_none();
+        let acknowledges = to.acknowledges && message.body.rationale.is_none();
         let sent = spawn_blocking(move || write(&writer, speaks, &to, &message)).await;
-        let Some(stamp) = stamp else { continue };
+        let Some(delivery) = delivery else { continue };
         match sent {
-            Ok(Ok(())) if !acknowledges => drop(arrivals.send(Arrival::Delivered(stamp)).await),
+            Ok(Ok(())) if !acknowledges => drop(arrivals.send(Arrival::Delivered(delivery)).await),
             Ok(Ok(())) => {
                 let arrivals = arrivals.clone();
                 spawn_local(async move {
                     tokio::time::sleep(ACKNOWLEDGE_WAIT).await;
-                    drop(arrivals.send(Arrival::Returned(stamp)).await);
+                    drop(arrivals.send(Arrival::Returned(delivery)).await);
                 });
             }
             Ok(Err(error)) => {
                 log::debug!("{error}");
-                drop(arrivals.send(Arrival::Returned(stamp)).await);
+                drop(arrivals.send(Arrival::Returned(delivery)).await);
             }
             Err(_) => {} // the gateway stops
         }
     }
 }
 
-/// What the gateway says when a question is in the journal.
-pub fn pending(to: &SerialReplyTo, before: usize) -> Option<wire::Message<'static>> {
+/// That a question is in the journal, and how many are before it; `None` for a line, which is told nothing.
+fn pending(to: &SerialReplyTo, before: usize) -> Option<wire::Message<'static>> {
     let request = RequestId::new(&to.request)?;
     Some(wire::Message::Pending(Pending { request, before: u16::try_from(before).unwrap_or(u16::MAX) }))
 }
 
-/// Hears one port, in its own thread.
-struct Ear {
+/// What came in at one port, as requests; runs in the port's thread.
+struct Adapter {
     port: String,
     task: Option<String>,
     client: String,
@@ -157,20 +169,20 @@ struct Ear {
     arrivals: mpsc::Sender<Arrival>,
 }
 
-impl Ear {
-    fn hear(&mut self, writer: &Writer, heard: Heard<'_>) {
-        match heard {
-            Heard::Opened => {
+impl Adapter {
+    fn on_event(&mut self, writer: &Writer, event: PortEvent<'_>) {
+        match event {
+            PortEvent::Opened => {
                 log::info!("serial port {} is open", self.port);
                 (self.client, self.acknowledges) = (self.port.clone(), false);
                 drop(self.arrivals.try_send(Arrival::Connected(Source::Serial)));
             }
-            Heard::Closed(error) => log::warn!("{}", crate::domain::chain(error)),
-            Heard::Hello { client, acknowledges } => {
+            PortEvent::Closed(error) => log::warn!("{}", crate::domain::chain(error)),
+            PortEvent::Hello { client, acknowledges } => {
                 (self.client, self.acknowledges) = (client.to_owned(), acknowledges);
                 drop(self.arrivals.try_send(Arrival::Connected(Source::Serial)));
             }
-            Heard::Frame(Frame { sequence, message }) => match message {
+            PortEvent::Frame(Frame { sequence, message }) => match message {
                 wire::Message::Ask(ask) => self.ask(writer, sequence, &ask),
                 wire::Message::Ack(ack) => {
                     let key = Key { client: self.client.clone(), id: name(&ack.request) };
@@ -182,18 +194,18 @@ impl Ear {
                 }
                 _ => {} // the port lets nothing else through
             },
-            Heard::Line(question) => {
+            PortEvent::Line(question) => {
                 let line = 1 + self.lines.fetch_add(1, Ordering::Relaxed);
                 let key = Key { client: self.port.clone(), id: format!("line-{}-{line}", self.session) };
                 let route = Route::Serial(self.reply_to(Vec::new(), 0));
                 let task = self.task.clone();
                 let request = Request { key, task, question, explain: false, expires_in: None, route };
-                let (said, _) = oneshot::channel();
-                if self.arrivals.try_send(Arrival::Ask(request, said)).is_err() {
+                let (taken, _) = oneshot::channel();
+                if self.arrivals.try_send(Arrival::Ask(request, taken)).is_err() {
                     drop(writer.send_line(&line::refusal(Reason::Busy, self.encoding)));
                 }
             }
-            Heard::LineFault(fault) => log::warn!("serial port {}: {fault}", self.port),
+            PortEvent::LineFault(fault) => log::warn!("serial port {}: {fault}", self.port),
         }
     }
 
@@ -206,8 +218,8 @@ impl Ear {
             expires_in: ask.expires_after.map(|after| Duration::from_millis(after.0.into())),
             route: Route::Serial(self.reply_to(ask.request.as_bytes().to_vec(), sequence)),
         };
-        let (said, _) = oneshot::channel(); // the desk tells the port itself
-        if self.arrivals.try_send(Arrival::Ask(request, said)).is_err() {
+        let (taken, _) = oneshot::channel(); // the gateway tells the port itself
+        if self.arrivals.try_send(Arrival::Ask(request, taken)).is_err() {
             let refused = Nack { reason: Reason::Busy, request: Some(ask.request.clone()) };
             drop(writer.send(&Frame { sequence, message: wire::Message::Nack(refused) }));
         }
@@ -230,7 +242,7 @@ fn write(writer: &Writer, speaks: Speaks, to: &SerialReplyTo, message: &Message)
             Some(reason) => writer.send_line(&line::refusal(reason, encoding)),
             None => {
                 let request = RequestId::new(&[0]).expect("one byte");
-                writer.send_line(&line::answer(&answer(&message.said, message, request), encoding))
+                writer.send_line(&line::answer(&answer(&message.body, message, request), encoding))
             }
         },
         (Speaks::Frames, None) => Ok(()), // a line's answer, and the port now speaks frames: nobody waits for it
@@ -239,14 +251,14 @@ fn write(writer: &Writer, speaks: Speaks, to: &SerialReplyTo, message: &Message)
             if let Some(reason) = reason(message) {
                 return writer.send(&frame(wire::Message::Nack(Nack { reason, request: Some(request) })));
             }
-            if let Some(rationale) = &message.said.rationale {
+            if let Some(rationale) = &message.body.rationale {
                 for (index, last, text) in rationale_chunks(rationale, writer.class().rationale_bytes_max()) {
                     let chunk = RationaleChunk { request: request.clone(), index, last, text };
                     writer.send(&frame(wire::Message::RationaleChunk(chunk)))?;
                 }
                 return Ok(());
             }
-            writer.send(&frame(wire::Message::Answer(answer(&message.said, message, request))))
+            writer.send(&frame(wire::Message::Answer(answer(&message.body, message, request))))
         }
     }
 }
@@ -255,25 +267,25 @@ fn write(writer: &Writer, speaks: Speaks, to: &SerialReplyTo, message: &Message)
 fn reason(message: &Message) -> Option<Reason> {
     match message.state {
         State::Expired => Some(Reason::Expired),
-        State::Error => Some(message.said.refused.unwrap_or(Reason::Failed)),
+        State::Error => Some(message.body.refused.unwrap_or(Reason::Failed)),
         State::Answered | State::Pending | State::Reviewed => None,
     }
 }
 
-fn answer<'a>(said: &'a Said, message: &Message, request: RequestId) -> Answer<'a> {
+fn answer<'a>(body: &'a Body, message: &Message, request: RequestId) -> Answer<'a> {
     let pending = message.state == State::Pending;
-    let guess = said.guess.as_ref().map(|guess| guess.answer.as_str());
-    let label = if pending { guess } else { said.answer.as_deref() };
+    let guess = body.guess.as_ref().map(|guess| guess.answer.as_str());
+    let label = if pending { guess } else { body.answer.as_deref() };
     let (label, label_cut) = Text::cut(label.unwrap_or_default());
     // What nobody could say is a person's still.
-    let unknown = said.verdict.as_deref() == Some("unclear");
-    let confidence = match (message.state, said.confidence) {
+    let unknown = body.verdict.as_deref() == Some("unclear");
+    let confidence = match (message.state, body.confidence) {
         (State::Reviewed, _) => Confidence::MAX,
         (_, Some(confidence)) => (confidence.clamp(0.0, 1.0) * f64::from(Confidence::MAX)) as u16,
         (_, None) => 0,
     };
     Answer {
-        code: if unknown { CODE_ASK_A_PERSON } else { said.code.unwrap_or(CODE_TEXT) },
+        code: if unknown { CODE_ASK_A_PERSON } else { body.code.unwrap_or(CODE_TEXT) },
         state: if pending { wire::State::PendingAPerson } else { wire::State::Answered },
         confidence: Confidence::new(confidence).expect("at most the greatest"),
         revision: u16::try_from(message.rev).unwrap_or(u16::MAX),
@@ -284,12 +296,12 @@ fn answer<'a>(said: &'a Said, message: &Message, request: RequestId) -> Answer<'
 }
 
 /// What a refusal is on the wire.
-pub fn code(refusal: &Refusal) -> Reason {
+pub fn reason_code(refusal: &Refusal) -> Reason {
     match refusal {
         Refusal::Unreadable(_) | Refusal::Forbidden(_) => Reason::Question,
         Refusal::Reused(_) => Reason::IdReused,
         Refusal::Full => Reason::JournalFull,
-        Refusal::Unkept(_) => Reason::Busy,
-        Refusal::Unknown(_) | Refusal::Conflict(_) => Reason::Failed,
+        Refusal::Unavailable(_) => Reason::Busy,
+        Refusal::Unknown(_) | Refusal::Conflict(_) | Refusal::Failed(_) => Reason::Failed,
     }
 }

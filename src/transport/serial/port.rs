@@ -15,7 +15,8 @@ use rustix::fs::{Mode, OFlags};
 use serial2::SerialPort;
 use thiserror::Error;
 
-use crate::wire::line::{self, Encoding, Lines};
+use super::config::{Settings, Speaks};
+use crate::wire::line::{self, Lines};
 use crate::wire::{
     Class, Counters, EncodeError, Feed, Frame, HelloAck, LARGE_FRAME_BYTES_MAX, Message, NAME_BYTES_MAX, Nack, Reason,
     Text, VERSION,
@@ -32,36 +33,9 @@ const REOPEN_MAX: Duration = Duration::from_secs(5);
 /// Bytes of one read: a USB adapter's packet, several times over.
 const READ_BYTES: usize = 512;
 
-/// Which port, and what is spoken on it; 8 data bits, no parity, one stop bit, no flow control.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// The device.
-    pub path: PathBuf,
-    /// Bits per second.
-    pub baud: u32,
-    /// Frames or lines.
-    pub speaks: Speaks,
-    /// The gateway's name, for HelloAck.
-    pub gateway: String,
-}
-
-/// The language of a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaks {
-    /// [`crate::wire`]'s frames.
-    Frames,
-    /// [`mod@line`]'s lines of text.
-    Lines {
-        /// Their encoding.
-        encoding: Encoding,
-        /// The longest.
-        bytes_max: usize,
-    },
-}
-
 /// What a port has to tell.
 #[derive(Debug)]
-pub enum Heard<'a> {
+pub enum PortEvent<'a> {
     /// It is open; what was waiting in it is thrown away, and the client counts as one of the small class.
     Opened,
     /// It is not, or no longer. Told once for each cause; it is tried again without end.
@@ -124,7 +98,7 @@ pub enum Error {
 /// Why something was not sent.
 #[derive(Debug, Error)]
 pub enum SendError {
-    /// Unplugged; it may be sent again when [`Heard::Opened`] comes.
+    /// Unplugged; it may be sent again when [`PortEvent::Opened`] comes.
     #[error("failed to send on the serial port {0}: it is closed")]
     Closed(PathBuf),
     /// Too long for the client.
@@ -167,12 +141,15 @@ struct Line {
 }
 
 impl Serial {
-    /// Starts the thread, which opens the port, whenever that may succeed. It calls `hears`, which should hand on what it
-    /// hears (through a channel with an end) and return: while it does not, nobody reads the port.
-    pub fn start(settings: Settings, hears: impl FnMut(&Writer, Heard<'_>) + Send + 'static) -> io::Result<Self> {
+    /// Starts the thread, which opens the port, whenever that may succeed. It calls `on_event`, which should hand on what it
+    /// on_event (through a channel with an end) and return: while it does not, nobody reads the port.
+    pub fn start(
+        settings: Settings,
+        on_event: impl FnMut(&Writer, PortEvent<'_>) + Send + 'static,
+    ) -> io::Result<Self> {
         let line = Mutex::new(Line { port: None, class: Class::Small, counters: Counters::default() });
         let writer = Writer(Arc::new(Shared { path: settings.path.clone(), stop: AtomicBool::new(false), line }));
-        let reader = Reader { settings, writer: writer.clone(), hears };
+        let reader = Reader { settings, writer: writer.clone(), on_event };
         let thread = thread::Builder::new().name("serial".to_owned()).spawn(move || reader.run())?;
         Ok(Self { writer, thread: Some(thread) })
     }
@@ -235,10 +212,10 @@ impl Writer {
 struct Reader<H> {
     settings: Settings,
     writer: Writer,
-    hears: H,
+    on_event: H,
 }
 
-impl<H: FnMut(&Writer, Heard<'_>)> Reader<H> {
+impl<H: FnMut(&Writer, PortEvent<'_>)> Reader<H> {
     fn run(mut self) {
         let mut feed = Feed::new();
         let mut wait = REOPEN_FIRST;
@@ -250,7 +227,7 @@ impl<H: FnMut(&Writer, Heard<'_>)> Reader<H> {
                     let port = Arc::new(port);
                     *self.writer.line() =
                         Line { port: Some(port.clone()), class: Class::Small, counters: feed.counters() };
-                    self.hear(Heard::Opened);
+                    self.report(PortEvent::Opened);
                     feed.resync();
                     let closed = self.read(&port, &mut feed, &mut wait);
                     self.writer.line().port = None;
@@ -261,7 +238,7 @@ impl<H: FnMut(&Writer, Heard<'_>)> Reader<H> {
             let Err(error) = closed else { return };
             let words = error.to_string();
             if told.as_ref() != Some(&words) {
-                self.hear(Heard::Closed(&error));
+                self.report(PortEvent::Closed(&error));
                 told = Some(words);
             }
             thread::park_timeout(wait);
@@ -295,15 +272,15 @@ impl<H: FnMut(&Writer, Heard<'_>)> Reader<H> {
             for &byte in &bytes[..got] {
                 match &mut lines {
                     None => match feed.push(byte) {
-                        Some(Ok(frame)) => frame_came(frame, &self.settings.gateway, &self.writer, &mut self.hears),
+                        Some(Ok(frame)) => frame_came(frame, &self.settings.gateway, &self.writer, &mut self.on_event),
                         Some(Err(fault)) => fault.nack().iter().for_each(|nack| reply(&self.writer, nack)),
                         None => {}
                     },
                     Some((lines, encoding)) => match lines.push(byte) {
-                        Some(Ok(question)) => (self.hears)(&self.writer, Heard::Line(question)),
+                        Some(Ok(question)) => (self.on_event)(&self.writer, PortEvent::Line(question)),
                         Some(Err(fault)) => {
                             unsent(self.writer.send_line(&line::refusal(Reason::Question, *encoding)));
-                            (self.hears)(&self.writer, Heard::LineFault(fault));
+                            (self.on_event)(&self.writer, PortEvent::LineFault(fault));
                         }
                         None => {}
                     },
@@ -314,17 +291,17 @@ impl<H: FnMut(&Writer, Heard<'_>)> Reader<H> {
         Ok(())
     }
 
-    fn hear(&mut self, heard: Heard<'_>) {
-        (self.hears)(&self.writer, heard);
+    fn report(&mut self, event: PortEvent<'_>) {
+        (self.on_event)(&self.writer, event);
     }
 }
 
 /// Replies to what needs no student, and hands on the rest.
-fn frame_came(frame: Frame<'_>, gateway: &str, writer: &Writer, hears: &mut impl FnMut(&Writer, Heard<'_>)) {
+fn frame_came(frame: Frame<'_>, gateway: &str, writer: &Writer, on_event: &mut impl FnMut(&Writer, PortEvent<'_>)) {
     let sequence = frame.sequence;
     let refuse = |reason| reply(writer, &Frame { sequence, message: Message::Nack(Nack { reason, request: None }) });
     match &frame.message {
-        Message::Ask(_) | Message::Ack(_) | Message::AskStatus => hears(writer, Heard::Frame(frame)),
+        Message::Ask(_) | Message::Ack(_) | Message::AskStatus => on_event(writer, PortEvent::Frame(frame)),
         Message::Hello(hello) => {
             let Some(class) = Class::taking(hello.frame_bytes_max) else { return refuse(Reason::FrameTooShort) };
             writer.line().class = class;
@@ -335,7 +312,7 @@ fn frame_came(frame: Frame<'_>, gateway: &str, writer: &Writer, hears: &mut impl
                 software: Text::cut(env!("CARGO_PKG_VERSION")).0,
             });
             reply(writer, &Frame { sequence, message });
-            hears(writer, Heard::Hello { client: hello.name.as_str(), acknowledges: hello.acknowledges });
+            on_event(writer, PortEvent::Hello { client: hello.name.as_str(), acknowledges: hello.acknowledges });
         }
         Message::Ping => reply(writer, &Frame { sequence, message: Message::Pong }),
         // Both sides may ping.
@@ -402,6 +379,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::wire::line::Encoding;
     use crate::wire::{Ack, Answer, Ask, CODE_TEXT, Confidence, Hello, RequestId, SMALL_FRAME_BYTES_MAX, State};
 
     /// Longer than any machine takes.
@@ -467,19 +445,20 @@ mod tests {
     }
 
     fn start(path: &Path, speaks: Speaks) -> (Serial, Receiver<String>) {
-        let settings = Settings { path: path.to_owned(), baud: 115_200, speaks, gateway: "line-3".to_owned() };
+        let settings =
+            Settings { path: path.to_owned(), baud: 115_200, speaks, task: None, gateway: "line-3".to_owned() };
         let (tell, told) = channel();
-        let serial = Serial::start(settings, move |writer, heard| {
-            let words = match heard {
-                Heard::Opened => "opened".to_owned(),
-                Heard::Closed(error) => format!("closed: {error}"),
-                Heard::Hello { client, acknowledges } => format!("{client} {acknowledges} {:?}", writer.class()),
-                Heard::Frame(Frame { sequence, message: Message::Ask(ask) }) => {
+        let serial = Serial::start(settings, move |writer, event| {
+            let words = match event {
+                PortEvent::Opened => "opened".to_owned(),
+                PortEvent::Closed(error) => format!("closed: {error}"),
+                PortEvent::Hello { client, acknowledges } => format!("{client} {acknowledges} {:?}", writer.class()),
+                PortEvent::Frame(Frame { sequence, message: Message::Ask(ask) }) => {
                     format!("{sequence} asks {}", ask.question.as_str())
                 }
-                Heard::Frame(frame) => words(&frame.message),
-                Heard::Line(question) => format!("line {question}"),
-                Heard::LineFault(fault) => fault.to_string(),
+                PortEvent::Frame(frame) => words(&frame.message),
+                PortEvent::Line(question) => format!("line {question}"),
+                PortEvent::LineFault(fault) => fault.to_string(),
             };
             let _ = tell.send(words);
         });

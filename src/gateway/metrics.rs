@@ -1,27 +1,21 @@
 //! What the gateway has counted, as Prometheus reads it. No label ever holds a request, a client or a text.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::bundle::Bundle;
+use crate::domain::CaseId;
 use crate::store;
 
 /// Upper ends of the histogram, in seconds: from a small student on a fast box to one that thinks on a slow one, and a queue.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
-/// What is told of a case when it has its outcome.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Begun {
-    /// Which trigger brought it.
-    pub source: &'static str,
-    /// When; `None` where an earlier process took it.
-    pub at: Option<Instant>,
-}
-
 /// Counters since the process began.
 #[derive(Debug, Default)]
 pub(super) struct Metrics {
+    /// Cases without an outcome: the transport that brought each, and when; `None` where an earlier process took it.
+    in_flight: HashMap<CaseId, (&'static str, Option<Instant>)>,
     requests: BTreeMap<(&'static str, &'static str), u64>,
     durations: BTreeMap<&'static str, Histogram>,
     connections: u64,
@@ -40,7 +34,7 @@ struct Histogram {
 pub(super) struct Now<'a> {
     pub student: Option<&'a Bundle>,
     pub journal: &'a store::Counts,
-    /// What the journal let go of to keep its budget.
+    /// What the journal dropped to keep its budget.
     pub dropped: &'a [store::Dropped],
     /// To the broker, if there is one.
     pub connected: Option<bool>,
@@ -52,7 +46,21 @@ impl Metrics {
         *self.requests.entry((source, outcome)).or_default() += 1;
     }
 
-    pub fn took(&mut self, source: &'static str, time: Duration) {
+    /// A case has begun. Said again, it changes nothing.
+    pub fn started(&mut self, case: CaseId, source: &'static str, at: Option<Instant>) {
+        self.in_flight.entry(case).or_insert((source, at));
+    }
+
+    /// A case has its outcome.
+    pub fn ended(&mut self, case: CaseId, outcome: &'static str, now: Instant) {
+        let Some((source, at)) = self.in_flight.remove(&case) else { return };
+        self.requested(source, outcome);
+        if let Some(at) = at {
+            self.took(source, now.saturating_duration_since(at));
+        }
+    }
+
+    fn took(&mut self, source: &'static str, time: Duration) {
         let histogram = self.durations.entry(source).or_default();
         let seconds = time.as_secs_f64();
         histogram.counts[SECONDS.iter().take_while(|&&end| seconds > end).count()] += 1;

@@ -6,18 +6,17 @@
 
 use std::time::SystemTime;
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::answer::{BandName, Guess, ModeName, ReasonName};
+use super::label_studio::{LabelStudioTask, label_studio, labelling_config};
+use super::{json, round};
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{Answers, Choice, Task};
-use crate::domain::Decision;
-use crate::reply::{BandName, Guess, ModeName, ReasonName, round};
-use crate::store::{
-    self, Batch, Case, CaseId, Judgement, LabelStudioTask, Outcome, Resolution, ReviewLine, Which, label_studio,
-    labelling_config, rfc3339,
-};
-use crate::triggers::call::{Format, Resolve, ReviewState, Verdict};
+use crate::domain::{CaseId, Decision, ReviewState, ReviewVerdict};
+use crate::store::{self, Batch, Case, Outcome, Resolution, ReviewLine, rfc3339};
 
 /// A case that a person was asked about, or may look at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,7 +88,7 @@ pub struct ReviewRecord {
     pub claimed_at: Option<String>,
     /// What the person said; absent while the review is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<VerdictName>,
     /// The right answer, where the verdict is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<String>,
@@ -99,6 +98,82 @@ pub struct ReviewRecord {
     /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<String>,
+}
+
+/// Which reviews are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ReviewState")]
+pub enum ReviewStateName {
+    /// Those that wait for a person.
+    #[default]
+    Open,
+    /// Those that were resolved.
+    Resolved,
+}
+
+/// How reviews are exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
+pub enum Format {
+    /// One JSON object a line, as the workshop reads it.
+    #[default]
+    Jsonl,
+    /// A list of tasks for Label Studio.
+    LabelStudio,
+}
+
+/// Takes a review.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// Who takes it.
+    pub reviewer: String,
+}
+
+/// Says what is right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Resolve {
+    /// Of the student's answer, given or only guessed.
+    pub verdict: VerdictName,
+    /// The right answer, where the verdict is wrong: a choice's text or label, or free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<String>,
+    /// Who says so, as far as it may be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<String>,
+}
+
+/// What a person says of the student's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Verdict")]
+pub enum VerdictName {
+    /// It is right.
+    Right,
+    /// It is wrong.
+    Wrong,
+    /// Nobody can say.
+    Unclear,
+}
+
+/// Marks reviews as exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exported {
+    /// As the export said it: the last review that is safe.
+    pub through: i64,
+}
+
+impl From<ReviewStateName> for ReviewState {
+    fn from(name: ReviewStateName) -> Self {
+        match name {
+            ReviewStateName::Open => Self::Open,
+            ReviewStateName::Resolved => Self::Resolved,
+        }
+    }
 }
 
 /// A page of cases.
@@ -161,11 +236,7 @@ pub fn list(
     limit: usize,
     bundle: Option<&Bundle>,
 ) -> Result<ReviewPage, Error> {
-    let which = match state {
-        ReviewState::Open => Which::Open,
-        ReviewState::Resolved => Which::Resolved,
-    };
-    let cases = batch.reviews(which, after.map(CaseId), limit)?;
+    let cases = batch.reviews(state, after.map(CaseId), limit)?;
     let next = cases.last().filter(|_| cases.len() == limit).map(|case| case.id.0);
     Ok(ReviewPage { reviews: cases.iter().map(|case| record(case, bundle)).collect(), next })
 }
@@ -185,14 +256,14 @@ pub fn resolve(
     now: SystemTime,
 ) -> Result<u32, Error> {
     let known = batch.case(case)?.ok_or(Error::Unknown(case))?;
-    let judgement = match (said.verdict, &said.correction) {
-        (Verdict::Right, None) => Judgement::Right,
-        (Verdict::Unclear, None) => Judgement::Unclear,
-        (Verdict::Wrong, Some(correction)) => Judgement::Wrong(checked(&known, correction.trim(), bundle)?),
-        (Verdict::Wrong, None) => return Err(Error::NoCorrection),
+    let verdict = match (said.verdict, &said.correction) {
+        (VerdictName::Right, None) => ReviewVerdict::Right,
+        (VerdictName::Unclear, None) => ReviewVerdict::Unclear,
+        (VerdictName::Wrong, Some(correction)) => ReviewVerdict::Wrong(checked(&known, correction.trim(), bundle)?),
+        (VerdictName::Wrong, None) => return Err(Error::NoCorrection),
         (_, Some(correction)) => return Err(Error::NeedlessCorrection(correction.clone())),
     };
-    Ok(batch.resolve(case, &judgement, said.reviewer.as_deref(), now)?)
+    Ok(batch.resolve(case, &verdict, said.reviewer.as_deref(), now)?)
 }
 
 /// Resolved reviews behind `after`, or behind the last that was marked as exported.
@@ -204,18 +275,13 @@ pub fn export(batch: &Batch<'_>, after: Option<Resolution>, limit: usize) -> Res
     Ok(Export { lines: page.into_iter().map(|exported| exported.line).collect(), through, more })
 }
 
-const RECORDS: &str = "our own records have string keys and finite numbers";
-
 /// The lines of an export in a format.
 pub fn written(lines: &[ReviewLine], format: Format, bundle: Option<&Bundle>) -> Vec<u8> {
     match format {
-        Format::Jsonl => {
-            let line = |line: &ReviewLine| serde_json::to_string(line).expect(RECORDS) + "\n";
-            lines.iter().map(line).collect::<String>().into_bytes()
-        }
+        Format::Jsonl => lines.iter().flat_map(|line| json(line).into_iter().chain([b'\n'])).collect(),
         Format::LabelStudio => {
             let tasks: Vec<_> = projects(lines, bundle).into_iter().flat_map(|project| project.tasks).collect();
-            serde_json::to_vec(&tasks).expect(RECORDS)
+            json(&tasks)
         }
     }
 }
@@ -232,7 +298,7 @@ pub struct Project {
 impl Project {
     /// Its tasks, in JSON.
     pub fn json(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.tasks).expect(RECORDS)
+        json(&self.tasks)
     }
 }
 
@@ -272,13 +338,11 @@ fn record(case: &Case, bundle: Option<&Bundle>) -> ReviewCase {
         Some(Outcome::Answered(recorded)) => Some(recorded),
         _ => None,
     };
-    let said = recorded.filter(|recorded| !recorded.answer.is_empty());
-    let student = |student: &store::Student| format!("{} {}", student.name, student.version);
     let review = |review: &store::Review| {
-        let (verdict, correction) = match review.resolved.as_ref().map(|resolved| &resolved.judgement) {
-            Some(Judgement::Right) => (Some(Verdict::Right), None),
-            Some(Judgement::Wrong(correction)) => (Some(Verdict::Wrong), Some(correction.clone())),
-            Some(Judgement::Unclear) => (Some(Verdict::Unclear), None),
+        let (verdict, correction) = match review.resolved.as_ref().map(|resolved| &resolved.verdict) {
+            Some(ReviewVerdict::Right) => (Some(VerdictName::Right), None),
+            Some(ReviewVerdict::Wrong(correction)) => (Some(VerdictName::Wrong), Some(correction.clone())),
+            Some(ReviewVerdict::Unclear) => (Some(VerdictName::Unclear), None),
             None => (None, None),
         };
         ReviewRecord {
@@ -299,7 +363,7 @@ fn record(case: &Case, bundle: Option<&Bundle>) -> ReviewCase {
         id: case.asked.request.clone(),
         task: case.asked.task.clone(),
         question: case.question_kept.then(|| case.asked.question.clone()),
-        answer: said.map(|recorded| Guess { answer: recorded.label.clone(), code: recorded.code }),
+        answer: recorded.and_then(|recorded| Guess::of(recorded)),
         confidence: recorded.map(|recorded| round(recorded.confidence.value(), 4)),
         band: recorded.map(|recorded| recorded.band.into()),
         reason: recorded.and_then(|recorded| match recorded.decision {
@@ -307,8 +371,8 @@ fn record(case: &Case, bundle: Option<&Bundle>) -> ReviewCase {
             Decision::Escalated(reason) => Some(reason.into()),
         }),
         mode: recorded.map(|recorded| recorded.mode.into()),
-        rationale: case.rationale().map(|reasons| reasons.text.clone()),
-        student: recorded.map(|recorded| student(&recorded.student)),
+        rationale: case.rationale().map(|rationale| rationale.text.clone()),
+        student: recorded.map(|recorded| recorded.student.to_string()),
         choices: choices(bundle, &case.asked.task),
         reviews: case.reviews.iter().map(review).collect(),
     }

@@ -1,11 +1,11 @@
 //! What somebody asks of the gateway and waits for, beside a question: an answer that is there, a rationale, the reviews, the
 //! gateway's health. Each brings the way back for its reply, so that the daemon knows no connection.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
-use super::{Key, Refusal};
+use super::request::{Key, Refusal};
+use crate::api::review::{Claim, Exported, Format, Resolve, ReviewStateName};
+use crate::domain::CaseEvent;
 
 /// JSON, or text, as it goes out.
 pub type Body = Vec<u8>;
@@ -34,7 +34,7 @@ pub enum Call {
     /// A page of the cases that a person was asked about.
     Reviews {
         /// Those that are open, or resolved.
-        state: ReviewState,
+        state: ReviewStateName,
         /// Behind this case.
         after: Option<i64>,
         /// At most so many.
@@ -95,70 +95,11 @@ pub enum Call {
         /// The way back.
         reply: Reply<Body>,
     },
-}
-
-/// Which reviews are listed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReviewState {
-    /// Those that wait for a person.
-    #[default]
-    Open,
-    /// Those that were resolved.
-    Resolved,
-}
-
-/// How reviews are exported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// One JSON object a line, as the workshop reads it.
-    #[default]
-    Jsonl,
-    /// A list of tasks for Label Studio.
-    LabelStudio,
-}
-
-/// Takes a review.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Claim {
-    /// Who takes it.
-    pub reviewer: String,
-}
-
-/// Says what is right.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Resolve {
-    /// Of the student's answer, given or only guessed.
-    pub verdict: Verdict,
-    /// The right answer, where the verdict is wrong: a choice's text or label, or free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub correction: Option<String>,
-    /// Who says so, as far as it may be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reviewer: Option<String>,
-}
-
-/// What a person says of the student's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It is right.
-    Right,
-    /// It is wrong.
-    Wrong,
-    /// Nobody can say.
-    Unclear,
-}
-
-/// Marks reviews as exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Exported {
-    /// As the export said it: the last review that is safe.
-    pub through: i64,
+    /// What becomes of cases, from now on.
+    Subscribe {
+        /// The way back: a receiver that drops the oldest events where its reader is too slow, and says how many.
+        reply: Reply<broadcast::Receiver<CaseEvent>>,
+    },
 }
 
 /// A page of an export.

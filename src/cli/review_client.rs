@@ -18,13 +18,12 @@ use tokio::time::timeout;
 
 use super::Error;
 use super::open::bundle_folder;
+use crate::api::review::{self, Export, Exported, Resolve, ReviewCase, ReviewPage, ReviewStateName};
 use crate::bundle::Bundle;
-use crate::config::Config;
-use crate::daemon::review::{self, Export, ReviewCase, ReviewPage};
 use crate::domain::chain;
+use crate::gateway::settings::Config;
 use crate::store::{self, CaseId, Journal, Limits, Resolution, ReviewLine};
-use crate::triggers::call::{Exported, Resolve, ReviewState};
-use crate::triggers::http::{MORE, PAGE_MAX, Problem, THROUGH};
+use crate::transport::http::{MORE, PAGE_MAX, Problem, THROUGH};
 
 /// A daemon that does not answer within this does not answer.
 const TIME_MAX: Duration = Duration::from_secs(30);
@@ -32,7 +31,7 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 const BODY_BYTES_MAX: usize = 32 << 20;
 
 /// Where the reviews are.
-pub enum Desk {
+pub enum ReviewClient {
     /// With the daemon.
     Daemon(Daemon),
     /// In the journal, which nobody else holds.
@@ -45,7 +44,7 @@ pub struct Daemon {
     token: Option<String>,
 }
 
-impl Desk {
+impl ReviewClient {
     /// The daemon's where one holds the journal, or where this user may not.
     pub fn open(config: &Config) -> Result<Self, Error> {
         let folder = &config.journal.folder;
@@ -69,15 +68,15 @@ impl Desk {
         }
     }
 
-    pub fn list(&mut self, state: ReviewState, after: Option<i64>, limit: usize) -> Result<ReviewPage, Error> {
+    pub fn list(&mut self, state: ReviewStateName, after: Option<i64>, limit: usize) -> Result<ReviewPage, Error> {
         match self {
             Self::Daemon(daemon) => {
-                let name = if state == ReviewState::Open { "open" } else { "resolved" };
+                let name = if state == ReviewStateName::Open { "open" } else { "resolved" };
                 let after = after.map_or_else(String::new, |after| format!("&after={after}"));
                 daemon.get(&format!("/v1/reviews?state={name}&limit={limit}{after}"))
             }
             Self::Journal(journal, bundle) => {
-                steps(journal, |batch| review::list(batch, state, after, limit, bundle.as_deref()))
+                steps(journal, |batch| review::list(batch, state.into(), after, limit, bundle.as_deref()))
             }
         }
     }
@@ -154,7 +153,7 @@ fn steps<T>(
 impl Daemon {
     /// Of this configuration; `why` the journal itself cannot be read.
     fn of(config: &Config, why: &(dyn std::error::Error + 'static)) -> Result<Self, Error> {
-        let Some(mut address) = config.http.listen else {
+        let Some(mut address) = config.transports.http.listen else {
             return Err(Error::Review(format!(
                 "{}; and it has no HTTP to ask: set http.listen, or stop the gateway",
                 chain(why)
@@ -165,7 +164,7 @@ impl Daemon {
                 if address.is_ipv4() { IpAddr::from(Ipv4Addr::LOCALHOST) } else { IpAddr::from(Ipv6Addr::LOCALHOST) };
             address.set_ip(loopback);
         }
-        let token = config.http.token.as_ref().map(|file| file.read()).transpose()?;
+        let token = config.transports.http.token.as_ref().map(|file| file.read()).transpose()?;
         Ok(Self { address, token: token.map(|token| token.expose().to_owned()) })
     }
 

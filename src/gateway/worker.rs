@@ -1,5 +1,5 @@
-//! The student's thread: one question after the other, answers before rationales as long as those come on too. Another student
-//! takes over between two questions. Knows no trigger and no journal.
+//! The inference thread: one question after the other, answers before rationales as long as those come on too. Another bundle takes
+//! over between two questions. Knows no transport and no journal.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,14 +10,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::api::answer::NOT_LOADED;
 use crate::bundle::Bundle;
 use crate::domain::{Language, Verdict, chain};
 use crate::engine::{AskError, Engine, Library, OrtModel};
 use crate::pipeline::{self, Explained, Think};
 use crate::policy::Policy;
 
-/// Why a question has no answer while there is no student.
-pub const NOT_LOADED: &str = "the student is not loaded";
 /// How often an idle thread shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A student that could not be loaded is tried again after this: a bundle may be on its way to the disk.
@@ -59,9 +58,9 @@ pub enum Wanted {
 /// What the thread reports.
 pub enum Report<C> {
     /// The student is loaded, or there is none, for this reason.
-    Student(Result<Arc<Bundle>, String>),
+    Loaded(Result<Arc<Bundle>, String>),
     /// Another student was to take over and cannot, for this reason; the one before goes on.
-    Kept(String),
+    SwapFailed(String),
     /// An answer.
     Answered(Box<Answered<C>>),
     /// Its time had run out before the student was asked, or would have before it answered.
@@ -95,24 +94,24 @@ pub struct Answered<C> {
 }
 
 /// The thread's end that the daemon holds. Dropped, it ends the thread after the question in hand.
-pub struct Student<C> {
-    told: Sender<Told<C>>,
+pub struct Worker<C> {
+    commands: Sender<Command<C>>,
     answers: Arc<AtomicUsize>,
 }
 
-enum Told<C> {
+enum Command<C> {
     Question(Question<C>),
     Load(PathBuf),
 }
 
-impl<C: Clone + Send + 'static> Student<C> {
+impl<C: Clone + Send + 'static> Worker<C> {
     /// Starts the thread, which loads the student of a bundle's folder and tries again while it cannot. `report` is called from it.
     pub fn start(folder: PathBuf, report: impl FnMut(Report<C>) + Send + 'static) -> io::Result<Self> {
-        let (told, hears) = channel();
+        let (commands, rx) = channel();
         let answers = Arc::new(AtomicUsize::new(0));
-        let waiting = Waiting::new(hears, answers.clone());
+        let waiting = Waiting::new(rx, answers.clone());
         thread::Builder::new().name("student".to_owned()).spawn(move || serve(folder, waiting, report))?;
-        Ok(Self { told, answers })
+        Ok(Self { commands, answers })
     }
 
     /// Hands a question over; answers go before rationales, but not for ever. The caller bounds how many wait.
@@ -120,17 +119,17 @@ impl<C: Clone + Send + 'static> Student<C> {
         if question.wanted == Wanted::Answer {
             self.answers.fetch_add(1, Ordering::Relaxed);
         }
-        drop(self.told.send(Told::Question(question))); // a thread that ended has said why
+        drop(self.commands.send(Command::Question(question))); // a thread that ended has said why
     }
 
     /// Lets the student of this folder take over, if it is another one and can be loaded.
     pub fn load(&self, folder: PathBuf) {
-        drop(self.told.send(Told::Load(folder)));
+        drop(self.commands.send(Command::Load(folder)));
     }
 }
 
 struct Waiting<C> {
-    hears: Receiver<Told<C>>,
+    rx: Receiver<Command<C>>,
     /// Answers that were asked for and are not begun: what a rationale gives way to.
     asked: Arc<AtomicUsize>,
     load: Option<PathBuf>,
@@ -147,23 +146,23 @@ enum Next<C> {
 }
 
 impl<C> Waiting<C> {
-    fn new(hears: Receiver<Told<C>>, asked: Arc<AtomicUsize>) -> Self {
-        Self { hears, asked, load: None, answers: VecDeque::new(), rationales: VecDeque::new(), in_a_row: 0 }
+    fn new(rx: Receiver<Command<C>>, asked: Arc<AtomicUsize>) -> Self {
+        Self { rx, asked, load: None, answers: VecDeque::new(), rationales: VecDeque::new(), in_a_row: 0 }
     }
 
     /// Another student before all else, then an answer if one is wanted and no rationale has its turn, else a rationale, else
     /// whatever comes within a moment.
     fn next(&mut self) -> Next<C> {
         loop {
-            match self.hears.try_recv() {
-                Ok(told) => self.keep(told),
+            match self.rx.try_recv() {
+                Ok(command) => self.enqueue(command),
                 Err(TryRecvError::Disconnected) => return Next::Ended,
                 Err(TryRecvError::Empty) => break,
             }
         }
         if self.load.is_none() && self.answers.is_empty() && self.rationales.is_empty() {
-            match self.hears.recv_timeout(HEARTBEAT) {
-                Ok(told) => self.keep(told),
+            match self.rx.recv_timeout(HEARTBEAT) {
+                Ok(command) => self.enqueue(command),
                 Err(RecvTimeoutError::Timeout) => return Next::Nothing,
                 Err(RecvTimeoutError::Disconnected) => return Next::Ended,
             }
@@ -184,10 +183,10 @@ impl<C> Waiting<C> {
         answer.map_or(Next::Nothing, Next::Question)
     }
 
-    fn keep(&mut self, told: Told<C>) {
-        match told {
-            Told::Load(folder) => self.load = Some(folder),
-            Told::Question(question) => match question.wanted {
+    fn enqueue(&mut self, command: Command<C>) {
+        match command {
+            Command::Load(folder) => self.load = Some(folder),
+            Command::Question(question) => match question.wanted {
                 Wanted::Answer => self.answers.push_back(question),
                 Wanted::Rationale => self.rationales.push_back(question),
             },
@@ -209,7 +208,7 @@ fn serve<C: Clone>(mut folder: PathBuf, mut waiting: Waiting<C>, mut report: imp
         match read(&folder).and_then(load) {
             Ok(loaded) => break loaded,
             Err(why) => {
-                report(Report::Student(Err(why)));
+                report(Report::Loaded(Err(why)));
                 let again = Instant::now() + RETRY;
                 // Meanwhile every question is a person's: nothing waits for a student that may never come.
                 while Instant::now() < again {
@@ -228,7 +227,7 @@ fn serve<C: Clone>(mut folder: PathBuf, mut waiting: Waiting<C>, mut report: imp
             }
         }
     };
-    report(Report::Student(Ok(loaded.bundle.clone())));
+    report(Report::Loaded(Ok(loaded.bundle.clone())));
     let mut usual = Duration::ZERO;
     loop {
         match waiting.next() {
@@ -237,11 +236,11 @@ fn serve<C: Clone>(mut folder: PathBuf, mut waiting: Waiting<C>, mut report: imp
                 Ok(bundle) => match load(bundle) {
                     Ok(other) => {
                         (loaded, usual) = (other, Duration::ZERO);
-                        report(Report::Student(Ok(loaded.bundle.clone())));
+                        report(Report::Loaded(Ok(loaded.bundle.clone())));
                     }
-                    Err(why) => report(Report::Kept(why)),
+                    Err(why) => report(Report::SwapFailed(why)),
                 },
-                Err(why) => report(Report::Kept(why)),
+                Err(why) => report(Report::SwapFailed(why)),
             },
             Next::Question(question) => {
                 // What did not wait for more than one other has all the time that it can have, and is tried.
@@ -250,19 +249,19 @@ fn serve<C: Clone>(mut folder: PathBuf, mut waiting: Waiting<C>, mut report: imp
                 let asked = waiting.asked.clone();
                 loaded.engine.interrupt_when(move || gives_way && asked.load(Ordering::Relaxed) > 0);
                 match answer(&mut loaded, &question, needed) {
-                    Said::Answer(answered) => {
+                    Ended::Answer(answered) => {
                         match question.wanted {
                             Wanted::Answer => usual = (usual * (USUAL_OVER - 1) + answered.time_to_answer) / USUAL_OVER,
                             Wanted::Rationale => waiting.in_a_row = 0,
                         }
                         report(Report::Answered(Box::new(answered)));
                     }
-                    Said::TooLate => {
+                    Ended::TooLate => {
                         waiting.in_a_row = waiting.in_a_row.saturating_sub(1); // gone without work, it gives no rationale a turn
                         report(Report::Expired(question.case));
                     }
-                    Said::Interrupted => waiting.rationales.push_front(question),
-                    Said::Failed(why) => {
+                    Ended::Interrupted => waiting.rationales.push_front(question),
+                    Ended::Failed(why) => {
                         if question.wanted == Wanted::Rationale {
                             waiting.in_a_row = 0;
                         }
@@ -287,18 +286,18 @@ fn load(mut bundle: Bundle) -> Result<Loaded, String> {
     Ok(Loaded { bundle: Arc::new(bundle), engine })
 }
 
-enum Said<C> {
+enum Ended<C> {
     Answer(Answered<C>),
     TooLate,
     Interrupted,
     Failed(String),
 }
 
-fn answer<C: Clone>(loaded: &mut Loaded, question: &Question<C>, needed: Duration) -> Said<C> {
+fn answer<C: Clone>(loaded: &mut Loaded, question: &Question<C>, needed: Duration) -> Ended<C> {
     let Loaded { bundle, engine } = loaded;
     let Question { case, task, question, expires, wanted, .. } = question;
     if expires.is_some_and(|expires| expires <= Instant::now() + needed) {
-        return Said::TooLate;
+        return Ended::TooLate;
     }
     let mut asked = || -> Result<_, AskError> {
         let task = if task.is_empty() { bundle.default_task() } else { bundle.task(task)? };
@@ -310,7 +309,7 @@ fn answer<C: Clone>(loaded: &mut Loaded, question: &Question<C>, needed: Duratio
         Ok((task.id.clone(), verdict, language, tokens, time_to_answer, explained))
     };
     match asked() {
-        Ok((task, verdict, language, tokens, time_to_answer, explained)) => Said::Answer(Answered {
+        Ok((task, verdict, language, tokens, time_to_answer, explained)) => Ended::Answer(Answered {
             case: case.clone(),
             wanted: *wanted,
             language,
@@ -321,8 +320,8 @@ fn answer<C: Clone>(loaded: &mut Loaded, question: &Question<C>, needed: Duratio
             explained,
             bundle: bundle.clone(),
         }),
-        Err(AskError::Interrupted) => Said::Interrupted,
-        Err(error) => Said::Failed(chain(&error)),
+        Err(AskError::Interrupted) => Ended::Interrupted,
+        Err(error) => Ended::Failed(chain(&error)),
     }
 }
 
@@ -330,19 +329,19 @@ fn answer<C: Clone>(loaded: &mut Loaded, question: &Question<C>, needed: Duratio
 mod tests {
     use super::*;
 
-    fn asked(case: usize, wanted: Wanted) -> Told<usize> {
+    fn asked(case: usize, wanted: Wanted) -> Command<usize> {
         let (task, question) = (String::new(), String::new());
-        Told::Question(Question { case, task, question, asked: Instant::now(), expires: None, wanted })
+        Command::Question(Question { case, task, question, asked: Instant::now(), expires: None, wanted })
     }
 
     #[test]
     fn answers_go_first_and_a_rationale_has_its_turn_after_so_many() {
-        let (told, hears) = channel();
+        let (commands, rx) = channel();
         let (count, answers) = (Arc::new(AtomicUsize::new(12)), 12);
-        let mut waiting = Waiting::new(hears, count.clone());
-        told.send(asked(99, Wanted::Rationale)).unwrap();
-        (0..answers).for_each(|case| told.send(asked(case, Wanted::Answer)).unwrap());
-        told.send(Told::Load("next".into())).unwrap();
+        let mut waiting = Waiting::new(rx, count.clone());
+        commands.send(asked(99, Wanted::Rationale)).unwrap();
+        (0..answers).for_each(|case| commands.send(asked(case, Wanted::Answer)).unwrap());
+        commands.send(Command::Load("next".into())).unwrap();
         assert!(matches!(waiting.next(), Next::Load(_)), "another student before all questions");
         let mut order = Vec::new();
         while let Next::Question(question) = waiting.next() {
@@ -358,7 +357,7 @@ mod tests {
         let (before, after) = (0..ANSWERS_IN_A_ROW_MAX, ANSWERS_IN_A_ROW_MAX..answers);
         assert_eq!(order, before.chain([99]).chain(after).collect::<Vec<_>>());
         assert_eq!(count.load(Ordering::Relaxed), 0, "nothing more that a rationale would give way to");
-        drop(told);
+        drop(commands);
         assert!(matches!(waiting.next(), Next::Ended));
     }
 }

@@ -31,19 +31,23 @@ use hyper_util::service::TowerToHyperService;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::call::{Call, Claim, Exported, Format, Reply, Resolve, ReviewState};
-use super::mqtt::PAYLOAD_BYTES_MAX;
-use super::{Arrival, AskBody, Key, NAME_BYTES_MAX, Refusal, Request, Route, is_name, unique_name};
-use crate::engine::QUESTION_BYTES_MAX;
+use super::config::Settings;
+use crate::api::json as to_json;
+use crate::api::review::{Claim, Exported, Format, Resolve, ReviewStateName};
+use crate::domain::{NAME_BYTES_MAX, QUESTION_BYTES_MAX, is_name};
+use crate::transport::arrival::Arrival;
+use crate::transport::call::{Call, Reply};
+use crate::transport::request::{AskBody, Key, Refusal, Request, Route, unique_name};
 
-/// Open at once; later ones wait at the door. Each may hold one body of [`PAYLOAD_BYTES_MAX`].
+/// The longest body: a question in JSON, where each byte may stand as an escape of six, and a few keys around it.
+const BODY_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
+
+/// Open at once; later ones wait at the door. Each may hold one body of [`BODY_BYTES_MAX`].
 const CONNECTIONS_MAX: usize = 64;
 /// Of these, so many may wait for an answer; the others get 202 at once, so that health is told whoever waits.
 const WAITING_MAX: usize = 48;
@@ -111,38 +115,6 @@ pub const ROUTES: [(Method, &str, Operation); 11] = [
     (Method::GET, "/metrics", Operation::Metrics),
 ];
 
-/// Where to listen and whom to let in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Address and port.
-    pub listen: SocketAddr,
-    /// What a caller must show.
-    pub token: Option<Token>,
-    /// Names that stand for this box, lower case.
-    pub hosts: Vec<String>,
-}
-
-/// A token as it is compared: by digest, so that not even its length takes time.
-#[derive(Clone, PartialEq)] // to compare settings; a caller's token is compared by `is`
-pub struct Token([u8; 32]);
-
-impl Token {
-    /// Of this text.
-    pub fn new(text: &str) -> Self {
-        Self(Sha256::digest(text).into())
-    }
-
-    fn is(&self, shown: &[u8]) -> bool {
-        self.0.ct_eq(&<[u8; 32]>::from(Sha256::digest(shown))).into()
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token(not shown)")
-    }
-}
-
 /// A question is kept, and not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
@@ -167,8 +139,8 @@ pub async fn run(settings: Settings, arrivals: mpsc::Sender<Arrival>, mut stop: 
         bound = bind(settings.listen) => bound,
         () = stopped(&mut stop) => return,
     };
-    let here = Here { settings, arrivals, waiting: Semaphore::new(WAITING_MAX), stop: stop.clone() };
-    let router = router(Arc::new(here));
+    let app = AppState { settings, arrivals, waiting: Semaphore::new(WAITING_MAX), stop: stop.clone() };
+    let router = router(Arc::new(app));
     let (places, stopping) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), stop.clone());
     let mut connections = JoinSet::new();
     loop {
@@ -245,14 +217,14 @@ async fn converse(stream: TcpStream, router: Router, mut stop: watch::Receiver<b
     let _ = timeout(LAST_REQUEST, connection).await;
 }
 
-struct Here {
+struct AppState {
     settings: Settings,
     arrivals: mpsc::Sender<Arrival>,
     waiting: Semaphore,
     stop: watch::Receiver<bool>,
 }
 
-fn router(here: Arc<Here>) -> Router {
+fn router(app: Arc<AppState>) -> Router {
     ROUTES
         .iter()
         .fold(Router::new(), |router, (_, path, operation)| router.route(path, served(*operation)))
@@ -260,13 +232,13 @@ fn router(here: Arc<Here>) -> Router {
             refused(StatusCode::NOT_FOUND, "no such path; the paths are listed by `sokutou schema openapi`")
         })
         .method_not_allowed_fallback(|| async {
-            refused(StatusCode::METHOD_NOT_ALLOWED, "no such method here; `sokutou schema openapi` lists them")
+            refused(StatusCode::METHOD_NOT_ALLOWED, "no such method app; `sokutou schema openapi` lists them")
         })
-        .layer(from_fn_with_state(here.clone(), guard))
-        .with_state(here)
+        .layer(from_fn_with_state(app.clone(), guard))
+        .with_state(app)
 }
 
-fn served(operation: Operation) -> MethodRouter<Arc<Here>> {
+fn served(operation: Operation) -> MethodRouter<Arc<AppState>> {
     match operation {
         Operation::Ask => post(ask),
         Operation::Answer => get(answer),
@@ -282,9 +254,9 @@ fn served(operation: Operation) -> MethodRouter<Arc<Here>> {
     }
 }
 
-/// Lets in whom the configuration lets in, and says to browsers what they may do with the answer: nothing but show it here.
-async fn guard(State(here): State<Arc<Here>>, asked: Asked, next: Next) -> Response {
-    let mut response = match here.admit(&asked) {
+/// Lets in whom the configuration lets in, and says to browsers what they may do with the answer: nothing but show it app.
+async fn guard(State(app): State<Arc<AppState>>, asked: Asked, next: Next) -> Response {
+    let mut response = match app.admit(&asked) {
         Ok(()) => next.run(asked).await,
         Err(failure) => failure.into_response(),
     };
@@ -295,7 +267,7 @@ async fn guard(State(here): State<Arc<Here>>, asked: Asked, next: Next) -> Respo
     response
 }
 
-impl Here {
+impl AppState {
     fn admit(&self, asked: &Asked) -> Result<(), Failure> {
         let headers = asked.headers();
         let host = only(headers, header::HOST)?
@@ -393,7 +365,7 @@ impl Here {
     }
 }
 
-async fn ask(State(here): State<Arc<Here>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
+async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
     let expected = "{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}";
     let AskBody { question, id, client, task, explain } = read(body, expected).await?;
     if question.len() > QUESTION_BYTES_MAX {
@@ -405,71 +377,71 @@ async fn ask(State(here): State<Arc<Here>>, headers: HeaderMap, body: Body) -> R
     let until = Instant::now() + wait(&headers).unwrap_or(WAIT_DEFAULT);
     let (said, taken) = oneshot::channel();
     let request = Request { key: key.clone(), task, question, explain, expires_in: None, route: Route::Fetched };
-    here.arrivals.send(Arrival::Ask(request, said)).await.map_err(|_| Failure::stopping())?;
+    app.arrivals.send(Arrival::Ask(request, said)).await.map_err(|_| Failure::stopping())?;
     taken.await.map_err(|_| Failure::stopping())??;
-    let Some(answer) = here.answer(&key, until).await? else { return Ok(accepted(&key)) };
-    if explain && let Ok(rationale) = here.call(until, |reply| Call::Explain { key, reply }).await {
+    let Some(answer) = app.answer(&key, until).await? else { return Ok(accepted(&key)) };
+    if explain && let Ok(rationale) = app.call(until, |reply| Call::Explain { key, reply }).await {
         return Ok(json(rationale));
     }
     Ok(json(answer))
 }
 
 async fn answer(
-    State(here): State<Arc<Here>>,
-    at: At<(String, String)>,
+    State(app): State<Arc<AppState>>,
+    at: PathParam<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let Path((client, id)) = at?;
     let key = key(client, id)?;
     let until = Instant::now() + wait(&headers).unwrap_or_default();
-    Ok(here.answer(&key, until).await?.map_or_else(|| accepted(&key), json))
+    Ok(app.answer(&key, until).await?.map_or_else(|| accepted(&key), json))
 }
 
 async fn explain(
-    State(here): State<Arc<Here>>,
-    at: At<(String, String)>,
+    State(app): State<Arc<AppState>>,
+    at: PathParam<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let Path((client, id)) = at?;
     let key = key(client, id)?;
     let until = Instant::now() + wait(&headers).unwrap_or(REPLY_TIMEOUT);
-    here.call(until, |reply| Call::Explain { key, reply }).await.map(json)
+    app.call(until, |reply| Call::Explain { key, reply }).await.map(json)
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReviewsQuery {
     #[serde(default)]
-    state: ReviewState,
+    state: ReviewStateName,
     after: Option<i64>,
     limit: Option<usize>,
 }
 
 async fn reviews(
-    State(here): State<Arc<Here>>,
+    State(app): State<Arc<AppState>>,
     query: Result<Query<ReviewsQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(ReviewsQuery { state, after, limit }) = query?;
     let limit = page(limit)?;
-    here.soon(|reply| Call::Reviews { state, after, limit, reply }).await.map(json)
+    app.soon(|reply| Call::Reviews { state, after, limit, reply }).await.map(json)
 }
 
-async fn review(State(here): State<Arc<Here>>, at: At<i64>) -> Result<Response, Failure> {
+async fn review(State(app): State<Arc<AppState>>, at: PathParam<i64>) -> Result<Response, Failure> {
     let Path(case) = at?;
-    here.soon(|reply| Call::Review { case, reply }).await.map(json)
+    app.soon(|reply| Call::Review { case, reply }).await.map(json)
 }
 
-async fn claim(State(here): State<Arc<Here>>, at: At<i64>, body: Body) -> Result<Response, Failure> {
+async fn claim(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
     let Path(case) = at?;
     let claim: Claim = read(body, "{\"reviewer\"}").await?;
-    here.soon(|reply| Call::Claim { case, claim, reply }).await.map(json)
+    app.soon(|reply| Call::Claim { case, claim, reply }).await.map(json)
 }
 
-async fn resolve(State(here): State<Arc<Here>>, at: At<i64>, body: Body) -> Result<Response, Failure> {
+async fn resolve(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
     let Path(case) = at?;
     let expected = "{\"verdict\": \"right\" | \"wrong\" | \"unclear\", \"correction\"?, \"reviewer\"?}";
     let resolve: Resolve = read(body, expected).await?;
-    here.soon(|reply| Call::Resolve { case, resolve, reply }).await.map(json)
+    app.soon(|reply| Call::Resolve { case, resolve, reply }).await.map(json)
 }
 
 #[derive(Deserialize)]
@@ -482,12 +454,12 @@ struct ExportQuery {
 }
 
 async fn export(
-    State(here): State<Arc<Here>>,
+    State(app): State<Arc<AppState>>,
     query: Result<Query<ExportQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(ExportQuery { format, after, limit }) = query?;
     let limit = page(limit)?;
-    let page = here.soon(|reply| Call::Export { format, after, limit, reply }).await?;
+    let page = app.soon(|reply| Call::Export { format, after, limit, reply }).await?;
     let kind = match format {
         Format::Jsonl => "application/jsonl",
         Format::LabelStudio => "application/json",
@@ -498,14 +470,14 @@ async fn export(
     Ok(response)
 }
 
-async fn exported(State(here): State<Arc<Here>>, body: Body) -> Result<Response, Failure> {
+async fn exported(State(app): State<Arc<AppState>>, body: Body) -> Result<Response, Failure> {
     let exported: Exported = read(body, "{\"through\"}").await?;
-    here.soon(|reply| Call::Exported { exported, reply }).await?;
-    Ok(json(serde_json::to_vec(&exported).expect("a number under a name")))
+    app.soon(|reply| Call::Exported { exported, reply }).await?;
+    Ok(json(to_json(&exported)))
 }
 
-async fn health(State(here): State<Arc<Here>>) -> Result<Response, Failure> {
-    let (well, body) = here.soon(|reply| Call::Health { reply }).await?;
+async fn health(State(app): State<Arc<AppState>>) -> Result<Response, Failure> {
+    let (well, body) = app.soon(|reply| Call::Health { reply }).await?;
     let mut response = json(body);
     if !well {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -513,20 +485,20 @@ async fn health(State(here): State<Arc<Here>>) -> Result<Response, Failure> {
     Ok(response)
 }
 
-async fn metrics(State(here): State<Arc<Here>>) -> Result<Response, Failure> {
-    let text = here.soon(|reply| Call::Metrics { reply }).await?;
+async fn metrics(State(app): State<Arc<AppState>>) -> Result<Response, Failure> {
+    let text = app.soon(|reply| Call::Metrics { reply }).await?;
     Ok(of_kind("text/plain; version=0.0.4; charset=utf-8", text))
 }
 
-type At<T> = Result<Path<T>, PathRejection>;
+type PathParam<T> = Result<Path<T>, PathRejection>;
 
 async fn read<T: DeserializeOwned>(body: Body, expected: &str) -> Result<T, Failure> {
     let late =
         || Failure(StatusCode::REQUEST_TIMEOUT, format!("expected the body within {} s", BODY_TIMEOUT.as_secs()));
-    let bytes = match timeout(BODY_TIMEOUT, to_bytes(body, PAYLOAD_BYTES_MAX)).await.map_err(|_| late())? {
+    let bytes = match timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await.map_err(|_| late())? {
         Ok(bytes) => bytes,
         Err(_) => {
-            let why = format!("expected a whole body of at most {PAYLOAD_BYTES_MAX} bytes");
+            let why = format!("expected a whole body of at most {BODY_BYTES_MAX} bytes");
             return Err(Failure(StatusCode::PAYLOAD_TOO_LARGE, why));
         }
     };
@@ -579,7 +551,7 @@ fn accepted(key: &Key) -> Response {
     let Key { client, id } = key.clone();
     let location = format!("/v1/answers/{client}/{id}");
     let place = HeaderValue::from_str(&location).expect("names are letters, digits, - and _");
-    let body = serde_json::to_vec(&Accepted { client, id, location }).expect("texts under names");
+    let body = to_json(&Accepted { client, id, location });
     let headers = [(header::LOCATION, place), (header::RETRY_AFTER, HeaderValue::from_static("1"))];
     (StatusCode::ACCEPTED, headers, json(body)).into_response()
 }
@@ -622,7 +594,7 @@ impl From<Refusal> for Failure {
             Refusal::Conflict(_) | Refusal::Reused(_) => StatusCode::CONFLICT,
             Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
             Refusal::Full => StatusCode::INSUFFICIENT_STORAGE,
-            Refusal::Unkept(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Unavailable(_) | Refusal::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, refusal.to_string())
     }
@@ -643,7 +615,7 @@ impl From<QueryRejection> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Self(status, error) = self;
-        let body = serde_json::to_vec(&Problem { error }).expect("a text under a name");
+        let body = to_json(&Problem { error });
         let mut response = json(body);
         *response.status_mut() = status;
         if status == StatusCode::UNAUTHORIZED {

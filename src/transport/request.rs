@@ -1,20 +1,13 @@
-//! Where questions come in and answers go out: bytes to [`Request`], [`Letter`] to bytes. No trigger sees the engine or the
-//! journal; each speaks with the daemon through channels, and acknowledges nothing that the daemon has not made durable.
-
-pub mod call;
-pub mod http;
-pub mod mqtt;
-pub mod serial;
+//! Requests as they come in, and messages as they go out: what every transport speaks with the gateway. Opens nothing.
 
 use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
-use self::call::Call;
-pub use crate::config::sections::{NAME_BYTES_MAX, is_name};
+use crate::api::answer::Message;
+use crate::domain::DeliveryId;
 
 /// What makes a request the same one again: who asks, and the name it gave the question before it asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,10 +41,10 @@ pub struct Request {
     pub route: Route,
 }
 
-/// A wish for the rationale of an earlier answer.
+/// A request for the rationale of an earlier answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explain {
-    /// Of which question.
+    /// Whose question.
     pub key: Key,
     /// Where the rationale goes.
     pub route: Route,
@@ -62,7 +55,7 @@ pub struct Explain {
 #[serde(rename_all = "snake_case")]
 pub enum Route {
     /// To a topic of the broker.
-    Mqtt(mqtt::ReplyTo),
+    Mqtt(MqttReplyTo),
     /// Nowhere: whoever asked over HTTP waits for it, or fetches it.
     Fetched,
     /// To a serial port.
@@ -70,7 +63,7 @@ pub enum Route {
 }
 
 impl Route {
-    /// Which trigger it belongs to.
+    /// Which transport it belongs to.
     pub fn source(&self) -> Source {
         match self {
             Self::Mqtt(_) => Source::Mqtt,
@@ -78,6 +71,16 @@ impl Route {
             Self::Serial(_) => Source::Serial,
         }
     }
+}
+
+/// Where an answer goes at the broker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MqttReplyTo {
+    /// The topic.
+    pub topic: String,
+    /// Correlation Data, byte for byte as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<Vec<u8>>,
 }
 
 /// Where an answer goes on a serial line.
@@ -113,30 +116,7 @@ pub struct AskBody {
     pub explain: bool,
 }
 
-/// What a trigger hands to the daemon.
-#[derive(Debug)]
-pub enum Arrival {
-    /// A question, and who waits to hear that it is durable.
-    Ask(Request, oneshot::Sender<Result<(), Refusal>>),
-    /// A wish for a rationale; nothing is durable about it, who gets none asks again.
-    Explain(Explain),
-    /// Anything that somebody waits for on a connection.
-    Call(Call),
-    /// The trigger reaches its clients again: what was not delivered can be tried.
-    Connected(Source),
-    /// It does not reach them now.
-    Disconnected(Source),
-    /// A client of a serial line has this revision of an answer.
-    Acknowledged(Key, u32),
-    /// A client of a serial line asks how the gateway is.
-    AskStatus(SerialReplyTo),
-    /// A letter arrived, as the broker says.
-    Delivered(Stamp),
-    /// A letter did not arrive, and the trigger has let it go.
-    Returned(Stamp),
-}
-
-/// A kind of trigger.
+/// A kind of transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The broker.
@@ -164,35 +144,15 @@ impl Source {
     }
 }
 
-/// What a letter holds: a case of the journal, and what is said of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Stamp {
-    /// The case.
-    pub case: i64,
-    /// What is said of it.
-    pub part: Part,
-}
-
-/// What is said of a case in one letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// A revision of the answer: 0 is the student's, a person's are counted from 1.
-    Reply(u32),
-    /// The student's rationale.
-    Rationale,
-}
-
-/// An answer on its way out.
+/// What leaves through a transport.
 #[derive(Clone, Debug)]
-pub struct Letter {
+pub struct OutboundMessage {
     /// What to report as delivered; `None` where nobody keeps count.
-    pub stamp: Option<Stamp>,
+    pub delivery: Option<DeliveryId>,
     /// Where it goes.
     pub route: Route,
-    /// JSON.
-    pub body: Vec<u8>,
-    /// The same in as few words as a machine can act on, for a broker that takes no more.
-    pub short: Vec<u8>,
+    /// What it says.
+    pub message: Message,
 }
 
 /// Why a question was not taken. Nothing of it was kept.
@@ -216,13 +176,16 @@ pub enum Refusal {
     /// The journal has no room for it.
     #[error("the gateway's journal is full; ask a person, and tell whoever keeps the gateway")]
     Full,
-    /// The journal cannot be written to now.
-    #[error("the gateway cannot keep questions now: {0}")]
-    Unkept(String),
+    /// It cannot be done now, but later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The model could not do it.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// From 0 to 1: keeps gateways from coming back at one moment, and draws what a person looks at. Not for secrets.
-pub fn chance() -> f64 {
+pub fn random_unit() -> f64 {
     use std::hash::{BuildHasher as _, RandomState};
     (RandomState::new().hash_one(0_u8) >> 11) as f64 / (1_u64 << 53) as f64
 }

@@ -1,0 +1,418 @@
+//! The gateway: questions from every transport through the journal to the model, and what became of them back. Each step of a case is
+//! durable before the next one begins.
+//!
+//! ```text
+//! transport --Request--> journal --> acknowledged --> worker --> journal --OutboundMessage--> transport --delivered--> journal
+//! ```
+//!
+//! What can happen to it is one enum, [`Event`]; one loop takes each event in turn and changes the [`Gateway`], which nothing else
+//! touches. A step of the journal is brought to the journal's thread; its result comes back as an event.
+//!
+//! What was acknowledged is answered, whenever the process or the power ends: the journal says what is still to do, and the gateway
+//! goes on with that. The same request again gets the recorded answer, to the byte. Nothing here waits for a broker, a network, a
+//! clock or a model: without them the gateway runs, keeps questions and says what is missing.
+//!
+//! Never decides about an answer, and never orders anything by the clock on the wall.
+
+mod calls;
+mod cases;
+mod metrics;
+mod outbox;
+mod rationales;
+mod scheduler;
+pub mod settings;
+mod supervision;
+mod waiters;
+mod worker;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use sd_notify::NotifyState;
+use thiserror::Error;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::sleep;
+
+use self::calls::CallEvent;
+use self::cases::CaseStep;
+use self::metrics::Metrics;
+use self::outbox::Outbox;
+use self::rationales::{PendingRationales, RationaleTarget};
+use self::scheduler::Scheduler;
+pub use self::settings::Settings;
+use self::supervision::{HEARTBEAT, STUCK_AFTER, Supervision, notify};
+use self::waiters::Waiters;
+use self::worker::{Report, Wanted, Worker};
+use crate::api::status::{Clock, Counts};
+use crate::bundle::Bundle;
+use crate::domain::{CaseEvent, CaseEventKind, CaseId, chain};
+use crate::store::{self, Batch, Journal, Opened, Outcome, Running, Writer};
+use crate::transport::Transports;
+use crate::transport::arrival::Arrival;
+use crate::transport::mqtt::Statuses;
+use crate::transport::request::{SerialReplyTo, Source};
+use crate::wire;
+
+/// Arrivals that the loop has not taken up: more than a transport may have on its way.
+const ARRIVALS_MAX: usize = 256;
+/// Case events that a subscriber has not read: some seconds of a busy line; a slower one loses the oldest and is told how many.
+const CASE_EVENTS_MAX: usize = 256;
+/// What failed for a reason that may pass is tried again after this.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Why the gateway does not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The journal cannot be used.
+    #[error("the gateway cannot keep questions")]
+    Journal(#[from] store::Error),
+    /// A thread or the runtime of the loop could not be started.
+    #[error("failed to start the gateway")]
+    Start(#[source] io::Error),
+}
+
+/// What a gateway is told while it runs.
+#[derive(Debug)]
+pub enum Order {
+    /// To end.
+    Stop,
+    /// To be another one from now on. What did not change is not touched: no connection ends, no port closes. The journal's folder
+    /// and limits take effect at the next start.
+    Change(Box<Settings>),
+    /// That a new configuration cannot be used, for this reason; it goes on as it is, and tells who watches it.
+    ConfigRejected(String),
+}
+
+/// Everything that can happen to a gateway.
+enum Event {
+    /// A transport brings something.
+    Arrival(Arrival),
+    /// The worker reports.
+    Worker(Report<CaseId>),
+    /// A step in the life of a case is in the journal, or was not taken.
+    Case(CaseStep),
+    /// What a call asked of the journal is known.
+    Call(CallEvent),
+    /// A client of a serial line asked how the gateway is, and the journal has counted.
+    StatusCounted(SerialReplyTo, Option<store::Counts>),
+    /// The status is due, and so is a sweep of the outbox.
+    Heartbeat,
+    /// Systemd's watchdog is due; the journal took a step in time, or not.
+    Watchdog(bool),
+}
+
+/// Runs a gateway until it is ordered to stop. `orders` may be dropped while it waits, and is called again.
+pub fn run(settings: Settings, orders: impl AsyncFnMut() -> Order) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Start)?;
+    let tasks = LocalSet::new();
+    let running = tasks.block_on(&runtime, serve(settings, orders))?;
+    drop(tasks); // they hold the last writers, and the journal closes when these are gone
+    running.join().map_err(RunError::Journal)
+}
+
+async fn serve(settings: Settings, mut orders: impl AsyncFnMut() -> Order) -> Result<Running, RunError> {
+    let (journal, opened) = Journal::open(&settings.journal, settings.limits)?;
+    log_opened(&settings.journal, &opened);
+    if Clock::showing(SystemTime::now()) == Clock::Unset {
+        log::warn!(
+            "the clock is not set: cases and reviews get wrong dates, and a broker with TLS may not be believed; questions are answered, \
+             in their order and their time. Set it, or wait for the network's time"
+        );
+    }
+    let (writer, running) = Writer::start(journal, SystemTime::now)?;
+    // Unbounded: as many as steps in the journal's queue and questions in the worker's hands, which are bounded, and heartbeats.
+    let (events, mut event) = mpsc::unbounded_channel();
+    let reports = events.clone();
+    let worker = Worker::start(settings.student.clone(), move |report| drop(reports.send(Event::Worker(report))))
+        .map_err(RunError::Start)?;
+    let (arrivals, mut arrived) = mpsc::channel(ARRIVALS_MAX);
+    let (session, newest) = writer.step(|batch| Ok((batch.begin_session()?, batch.counts()?.received))).await?;
+    let supervision = Supervision::new(session, Instant::now());
+    let (statuses, status_of_broker) =
+        watch::channel(supervision.statuses(&settings.gateway, None, &Counts::default()));
+    let watchdog = events.clone();
+    supervision::watch(writer.clone(), move |journal| drop(watchdog.send(Event::Watchdog(journal))));
+    let mut gateway = Gateway {
+        journal: JournalClient { writer, events },
+        worker,
+        bundle: None,
+        scheduler: Scheduler::new(settings.queue, CaseId(newest)),
+        outbox: Outbox::default(),
+        waiters: Waiters::default(),
+        rationales: PendingRationales::default(),
+        transports: Transports::new(arrivals, status_of_broker, session),
+        supervision,
+        metrics: Metrics::default(),
+        counts: Counts::default(),
+        statuses,
+        subscribers: broadcast::channel(CASE_EVENTS_MAX).0,
+        stopping: false,
+        settings,
+    };
+    gateway.transports.apply(gateway.settings.transports.clone());
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    loop {
+        let next = tokio::select! {
+            Some(event) = event.recv() => event,
+            Some(arrival) = arrived.recv() => Event::Arrival(arrival),
+            _ = heartbeat.tick() => Event::Heartbeat,
+            order = orders() => match order {
+                Order::Stop => break,
+                Order::Change(settings) => {
+                    gateway.change(*settings);
+                    continue;
+                }
+                Order::ConfigRejected(why) => {
+                    gateway.reject_config(&why);
+                    continue;
+                }
+            },
+        };
+        gateway.on(next);
+        if running.is_finished() {
+            return Ok(running); // the journal has failed; whoever started the gateway starts it again, and it recovers
+        }
+    }
+    log::info!("stopping: no new question is taken, what is in hand is kept");
+    notify(&[NotifyState::Stopping]);
+    let closed = gateway.stop();
+    tokio::pin!(closed);
+    loop {
+        tokio::select! {
+            () = &mut closed => return Ok(running),
+            Some(event) = event.recv() => gateway.on(event),
+            Some(arrival) = arrived.recv() => gateway.on(Event::Arrival(arrival)),
+        }
+    }
+}
+
+fn log_opened(folder: &Path, opened: &Opened) {
+    let folder = folder.display();
+    match opened {
+        Opened::New => log::info!("a new journal in {folder}"),
+        Opened::Clean => log::info!("the journal in {folder} is as it was closed"),
+        Opened::Recovered => log::warn!("the journal in {folder} was not closed; what was acknowledged is there"),
+        Opened::Quarantined { aside, why } => {
+            log::error!(
+                "the journal in {folder} was damaged ({why}); it is kept as {}, a new one begins",
+                aside.display()
+            );
+        }
+    }
+}
+
+/// Brings steps to the journal's thread, and their results back to the loop.
+#[derive(Clone)]
+struct JournalClient {
+    writer: Writer,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+impl JournalClient {
+    /// Brings a step; `then` makes its result an event.
+    fn step<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&mut Batch<'_>) -> Result<T, store::Error> + Send + 'static,
+        then: impl FnOnce(Result<T, store::Error>) -> Event + 'static,
+    ) {
+        let Self { writer, events } = self.clone();
+        spawn_local(async move { drop(events.send(then(writer.step(step).await))) });
+    }
+
+    /// As `step`, for what may be lost and done again, as a delivery is: it waits a little for another step to share its sync.
+    fn step_lazily<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&mut Batch<'_>) -> Result<T, store::Error> + Send + 'static,
+        then: impl FnOnce(Result<T, store::Error>) -> Event + 'static,
+    ) {
+        let Self { writer, events } = self.clone();
+        spawn_local(async move { drop(events.send(then(writer.step_lazily(step).await))) });
+    }
+
+    /// An event some time from now.
+    fn later(&self, after: Duration, event: Event) {
+        let events = self.events.clone();
+        spawn_local(async move {
+            sleep(after).await;
+            drop(events.send(event));
+        });
+    }
+}
+
+/// All that a gateway knows beside its journal. Each part owns its own state; only the loop changes them.
+struct Gateway {
+    settings: Settings,
+    journal: JournalClient,
+    worker: Worker<CaseId>,
+    /// The bundle that answers; `None` until it is loaded.
+    bundle: Option<Arc<Bundle>>,
+    scheduler: Scheduler,
+    outbox: Outbox,
+    waiters: Waiters,
+    rationales: PendingRationales,
+    transports: Transports,
+    supervision: Supervision,
+    metrics: Metrics,
+    counts: Counts,
+    statuses: watch::Sender<Statuses>,
+    subscribers: broadcast::Sender<CaseEvent>,
+    stopping: bool,
+}
+
+impl Gateway {
+    fn on(&mut self, event: Event) {
+        match event {
+            Event::Arrival(arrival) => self.on_arrival(arrival),
+            Event::Worker(report) => self.on_report(report),
+            Event::Case(step) => self.on_case(step),
+            Event::Call(event) => self.on_call_event(event),
+            Event::StatusCounted(to, counts) => self.tell_status(&to, counts),
+            Event::Heartbeat => {
+                self.publish_status();
+                self.sweep();
+            }
+            Event::Watchdog(journal) => self.feed_the_watchdog(journal),
+        }
+    }
+
+    fn on_arrival(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Ask(request, taken) => self.ask(request, taken),
+            Arrival::Explain(explain) => {
+                let key = explain.key.clone();
+                self.explain(explain.key, RationaleTarget::Route(key, explain.route));
+            }
+            Arrival::Call(call) => self.call(call),
+            Arrival::Connected(source) => {
+                self.transports.set_connected(source, true);
+                if source == Source::Mqtt {
+                    self.metrics.connected();
+                }
+                self.send_owed(None);
+            }
+            Arrival::Disconnected(source) => self.transports.set_connected(source, false),
+            Arrival::Acknowledged(key, revision) => self.acknowledged(key, revision),
+            Arrival::AskStatus(to) => {
+                self.journal
+                    .step(|batch| batch.counts(), move |counts| Event::StatusCounted(to, logged("count", counts)));
+            }
+            Arrival::Delivered(delivery) => self.delivered(delivery),
+            Arrival::Returned(delivery) => {
+                self.outbox.returned(delivery);
+                self.journal.later(RETRY, Event::Case(CaseStep::SendOwed));
+            }
+            Arrival::Closed(source) => {
+                self.outbox.forget_in_flight();
+                self.transports.on_closed(source);
+                self.notify_ready();
+            }
+        }
+    }
+
+    fn on_report(&mut self, report: Report<CaseId>) {
+        self.supervision.worker_seen(Instant::now());
+        match report {
+            Report::Alive => {}
+            Report::Loaded(Ok(bundle)) => {
+                log::info!("student {} is ready", bundle.student());
+                let status = format!("student {} answers", bundle.student());
+                notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+                self.bundle = Some(bundle);
+                self.publish_status();
+                self.scheduler.loaded();
+                self.start_waiting();
+                self.explain_next();
+            }
+            Report::Loaded(Err(why)) => {
+                log::error!("no student: {why}. Every question is told so, and is a person's");
+                notify(&[NotifyState::Ready, NotifyState::Status(&format!("no student: {why}"))]);
+                self.publish_status();
+                self.scheduler.loaded();
+                self.start_waiting();
+            }
+            Report::SwapFailed(why) => {
+                log::error!("the new student is not taken over, the one before goes on: {why}");
+                self.metrics.reloaded(false);
+            }
+            Report::Answered(answered) if answered.wanted == Wanted::Rationale => self.explained(*answered),
+            Report::Answered(answered) => self.answered(&answered),
+            Report::Expired(case) => self.without_answer(case, Outcome::Expired),
+            Report::Failed(case, Wanted::Rationale, why) => self.rationale_failed(case, why),
+            Report::Failed(case, Wanted::Answer, why) => self.without_answer(case, Outcome::Failed(why)),
+        }
+    }
+
+    /// Takes new settings over; the transports follow.
+    fn change(&mut self, new: Settings) {
+        supervision::notify_reloading();
+        if (&new.journal, &new.limits) != (&self.settings.journal, &self.settings.limits) {
+            log::warn!("the journal's folder and limits stay as they are until the next start");
+        }
+        let (journal, limits) = (self.settings.journal.clone(), self.settings.limits);
+        self.settings = Settings { journal, limits, ..new };
+        self.scheduler.set_queue(self.settings.queue);
+        self.worker.load(self.settings.student.clone()); // there may be another one in the same folder
+        self.metrics.reloaded(true);
+        self.transports.apply(self.settings.transports.clone());
+        self.publish_status();
+        self.notify_ready();
+    }
+
+    fn reject_config(&mut self, why: &str) {
+        log::error!("the new configuration is not taken over, the gateway goes on as it is: {why}");
+        self.metrics.reloaded(false);
+    }
+
+    /// Tells systemd that a change is done, once it is.
+    fn notify_ready(&self) {
+        if self.transports.is_settled() && !self.scheduler.is_loading() {
+            notify(&[NotifyState::Ready]);
+        }
+    }
+
+    /// Takes no more questions; what is returned is ready when the transports have ended.
+    fn stop(&mut self) -> impl Future<Output = ()> + use<> {
+        self.stopping = true;
+        self.transports.close()
+    }
+
+    fn publish_status(&self) {
+        let Self { settings, bundle, counts, .. } = self;
+        self.statuses.send_replace(self.supervision.statuses(&settings.gateway, bundle.as_deref(), counts));
+    }
+
+    fn tell_status(&self, to: &SerialReplyTo, counts: Option<store::Counts>) {
+        let Some(counts) = counts else { return };
+        let small = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
+        let status = wire::Status {
+            student_ready: self.bundle.is_some(),
+            broker_connected: self.transports.broker_connected() == Some(true),
+            queued: small(counts.unanswered),
+            open_reviews: small(counts.reviews_open),
+        };
+        self.transports.tell_status(to, status);
+    }
+
+    /// Says to systemd that the gateway lives, as long as it does. What is stuck is started again.
+    fn feed_the_watchdog(&self, journal: bool) {
+        let now = Instant::now();
+        let deliveries = self.transports.broker_connected() == Some(true) && self.outbox.is_stuck(now, STUCK_AFTER);
+        match self.supervision.stuck(journal, deliveries, now) {
+            None => notify(&[NotifyState::Watchdog]),
+            Some(what) => log::error!("the gateway stands still: {what}"),
+        }
+    }
+
+    /// Tells whoever subscribed what happened to a case.
+    fn announce(&self, case: CaseId, kind: CaseEventKind) {
+        drop(self.subscribers.send(CaseEvent { case, kind })); // nobody need listen
+    }
+}
+
+/// The result of a step; `None` where it failed, which is logged.
+fn logged<T>(what: &str, done: Result<T, store::Error>) -> Option<T> {
+    done.map_err(|error| log::error!("failed to {what}: {}", chain(&error))).ok()
+}
