@@ -1,9 +1,9 @@
-//! What an answer is made of: the golden questions of the student's first task, phase by phase, in nanoseconds of this process's CPU
-//! time.
+//! The cost of an answer by phase, in nanoseconds of this process's CPU time, over the golden questions of the model's
+//! first task.
 //!
-//! `cross/run count` runs it on an emulated box whose clock goes on by a nanosecond with every instruction: there the same numbers are
-//! counts of instructions, the kernel's among them. Elsewhere they are times of one run, nothing to quote.
-//! With `--gateway PROGRAM` it also starts `PROGRAM serve`, and tells when that was ready and what memory it had then. With
+//! `cross/run count` runs it on an emulated device whose clock advances by one nanosecond with every instruction: there
+//! the numbers count instructions, those of the kernel included. Elsewhere they are times of a single run. With
+//! `--gateway PROGRAM` it also starts `PROGRAM serve`, and tells when that was ready and what memory it had then. With
 //! `--baseline FILE` it ends with 1 where a phase takes more than [`MORE_MAX`] of what it took there.
 #![expect(clippy::print_stdout)] // its output is its purpose
 
@@ -21,7 +21,7 @@ use sokutou::engine::{Engine, Kernels, Library, Model as _, OrtModel, Tokenizer}
 use sokutou::pipeline::{self, Think};
 use sokutou::policy::Policy;
 
-/// Tokens of a rationale that are decoded: as many for every question, whatever the student would write.
+/// Tokens that are decoded as a rationale, the same number for every question.
 const DECODED: usize = 32;
 /// Above this a change has made a phase slower; below it, a compiler or a kernel may have.
 const MORE_MAX: f64 = 1.05;
@@ -107,7 +107,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "policy": policy.get(policy.len() / 2),
         "answer": sum("answer") / asked,
     });
-    drop(engine); // the gateway has a student of its own
+    drop(engine); // the gateway loads its own
     let gateway = option("--gateway").map(ready).transpose()?;
     println!(
         "{}",
