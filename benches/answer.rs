@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sokutou::bundle::Bundle;
+use sokutou::engine::library::restart_with_telemetry_off;
 use sokutou::engine::{Engine, Kernels, Library};
 use sokutou::pipeline::{self, Think};
 use sokutou::policy::Policy;
@@ -25,6 +26,7 @@ const WARM_UP: usize = 20;
 const COLD_STARTS: usize = 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    restart_with_telemetry_off();
     let args: Vec<String> = std::env::args().collect();
     let save = args.iter().position(|arg| arg == "--save").and_then(|at| args.get(at + 1)).map(PathBuf::from);
     let bundle = Bundle::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(sokutou::DEFAULT_BUNDLE))?;

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::bytes::{hex, read_file};
 use crate::domain::{Answer, Language};
+pub use crate::wire::CODE_ASK_A_PERSON;
 use manifest::{Answers, Choice, FORMAT, FileDigest, Golden, Manifest, Task, Versioned};
 
 /// A manifest has a few kilobytes.
@@ -29,8 +30,6 @@ const FREE_TOKENS_MAX: usize = 64;
 const GRAPHS_MAX: usize = 8;
 /// Choices of a task.
 const CHOICES_MAX: usize = 256;
-/// The code of an escalation wherever codes are sent; no choice may have it.
-pub const CODE_ASK_A_PERSON: u16 = u16::MAX;
 
 /// Control tokens in the cache beside question, rationale and answer: one before each of the last two.
 const CONTROL_TOKENS: usize = 2;

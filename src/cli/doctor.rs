@@ -5,11 +5,8 @@ use super::check::{Check, report};
 use super::open::{BundleArg, open_bundle, open_engine};
 use super::{Error, Exit};
 use crate::domain::chain;
-use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE};
+use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE, TESTED_VERSION};
 use crate::engine::{Kernels, Library, MatMulCoverage, MatMulCoverageError};
-
-/// The version that the build brings and the tests ran with.
-const TESTED_LIBRARY: &str = "1.32.0";
 
 #[derive(Debug, clap::Args)]
 pub struct DoctorArgs {
@@ -39,10 +36,10 @@ fn library() -> Vec<Check> {
     };
     let version = library.version().unwrap_or_else(|| "of unknown version".to_owned());
     let found = format!("ONNX Runtime {version}, {}", library.path().display());
-    let first = if version == TESTED_LIBRARY {
+    let first = if version == TESTED_VERSION {
         Check::ok("runtime library", found)
     } else {
-        let hint = format!("tested with {TESTED_LIBRARY} only: run `sokutou bundle verify`");
+        let hint = format!("tested with {TESTED_VERSION} only: run `sokutou bundle verify`");
         Check::warn("runtime library", found, &hint)
     };
     vec![first, telemetry(std::env::var(TELEMETRY_VARIABLE).ok().as_deref())]

@@ -28,6 +28,7 @@ use error::Error;
 pub use error::Exit;
 
 use crate::domain::chain;
+use crate::engine::library::restart_with_telemetry_off;
 
 /// sokutou 即答: ask a small model on the device; it answers at once, and says how sure it is.
 #[derive(Debug, Parser)]
@@ -87,6 +88,7 @@ impl Command {
 
 /// Parses the process's arguments, runs the command, and prints an error with its causes.
 pub fn main() -> Exit {
+    restart_with_telemetry_off();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(help) => {

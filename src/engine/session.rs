@@ -97,6 +97,12 @@ impl Model for OrtModel {
     }
 }
 
+impl From<ort::Error> for ModelError {
+    fn from(error: ort::Error) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
 /// Writes the graph as ONNX Runtime rewrites it for this CPU, with the session options that models run with.
 pub(super) fn optimise(library: &Library, graph: &[u8], into: &Path) -> Result<(), ModelError> {
     // Without its warning that the file fits this CPU only, which is intended.
