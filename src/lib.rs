@@ -32,7 +32,7 @@
 //!
 //! | module | what it is | may use |
 //! |---|---|---|
-//! | [`bytes`] | reading no more than a limit, hexadecimal | nothing |
+//! | [`mod@bytes`] | bounded reading, hexadecimal | nothing |
 //! | [`domain`] | what every module speaks of: answer, prediction, verdict, confidence | nothing |
 //! | [`installed`] | where the runtime library and the model are installed | nothing |
 //! | [`wire`] | the messages of a serial line as bytes; a crate of its own, without `std` and allocator | nothing |

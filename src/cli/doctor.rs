@@ -114,7 +114,11 @@ fn matmuls(read: Result<MatMulCoverage, MatMulCoverageError>) -> Check {
             format!("{packed} of {} run in int8; {}", packed + unpacked.len(), unpacked.join("; ")),
             "this model is slow on this kind of CPU: export it with dynamic int8, as the training toolkit does",
         ),
-        Err(error) => Check::warn("products", chain(&error), "free some megabytes in the folder for temporary files"),
+        Err(error) => Check::warn(
+            "products",
+            chain(&error),
+            "see that the folder for temporary files (TMPDIR) exists and has some megabytes free",
+        ),
     };
     check.titled("int8 matmuls")
 }
