@@ -135,23 +135,9 @@ async fn serve(settings: Settings, mut orders: impl AsyncFnMut() -> Order) -> Re
         watch::channel(supervision.statuses(&settings.gateway, None, &Counts::default()));
     let watchdog = events.clone();
     supervision::watch(writer.clone(), move |journal| drop(watchdog.send(Event::Watchdog(journal))));
-    let mut gateway = Gateway {
-        journal: JournalClient { writer, events },
-        worker,
-        bundle: None,
-        scheduler: Scheduler::new(settings.queue, CaseId(newest)),
-        outbox: Outbox::default(),
-        waiters: Waiters::default(),
-        rationales: PendingRationales::default(),
-        transports: Transports::new(arrivals, status_of_broker, session),
-        supervision,
-        metrics: Metrics::default(),
-        counts: Counts::default(),
-        statuses,
-        subscribers: broadcast::channel(CASE_EVENTS_MAX).0,
-        stopping: false,
-        settings,
-    };
+    let transports = Transports::new(arrivals, status_of_broker, session);
+    let journal = JournalClient { writer, events };
+    let mut gateway = Gateway::new(settings, journal, worker, transports, supervision, statuses, CaseId(newest));
     gateway.transports.apply(gateway.settings.transports.clone());
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
@@ -263,6 +249,35 @@ struct Gateway {
 }
 
 impl Gateway {
+    /// Nothing has happened yet; cases through `recovered_through` came before this process.
+    fn new(
+        settings: Settings,
+        journal: JournalClient,
+        worker: Worker<CaseId>,
+        transports: Transports,
+        supervision: Supervision,
+        statuses: watch::Sender<Statuses>,
+        recovered_through: CaseId,
+    ) -> Self {
+        Self {
+            journal,
+            worker,
+            bundle: None,
+            scheduler: Scheduler::new(settings.queue, recovered_through),
+            outbox: Outbox::default(),
+            waiters: Waiters::default(),
+            rationales: PendingRationales::default(),
+            transports,
+            supervision,
+            metrics: Metrics::default(),
+            counts: Counts::default(),
+            statuses,
+            subscribers: broadcast::channel(CASE_EVENTS_MAX).0,
+            stopping: false,
+            settings,
+        }
+    }
+
     fn on(&mut self, event: Event) {
         match event {
             Event::Arrival(arrival) => self.on_arrival(arrival),
@@ -415,4 +430,198 @@ impl Gateway {
 /// The result of a step; `None` where it failed, which is logged.
 fn logged<T>(what: &str, done: Result<T, store::Error>) -> Option<T> {
     done.map_err(|error| log::error!("failed to {what}: {}", chain(&error))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::api::answer::State;
+    use crate::domain::{Band, Confidence, Decision, DeliveryId, DeliveryKind, Mode};
+    use crate::store::{RecordedAnswer, Student};
+    use crate::transport::call::Call;
+    use crate::transport::request::{Key, MqttReplyTo, OutboundMessage, Refusal, Request, Route};
+
+    /// A gateway with a real journal, a channel in the broker's place, and a worker that is never heard.
+    struct Harness {
+        gateway: Gateway,
+        events: mpsc::UnboundedReceiver<Event>,
+        outbound: mpsc::Receiver<OutboundMessage>,
+        _folder: TempDir,
+    }
+
+    impl Harness {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = Settings {
+                gateway: "press-3".to_owned(),
+                student: folder.path().join("none"),
+                journal: folder.path().join("journal"),
+                limits: store::Limits { disk_bytes_max: 64 << 20 },
+                audit_share: 0.0,
+                task: None,
+                queue: 4,
+                deadline: Duration::from_secs(3600),
+                transports: crate::transport::Settings::default(),
+            };
+            let (journal, _) = Journal::open(&settings.journal, settings.limits).unwrap();
+            let (writer, _) = Writer::start(journal, SystemTime::now).unwrap();
+            let (sender, events) = mpsc::unbounded_channel();
+            let supervision = Supervision::new(1, Instant::now());
+            let (statuses, status) = watch::channel(supervision.statuses("press-3", None, &Counts::default()));
+            let (transports, outbound) = Transports::with_broker_of_test(status);
+            let worker = Worker::start(settings.student.clone(), |_| {}).unwrap();
+            let journal = JournalClient { writer, events: sender };
+            let gateway = Gateway::new(settings, journal, worker, transports, supervision, statuses, CaseId(0));
+            Self { gateway, events, outbound, _folder: folder }
+        }
+
+        /// The next event happens.
+        async fn step(&mut self) {
+            let event = self.events.recv().await.unwrap();
+            self.gateway.on(event);
+        }
+
+        /// Asks a question and has it kept.
+        async fn ask(&mut self, id: &str) -> oneshot::Receiver<Result<(), Refusal>> {
+            let (taken, waits) = oneshot::channel();
+            self.gateway.on(Event::Arrival(Arrival::Ask(request(id), taken)));
+            self.step().await;
+            waits
+        }
+
+        /// The model's answer is in the journal, as if it had been recorded by an earlier process.
+        async fn answer(&mut self, case: CaseId) {
+            self.gateway.journal.writer.step(move |batch| batch.answered(case, &recorded())).await.unwrap();
+        }
+    }
+
+    fn request(id: &str) -> Request {
+        let key = Key { client: "plc-1".to_owned(), id: id.to_owned() };
+        let question = "Which failure?".to_owned();
+        Request { key, task: None, question, explain: false, expires_in: None, route: route("answer") }
+    }
+
+    fn route(topic: &str) -> Route {
+        Route::Mqtt(MqttReplyTo { topic: topic.to_owned(), correlation: None })
+    }
+
+    fn recorded() -> RecordedAnswer {
+        RecordedAnswer {
+            task: "machine-failure".to_owned(),
+            answer: "NONE".to_owned(),
+            label: "no failure".to_owned(),
+            code: Some(0),
+            confidence: Confidence::clamped(0.99),
+            band: Band::High,
+            decision: Decision::Answered,
+            mode: Mode::AnswerFirst,
+            rationale: None,
+            student: Student { name: "s".to_owned(), version: "1.0.0".to_owned(), serial: 1, sha256: "0".to_owned() },
+            tokens: 1,
+            time_to_answer: Duration::from_millis(4),
+            answered_at: SystemTime::now(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_is_acknowledged_when_it_is_durable_and_the_same_again_is_the_same() {
+        LocalSet::new()
+            .run_until(async {
+                let mut harness = Harness::new();
+                assert_eq!(harness.ask("1").await.await, Ok(Ok(())));
+                assert_eq!(harness.ask("1").await.await, Ok(Ok(())));
+                let other = Request { question: "Another one?".to_owned(), ..request("1") };
+                let (taken, waits) = oneshot::channel();
+                harness.gateway.on(Event::Arrival(Arrival::Ask(other, taken)));
+                harness.step().await;
+                assert!(matches!(waits.await, Ok(Err(Refusal::Reused(_)))));
+                let refused = harness.outbound.recv().await.unwrap();
+                assert_eq!((refused.message.state, refused.delivery), (State::Error, None));
+                assert_eq!((harness.gateway.counts.received, harness.gateway.counts.repeated), (1, 1));
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_stops_takes_no_question() {
+        LocalSet::new()
+            .run_until(async {
+                let mut harness = Harness::new();
+                harness.gateway.stop().await;
+                let (taken, waits) = oneshot::channel();
+                harness.gateway.on(Event::Arrival(Arrival::Ask(request("1"), taken)));
+                assert!(matches!(waits.await, Ok(Err(Refusal::Unavailable(_)))));
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn who_wants_a_rationale_that_the_model_fails_to_write_is_told() {
+        LocalSet::new()
+            .run_until(async {
+                let mut harness = Harness::new();
+                drop(harness.ask("1").await);
+                harness.answer(CaseId(1)).await;
+                let key = Key { client: "plc-1".to_owned(), id: "1".to_owned() };
+                harness.gateway.rationales.add(CaseId(1), Some(RationaleTarget::Route(key, route("rationale"))));
+                let failed = Report::Failed(CaseId(1), Wanted::Rationale, "the cache is full".to_owned());
+                harness.gateway.on(Event::Worker(failed));
+                harness.step().await;
+                let told = harness.outbound.recv().await.unwrap();
+                assert_eq!((told.route, told.message.state), (route("rationale"), State::Error));
+                assert!(told.message.body.error.unwrap().contains("the cache is full"));
+                assert!(harness.gateway.rationales.take(CaseId(1)).is_empty());
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_owed_goes_out_once_and_again_only_when_it_came_back() {
+        LocalSet::new()
+            .run_until(async {
+                let mut harness = Harness::new();
+                drop(harness.ask("1").await);
+                harness.answer(CaseId(1)).await;
+                for _ in 0..2 {
+                    harness.gateway.on(Event::Arrival(Arrival::Connected(Source::Mqtt)));
+                    harness.step().await; // a page with the answer, or with nothing that is not on its way
+                    harness.step().await; // the end of the outbox
+                }
+                let delivery = DeliveryId { case: CaseId(1), kind: DeliveryKind::Reply(0) };
+                assert_eq!(harness.outbound.try_recv().unwrap().delivery, Some(delivery));
+                assert!(harness.outbound.try_recv().is_err(), "it is on its way");
+                harness.gateway.outbox.returned(delivery);
+                harness.gateway.send_owed(None);
+                harness.step().await;
+                assert_eq!(harness.outbound.try_recv().unwrap().delivery, Some(delivery));
+                harness.gateway.on(Event::Arrival(Arrival::Delivered(delivery)));
+                while harness.gateway.counts.delivered == 0 {
+                    harness.step().await;
+                }
+                assert_eq!(harness.gateway.counts.delivered, 1);
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn whoever_subscribes_hears_what_becomes_of_cases_from_then_on() {
+        LocalSet::new()
+            .run_until(async {
+                let mut harness = Harness::new();
+                drop(harness.ask("1").await);
+                let (reply, subscribed) = oneshot::channel();
+                harness.gateway.on(Event::Arrival(Arrival::Call(Call::Subscribe { reply })));
+                let mut heard = subscribed.await.unwrap().unwrap();
+                drop(harness.ask("2").await);
+                assert_eq!(heard.try_recv(), Ok(CaseEvent { case: CaseId(2), kind: CaseEventKind::Received }));
+                harness.gateway.without_answer(CaseId(2), Outcome::Expired);
+                harness.step().await;
+                assert_eq!(heard.try_recv(), Ok(CaseEvent { case: CaseId(2), kind: CaseEventKind::Expired }));
+                assert!(heard.try_recv().is_err());
+            })
+            .await;
+    }
 }

@@ -118,6 +118,13 @@ impl Transports {
         }
     }
 
+    /// A channel in the place of the broker.
+    #[cfg(test)]
+    pub fn with_broker_of_test(statuses: watch::Receiver<mqtt::Statuses>) -> (Self, mpsc::Receiver<OutboundMessage>) {
+        let (outbound, messages) = mpsc::channel(OUTBOUND_MAX);
+        (Self { outbound: Some(outbound), ..Self::new(mpsc::channel(1).0, statuses, 1) }, messages)
+    }
+
     /// Makes the transports what the settings say: at once, or after those that must close first have said [`Arrival::Closed`].
     pub fn apply(&mut self, wanted: Settings) {
         self.wanted = wanted;
