@@ -34,12 +34,13 @@
 //! | [`policy`] | looks to verdict, pure | domain, the bundle's manifest |
 //! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
+//! | [`evaluation`] | how good answers are: questions with known answers, shares with intervals, calibration | domain, bundle |
 //! | [`wire`] | the serial line's messages, as bytes | nothing |
 //! | [`reply`] | an answer as a machine reads it | domain, bundle, engine, pipeline |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
 //! | [`triggers`] | where questions come in and answers go out: the broker, serial ports, HTTP | domain, wire, config |
-//! | [`daemon`] | the gateway: every case from its trigger through journal and student and back | all but bench and cli |
-//! | [`bench`] | measures a student on a box, and says when not to believe it | domain, bundle, engine, policy, pipeline |
+//! | [`daemon`] | the gateway: every case from its trigger through journal and student and back | all but evaluation, bench and cli |
+//! | [`bench`] | measures a model on a device, and refuses figures of bad conditions | domain, bundle, engine, policy, pipeline, evaluation |
 //! | [`cli`] | the commands | all |
 //!
 //! # What never happens
@@ -78,6 +79,9 @@ pub mod engine;
 
 #[cfg(feature = "std")]
 pub mod pipeline;
+
+#[cfg(feature = "std")]
+pub mod evaluation;
 
 #[cfg(feature = "std")]
 pub mod reply;

@@ -95,7 +95,7 @@ fn progress(bytes: Option<u64>) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = bytes.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    let style = "{bar:40} {percent:>3} % of {total_bytes}, {elapsed} gone, {eta} to go";
+    let style = "{bar:40} {percent:>3} % of {total_bytes}, {elapsed} elapsed, {eta} remaining";
     bar.with_style(ProgressStyle::with_template(style).expect("a template that the tests have seen"))
 }
 

@@ -1,4 +1,5 @@
-//! `sokutou bench`: figures of the student on this box, as words, JSON and a page; two of them side by side. Measures nothing itself.
+//! `sokutou bench`: measures the model on this device and prints the report as text, JSON or a page; compares two reports. Measures
+//! nothing itself.
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
@@ -12,19 +13,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::ask::task;
 use super::{BenchArgs, Error, Exit, open_bundle, print, print_json};
 use crate::bench::compare::{Better, Comparison, Count, Row, compare};
-use crate::bench::html::{self, number, share};
+use crate::bench::html::{self, number};
 use crate::bench::machine::{Machine, Roots};
-use crate::bench::questions::Questions;
-use crate::bench::report::{BYTES_MAX, Measure, Report, Source};
+use crate::bench::report::{BYTES_MAX, Measure, Report};
 use crate::bench::statistics::Quantile;
 use crate::bench::{self, Plan, Progress, Stage, cold};
+use crate::evaluation::{Dataset, Source};
 
 pub fn run(args: &BenchArgs) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let task = task(args.task.as_deref(), &bundle)?;
     let questions = match &args.questions {
-        Some(path) => Questions::read(path, task)?,
-        None => Questions::golden(&bundle, task),
+        Some(path) => Dataset::read(path, task)?,
+        None => Dataset::golden(&bundle, task),
     };
     let plan = Plan {
         folder: &folder,
@@ -38,7 +39,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Error> {
         soak: args.soak.map(|minutes| Duration::from_secs(60 * u64::from(minutes))),
         note: args.note.clone(),
         at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        anyway: args.anyway,
+        force: args.force,
         roots: args.root.as_deref().map_or_else(Roots::default, Roots::below),
     };
     for path in [&args.json, &args.html].into_iter().flatten().filter(|path| !is_stdout(path)) {
@@ -62,7 +63,7 @@ pub fn run(args: &BenchArgs) -> Result<Exit, Error> {
     Ok(Exit::Success)
 }
 
-/// What a child does for `run`; see `bench::cold`.
+/// What a child process does for `run`; see `bench::cold`.
 pub fn cold_start(folder: &Path, task: &str, since: u64, question: &str) -> Result<Exit, Error> {
     print_json(&cold::phases(since, folder, task, question)?)?;
     Ok(Exit::Success)
@@ -82,7 +83,7 @@ fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Can it be written? Leaves everything as it was.
+/// Fails if the file cannot be written. Leaves it as it was.
 fn writable(path: &Path) -> Result<(), Error> {
     let new = !path.exists();
     let opened = fs::OpenOptions::new().append(true).create(true).open(path);
@@ -115,7 +116,7 @@ struct Shown<'e> {
 impl<'e> Shown<'e> {
     fn new(ended: &'e Arc<AtomicBool>) -> Self {
         let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{msg:<26} {bar:30} {percent:>3} %, {elapsed} gone");
+        let style = ProgressStyle::with_template("{msg:<26} {bar:30} {percent:>3} %, {elapsed} elapsed");
         Self { bar: bar.with_style(style.expect("a template that the tests have seen")), stage: None, ended }
     }
 
@@ -124,9 +125,9 @@ impl<'e> Shown<'e> {
             self.stage = Some(stage);
             self.bar.set_message(match stage {
                 Stage::ColdStarts => "cold starts",
-                Stage::Questions => "every question once",
+                Stage::Questions => "each question once",
                 Stage::Answers => "answers",
-                Stage::Reasons => "rationales and thoughts",
+                Stage::Rationales => "rationales and thoughts",
                 Stage::Passes => "passes and memory",
                 Stage::Soak => "soak; Ctrl-C ends it early",
             });
@@ -161,7 +162,7 @@ fn in_words(report: &Report) -> String {
     for doubt in &report.doubts {
         lines.add(&format!("CAUTION: {}", doubt.says));
     }
-    lines.fact("box", &machine_in_words(machine));
+    lines.fact("device", &machine_in_words(machine));
     lines
         .fact("kernels", &format!("{}, {} thread, {}", settings.kernels, settings.threads, machine.features.join(" ")));
     lines.fact("throttling", &throttling_in_words(report));
@@ -206,7 +207,7 @@ fn machine_in_words(machine: &Machine) -> String {
         words.push("virtual machine".to_owned());
     }
     words.push(match (machine.governors.as_slice(), machine.clock_max_mhz) {
-        ([], _) => "clocks not told".to_owned(),
+        ([], _) => "clock unknown".to_owned(),
         (governors, None) => format!("governor {}", governors.join("/")),
         (governors, Some(mhz)) => format!("governor {}, up to {mhz:.0} MHz", governors.join("/")),
     });
@@ -216,10 +217,10 @@ fn machine_in_words(machine: &Machine) -> String {
 fn throttling_in_words(report: &Report) -> String {
     let conditions = &report.conditions;
     let hottest = conditions.readings.iter().filter_map(|reading| reading.celsius).reduce(f64::max);
-    let heat = hottest.map_or("temperature not told".to_owned(), |celsius| format!("at most {celsius:.1} °C"));
+    let heat = hottest.map_or("temperature unknown".to_owned(), |celsius| format!("at most {celsius:.1} °C"));
     match (conditions.watched.len(), conditions.signs.len()) {
-        (0, _) => format!("not told by this box, {heat}"),
-        (watched, 0) => format!("none told by {watched} sensors, {heat}"),
+        (0, _) => format!("unknown: this device reports none, {heat}"),
+        (watched, 0) => format!("none reported by {watched} sensors, {heat}"),
         (_, signs) => format!("{signs} signs, {heat}"),
     }
 }
@@ -278,14 +279,16 @@ fn figures_in_words(lines: &mut Lines, report: &Report) {
 fn quality_in_words(lines: &mut Lines, report: &Report) {
     let (quality, stop) = (&report.quality, &report.early_stop);
     lines.add("answers");
-    lines.fact("stopped at once", &share(&stop.at_once));
+    lines.fact("answered directly", &stop.at_once.to_string());
     if let (Some(tokens), Some(costs)) = (stop.tokens_spared, stop.thinking_costs) {
         let ratio = format!("{} times as long ({}-{})", number(costs.value), number(costs.low), number(costs.high));
-        lines.fact("  spared by it", &format!("{tokens:.0} tokens an answer; thinking always takes {ratio}"));
+        lines.fact("  saved by it", &format!("{tokens:.0} tokens an answer; always thinking takes {ratio}"));
     }
-    lines.fact("stood without a person", &share(&quality.stood));
-    for (name, known) in [("as wanted", quality.right), ("  of those that stood", quality.right_of_stood)] {
-        lines.fact(name, &known.map_or("not measured: no answers were given".to_owned(), |known| share(&known)));
+    lines.fact("coverage", &format!("{}, auto-answered", quality.stood));
+    let selective_risk = quality.right_of_stood.map(|right| right.complement());
+    for (name, known) in [("accuracy", quality.right), ("selective risk", selective_risk)] {
+        let unknown = "not measured: no question has a known answer, give some with --questions";
+        lines.fact(name, &known.map_or(unknown.to_owned(), |known| known.to_string()));
     }
     lines.fact(
         "calibration error",
@@ -319,14 +322,14 @@ fn resources_in_words(lines: &mut Lines, report: &Report) {
     lines.fact(
         "writing a token reads",
         &format!(
-            "{}: {} of what memory allows, {} of what reading student-sized data does",
+            "{}: {} of the memory's bandwidth, {} of that for data as large as the model",
             megabytes(roofline.bytes_a_token),
             percent(roofline.of_memory),
             percent(roofline.of_student_sized)
         ),
     );
     if report.energy.is_empty() {
-        lines.fact("energy", "not measured: no meter of this box can be read (hwmon, RAPL)");
+        lines.fact("energy", "not measured: this device has no energy meter that can be read (hwmon, RAPL)");
     }
     for energy in &report.energy {
         let joules = number(energy.joules_an_answer);
@@ -336,8 +339,8 @@ fn resources_in_words(lines: &mut Lines, report: &Report) {
 
 fn soak_in_words(lines: &mut Lines, report: &Report) {
     let Some(soak) = &report.soak else { return };
-    let drift = soak.drift.map_or("too short to tell a drift".to_owned(), |drift| {
-        format!("last third over first {} ({}-{})", number(drift.value), number(drift.low), number(drift.high))
+    let drift = soak.drift.map_or("too short to show a drift".to_owned(), |drift| {
+        format!("last third / first third: {} ({}-{})", number(drift.value), number(drift.low), number(drift.high))
     });
     let early = if soak.ended_early { ", ended early" } else { "" };
     lines.fact(
@@ -359,7 +362,7 @@ fn compared_in_words(compared: &Comparison) -> String {
         side.doubts.iter().for_each(|doubt| lines.add(&format!("   CAUTION: {doubt}")));
     }
     for difference in &compared.differences {
-        lines.add(&format!("not the same: {difference}"));
+        lines.add(&format!("different: {difference}"));
     }
     lines.add(&format!("{:<32}{:>10}{:>10}{:>10}   {:<16}", "medians", "A", "B", "B / A", "95 % interval"));
     for Row { measure, unit, a, b, ratio, better } in &compared.rows {
@@ -381,7 +384,7 @@ fn compared_in_words(compared: &Comparison) -> String {
         lines.add(&format!("  {name:<30}{:>10}{:>10}{ratio:>10}", number(*a), number(*b)));
     }
     for shares in &compared.shares {
-        lines.add(&format!("  {:<30}A {}   B {}", shares.what, share(&shares.a), share(&shares.b)));
+        lines.add(&format!("  {:<30}A {}   B {}", shares.what.title(), shares.a, shares.b));
     }
     lines.0.trim_end().to_owned()
 }

@@ -25,7 +25,6 @@ use thiserror::Error;
 use crate::DEFAULT_BUNDLE;
 use crate::bench::BenchError;
 use crate::bench::cold::ColdError;
-use crate::bench::questions::QuestionsError;
 use crate::bench::report::ReportError;
 use crate::bundle::{self as student, Bundle, UnknownTask};
 use crate::config::secret::SecretError;
@@ -33,6 +32,7 @@ use crate::config::{ConfigError, Sources};
 use crate::daemon::RunError;
 use crate::domain::{Confidence, chain};
 use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
+use crate::evaluation::DatasetError;
 use crate::installed;
 use crate::pipeline::Think;
 use crate::store;
@@ -142,12 +142,12 @@ enum Error {
         source: io::Error,
     },
     #[error(transparent)]
-    Questions(#[from] QuestionsError),
+    Dataset(#[from] DatasetError),
     #[error(transparent)]
     Cold(#[from] ColdError),
     #[error(transparent)]
     Bench(BenchError),
-    #[error("{error}. --anyway reports them all the same, with this beside them")]
+    #[error("{error}. --force reports them all the same, with this beside them")]
     BenchRefused { error: BenchError },
     #[error("failed to read {path}")]
     BenchReport {
@@ -171,8 +171,8 @@ impl Error {
         match self {
             Self::Read { .. } | Self::Write(_) | Self::WriteFile { .. } => Exit::Io,
             Self::Input(_) | Self::Review(_) | Self::BenchReport { .. } => Exit::Input,
-            Self::Questions(QuestionsError::Read { .. }) => Exit::Io,
-            Self::Questions(QuestionsError::Unfit { .. }) => Exit::Input,
+            Self::Dataset(DatasetError::Read { .. }) => Exit::Io,
+            Self::Dataset(DatasetError::Unfit { .. }) => Exit::Input,
             Self::BenchRefused { .. } => Exit::Check,
             Self::Bench(BenchError::Library(_)) => Exit::Library,
             Self::Bench(BenchError::Open(_)) => Exit::Bundle,
@@ -302,49 +302,49 @@ struct BenchArgs {
     /// Which of the student's tasks is asked [default: the first that `bundle info` lists]. タスクを選ぶ
     #[arg(long, value_name = "ID")]
     task: Option<String>,
-    /// Lines {"question", "code" or "answer"} to ask instead of the bundle's golden questions, which come out right by choice and tell
-    /// nothing of accuracy. 質問ファイル
+    /// Lines {"question", "code" or "answer"} to ask instead of the bundle's golden questions. Golden questions come out right by
+    /// choice and say nothing about accuracy. 質問ファイル
     #[arg(long, value_name = "FILE.jsonl")]
     questions: Option<PathBuf>,
-    /// Trials of the same work; how far they lie apart tells whether the figures repeat.
+    /// Trials of the same work; how far they lie apart shows whether the figures repeat.
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(2..=100))]
     trials: u32,
-    /// Answers of a trial; a 99th percentile wants hundreds.
+    /// Answers in each trial; a 99th percentile needs hundreds.
     #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     answers: u32,
-    /// Then keep asking for so many minutes, and tell how the times drift. 連続運転
+    /// Afterwards, keep asking for this many minutes, and report how the times drift. 連続運転
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..=1440))]
     soak: Option<u32>,
-    /// Report even if the box was throttled, did other work, or trials lie too far apart; the report says so.
-    #[arg(long)]
-    anyway: bool,
-    /// Words to keep in the report: what else ran, which fan, which power supply. 備考
+    /// Report even if the device was throttled, did other work, or trials lie too far apart; the report says so.
+    #[arg(long, alias = "anyway")]
+    force: bool,
+    /// A note to keep in the report: what else ran, which fan, which power supply. 備考
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Also write the report with all its samples (`-`: only that, to standard output); `sokutou schema bench` says its form.
+    /// Also write the report with all its samples (`-`: only that, to standard output); `sokutou schema bench` describes it.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Also write the report as one page with plots that needs no network. ブラウザーで見る報告書
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Read proc and sys below this folder instead of the system's: for tests of sensors that a desk has not.
+    /// Read proc and sys below this folder instead of the system's, to test sensors that this machine lacks.
     #[arg(long, value_name = "DIR", hide = true)]
     root: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
-    /// Set two reports side by side: ratios with intervals, and what was not the same. 比較する
+    /// Compare two reports: ratios with intervals, and which conditions differed. 比較する
     Compare {
-        /// The JSON of the first run.
+        /// JSON report of the first run.
         a: PathBuf,
-        /// The JSON of the second.
+        /// JSON report of the second run.
         b: PathBuf,
         /// One JSON object instead of words.
         #[arg(long)]
         json: bool,
     },
-    /// Start, load, answer twice and say when: what `bench` starts to time a cold start.
+    /// Start, load and answer twice, and print when each was done: `bench` starts this to time a cold start.
     #[command(hide = true)]
     ColdStart {
         #[arg(long)]
