@@ -395,7 +395,7 @@ pub enum ReportError {
         found: u32,
     },
     /// A report of this format with wrong contents.
-    #[error("the bench report is inconsistent")]
+    #[error("the bench report has unexpected contents")]
     Broken {
         /// Place and reason.
         #[source]

@@ -342,7 +342,7 @@ fn what_is_no_report_is_refused_with_the_reason() {
         (edited("kind", json!("llama-bench")), "this is JSON of something else"),
         (edited("format", json!(2)), "expected a bench report of format 1, found 2: update sokutou to read it"),
         (edited("format", json!(0)), "found 0: run the bench again"),
-        (edited("figures", json!(7)), "does not hold together: invalid type"),
+        (edited("figures", json!(7)), "has unexpected contents: invalid type"),
     ] {
         fs::write(&bad, text).unwrap();
         for order in [[&good, &bad], [&bad, &good]] {
@@ -377,7 +377,7 @@ fn wrong_arguments_and_questions_are_refused_before_anything_is_measured() {
         let (code, said) = failing(sokutou().args(args));
         assert!(code == exit && said.contains(says), "{says} in {said}");
     }
-    // A question that the student cannot take is named by its number.
+    // A question that the model cannot take is named by its number. `--anyway` is the old name of `--force`.
     fs::write(&path, format!("{{\"question\": \"type=L\"}}\n{{\"question\": \"{}\"}}\n", "torque 1 ".repeat(100)))
         .unwrap();
     let (code, said) = failing(sokutou().args(["bench", "--trials", "2", "--anyway", "--questions"]).arg(&path));
