@@ -39,7 +39,8 @@ answers() {
     # doctor says which kernels, and asks the golden questions of the workshop, which ran on x86-64.
     "$out/release/sokutou" doctor
     cargo test --locked "${target[@]}" --lib -- engine::products
-    cargo test --locked "${target[@]}" --test it -- reference:: wire:: store::
+    cargo test --locked "${target[@]}" --package sokutou-wire --test wire
+    cargo test --locked "${target[@]}" --test it -- reference:: store::
 }
 
 # Boots a box whose clock goes on by a nanosecond with every instruction (-icount), so that `phases.rs`, which times each phase, counts

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-const VERSION: &str = "1.32.0"; // as pinned in onnxruntime.lock
+/// Names the wheels, and so the library's version.
 const LOCK: &str = "cross/onnxruntime.lock";
 /// Tag of the wheels named in the lock; any one does, the library inside does not depend on Python.
 const PYTHON: &str = "3.11";
@@ -16,16 +16,15 @@ fn main() {
     println!("cargo:rerun-if-changed=cross/build.rs");
     println!("cargo:rerun-if-changed={LOCK}");
     println!("cargo:rerun-if-env-changed=ORT_DYLIB_PATH");
-    // Firmware takes the serial protocol only, and has no library to load.
-    if env::var_os("CARGO_FEATURE_STD").is_none() {
-        return;
-    }
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets the target architecture");
     // <target folder>/<profile>/build/<package>/out
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let target = out.ancestors().nth(4).expect("OUT_DIR is four folders deep");
-    let home = target.join(format!("onnxruntime-{VERSION}-{arch}"));
-    let library = home.join(format!("libonnxruntime.so.{VERSION}"));
+    let version = version();
+    let name = format!("libonnxruntime.so.{version}");
+    let home = target.join(format!("onnxruntime-{version}-{arch}"));
+    let library = home.join(&name);
+    println!("cargo:rustc-env=SOKUTOU_ONNXRUNTIME_VERSION={version}");
     println!("cargo:rustc-env=SOKUTOU_BUILT_WITH_LIBRARY={}", library.display());
     // While the file is missing, every build tries again.
     println!("cargo:rerun-if-changed={}", library.display());
@@ -36,16 +35,24 @@ fn main() {
         println!("cargo:warning=no pinned ONNX Runtime for this target: set ORT_DYLIB_PATH to one at run time");
         return;
     }
-    if let Err(why) = fetch(&arch, &home, &out) {
-        println!("cargo:warning=could not bring ONNX Runtime {VERSION}: {why}");
+    if let Err(why) = fetch(&arch, &name, &home, &out) {
+        println!("cargo:warning=could not bring ONNX Runtime {version}: {why}");
         println!(
             "cargo:warning=built without it: build again with network, or set ORT_DYLIB_PATH to an ONNX Runtime library"
         );
     }
 }
 
+/// Of the lock's line `onnxruntime==VERSION`.
+fn version() -> String {
+    let lock = fs::read_to_string(LOCK).expect("cross/onnxruntime.lock can be read");
+    let pinned = lock.lines().find_map(|line| line.strip_prefix("onnxruntime=="));
+    let version = pinned.and_then(|rest| rest.split_whitespace().next());
+    version.expect("cross/onnxruntime.lock pins onnxruntime==VERSION").to_owned()
+}
+
 /// Downloads and unpacks beside the goal, then renames: a build that is cut off leaves nothing half done.
-fn fetch(arch: &str, home: &Path, out: &Path) -> io::Result<()> {
+fn fetch(arch: &str, name: &str, home: &Path, out: &Path) -> io::Result<()> {
     let work = out.join("onnxruntime");
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work)?;
@@ -69,8 +76,7 @@ fn fetch(arch: &str, home: &Path, out: &Path) -> io::Result<()> {
     run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
     let ready = work.join("ready");
     fs::create_dir_all(&ready)?;
-    let name = format!("libonnxruntime.so.{VERSION}");
-    fs::rename(unpacked.join("onnxruntime/capi").join(&name), ready.join(&name))?;
+    fs::rename(unpacked.join("onnxruntime/capi").join(name), ready.join(name))?;
     for notice in ["LICENSE", "ThirdPartyNotices.txt"] {
         fs::rename(unpacked.join("onnxruntime").join(notice), ready.join(notice))?;
     }

@@ -19,11 +19,14 @@ build() {
     choose "$1"
     cargo build --locked --release --bins "${target[@]}"
     # Beside the binary is where it looks first, and where the package takes them from.
-    local release=$out/release bytes bytes_max floor file newest
+    local release=$out/release bytes bytes_max floor file newest version home
     [ "$1" = arm64 ] && bytes_max=$BYTES_MAX_ARM64 || bytes_max=$BYTES_MAX_AMD64
-    ln -f "$out"/onnxruntime-*/libonnxruntime.so.* "$release/"
+    version=$(sed -n 's/^onnxruntime==\([0-9.]*\).*/\1/p' cross/onnxruntime.lock)
+    home=$(echo "$out/onnxruntime-$version-"*)
+    rm -f "$release"/libonnxruntime.so.* # an earlier version would be packaged too
+    ln -f "$home/libonnxruntime.so.$version" "$release/"
     mkdir -p "$release/onnxruntime-notices"
-    ln -f "$out"/onnxruntime-*/{LICENSE,ThirdPartyNotices.txt} "$release/onnxruntime-notices/"
+    ln -f "$home"/{LICENSE,ThirdPartyNotices.txt} "$release/onnxruntime-notices/"
     bytes=$(stat -c %s "$release/sokutou")
     floor=$(sed -n 's/^depends = "libc6 (>= \([0-9.]*\)).*/\1/p' Cargo.toml)
     for file in "$release"/sokutou "$release"/libonnxruntime.so.*; do

@@ -17,6 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use sokutou::bundle::Bundle;
 use sokutou::domain::{Look, TokenId};
+use sokutou::engine::library::restart_with_telemetry_off;
 use sokutou::engine::{Engine, Kernels, Library, Model as _, OrtModel, Tokenizer};
 use sokutou::pipeline::{self, Think};
 use sokutou::policy::Policy;
@@ -30,6 +31,7 @@ const MORE_MAX: f64 = 1.05;
 const READY_MAX: Duration = Duration::from_secs(60);
 
 fn main() -> Result<(), Box<dyn Error>> {
+    restart_with_telemetry_off();
     let args: Vec<String> = std::env::args().collect();
     let option = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).map(Path::new);
     let folder = std::env::var_os("SOKUTOU_BUNDLE").map(PathBuf::from);

@@ -1,105 +1,105 @@
 //! **sokutou** (即答): an answer-first runtime for shop-floor gateways.
 //!
-//! A small student, distilled from a teacher's (answer, rationale) pairs, answers in one forward pass with a confidence
-//! one can trust; explains only when asked; thinks first when it is unsure; hands over to a person when it still is.
+//! A small model, distilled from a teacher's questions, answers and rationales, answers in one pass with a calibrated
+//! confidence. It writes a rationale only when asked, thinks first when it is unsure, and gives the question to a person
+//! when it still is. For users: README.md and the pages in [`docs`]. The words used here: [glossary](docs::glossary).
 //!
-//! # The way of a question
-//!
-//! ```text
-//! question --> engine --Look--> policy --Verdict--> reply
-//!                ^  |              |
-//!                |  +--- think  <--+ not sure enough
-//!                +------ explain     only when asked
-//! ```
-//!
-//! `pipeline` walks it; every command walks `pipeline`. Around it the gateway, `sokutou serve`:
+//! # The path of a question
 //!
 //! ```text
-//! trigger --Request--> journal --> acknowledged --> pipeline --> journal --Letter--> trigger --delivered--> journal
-//!                                                                   |
-//!                                                                   +--> review --revision--> trigger
+//! question --> engine --Prediction--> policy --Verdict--> answer, or a person
+//!                ^ ^                    |
+//!                | +------ think <------+ not sure enough
+//!                +-------- rationale, only when asked
 //! ```
 //!
-//! A student has one task or several, each with a prompt template, a calibration and thresholds of its own. A task is answered
-//! with one of a closed set of choices, or with a free text whose own probability is the confidence.
+//! [`pipeline`] goes this path once, for every command. Around it stands the gateway, `sokutou serve`:
 //!
-//! # The rooms, in the order of the data
+//! ```text
+//! transport --Request--> journal --> acknowledged --> pipeline --> journal --OutboundMessage--> transport
+//!                                                        |            ^                             |
+//!                                                        |         revision                     delivered
+//!                                                        v            |                             v
+//!                                                      review --> a person                       journal
+//! ```
 //!
-//! | room | what it is | may name |
+//! Each step of a case is on disk before the next one begins: the gateway goes on where a crash or a power cut left it.
+//!
+//! A model has one task or several, each with a prompt template, a calibration and thresholds of its own. A task is
+//! answered with one of a closed set of choices, or with a generated text whose own probability is the confidence.
+//!
+//! # The modules, in the order of the data
+//!
+//! | module | what it is | may use |
 //! |---|---|---|
-//! | [`domain`] | the words every room speaks | nothing |
-//! | [`installed`] | where library and student stand | nothing |
-//! | [`config`] | the gateway's configuration, checked; one struct for each room of the daemon | nothing |
-//! | [`bundle`] | a student's folder, verified | domain |
-//! | [`policy`] | looks to verdict, pure | domain, the bundle's manifest |
-//! | [`engine`] | runs the student: read, score or write, think, explain | domain, installed, bundle |
-//! | [`pipeline`] | question to verdict to rationale | domain, engine, policy |
-//! | [`evaluation`] | how good answers are: questions with known answers, shares with intervals, calibration | domain, bundle |
-//! | [`wire`] | the serial line's messages, as bytes | nothing |
-//! | [`reply`] | an answer as a machine reads it | domain, bundle, engine, pipeline |
+//! | [`domain`] | what every module speaks of: answer, prediction, verdict, confidence | nothing |
+//! | [`installed`] | where the runtime library and the model are installed | nothing |
+//! | [`wire`] | the messages of a serial line as bytes; a crate of its own, without `std` and allocator | nothing |
+//! | [`bundle`] | a model's folder, verified: having a [`bundle::Bundle`] means that it was checked | domain |
+//! | [`policy`] | from prediction to verdict, pure | domain, the bundle's manifest |
+//! | [`engine`] | runs the model: read, score or generate, think, explain | domain, installed, bundle |
+//! | [`pipeline`] | from question to verdict to rationale | domain, engine, policy |
+//! | [`evaluation`] | datasets, shares with intervals, calibration error | domain, bundle |
+//! | `api` | what leaves the device as JSON, formed in one place | domain, bundle, engine, pipeline, store |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
-//! | [`triggers`] | where questions come in and answers go out: the broker, serial ports, HTTP | domain, wire, config |
-//! | [`daemon`] | the gateway: every case from its trigger through journal and student and back | all but evaluation, bench and cli |
-//! | [`bench`] | measures a model on a device, and refuses figures of bad conditions | domain, bundle, engine, policy, pipeline, evaluation |
+//! | [`config`] | layers, reader and secrets of the configuration; knows no section | nothing |
+//! | `transport` | where questions come in and answers go out: MQTT, HTTP, serial lines | domain, wire, config, api |
+//! | `gateway` | the daemon: one loop over one enum of events | all but bench and cli |
+//! | [`mod@bench`] | measures the model on a device, refuses figures that cannot be trusted | domain to evaluation |
 //! | [`cli`] | the commands | all |
+//! | [`docs`] | the pages for users | nothing |
+//!
+//! `tests/it/rooms.rs` checks this table.
 //!
 //! # What never happens
 //!
-//! The engine decides nothing; the policy measures nothing. Only `engine/library.rs` and `engine/session.rs` name `ort`,
-//! only `engine/tokenizer.rs` names `tokenizers`, only `store` names `rusqlite`, only `triggers/http.rs` names `axum`. Nothing but
-//! `cli` prints. The library neither panics on input nor exits. It connects to no other machine than the configured broker; ONNX
-//! Runtime's own telemetry is switched off before the library is loaded. [`wire`] needs neither `std` nor an allocator: a
-//! microcontroller links it with `default-features = false`.
+//! - The engine decides nothing. The policy measures nothing.
+//! - `ort`, `tokenizers`, `rusqlite` and `axum` are named in few files, which `tests/it/rooms.rs` lists.
+//! - Only `cli` prints. The library neither panics on input nor exits.
+//! - The gateway connects to no other machine than the configured broker. ONNX Runtime's telemetry is switched off
+//!   before the library is loaded.
+//! - Nothing is acknowledged before it is on disk, and no answer waits for its rationale.
+//! - No order and no deadline depends on the device's clock.
 //!
-//! Answers that are short and bounded, an arithmetic that the student need not learn ([`engine`]'s calculator), and thresholds
-//! chosen on held-out rows are what makes the confidence mean something; the workshop in `models/` makes all three.
+//! # Why the confidence means something
+//!
+//! Answers are short and bounded. The calculator of the [`engine`] does the arithmetic, so the model need not learn it.
+//! The thresholds are chosen on questions that the model was not trained on. The training toolkit in `models/` sees to
+//! the last of these.
 
-#![cfg_attr(not(feature = "std"), no_std)]
-
-pub mod wire;
-
-// Firmware links the room above and no other. `std` is on unless it is switched off, and brings these rooms and their libraries.
-#[cfg(feature = "std")]
+// In reading order; the blank lines keep rustfmt from sorting them.
 pub mod domain;
 
-#[cfg(feature = "std")]
 pub mod installed;
 
-#[cfg(feature = "std")]
-pub mod config;
-
-#[cfg(feature = "std")]
 pub mod bundle;
 
-#[cfg(feature = "std")]
 pub mod policy;
 
-#[cfg(feature = "std")]
 pub mod engine;
 
-#[cfg(feature = "std")]
 pub mod pipeline;
 
-#[cfg(feature = "std")]
 pub mod evaluation;
 
-#[cfg(feature = "std")]
 pub mod reply;
 
-#[cfg(feature = "std")]
 pub mod store;
 
-#[cfg(feature = "std")]
+pub mod config;
+
 pub mod triggers;
 
-#[cfg(feature = "std")]
 pub mod daemon;
 
-#[cfg(feature = "std")]
 pub mod bench;
 
-#[cfg(feature = "std")]
 pub mod cli;
+
+pub mod docs;
+
+#[doc(inline)]
+pub use sokutou_wire as wire;
 
 /// Folder of the student that ships, in the repository.
 pub const DEFAULT_BUNDLE: &str = "models/bundles/shop-floor-1.2.0";

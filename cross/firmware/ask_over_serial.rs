@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! stty -F /dev/ttyUSB0 115200 raw -echo
-//! cargo run --example ask_over_serial -- /dev/ttyUSB0 "type=H air=299.1 proc=309.8 rpm=1550 torque=40.2 wear=25"
+//! cargo run -p sokutou-wire --example ask_over_serial -- /dev/ttyUSB0 "type=H air=299.1 proc=309.8 rpm=1550 torque=40.2 wear=25"
 //! ```
 //!
 //! Instead of a device it takes `host:port`, for a serial server or a test.
@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use heapless::String;
-use sokutou::wire::{
+use sokutou_wire::{
     Ack, Answer, Ask, Class, Confidence, EncodeError, Feed, Frame, Hello, LABEL_BYTES_MAX, Message, Reason, RequestId,
     SMALL_FRAME_BYTES_MAX, State, Text, VERSION,
 };
@@ -48,9 +48,9 @@ pub trait Port {
 pub struct Reply {
     /// The choice's code; see the protocol's page for the two that are none.
     pub code: u16,
-    /// Whether it stands.
+    /// Answered, or waiting for a person.
     pub state: State,
-    /// How likely it is right.
+    /// The probability that it is right.
     pub confidence: Confidence,
     /// For the display.
     pub label: String<LABEL_BYTES_MAX>,

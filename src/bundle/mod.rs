@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+pub use crate::wire::CODE_ASK_A_PERSON;
 use manifest::{Answers, Choice, FORMAT, FileDigest, Golden, Manifest, Task, Versioned};
 
 /// A manifest is a few kilobytes; a larger one is not a manifest.
@@ -28,8 +29,6 @@ const FREE_TOKENS_MAX: usize = 64;
 const GRAPHS_MAX: usize = 8;
 /// Choices of a task; more is not a closed answer set but a vocabulary.
 const CHOICES_MAX: usize = 256;
-/// Kept for "ask a person" on every wire; no choice may have it.
-pub const CODE_ASK_A_PERSON: u16 = u16::MAX;
 
 /// Control tokens beside a question, a rationale and an answer in the cache: one before each of the last two.
 const CONTROL_TOKENS: usize = 2;

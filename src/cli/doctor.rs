@@ -4,11 +4,8 @@ use super::bundle::golden_failures;
 use super::check::{Check, report};
 use super::{BundleArg, Error, Exit, open_bundle, open_engine};
 use crate::domain::chain;
-use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE};
+use crate::engine::library::{LIBRARY_VARIABLE, TELEMETRY_VARIABLE, TESTED_VERSION};
 use crate::engine::{Kernels, Library, Products, ProductsError};
-
-/// The version whose wheels the build pins, and which was tested.
-const TESTED_LIBRARY: &str = "1.32.0";
 
 pub fn run(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
     let mut checks = library();
@@ -27,10 +24,10 @@ fn library() -> Vec<Check> {
     };
     let version = library.version().unwrap_or_else(|| "of unknown version".to_owned());
     let found = format!("ONNX Runtime {version}, {}", library.path().display());
-    let first = if version == TESTED_LIBRARY {
+    let first = if version == TESTED_VERSION {
         Check::ok("runtime library", found)
     } else {
-        let hint = format!("tested with {TESTED_LIBRARY} only: run `sokutou bundle verify`");
+        let hint = format!("tested with {TESTED_VERSION} only: run `sokutou bundle verify`");
         Check::warn("runtime library", found, &hint)
     };
     vec![first, telemetry(std::env::var(TELEMETRY_VARIABLE).ok().as_deref())]

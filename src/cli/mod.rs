@@ -31,6 +31,7 @@ use crate::config::secret::SecretError;
 use crate::config::{ConfigError, Sources};
 use crate::daemon::RunError;
 use crate::domain::{Confidence, chain};
+use crate::engine::library::restart_with_telemetry_off;
 use crate::engine::{AskError, Engine, Library, LibraryError, OpenError, OrtModel};
 use crate::evaluation::DatasetError;
 use crate::installed;
@@ -567,6 +568,7 @@ fn stderr_is_the_journals() -> bool {
 
 /// Parses the process's arguments, runs, prints the chain of an error once.
 pub fn main() -> Exit {
+    restart_with_telemetry_off();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(help) => {

@@ -3,7 +3,9 @@
 //! Looked for in this order: `ORT_DYLIB_PATH`, beside the executable, in the package's folder, where the build unpacked it.
 //! Never searches further, never downloads.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
@@ -15,8 +17,10 @@ use crate::installed;
 pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 /// The library's own full opt-out; since 1.29 the Linux wheels report home unless it is set before they load.
 pub const TELEMETRY_VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
+/// The version that the build pins, in `cross/onnxruntime.lock`, and that was tested.
+pub const TESTED_VERSION: &str = env!("SOKUTOU_ONNXRUNTIME_VERSION");
 /// The library beside an installed executable.
-const BESIDE: &str = "libonnxruntime.so.1.32.0";
+const BESIDE: &str = concat!("libonnxruntime.so.", env!("SOKUTOU_ONNXRUNTIME_VERSION"));
 
 /// The loaded runtime library; one environment for the whole process.
 #[derive(Clone)]
@@ -49,6 +53,12 @@ pub enum LibraryError {
         /// In the loader's words.
         why: String,
     },
+    /// Neither the environment nor [`restart_with_telemetry_off`] has switched telemetry off.
+    #[error(
+        "ONNX Runtime would report home: {TELEMETRY_VARIABLE}=1 is not in the environment. \
+         The program starts itself again with it; where it cannot, start it with that variable"
+    )]
+    Telemetry,
     /// It loaded, but gave no environment.
     #[error("failed to start ONNX Runtime")]
     Start(#[from] ort::Error),
@@ -58,14 +68,17 @@ pub enum LibraryError {
 static LOADED: Mutex<Option<Library>> = Mutex::new(None);
 
 impl Library {
-    /// Finds the library and loads it; later calls return the same one.
+    /// Finds the library and loads it; later calls return the same one. Fails unless the process was
+    /// started with [`TELEMETRY_VARIABLE`] = 1, as [`restart_with_telemetry_off`] does it.
     pub fn load() -> Result<Self, LibraryError> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(library) = loaded.as_ref() {
             return Ok(library.clone());
         }
         let path = find()?;
-        disable_telemetry();
+        if !telemetry_is_off() {
+            return Err(LibraryError::Telemetry);
+        }
         let environment = ort::init_from(&path)
             .map_err(|error| LibraryError::Unfit { path: path.clone(), why: error.to_string() })?
             .with_name("sokutou")
@@ -82,7 +95,7 @@ impl Library {
         &self.path
     }
 
-    /// Its version, `None` if it does not say. Read from the symbol version that every build carries (`VERS_1.32.0`): the
+    /// Its version, `None` if it does not say. Read from the symbol version that every build carries (`VERS_1.23.0`): the
     /// wheel's own build information names no release.
     pub fn version(&self) -> Option<String> {
         const SYMBOL_VERSION: &[u8] = b"VERS_";
@@ -106,14 +119,26 @@ fn find() -> Result<PathBuf, LibraryError> {
     installed::find(BESIDE, built, Path::is_file).map_err(|looked| LibraryError::Missing { looked })
 }
 
-/// Sets the opt-out in this process's environment: the library reads it while it is being loaded.
-#[allow(unsafe_code)] // the library offers no other full opt-out: its API call comes after its first event
-fn disable_telemetry() {
-    if env::var_os(TELEMETRY_VARIABLE).is_none_or(|value| value != "1") {
-        // SAFETY: called once, under the lock of `LOADED`, before the library and its threads exist; this crate starts no
-        // thread before it loads the library, and reads the environment from Rust only, which holds Rust's own lock.
-        unsafe { env::set_var(TELEMETRY_VARIABLE, "1") };
+/// Starts this program anew in the same process, with the library's opt-out in its environment. Belongs first in `main`.
+/// Returns if the opt-out is there already, or if the program cannot be started; then [`Library::load`] refuses.
+///
+/// To set a variable in a process that runs, one must know that no other thread reads the environment meanwhile, be it in C.
+pub fn restart_with_telemetry_off() {
+    if telemetry_is_off() {
+        return;
     }
+    let Ok(program) = env::current_exe() else { return };
+    let mut args = env::args_os();
+    let mut command = Command::new(program);
+    if let Some(name) = args.next() {
+        command.arg0(name);
+    }
+    // It returns only where it fails.
+    let _ = command.args(args).env(TELEMETRY_VARIABLE, "1").exec();
+}
+
+fn telemetry_is_off() -> bool {
+    env::var_os(TELEMETRY_VARIABLE).is_some_and(|value| value == "1")
 }
 
 fn severity(level: ort::logging::LogLevel) -> log::Level {

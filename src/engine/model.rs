@@ -1,5 +1,7 @@
 //! The one seam: a decoder that is fed tokens and gives the logits of the next one. Its cache stays behind it.
 
+use std::error::Error as StdError;
+
 use thiserror::Error;
 
 use crate::domain::TokenId;
@@ -49,7 +51,7 @@ pub enum ModelError {
     /// The graph gave something that is no number.
     #[error("the graph gave logits that are not numbers")]
     NotANumber,
-    /// ONNX Runtime says no.
+    /// ONNX Runtime failed. Boxed, so that no implementor but its own needs that library.
     #[error("failed in ONNX Runtime")]
-    Runtime(#[from] ort::Error),
+    Runtime(#[source] Box<dyn StdError + Send + Sync>),
 }

@@ -95,6 +95,12 @@ impl Model for OrtModel {
     }
 }
 
+impl From<ort::Error> for ModelError {
+    fn from(error: ort::Error) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
 /// Writes the graph as ONNX Runtime has rewritten it for this CPU, with the options that a student runs with.
 pub(super) fn optimise(library: &Library, graph: &[u8], into: &Path) -> Result<(), ModelError> {
     // Quieter: it warns that the file fits this CPU only, which is what it is for.

@@ -28,9 +28,9 @@ pub const LARGE_FRAME_BYTES_MAX: usize = Class::Large.frame_bytes_max();
 /// How long a frame the other side takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// An 8-bit controller's: one frame and its two delimiters stay below 256 bytes.
+    /// For an 8-bit controller: one frame and its two delimiters stay below 256 bytes.
     Small,
-    /// Everybody else's: holds the longest question there is.
+    /// For everybody else: holds the longest question there is.
     Large,
 }
 
@@ -71,17 +71,17 @@ impl Class {
 pub struct Frame<'a> {
     /// Whose reply it is, or whose reply it asks for; 0 where nobody asked.
     pub sequence: u16,
-    /// What is said.
+    /// The message.
     pub message: Message<'a>,
 }
 
 /// Why a frame could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum EncodeError {
-    /// Another class, or a shorter text.
+    /// The body is longer than the class allows: take the large class, or a shorter text.
     #[error("failed to write a frame: its body exceeds the {0} bytes that the receiver takes; shorten its text")]
     Body(usize),
-    /// The caller's.
+    /// The caller's buffer is shorter than the longest frame of the class.
     #[error("failed to write a frame: the buffer holds {got} bytes, expected the {expected} of the receiver's longest")]
     Buffer {
         /// Length of the buffer.
@@ -97,7 +97,7 @@ pub enum Fault {
     /// Longer than the receiver's buffer.
     #[error("failed to read a frame: no delimiter in {0} bytes, the longest that is taken")]
     Overflow(usize),
-    /// Not what COBS makes of anything.
+    /// COBS never encodes to these bytes.
     #[error("failed to read a frame: its byte stuffing is broken")]
     Cobs,
     /// Changed on the way, or too short to hold a check.
@@ -106,17 +106,17 @@ pub enum Fault {
     /// Undamaged, of a later protocol.
     #[error("failed to read a frame: expected protocol version {VERSION}, got {version}")]
     Version {
-        /// What it says.
+        /// Its protocol version.
         version: u8,
-        /// Its number.
+        /// Its sequence.
         sequence: u16,
     },
     /// Undamaged, of no known type.
     #[error("failed to read a frame: the message type {kind} is not known")]
     Kind {
-        /// What it says.
+        /// Its type.
         kind: u8,
-        /// Its number.
+        /// Its sequence.
         sequence: u16,
     },
     /// Undamaged, but its fields are not those of its type, or do not end with it.
@@ -124,13 +124,13 @@ pub enum Fault {
     Body {
         /// Its type.
         kind: u8,
-        /// Its number.
+        /// Its sequence.
         sequence: u16,
     },
 }
 
 impl Fault {
-    /// What a gateway says to it: nothing to a damaged frame, since nobody knows who sent it; the client asks again.
+    /// The gateway's reply. `None` for a damaged frame, since nobody knows who sent it; the client asks again.
     pub fn nack(&self) -> Option<Frame<'static>> {
         let (reason, sequence) = match *self {
             Self::Overflow(_) | Self::Cobs | Self::Crc => return None,

@@ -24,6 +24,11 @@
 //! LABEL is all the rest, commas included. What the encoding does not have is sent as `?`, a control character as a space;
 //! a label that had to be cut ends with `...`.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use encoding_rs::{SHIFT_JIS, UTF_8};
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization as _;
@@ -153,6 +158,8 @@ fn line(text: &str, encoding: Encoding) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::super::{CODE_ASK_A_PERSON, Confidence, RequestId, State, Text};
     use super::*;
 

@@ -21,7 +21,7 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// Longest version text of the gateway's software.
 pub const SOFTWARE_BYTES_MAX: usize = 32;
 
-/// The code that is no answer: a person is asked. The same on every wire; no bundle has a choice with it.
+/// The code that is no answer: a person is asked. The same over MQTT, HTTP and serial ports; no choice of a bundle has it.
 pub const CODE_ASK_A_PERSON: u16 = u16::MAX;
 /// The code of a task that answers in free text: the label is the answer.
 pub const CODE_TEXT: u16 = u16::MAX - 1;
@@ -29,9 +29,9 @@ pub const CODE_TEXT: u16 = u16::MAX - 1;
 /// Any message of the protocol. [`super`] has the table: who says what, and each field's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// The client is there.
+    /// A client says who it is and what it takes.
     Hello(Hello<'a>),
-    /// So is the gateway.
+    /// The gateway's reply to a Hello.
     HelloAck(HelloAck<'a>),
     /// A question.
     Ask(Ask<'a>),
@@ -39,17 +39,17 @@ pub enum Message<'a> {
     Answer(Answer<'a>),
     /// The question is in the journal.
     Pending(Pending),
-    /// A piece of the reasons.
+    /// A piece of a rationale.
     RationaleChunk(RationaleChunk<'a>),
     /// What was sent is refused.
     Nack(Nack),
-    /// Is anybody there?
+    /// Asks whether the other side is there.
     Ping,
-    /// Yes.
+    /// The reply to a Ping.
     Pong,
-    /// How is the gateway?
+    /// A client asks for the gateway's status.
     AskStatus,
-    /// So it is.
+    /// The gateway's status.
     Status(Status),
     /// An answer has arrived.
     Ack(Ack),
@@ -92,7 +92,7 @@ pub struct HelloAck<'a> {
 pub struct Ask<'a> {
     /// The client's own name of it; the same again brings the recorded answer.
     pub request: RequestId,
-    /// Send the reasons too.
+    /// Send the rationale too.
     pub wants_rationale: bool,
     /// An answer later than this is of no use; `None` leaves it to the gateway.
     pub expires_after: Option<Milliseconds>,
@@ -110,47 +110,47 @@ pub struct Answer<'a> {
     /// Code of the choice; or [`CODE_ASK_A_PERSON`], whatever the student's guess; or [`CODE_TEXT`].
     #[serde(with = "postcard::fixint::le")]
     pub code: u16,
-    /// Whether it stands.
+    /// Answered, or waiting for a person.
     pub state: State,
-    /// How likely it is right.
+    /// The probability that it is right.
     pub confidence: Confidence,
     /// 0 is the student's, 1 and up a person's.
     #[serde(with = "postcard::fixint::le")]
     pub revision: u16,
     /// The label was longer than [`LABEL_BYTES_MAX`] and is cut; a free answer that is cut must not be acted on.
     pub label_cut: bool,
-    /// What was asked.
+    /// Id of the question.
     pub request: RequestId,
     /// For a person: the choice's label, the free answer, or the guess.
     #[serde(borrow)]
     pub label: Text<'a, LABEL_BYTES_MAX>,
 }
 
-/// Whether an answer stands.
+/// Whether a question is answered, or waits for a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// It does.
+    /// The answer may be used.
     Answered,
-    /// A person is asked, and a revision will follow.
+    /// A person is asked; a revision will follow.
     PendingAPerson,
 }
 
 /// The question is in the journal and will be answered, even after a power cut.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// What was asked.
+    /// Id of the question.
     pub request: RequestId,
     /// Questions that come before it.
     #[serde(with = "postcard::fixint::le")]
     pub before: u16,
 }
 
-/// A piece of the reasons, cut between characters.
+/// A piece of a rationale, cut between characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RationaleChunk<'a> {
-    /// What was asked.
+    /// Id of the question.
     pub request: RequestId,
-    /// Its place, from 0.
+    /// Its place among the pieces, from 0.
     #[serde(with = "postcard::fixint::le")]
     pub index: u16,
     /// No piece follows.
@@ -163,7 +163,7 @@ pub struct RationaleChunk<'a> {
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nack {
-    /// Why.
+    /// Why it is refused.
     pub reason: Reason,
     /// Which request, where it is about one and its id could be read.
     pub request: Option<RequestId>,
@@ -223,7 +223,7 @@ impl Reason {
     }
 }
 
-/// How the gateway is.
+/// State of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// A student is loaded and passed its golden questions.
@@ -241,7 +241,7 @@ pub struct Status {
 /// An answer has arrived at the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
-    /// What was asked.
+    /// Id of the question.
     pub request: RequestId,
     /// The revision that arrived.
     #[serde(with = "postcard::fixint::le")]
@@ -377,6 +377,8 @@ pub fn rationale_chunks(
 
 #[cfg(test)]
 mod tests {
+    use std::string::{String, ToString as _};
+
     use super::*;
 
     #[test]

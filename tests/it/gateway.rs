@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::{Broker as Address, Client, Event, MqttOptions, Packet, PublishOptions, PublishProperties};
 use serde_json::Value;
+use sokutou::engine::library::TELEMETRY_VARIABLE;
 
 use crate::http::Station;
 use crate::proxy::{Proxy, Way};
@@ -119,6 +120,7 @@ impl Gateway {
         let file = File::options().append(true).create(true).open(&log).unwrap();
         let earlier = file.metadata().unwrap().len();
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sokutou"));
+        command.env_remove(TELEMETRY_VARIABLE); // it switches telemetry off itself
         command.env("WATCHDOG_USEC", "30000000"); // as under systemd: feeding the watchdog must not hold up a stop
         let config = folder.join("sokutou.toml"); // where a test has written one
         command.args(["serve", "--config"]).arg(if config.exists() { &config } else { Path::new("/dev/null") });
@@ -139,6 +141,10 @@ impl Gateway {
             .spawn()
             .unwrap();
         Self { child, log, earlier }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// As a power cut does it.

@@ -5,9 +5,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use sokutou::engine::library::{TELEMETRY_VARIABLE, TESTED_VERSION};
 use tempfile::TempDir;
 
-use crate::support::{NO_FAILURE_EN, failing, sokutou};
+use crate::gateway::Gateway;
+use crate::support::{NO_FAILURE_EN, failing, sokutou, student};
 
 fn refused(library: &Path) -> String {
     let (exit, said) = failing(sokutou().args(["ask", "hello"]).env("ORT_DYLIB_PATH", library));
@@ -120,7 +122,8 @@ fn doctor_warns_of_a_library_that_was_not_tested() {
     let other = library(&folder, code, &[&format!("-DREAL=\"{path}\""), &exports]);
     let (exit, said) = doctor(|command| command.env("ORT_DYLIB_PATH", &other));
     let found = format!("WARN  runtime library: ONNX Runtime 1.31.7, {}", other.display());
-    assert!(said.contains(&found) && said.contains("hint: tested with 1.32.0 only"), "{said}");
+    let hint = format!("hint: tested with {TESTED_VERSION} only");
+    assert!(said.contains(&found) && said.contains(&hint), "{said}");
     assert_eq!(exit, Some(0), "a warning is no failure");
 }
 
@@ -131,6 +134,7 @@ fn doctor_warns_of_a_library_that_was_not_tested() {
 fn nothing_reports_home() {
     let mut child = Command::new(assert_cmd::cargo::cargo_bin!("sokutou"))
         .args(["ask", "--batch", "-"])
+        .env_remove(TELEMETRY_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -149,4 +153,27 @@ fn nothing_reports_home() {
     }
     drop(questions);
     assert!(child.wait().unwrap().success());
+}
+
+/// The variable is in the environment that the process began with: nothing was changed beside threads that may read it.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_gateway_starts_with_telemetry_off() {
+    let folder = TempDir::new().unwrap();
+    let gateway = Gateway::start("press-3", 1, folder.path(), &[]);
+    gateway.wait_for(&format!("student {} is ready", student()));
+    let environment = fs::read(format!("/proc/{}/environ", gateway.id())).unwrap();
+    let off = format!("{TELEMETRY_VARIABLE}=1");
+    assert!(environment.split(|&byte| byte == 0).any(|variable| variable == off.as_bytes()));
+}
+
+/// Where the program cannot start itself again, it does not load the library.
+#[cfg(target_os = "linux")]
+#[test]
+fn with_telemetry_on_no_library_is_loaded() {
+    let folder = TempDir::new().unwrap();
+    let refusing = library(&folder, "int execvp(const char *file, char *const *args) { return -1; }", &[]);
+    let (exit, said) = failing(sokutou().args(["ask", "hello"]).env("LD_PRELOAD", refusing));
+    assert_eq!(exit, 5, "{said}");
+    assert!(said.contains("ONNX Runtime would report home"), "{said}");
 }

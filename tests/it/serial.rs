@@ -15,8 +15,15 @@ use sokutou::wire::{
 
 use crate::gateway::{FINE, Gateway, OVERSTRAIN, PATIENCE};
 use crate::support::student;
-use crate::wire::Noise;
-use crate::wire::ask_over_serial::{Client, Port};
+
+#[allow(dead_code, missing_docs)] // its main runs elsewhere
+#[path = "../../cross/firmware/ask_over_serial.rs"]
+mod ask_over_serial;
+#[path = "../../src/wire/tests/noise/mod.rs"]
+mod noise;
+
+use ask_over_serial::{Client, Port};
+use noise::Noise;
 
 /// A question that fits a small frame.
 const SHORT: &str = "type=H air=299.1 proc=309.8 rpm=1550 torque=40.2 wear=25";

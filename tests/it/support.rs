@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use sokutou::engine::library::TELEMETRY_VARIABLE;
 use tempfile::TempDir;
 
 pub const NO_FAILURE_EN: &str =
@@ -13,10 +14,10 @@ pub const NO_FAILURE_EN: &str =
 pub const NO_FAILURE_JA: &str =
     "M型、空気温度 298.1 K、工程温度 308.6 K、回転数 1551 rpm、トルク 42.8 Nm、工具摩耗 0 分。どの故障か？";
 
-/// The binary, away from any bundle or library that the machine's user may have named.
+/// The binary, away from any bundle or library that the machine's user may have named; it switches telemetry off itself.
 pub fn sokutou() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sokutou"));
-    command.env_remove("SOKUTOU_BUNDLE").env_remove("RUST_LOG");
+    command.env_remove("SOKUTOU_BUNDLE").env_remove("RUST_LOG").env_remove(TELEMETRY_VARIABLE);
     command
 }
 

@@ -1,8 +1,9 @@
 //! The serial protocol: typed messages in checked frames, for microcontrollers and PLCs. Opens no port, knows no clock, and
-//! without the feature `std` needs neither an operating system nor an allocator.
+//! needs neither an operating system nor an allocator. Firmware depends on this crate and on no other of sokutou.
 //!
 //! This page is the whole protocol, version 1; an implementation in C needs nothing else. `tests/data/wire.txt` holds
-//! frames to test it against. For scanners and old PLCs that speak lines of text there is `line`.
+//! frames to test it against. For scanners and old PLCs that speak lines of text there is the module `line`, behind the
+//! feature of that name: only the gateway needs it, and it allocates.
 //!
 //! # Frame
 //!
@@ -146,7 +147,7 @@
 //! # In Rust
 //!
 //! ```
-//! use sokutou::wire::{Class, Feed, Frame, LARGE_FRAME_BYTES_MAX, Message, SMALL_FRAME_BYTES_MAX};
+//! use sokutou_wire::{Class, Feed, Frame, LARGE_FRAME_BYTES_MAX, Message, SMALL_FRAME_BYTES_MAX};
 //!
 //! let mut buffer = [0; SMALL_FRAME_BYTES_MAX];
 //! let sent = Frame { sequence: 1, message: Message::Ping }.encode(Class::Small, &mut buffer)?;
@@ -163,11 +164,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![no_std]
+
+#[cfg(feature = "line")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
 mod feed;
 mod frame;
 mod message;
 
-#[cfg(feature = "std")] // tables of CP932 and NFKC are no firmware's business
+#[cfg(feature = "line")]
 pub mod line;
 
 pub use feed::{Counters, Feed};

@@ -1,21 +1,24 @@
 //! The serial protocol from outside: published frames both ways, noise of every kind, and a client that asks through it.
+#![allow(clippy::unwrap_used, missing_docs)] // a test that panics has failed, which is what it is for
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::Path;
 
 use fastrand::Rng;
-use sokutou::wire::{
+use sokutou_wire::{
     Ack, Answer, Ask, CODE_ASK_A_PERSON, CODE_TEXT, Class, Confidence, EncodeError, Fault, Feed, Frame, Hello,
     HelloAck, LARGE_FRAME_BYTES_MAX, Message, Milliseconds, Nack, Pending, RationaleChunk, Reason, RequestId,
     SMALL_FRAME_BYTES_MAX, State, Status, Text,
 };
 
 #[allow(dead_code, missing_docs)] // its main runs elsewhere
-#[path = "../../cross/firmware/ask_over_serial.rs"]
-pub mod ask_over_serial;
+#[path = "../../../cross/firmware/ask_over_serial.rs"]
+mod ask_over_serial;
+mod noise;
 
 use ask_over_serial::{Client, NoReply, Port};
+use noise::Noise;
 
 const UUID: &[u8] = &[0x55, 0, 0xe2, 0x9b, 0x41, 0xd4, 0xa7, 0x16, 0x44, 0x66, 0x55, 0x44, 0, 0, 0, 1];
 
@@ -111,7 +114,7 @@ static LONG: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| "01234567
 
 /// Name and bytes of each line of `tests/data/wire.txt`.
 fn file() -> Vec<(String, Vec<u8>)> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wire.txt")).unwrap();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/wire.txt")).unwrap();
     text.lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| {
@@ -391,48 +394,6 @@ fn any_frame(random: &mut Rng) -> Vec<u8> {
         _ => Message::Ping,
     };
     encode(&Frame { sequence: random.u16(..), message })
-}
-
-/// How often, per byte, something happens to a line.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Noise {
-    pub changed: f64,
-    pub dropped: f64,
-    pub inserted: f64,
-    /// Up to 40 delimiters at once.
-    pub zeros: f64,
-    /// The rest of the frame is lost.
-    pub cut: f64,
-    /// Up to 3000 bytes without a delimiter.
-    pub burst: f64,
-}
-
-impl Noise {
-    /// What becomes of a frame on the line.
-    pub fn of(self, frame: &[u8], random: &mut Rng) -> Vec<u8> {
-        let mut line = Vec::new();
-        for byte in frame {
-            let mut happens = |probability: f64| random.f64() < probability;
-            let (changed, dropped, inserted) = (happens(self.changed), happens(self.dropped), happens(self.inserted));
-            let (zeros, cut, burst) = (happens(self.zeros), happens(self.cut), happens(self.burst));
-            if inserted {
-                line.push(random.u8(..));
-            }
-            if zeros {
-                line.resize(line.len() + random.usize(1..=40), 0);
-            }
-            if burst {
-                line.extend((0..random.usize(1..=3000)).map(|_| random.u8(1..)));
-            }
-            if cut {
-                break;
-            }
-            if !dropped {
-                line.push(if changed { byte ^ random.u8(1..) } else { *byte });
-            }
-        }
-        line
-    }
 }
 
 /// Oracle: what stands between two zeros and is, byte for byte, a frame that was sent. It, all of it, in order, and nothing
