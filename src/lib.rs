@@ -40,7 +40,7 @@
 //! | [`policy`] | from prediction to verdict, pure | domain, the bundle's manifest |
 //! | [`engine`] | runs the model: read, score or generate, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | from question to verdict to rationale | domain, engine, policy |
-//! | `evaluation` | datasets, shares with intervals, calibration error | domain, bundle, engine, pipeline |
+//! | [`evaluation`] | datasets, shares with intervals, calibration error | domain, bundle |
 //! | [`api`] | what leaves the device as JSON, formed in one place | domain, bundle, store, wire |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
 //! | [`config`] | layers, reader and secrets of the configuration; knows no section | domain |
@@ -82,6 +82,8 @@ pub mod policy;
 pub mod engine;
 
 pub mod pipeline;
+
+pub mod evaluation;
 
 pub mod store;
 

@@ -1,6 +1,6 @@
-//! What the benches share: the questions they ask, and how they read their samples. Measures nothing.
+//! Questions for the gateway's bench, and quantiles of its samples. Measures nothing.
 
-/// Readings spread over the student's range by a multiplicative sequence: the same ones in every run.
+/// Question number `at`, with readings spread over their range; the same in every run.
 pub fn question(at: u64) -> String {
     let spread = |salt: u64, low: u64, high: u64| low + (at + 1).wrapping_mul(salt) % (high - low);
     let (air, gap) = (spread(7919, 2950, 3050), spread(104_729, 75, 120));
@@ -16,7 +16,7 @@ pub fn question(at: u64) -> String {
     )
 }
 
-/// The smallest sample that at least the share `q` of all does not exceed.
+/// The smallest sample that at least the share `q` of all samples does not exceed; of at least one sample.
 pub fn quantile<T: Copy + PartialOrd>(samples: &[T], q: f64) -> T {
     let mut sorted = samples.to_vec();
     sorted.sort_by(|a, b| a.partial_cmp(b).expect("times are numbers"));

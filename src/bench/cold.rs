@@ -1,5 +1,5 @@
-//! A cold start, split: a child of the same program loads everything, answers once and says when it was where. Files are in the
-//! system's cache by then; what a first start after power-on waits for the disk is not in it.
+//! Times a cold start by its phases: a child process of the same program loads everything, answers and reports the time of each phase.
+//! Files are in the system's cache by then, so the disk's share of a first start after power-on is not in it.
 
 use std::fs;
 use std::io;
@@ -18,61 +18,61 @@ use crate::engine::{Engine, Library};
 use crate::pipeline::{self, Think};
 use crate::policy::Policy;
 
-/// What a child says of its start, in milliseconds.
+/// Phases of a cold start as the child reports them, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Phases {
-    /// From the parent's wish to the child's command.
+    /// From the parent's call to the start of the child's command.
     pub exec: f64,
     /// Reading and verifying the bundle.
     pub bundle: f64,
     /// Loading ONNX Runtime.
     pub library: f64,
-    /// Tokenizer and session.
+    /// Preparing tokenizer and session.
     pub session: f64,
-    /// The first answer.
+    /// First answer.
     pub first_run: f64,
-    /// The second.
+    /// Second answer.
     pub second_run: f64,
-    /// Page faults until then that memory could serve.
+    /// Page faults so far without a disk access.
     pub faults_minor: u64,
-    /// Page faults until then that waited for the disk.
+    /// Page faults so far that waited for the disk.
     pub faults_major: u64,
 }
 
 impl Phases {
-    /// From the parent's wish to the first answer.
+    /// From the parent's call to the first answer.
     pub fn to_first_answer(&self) -> f64 {
         self.exec + self.bundle + self.library + self.session + self.first_run
     }
 }
 
-/// A cold start failed.
+/// Why a cold start was not timed.
 #[derive(Debug, Error)]
 pub enum ColdError {
     /// The child cannot be started.
     #[error("failed to start {program} as a child, to time a cold start")]
     Start {
-        /// Which program.
+        /// Path of the program.
         program: String,
-        /// Why.
+        /// The system's reason.
         #[source]
         source: io::Error,
     },
-    /// The child gave no figures.
+    /// The child failed.
     #[error("a cold start failed: {said}")]
     Child {
-        /// In the child's words.
+        /// What it wrote to standard error.
         said: String,
     },
 }
 
-/// Nanoseconds on the clock that all processes of a box share.
+/// Nanoseconds on the monotonic clock, which all processes share.
 pub fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// In the parent: starts `program` with the arguments that make it answer [`phases`], and reads them.
+/// In the parent: starts `program` so that it calls [`phases`], and reads its output. `arguments` get the start time.
 pub fn start(program: &Path, arguments: impl FnOnce(u64) -> Vec<std::ffi::OsString>) -> Result<Phases, ColdError> {
     let mut child = Command::new(program);
     child.stdin(Stdio::null());
@@ -85,7 +85,7 @@ pub fn start(program: &Path, arguments: impl FnOnce(u64) -> Vec<std::ffi::OsStri
     serde_json::from_slice(&output.stdout).map_err(|error| ColdError::Child { said: format!("{error}: {}", said()) })
 }
 
-/// In the child, first thing: loads, answers twice, tells. `since` is the parent's [`now_ns`].
+/// In the child: loads, answers twice, returns the phases. `since` is the parent's [`now_ns`].
 pub fn phases(since: u64, folder: &Path, task: &str, question: &str) -> Result<Phases, ColdError> {
     let exec = now_ns().saturating_sub(since) as f64 / 1e6;
     let failed = |error: &dyn std::error::Error| ColdError::Child { said: chain(error) };
@@ -107,7 +107,7 @@ pub fn phases(since: u64, folder: &Path, task: &str, question: &str) -> Result<P
     Ok(Phases { exec, bundle, library, session, first_run, second_run, faults_minor, faults_major })
 }
 
-/// Bytes of this process that are resident, and the most there ever were; 0 where the system does not say.
+/// Resident bytes of this process, now and at most; 0 where the system does not report them.
 pub fn resident() -> (u64, u64) {
     let status = text(Path::new("/proc/self/status")).unwrap_or_default();
     let bytes = |name| kib(&status, name).unwrap_or(0) << 10;

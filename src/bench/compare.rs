@@ -1,60 +1,61 @@
-//! Two reports side by side: ratios with intervals, and what was not the same. Measures nothing.
+//! Compares two reports: ratios with intervals, and which conditions differed. Measures nothing.
 //!
-//! An interval tells how far two runs differ, not two programs: what the box was up to in each of them is in the difference. Two runs
-//! one after the other on a quiet box, and a third to see whether the first repeats, is what a claim needs.
+//! An interval compares two runs, not two programs: whatever else the device did in each of them is part of the difference. A claim needs
+//! two runs in a row on a quiet device, and a third that shows whether the first repeats.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::report::{Measure, Report, Unit};
-use super::statistics::{Ratio, Share, ratio};
+use super::statistics::{Ratio, ratio};
+use crate::evaluation::Share;
 
-/// See the module.
+/// Two reports, compared.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
-    /// The first report.
+    /// First report.
     pub a: Side,
-    /// The second.
+    /// Second report.
     pub b: Side,
-    /// What was not the same in both, beside what is compared: each may be why a ratio is not 1.
+    /// Conditions that differ: each may be the cause of a ratio other than 1.
     pub differences: Vec<String>,
-    /// What both timed.
+    /// Measures that both reports have.
     pub rows: Vec<Row>,
-    /// What both counted.
+    /// Numbers without samples that both reports have.
     pub counts: Vec<Count>,
-    /// How good the answers were.
+    /// Quality of the answers.
     pub shares: Vec<Shares>,
 }
 
-/// Which report.
+/// What a report says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Side {
-    /// When.
+    /// Time of the run, UTC.
     pub at: String,
-    /// Who answered.
+    /// Name and version of the model.
     pub student: String,
-    /// By which sokutou.
+    /// Version of sokutou.
     pub sokutou: String,
-    /// In the words of whoever ran it.
+    /// Note of the person who ran it.
     pub note: Option<String>,
-    /// Why it should not be trusted.
+    /// Reasons not to rely on its figures.
     pub doubts: Vec<String>,
 }
 
-/// A figure of both.
+/// A measure that both reports have.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Row {
-    /// Of what.
+    /// The measure.
     pub measure: Measure,
-    /// In what.
+    /// Unit of both medians.
     pub unit: Unit,
-    /// Median of the first.
+    /// Median of the first report.
     pub a: f64,
-    /// Median of the second.
+    /// Median of the second report.
     pub b: f64,
-    /// Second over first.
+    /// Second divided by first; `None` where the first is 0.
     pub ratio: Option<Ratio>,
-    /// Which is better, if the interval tells.
+    /// Whether the interval shows a difference.
     pub better: Better,
 }
 
@@ -62,39 +63,68 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
-    /// The first.
+    /// The first report.
     A,
-    /// The second.
+    /// The second report.
     B,
-    /// The interval holds 1.
+    /// The interval of the ratio contains 1.
     NoDifferenceShown,
 }
 
-/// A number that has no samples.
+/// A number that is not from samples, in both reports.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Count {
-    /// What.
+    /// What was counted, in words.
     pub what: String,
-    /// In what.
+    /// Unit of both numbers.
     pub unit: &'static str,
-    /// Of the first.
+    /// In the first report.
     pub a: f64,
-    /// Of the second.
+    /// In the second report.
     pub b: f64,
 }
 
-/// A share of both.
+/// A share that both reports have.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Shares {
-    /// What.
-    pub what: &'static str,
-    /// Of the first.
+    /// Which share.
+    pub what: ShareOf,
+    /// In the first report.
     pub a: Share,
-    /// Of the second.
+    /// In the second report.
     pub b: Share,
 }
 
-/// Sets `b` beside `a`.
+/// Shares that are compared. Their names in JSON are older than their titles, and stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub enum ShareOf {
+    /// Questions answered in the first pass.
+    #[serde(rename = "stood at once")]
+    AnsweredDirectly,
+    /// Questions answered without a person.
+    #[serde(rename = "stood")]
+    Coverage,
+    /// Right answers.
+    #[serde(rename = "right")]
+    Accuracy,
+    /// Right answers among those given without a person.
+    #[serde(rename = "right of those that stood")]
+    SelectiveAccuracy,
+}
+
+impl ShareOf {
+    /// The share in words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::AnsweredDirectly => "answered directly",
+            Self::Coverage => "coverage (auto-answered)",
+            Self::Accuracy => "accuracy",
+            Self::SelectiveAccuracy => "accuracy of the auto-answered",
+        }
+    }
+}
+
+/// Compares `b` with `a`.
 pub fn compare(a: &Report, b: &Report) -> Comparison {
     let rows = a.figures.iter().filter_map(|first| {
         let second = b.figure(first.measure)?;
@@ -151,10 +181,10 @@ fn counts(a: &Report, b: &Report) -> Vec<Count> {
 
 fn shares(a: &Report, b: &Report) -> Vec<Shares> {
     let all = [
-        ("stood at once", Some(a.early_stop.at_once), Some(b.early_stop.at_once)),
-        ("stood", Some(a.quality.stood), Some(b.quality.stood)),
-        ("right", a.quality.right, b.quality.right),
-        ("right of those that stood", a.quality.right_of_stood, b.quality.right_of_stood),
+        (ShareOf::AnsweredDirectly, Some(a.early_stop.at_once), Some(b.early_stop.at_once)),
+        (ShareOf::Coverage, Some(a.quality.stood), Some(b.quality.stood)),
+        (ShareOf::Accuracy, a.quality.right, b.quality.right),
+        (ShareOf::SelectiveAccuracy, a.quality.right_of_stood, b.quality.right_of_stood),
     ];
     all.into_iter().filter_map(|(what, a, b)| Some(Shares { what, a: a?, b: b? })).collect()
 }
@@ -166,27 +196,27 @@ fn differences(a: &Report, b: &Report) -> Vec<String> {
     };
     let short =
         |digest: Option<&String>| digest.map_or("unknown", |digest| digest.get(..12).unwrap_or(digest)).to_owned();
-    let told = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+    let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
     let governors = |report: &Report| {
         let words = report.machine.governors.join(", ");
         if words.is_empty() { "unknown".to_owned() } else { words }
     };
     let graph = |report: &Report| {
-        let name = report.student.graph.as_deref().unwrap_or("model.onnx"); // of old reports the only one
+        let name = report.student.graph.as_deref().unwrap_or("model.onnx"); // old reports do not name it, and their bundles had only this one
         short(report.student.sha256.get(name))
     };
     let pairs = [
-        ("board", told(&a.machine.board), told(&b.machine.board)),
+        ("board", known(&a.machine.board), known(&b.machine.board)),
         ("processor", cores(a), cores(b)),
-        ("kernel", told(&a.machine.kernel), told(&b.machine.kernel)),
+        ("kernel", known(&a.machine.kernel), known(&b.machine.kernel)),
         ("governor", governors(a), governors(b)),
-        ("cores allowed", told(&a.machine.cores_allowed), told(&b.machine.cores_allowed)),
+        ("cores allowed", known(&a.machine.cores_allowed), known(&b.machine.cores_allowed)),
         ("sokutou", a.sokutou.clone(), b.sokutou.clone()),
         ("build", a.settings.build.clone(), b.settings.build.clone()),
         ("kernels", a.settings.kernels.clone(), b.settings.kernels.clone()),
         ("threads", a.settings.threads.to_string(), b.settings.threads.to_string()),
         ("runtime library", short(a.library.sha256.as_ref()), short(b.library.sha256.as_ref())),
-        ("student", a.student.name.clone(), b.student.name.clone()),
+        ("model", a.student.name.clone(), b.student.name.clone()),
         ("graph", graph(a), graph(b)),
         ("task", a.student.task.clone(), b.student.task.clone()),
         ("questions timed", short(Some(&a.settings.questions_sha256)), short(Some(&b.settings.questions_sha256))),

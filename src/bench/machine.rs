@@ -1,5 +1,5 @@
-//! What the box is: board, processor, caches, memory, system. Read once, from `/proc` and `/sys` or from trees that stand for them.
-//! Measures nothing, and takes nothing that names one box among its kind: no host name, no serial number.
+//! Facts about the device: board, processor, caches, memory, system. Read once, from `/proc` and `/sys` or from test trees in their place.
+//! Measures nothing, and reads nothing that identifies a single device: no host name, no serial number.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// No file of `/proc` or `/sys` that is read here is larger; `/proc/cpuinfo` of many cores is the largest.
+/// More than any file read here has; `/proc/cpuinfo` of many cores is the largest.
 const FILE_BYTES_MAX: usize = 1 << 20;
-/// What of a processor's features changes how fast int8 and float kernels are; the rest is noise in a report.
+/// Processor features that change the speed of int8 and float kernels.
 const FEATURES: [&str; 18] = [
     "asimd",
     "asimdhp",
@@ -30,7 +30,7 @@ const FEATURES: [&str; 18] = [
     "avx512_vnni",
     "amx_int8",
 ];
-/// Cores of gateways, by implementer and part.
+/// Names of ARM cores, by implementer and part.
 const PARTS: [(&str, &str, &str); 12] = [
     ("0x41", "0xc07", "Cortex-A7"),
     ("0x41", "0xd03", "Cortex-A53"),
@@ -46,7 +46,7 @@ const PARTS: [(&str, &str, &str); 12] = [
     ("0x41", "0xd41", "Cortex-A78"),
 ];
 
-/// Where the system tells of itself.
+/// Where facts about the system are read.
 #[derive(Clone, Debug)]
 pub struct Roots {
     /// `/proc`.
@@ -62,59 +62,59 @@ impl Default for Roots {
 }
 
 impl Roots {
-    /// `proc` and `sys` of a tree that stands for the system's.
+    /// `proc` and `sys` below a folder, for tests.
     pub fn below(root: &Path) -> Self {
         Self { proc: root.join("proc"), sys: root.join("sys") }
     }
 }
 
-/// See the module. What the box does not tell is `None` or empty.
+/// Facts about the device. What it does not report is `None` or empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
-    /// The board's or the machine's model.
+    /// Model of the board or machine.
     pub board: Option<String>,
     /// `x86_64`, `aarch64`.
     pub architecture: String,
-    /// A hypervisor shares this machine with others.
+    /// The processor reports a hypervisor.
     pub virtual_machine: bool,
-    /// Each kind of core.
+    /// Kinds of core, each once.
     pub cores: Vec<Core>,
-    /// Features of the processor that change the speed of the student's kernels.
+    /// Processor features that change the speed of the model's kernels.
     pub features: Vec<String>,
-    /// Bytes of each data cache of the first core, from the nearest on.
+    /// Bytes of each data cache of the first core, nearest first.
     pub cache_bytes: Vec<u64>,
-    /// Memory of the box.
+    /// Size of the memory.
     pub memory_bytes: Option<u64>,
-    /// Where memory goes when it is short: `/proc/swaps`' names and kinds.
+    /// Swap areas, as `/proc/swaps` names them.
     pub swap: Vec<String>,
-    /// Bytes of a page of memory.
+    /// Bytes of a memory page.
     pub page_bytes: u64,
-    /// The kernel's release.
+    /// Release of the kernel.
     pub kernel: Option<String>,
-    /// Cores that this process may use, as the kernel lists them.
+    /// Cores that this process may use, as `/proc/self/status` lists them.
     pub cores_allowed: Option<String>,
-    /// Who sets the clocks, for each policy once.
+    /// Governor of each cpufreq policy.
     pub governors: Vec<String>,
-    /// The slowest clock that may be set, MHz.
+    /// Lowest clock that may be set, MHz.
     pub clock_min_mhz: Option<f64>,
-    /// The fastest clock of the hardware, MHz.
+    /// Highest clock of the hardware, MHz.
     pub clock_max_mhz: Option<f64>,
 }
 
 /// A kind of core.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Core {
-    /// How many of it.
+    /// Number of such cores.
     pub count: usize,
-    /// Its name, as far as it is known.
+    /// Name, or the ids where it is unknown.
     pub name: String,
-    /// Its ids: implementer, part, variant and revision on ARM; vendor, family, model and stepping on x86.
+    /// Implementer, part, variant and revision on ARM; vendor, family, model and stepping on x86.
     pub ids: String,
 }
 
 impl Machine {
-    /// Looks at the box.
-    pub fn look(roots: &Roots) -> Self {
+    /// Reads the facts.
+    pub fn read(roots: &Roots) -> Self {
         let cpuinfo = text(&roots.proc.join("cpuinfo")).unwrap_or_default();
         let flags = field(&cpuinfo, "flags").or_else(|| field(&cpuinfo, "Features")).unwrap_or_default();
         let flags: Vec<&str> = flags.split_whitespace().collect();
@@ -143,12 +143,12 @@ impl Machine {
     }
 }
 
-/// Folders of the clocks' policies, by number.
+/// Folders of the cpufreq policies, by number.
 pub fn policies(roots: &Roots) -> Vec<PathBuf> {
     numbered(&roots.sys.join("devices/system/cpu/cpufreq"), "policy")
 }
 
-/// Folders in `folder` that are called `name` and a number, by that number.
+/// Entries of `folder` whose name is `name` and a number, by that number.
 pub fn numbered(folder: &Path, name: &str) -> Vec<PathBuf> {
     let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(name)?.parse::<u32>().ok();
     let mut found: Vec<(u32, PathBuf)> =
@@ -157,7 +157,7 @@ pub fn numbered(folder: &Path, name: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// What a folder holds; nothing, if it cannot be read.
+/// Entries of a folder, sorted; none if it cannot be read.
 pub fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -165,7 +165,7 @@ pub fn entries(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A short text file, trimmed, without the NUL that ends the device tree's; `None` if it cannot be read or is empty.
+/// A short text file, trimmed of space and of the NUL at the end of device tree files; `None` if it cannot be read or is empty.
 pub fn text(path: &Path) -> Option<String> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
@@ -174,7 +174,7 @@ pub fn text(path: &Path) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The number in a file.
+/// The finite number in a file.
 pub fn number(path: &Path) -> Option<f64> {
     text(path)?.parse().ok().filter(|number: &f64| number.is_finite())
 }
@@ -184,7 +184,7 @@ pub fn kib(text: &str, name: &str) -> Option<u64> {
     field(text, name)?.split_whitespace().next()?.parse().ok()
 }
 
-/// What stands behind `name` and a colon, the first time.
+/// The text behind the first `name` and colon.
 pub fn field(text: &str, name: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -209,9 +209,9 @@ fn cores(cpuinfo: &str) -> Vec<Core> {
     let mut found: Vec<Core> = Vec::new();
     for one in cpuinfo.split("\n\n") {
         if field(one, "processor").is_none() {
-            continue; // the board's own paragraph
+            continue; // the last paragraph is about the board
         }
-        let told = |names: &[&str]| {
+        let joined = |names: &[&str]| {
             let values: Vec<String> = names.iter().filter_map(|name| field(one, name)).collect();
             values.join(" ")
         };
@@ -220,11 +220,11 @@ fn cores(cpuinfo: &str) -> Vec<Core> {
                 let known = PARTS.iter().find(|(by, id, _)| *by == implementer && *id == part);
                 let name =
                     known.map_or_else(|| format!("part {part} of {implementer}"), |(.., name)| (*name).to_owned());
-                (name, told(&["CPU implementer", "CPU part", "CPU variant", "CPU revision"]))
+                (name, joined(&["CPU implementer", "CPU part", "CPU variant", "CPU revision"]))
             }
             _ => {
                 let name = field(one, "model name").unwrap_or_else(|| "unknown".to_owned());
-                (name, told(&["vendor_id", "cpu family", "model", "stepping"]))
+                (name, joined(&["vendor_id", "cpu family", "model", "stepping"]))
             }
         };
         match found.iter_mut().find(|core| core.ids == ids) {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_board_says_what_it_is() {
+    fn facts_of_a_board() {
         let core = |number: u32, part: &str| {
             format!(
                 "processor\t: {number}\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd crc32 asimddp\nCPU implementer\t: 0x41\n\
@@ -306,7 +306,7 @@ mod tests {
             ("sys/devices/system/cpu/cpufreq/policy0/cpuinfo_max_freq", "2400000\n"),
             ("sys/devices/system/cpu/cpufreq/policy4/scaling_governor", "ondemand\n"),
         ]);
-        let machine = Machine::look(&roots);
+        let machine = Machine::read(&roots);
         let cores: Vec<(usize, &str)> = machine.cores.iter().map(|core| (core.count, core.name.as_str())).collect();
         assert_eq!(cores, [(1, "Cortex-A55"), (2, "Cortex-A76"), (1, "part 0xfff of 0x41")]);
         assert_eq!(machine.cores[0].ids, "0x41 0xd05 0x4 1");
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_says_what_it_is_and_a_box_that_says_nothing_is_no_error() {
+    fn facts_of_a_server_and_of_a_silent_system() {
         let one = |number: u32| {
             format!(
                 "processor\t: {number}\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: A server\n\
@@ -332,7 +332,7 @@ mod tests {
             ("sys/class/dmi/id/sys_vendor", "A maker\n"),
             ("sys/class/dmi/id/product_name", "A model\n"),
         ]);
-        let machine = Machine::look(&roots);
+        let machine = Machine::read(&roots);
         assert_eq!(
             machine.cores,
             [Core { count: 2, name: "A server".to_owned(), ids: "AuthenticAMD 25 1 1".to_owned() }]
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!((machine.board.as_deref(), machine.virtual_machine), (Some("A maker A model"), true));
         assert_eq!(machine.features, ["avx2", "avx512_vnni"]);
         let (_folder, nothing) = tree(&[]);
-        let silent = Machine::look(&nothing);
+        let silent = Machine::read(&nothing);
         assert_eq!((silent.cores, silent.board, silent.memory_bytes), (vec![], None, None));
     }
 }

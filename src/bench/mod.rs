@@ -1,21 +1,22 @@
-//! Measures a student on a box: the walk of `sokutou bench`. It takes the same pipeline as the gateway, keeps every sample, and refuses
-//! to report what cannot be trusted. Prints nothing, changes no setting of the box, talks to no other machine.
+//! Measures a model on a device: `sokutou bench`. It runs the same pipeline as the gateway, keeps every sample, and refuses to report
+//! figures that were taken under bad conditions. Prints nothing, changes no setting of the device, talks to no other machine.
 //!
 //! ```text
-//! machine, sensors --+
-//! questions ---------+--> run --> report --> compare, html
-//! cold, speed -------+     |
-//!                          +--> trust: refused, unless figures are wanted anyway
+//! machine, sensors ------+
+//! evaluation::dataset ---+--> run --> report --> compare, html (plot)
+//! cold, speed -----------+     |
+//!                              +--> trust: refused, unless the report is forced
 //! ```
 //!
-//! One trial is the same work every time: questions in order, one after another, as a machine that waits for its answer asks them. The
-//! spread between trials tells how far the figures repeat within the run; nothing tells how far they repeat tomorrow but a second run.
+//! Each trial is the same work: the same questions in the same order, one at a time, as a machine asks that waits for each answer. The
+//! spread between trials shows how far figures repeat within one run. Only a second run shows how far they repeat another day.
 
+mod charts;
 pub mod cold;
 pub mod compare;
 pub mod html;
 pub mod machine;
-pub mod questions;
+mod plot;
 pub mod report;
 mod run;
 pub mod sensors;

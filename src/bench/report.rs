@@ -1,5 +1,5 @@
-//! The report of a bench run, format 1, as it stands in `bench.json`. Raw samples stand beside what they say, so that others can say it
-//! again. Computes nothing; [`Report::parse`] refuses what is none.
+//! The report of a bench run, format 1, as JSON. It has the raw samples beside the figures, so that others can compute them again.
+//! Computes nothing itself. Names of fields are the keys of the JSON: they stay, whatever the texts for people say.
 
 use std::collections::BTreeMap;
 
@@ -9,202 +9,193 @@ use thiserror::Error;
 
 use super::machine::Machine;
 use super::sensors::{Conditions, Energy};
-use super::statistics::{Bin, Ratio, Share, Summary};
+use super::statistics::{Ratio, Summary};
+use crate::evaluation::{Bin, Share, Source};
 
 /// The only format this runtime writes and reads.
 pub const FORMAT: u32 = 1;
-/// A report with every sample of the longest run has a few megabytes; a larger file is none.
+/// Largest file that is read; every sample of the longest run takes a few megabytes.
 pub const BYTES_MAX: u64 = 64 << 20;
 
-/// What a file of reports says it is.
+/// Marks a file as a bench report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Kind {
-    /// The only kind there is.
+    /// A bench report.
     #[serde(rename = "sokutou bench")]
     Bench,
 }
 
-/// One run on one box.
+/// One run on one device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// Tells the file apart.
+    /// Marks the file.
     pub kind: Kind,
-    /// Version of this format.
+    /// Version of the format.
     pub format: u32,
     /// Version of sokutou.
     pub sokutou: String,
-    /// When the run began, UTC.
+    /// Start of the run, UTC.
     #[schemars(extend("format" = "date-time"))]
     pub at: String,
-    /// In the words of whoever ran it.
+    /// Note of the person who ran it.
     pub note: Option<String>,
-    /// Why these figures should not be trusted; empty unless whoever ran it wanted them anyway.
+    /// Reasons not to rely on these figures; empty unless the report was forced.
     pub doubts: Vec<Doubt>,
-    /// The box.
+    /// The device.
     pub machine: Machine,
-    /// What the board told meanwhile.
+    /// Sensors during the run.
     pub conditions: Conditions,
     /// ONNX Runtime.
     pub library: Library,
-    /// Who answered.
+    /// The model and its task.
     pub student: Student,
-    /// What was asked, and how.
+    /// How the run was set up.
     pub settings: Settings,
-    /// Everything that was timed.
+    /// All timed measures.
     pub figures: Vec<Figure>,
-    /// What could not be timed here.
+    /// Measures that are missing, and why.
     pub not_measured: Vec<NotMeasured>,
-    /// What answering at once spared.
+    /// What answering directly saved.
     pub early_stop: EarlyStop,
-    /// How good the answers were.
+    /// Quality of the answers.
     pub quality: Quality,
-    /// What the process took.
+    /// Memory of the process.
     pub memory: Memory,
-    /// What decoding could reach.
+    /// Speed of decoding against the memory's.
     pub roofline: Roofline,
-    /// By each of the board's meters; empty where it has none, which means: not measured.
+    /// Energy by each meter; empty where none can be read.
     pub energy: Vec<Energy>,
-    /// A long run, if one was wanted.
+    /// The long run, if there was one.
     pub soak: Option<Soak>,
 }
 
-/// Why figures should not be trusted.
+/// A reason not to rely on figures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Doubt {
-    /// Of which kind.
+    /// Kind of the reason.
     pub about: About,
-    /// In words.
+    /// The reason in words.
     pub says: String,
 }
 
-/// Kinds of doubt.
+/// Kinds of reasons not to rely on figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
-    /// The processor was held back.
+    /// The processor was throttled.
     Throttled,
-    /// The box did other work.
+    /// Other programs used the device.
     OtherWork,
-    /// Trials lie too far apart.
+    /// Trials differ too much.
     Spread,
 }
 
 /// The runtime library.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Library {
-    /// Its version, if it says one.
+    /// Version, if the library reports one.
     pub version: Option<String>,
-    /// Digest of its file.
+    /// SHA-256 of the file.
     pub sha256: Option<String>,
 }
 
-/// The student and its task.
+/// The model and its task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Student {
     /// Name and version.
     pub name: String,
     /// The task that was asked.
     pub task: String,
-    /// Digests of the bundle's files.
+    /// SHA-256 of each of the bundle's files.
     pub sha256: BTreeMap<String, String>,
-    /// Name of the file with the graph that answers the task; reports from before bundles had several do not say it.
+    /// File with the graph of this task; missing in reports from before bundles had several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph: Option<String>,
-    /// Bytes of that graph with its weights.
+    /// Size of that graph with its weights.
     pub graph_bytes: u64,
-    /// How the weights are stored.
+    /// Format of the weights.
     pub weights: String,
-    /// Positions in the cache.
+    /// Positions in the key-value cache.
     pub positions: usize,
 }
 
 /// How the run was set up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Settings {
-    /// How sokutou was built: `release` or `debug`.
+    /// `release` or `debug`.
     pub build: String,
-    /// The kernels that this processor gets.
+    /// Kernels used on this processor.
     pub kernels: String,
-    /// Threads that compute a pass.
+    /// Threads of a pass.
     pub threads: usize,
-    /// Trials, each the same work.
+    /// Trials of the same work.
     pub trials: usize,
-    /// Answers of one trial.
+    /// Answers in each trial.
     pub answers: usize,
-    /// Where the questions came from.
+    /// Source of the questions.
     pub questions: Source,
-    /// How many there are.
+    /// Number of questions.
     pub questions_n: usize,
-    /// How many of them were timed; the others were answered once, for quality.
+    /// Number of them that were timed; the others were answered once, for quality.
     pub questions_timed: usize,
-    /// Digest of the timed questions, in order: two runs with the same one asked the same.
+    /// SHA-256 over the timed questions in order: equal for runs that asked the same.
     pub questions_sha256: String,
     /// Tokens of a filled prompt, over the timed questions.
     pub prompt_tokens: Summary,
 }
 
-/// Where questions come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// The bundle's golden questions. They are in the bundle because they come out right: their accuracy says nothing.
-    Golden,
-    /// A file of pairs.
-    File,
-}
-
-/// What a figure is of. Times are of the pipeline that the gateway walks; loading is not in them.
+/// What is measured. Times are those of the pipeline that the gateway runs, without loading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// From a program's start to its command: the loader, the arguments. Files are in the system's cache.
+    /// From the program's start to its command: loader and arguments. Files are in the system's cache.
     ColdExec,
     /// Reading the bundle and checking its digests.
     ColdBundle,
     /// Loading ONNX Runtime.
     ColdLibrary,
-    /// Tokenizer and session.
+    /// Preparing tokenizer and session.
     ColdSession,
     /// The first answer.
     ColdFirstRun,
-    /// From start to first answer, all of the above.
+    /// From start to first answer: the sum of the above.
     ColdStart,
     /// The second answer of a fresh process.
     ColdSecondRun,
-    /// From question to verdict, as it comes: at once or after thinking. The whole prompt is read: a prefix miss.
+    /// From question to verdict, directly or after thinking. The whole prompt is read: a prefix miss.
     Answer,
-    /// Those that stood at once; for choices this is the time to the first token too.
+    /// Answers from the first pass; for choices this is the time to the first token too.
     AnswerAtOnce,
-    /// Those that thought first.
+    /// Answers after thinking.
     AnswerAfterThinking,
-    /// With the fixed part of the prompt kept from an earlier question.
+    /// Answers with the fixed part of the prompt kept from an earlier question.
     AnswerPrefixHit,
-    /// What thinking first would have added, where the answer stood at once; the same question, both ways.
+    /// Time that thinking first would have added to a direct answer, of the same question.
     ThinkingSpared,
-    /// From the wish to the rationale of an answer that stood at once, with the check of its agreement.
+    /// From request to rationale of a direct answer, with the check of its agreement.
     Rationale,
-    /// Reading prompts.
+    /// Reading a prompt.
     Prefill,
-    /// Writing behind them, a token at a time.
+    /// Writing after a prompt, one token at a time.
     Decode,
     /// Reading 512 tokens in one pass into an empty cache, as `llama-bench` does.
     Pp512,
-    /// Where the cache is too short for that: filling it in one pass, `llama-bench -p` with the student's positions.
+    /// Where the cache is too short for that: filling it in one pass, as `llama-bench -p` with the model's positions.
     PpWhole,
     /// Writing 128 tokens into an empty cache, as `llama-bench` does, without choosing them.
     Tg128,
-    /// Reading memory that no cache holds, with one thread.
+    /// Reading more memory than the caches hold, with one thread.
     ReadMemory,
-    /// Reading as many bytes as the student has, again and again, with one thread.
+    /// Reading as many bytes as the model has, repeatedly, with one thread.
     ReadStudent,
 }
 
 impl Measure {
-    /// Those of passes without questions and of the memory, in the order in which they are told.
+    /// Speeds of the model alone and of the memory, in the order of a report.
     pub const SPEED: [Self; 7] =
         [Self::Prefill, Self::Decode, Self::Pp512, Self::PpWhole, Self::Tg128, Self::ReadMemory, Self::ReadStudent];
 
-    /// In words, in English and Japanese.
+    /// Name for people, in English and Japanese.
     pub fn title(self) -> (&'static str, &'static str) {
         match self {
             Self::ColdExec => ("program", "プログラム起動"),
@@ -215,22 +206,22 @@ impl Measure {
             Self::ColdStart => ("start to answer", "起動から回答まで"),
             Self::ColdSecondRun => ("second answer", "2回目の回答"),
             Self::Answer => ("answer", "回答"),
-            Self::AnswerAtOnce => ("answer at once", "即答"),
+            Self::AnswerAtOnce => ("direct answer", "即答"),
             Self::AnswerAfterThinking => ("answer after thinking", "考えてから回答"),
             Self::AnswerPrefixHit => ("answer, prefix kept", "回答（共通部を保持）"),
-            Self::ThinkingSpared => ("thinking spared", "省いた思考"),
+            Self::ThinkingSpared => ("thinking saved", "省いた思考時間"),
             Self::Rationale => ("rationale", "理由"),
-            Self::Prefill => ("reading", "読み取り"),
-            Self::Decode => ("writing", "書き出し"),
+            Self::Prefill => ("prefill", "プロンプト処理"),
+            Self::Decode => ("decode", "トークン生成"),
             Self::Pp512 => ("pp512", "pp512"),
             Self::PpWhole => ("pp, whole cache", "pp（キャッシュ全体）"),
             Self::Tg128 => ("tg128", "tg128"),
             Self::ReadMemory => ("memory read", "メモリ読取"),
-            Self::ReadStudent => ("student-sized read", "生徒の大きさの読取"),
+            Self::ReadStudent => ("model-sized read", "モデル相当量の読取"),
         }
     }
 
-    /// What it counts.
+    /// Unit of the measure.
     pub fn unit(self) -> Unit {
         match self {
             Self::Prefill | Self::Decode | Self::Pp512 | Self::PpWhole | Self::Tg128 => Unit::TokensPerSecond,
@@ -240,22 +231,22 @@ impl Measure {
     }
 }
 
-/// What a figure counts.
+/// Unit of a measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Unit {
-    /// Less is better.
+    /// Lower is better.
     #[serde(rename = "ms")]
     Milliseconds,
-    /// More is better.
+    /// Higher is better.
     #[serde(rename = "tok/s")]
     TokensPerSecond,
-    /// More is better.
+    /// Higher is better.
     #[serde(rename = "GB/s")]
     GigabytesPerSecond,
 }
 
 impl Unit {
-    /// As it is printed.
+    /// The unit as text.
     pub fn name(self) -> &'static str {
         match self {
             Self::Milliseconds => "ms",
@@ -264,155 +255,155 @@ impl Unit {
         }
     }
 
-    /// Is a smaller number better?
+    /// Whether a lower number is better.
     pub fn less_is_better(self) -> bool {
         self == Self::Milliseconds
     }
 }
 
-/// Something timed, again and again.
+/// The samples of one measure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
-    /// What.
+    /// The measure.
     pub measure: Measure,
-    /// In what.
+    /// Unit of the samples.
     pub unit: Unit,
-    /// What the samples say, all trials together. Its intervals hold within this run; the next one may find the box in another mood.
+    /// Summary of all trials together. Its intervals hold within this run; another run can differ by more.
     pub summary: Summary,
-    /// How far the trials' medians lie apart, as a share of the middle one.
+    /// Largest minus smallest median of the trials, as a share of the middle one.
     pub spread: f64,
-    /// The samples of each trial, in order.
+    /// Samples of each trial, in order.
     pub trials: Vec<Vec<f64>>,
 }
 
-/// Something that could not be timed.
+/// A measure that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotMeasured {
-    /// What.
+    /// The measure.
     pub measure: Measure,
-    /// Why not.
+    /// Why it is missing.
     pub why: String,
 }
 
-/// What answering at once spared, on the questions asked.
+/// What answering directly saved, on the questions asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EarlyStop {
-    /// Questions whose first answer stood.
+    /// Questions answered directly, in the first pass.
     pub at_once: Share,
-    /// Tokens that thinking would have written, mean over those questions.
+    /// Mean tokens that thinking would have written for those questions.
     pub tokens_spared: Option<f64>,
-    /// Thinking always over answering at once, in time, of the same questions.
+    /// Time of always thinking divided by time of answering directly, for the same questions.
     pub thinking_costs: Option<Ratio>,
 }
 
-/// How good the answers were, each question counted once.
+/// Quality of the answers, each question counted once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quality {
-    /// Answers as wanted, guesses of escalated ones included.
+    /// Accuracy: right answers, with the guesses behind escalated questions.
     pub right: Option<Share>,
-    /// Answers that stood, without a person.
+    /// Coverage: questions answered without a person.
     pub stood: Share,
-    /// Of those that stood, the ones as wanted.
+    /// Right answers among those given without a person: 1 - selective risk.
     pub right_of_stood: Option<Share>,
-    /// Expected calibration error of the confidence; missing where there are too few questions for it to mean something.
+    /// Expected calibration error over 15 bins; missing with fewer than 100 answers whose truth is known. Earlier versions used 10 bins.
     pub calibration_error: Option<f64>,
-    /// The bins behind it.
+    /// The bins that are not empty.
     pub reliability: Vec<Bin>,
 }
 
-/// What the process took.
+/// Memory of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Memory {
-    /// Resident when the student was loaded.
+    /// Resident after the model was loaded.
     pub loaded_bytes: u64,
     /// Resident after the answers.
     pub answered_bytes: u64,
-    /// The most there ever was until then.
+    /// Highest so far.
     pub peak_bytes: u64,
-    /// The key-value cache.
+    /// Size of the key-value cache.
     pub cache_bytes: u64,
-    /// Page faults of a cold start that memory could serve, median.
+    /// Page faults of a cold start without disk access, median.
     pub faults_minor: u64,
     /// Page faults of a cold start that waited for the disk, median.
     pub faults_major: u64,
 }
 
-/// What reading memory allows decoding to reach, if it did nothing else.
+/// Speed of decoding against the limit that reading memory sets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Roofline {
-    /// Bytes read for one token: the graph once, which is an upper bound, and the cache's rows.
+    /// Bytes read for one token: at most the graph, once, and the rows of the cache.
     pub bytes_a_token: u64,
-    /// Decoding, as a share of what memory alone would allow.
+    /// Decoding as a share of what reading memory allows.
     pub of_memory: Option<f64>,
-    /// Decoding, as a share of what reading student-sized data allows; caches hold a small student.
+    /// Decoding as a share of what reading model-sized data allows; a small model fits into caches.
     pub of_student_sized: Option<f64>,
 }
 
-/// A long run.
+/// The long run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Soak {
-    /// How long it lasted.
+    /// Length of the run.
     pub seconds: f64,
-    /// It was ended before its time.
+    /// Whether it was ended before its time.
     pub ended_early: bool,
-    /// Answers.
+    /// Answers given.
     pub answers: usize,
-    /// What each part of it saw.
+    /// Parts of the run, in order.
     pub windows: Vec<Window>,
-    /// The last third of the windows over the first, in median time to answer; 1 is no drift. Missing where there are too few.
+    /// Median time to answer in the last third of the windows divided by the first third; 1 is no drift. Missing with too few windows.
     pub drift: Option<Ratio>,
     /// Growth of resident memory from the first window to the last.
     pub grown_bytes: i64,
 }
 
-/// A part of a long run.
+/// A part of the long run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
-    /// Its end, in seconds since the soak began.
+    /// End of the part, in seconds since the soak began.
     pub at_s: f64,
-    /// Answers.
+    /// Answers given.
     pub n: usize,
     /// Median time to answer, ms.
     pub p50: f64,
     /// 99 % of the answers took at most this, ms.
     pub p99: f64,
-    /// The slowest, ms.
+    /// Slowest answer, ms.
     pub max: f64,
-    /// The hottest zone.
+    /// Temperature of the hottest zone.
     pub celsius: Option<f64>,
-    /// The slowest clock.
+    /// Frequency of the slowest clock.
     pub mhz: Option<f64>,
 }
 
-/// A file is no report of ours.
+/// Why a file is not a report.
 #[derive(Debug, Error)]
 pub enum ReportError {
-    /// Not JSON, or cut.
+    /// Not JSON, or cut off.
     #[error("expected the JSON of `sokutou bench --json`: the file is {}", if source.is_eof() { "cut off" } else { "malformed" })]
     Json {
-        /// Where.
+        /// Place and reason.
         #[source]
         source: serde_json::Error,
     },
     /// JSON of something else.
     #[error("expected a report of `sokutou bench`, with \"kind\": \"sokutou bench\": this is JSON of something else")]
     Foreign,
-    /// Of another version.
+    /// A report of another format.
     #[error("expected a bench report of format {FORMAT}, found {found}: {}", if *found > FORMAT { "update sokutou to read it" } else { "run the bench again" })]
     Format {
-        /// The file's.
+        /// Format of the file.
         found: u32,
     },
-    /// Says that it is one, and is not.
-    #[error("the bench report does not hold together")]
+    /// A report of this format with wrong contents.
+    #[error("the bench report has unexpected contents")]
     Broken {
-        /// Where and why.
+        /// Place and reason.
         #[source]
         source: serde_json::Error,
     },
 }
 
-/// What a report of every format says; read first, so that a newer one is named and not taken for a broken file.
+/// Keys that every format has. Read first, so that a newer format is reported as such and not as a broken file.
 #[derive(Deserialize)]
 struct Versioned {
     kind: Kind,
@@ -431,7 +422,7 @@ impl Report {
         Self::deserialize(&json).map_err(|source| ReportError::Broken { source })
     }
 
-    /// What was measured of this.
+    /// The figure of this measure.
     pub fn figure(&self, measure: Measure) -> Option<&Figure> {
         self.figures.iter().find(|figure| figure.measure == measure)
     }

@@ -1,4 +1,4 @@
-//! The walk of one bench run, stage by stage. Judges nothing itself; asks `trust` after each stage.
+//! One bench run, stage by stage. After each stage, `trust` decides whether the conditions still allow a report.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,13 +10,12 @@ use thiserror::Error;
 
 use super::cold::{self, ColdError, Phases};
 use super::machine::{Machine, Roots};
-use super::questions::{Question, Questions, digest, hex};
 use super::report::{
     Doubt, EarlyStop, FORMAT, Figure, Kind, Library as LibraryFacts, Measure, Memory, NotMeasured, Quality, Report,
     Roofline, Settings, Soak, Student, Window,
 };
 use super::sensors::Watch;
-use super::statistics::{Ratio, Share, Summary, calibration_error, median, ratio, reliability, spread};
+use super::statistics::{Ratio, Summary, median, ratio, spread};
 use super::{speed, trust};
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{Geometry, Task};
@@ -25,147 +24,148 @@ use crate::engine::{
     AskError, Engine, Kernels, Library, LibraryError, Model as _, ModelError, OpenError, OrtModel, THREADS, Tokenizer,
     TokenizerError,
 };
+use crate::evaluation::dataset::{digest, hex};
+use crate::evaluation::{Dataset, Question, Score, Share};
 use crate::pipeline::{self, Think};
 use crate::policy::Policy;
 
 /// Cold starts for each trial; one takes as long as a hundred answers.
 const COLD_STARTS_A_TRIAL: usize = 2;
-/// Questions of a trial that are also explained and thought about, each of which takes as long as a hundred answers.
-const REASONED: usize = 20;
-/// Looks at the memory's speed in each trial.
+/// Questions of a trial that are also explained and answered after thinking; each takes as long as a hundred answers.
+const EXPLAINED: usize = 20;
+/// Measurements of the memory's speed in each trial.
 const READS: usize = 3;
-/// A calibration error of fewer answers is mostly chance.
-const CALIBRATION_ROWS_MIN: usize = 100;
-/// Parts of a soak, unless they would be shorter than a second.
+/// Windows of a soak, unless they would be shorter than a second.
 const WINDOWS: u32 = 60;
-/// Drift compares the last third of the windows with the first; with fewer than two windows in each it says nothing.
+/// Drift compares the last third of the windows with the first third, and needs two windows in each.
 const DRIFT_WINDOWS_MIN: usize = 6;
 
 /// What is to be measured, and how long.
 pub struct Plan<'p> {
     /// The bundle's folder, for the children that start cold.
     pub folder: &'p Path,
-    /// The bundle.
+    /// The same folder, opened.
     pub bundle: &'p Bundle,
-    /// The task that is asked.
+    /// The task whose questions are asked.
     pub task: &'p Task,
-    /// Its questions.
-    pub questions: &'p Questions,
-    /// This program, for the same children.
+    /// Questions of that task.
+    pub questions: &'p Dataset,
+    /// Path of this program, which is started as a child to time cold starts.
     pub program: PathBuf,
-    /// Trials; two at least, or nobody knows whether they agree.
+    /// At least two, to show whether they agree.
     pub trials: usize,
-    /// Answers of one trial.
+    /// Answers in each trial.
     pub answers: usize,
-    /// A long run at the end.
+    /// Length of a long run at the end.
     pub soak: Option<Duration>,
-    /// Put down in the report.
+    /// Copied into the report.
     pub note: Option<String>,
-    /// When it is, in UTC; put down in the report.
+    /// Time of the run, RFC 3339 in UTC; copied into the report.
     pub at: String,
-    /// Report even what cannot be trusted.
-    pub anyway: bool,
-    /// Where the system tells of itself.
+    /// Report even under bad conditions; the report then lists them.
+    pub force: bool,
+    /// Where to read facts about the system.
     pub roots: Roots,
 }
 
-/// Where the walk is.
+/// Stages of a run, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Every question once; what they are answered is the quality.
+    /// Each question once, to score the answers.
     Questions,
-    /// Children start, answer and end.
+    /// Child processes start, answer and end.
     ColdStarts,
-    /// The trials' answers.
+    /// Timed answers of a trial.
     Answers,
-    /// The trials' rationales and thoughts.
-    Reasons,
-    /// Passes without questions, and the memory's speed.
+    /// Timed rationales and thoughts of a trial.
+    Rationales,
+    /// Passes of the model alone, and the memory's speed.
     Passes,
-    /// The long run; counted in seconds.
+    /// The long run; its steps are seconds.
     Soak,
 }
 
-/// How far.
+/// Progress within a stage.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// The stage.
+    /// The stage that runs.
     pub stage: Stage,
     /// Steps done.
     pub done: usize,
-    /// Steps in all.
+    /// Steps of the stage.
     pub of: usize,
 }
 
-/// A bench that gave no report.
+/// Why there is no report.
 #[derive(Debug, Error)]
 pub enum BenchError {
-    /// The figures cannot be trusted.
-    #[error("these figures would not be worth reporting: {}", doubts.iter().map(|doubt| doubt.says.as_str()).collect::<Vec<_>>().join("; "))]
+    /// The conditions were bad.
+    #[error("the figures are not reliable: {}", doubts.iter().map(|doubt| doubt.says.as_str()).collect::<Vec<_>>().join("; "))]
     Refused {
-        /// Why.
+        /// The bad conditions, at least one.
         doubts: Vec<Doubt>,
     },
-    /// A child failed.
+    /// A child process failed to start or to answer.
     #[error(transparent)]
     Cold(#[from] ColdError),
-    /// No runtime library.
+    /// ONNX Runtime is missing or does not fit.
     #[error(transparent)]
     Library(#[from] LibraryError),
-    /// The student does not load.
-    #[error("the student cannot be loaded")]
+    /// The model does not load.
+    #[error("the model cannot be loaded")]
     Open(#[from] OpenError),
-    /// A question cannot be asked.
+    /// The model refused a question, or failed while answering it.
     #[error("question {number} cannot be asked")]
     Ask {
-        /// Which, from 1.
+        /// Position among the questions asked, from 1.
         number: usize,
-        /// Why.
+        /// The engine's reason.
         #[source]
         source: AskError,
     },
-    /// A pass failed.
-    #[error("a pass of the student failed")]
+    /// A pass failed while speed was measured.
+    #[error("a pass of the model failed")]
     Model(#[from] ModelError),
     /// A prompt cannot be cut into tokens.
     #[error("a prompt cannot be cut into tokens")]
     Tokenizer(#[from] TokenizerError),
 }
 
-/// Measures. `progress` is told of each step and says whether to go on; it is heard in the soak only, which then ends early.
+/// Measures. `progress` is called at each step. Its result counts in the soak only: `false` ends the soak early.
 pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Result<Report, BenchError> {
     let mut watch = Watch::new(&plan.roots, plan.soak);
-    believed(plan, &mut watch)?;
-    let machine = Machine::look(&plan.roots);
-    let timed = plan.questions.timed(plan.answers);
+    check_conditions(plan, &mut watch)?;
+    let machine = Machine::read(&plan.roots);
+    let timed = plan.questions.sample(plan.answers);
     let mut samples = Samples::default();
 
     let library = Library::load()?;
-    let mut walk = Walk { plan, policy: Policy::of(plan.task), engine: Engine::open(&library, plan.bundle)?, progress };
+    let mut bench =
+        BenchRun { plan, policy: Policy::of(plan.task), engine: Engine::open(&library, plan.bundle)?, progress };
     let loaded_bytes = cold::resident().0;
-    let outcome = walk.questions(&mut watch)?; // first of all: a question that cannot be asked is found before minutes are gone
-    let phases = cold_starts(plan, &timed, &mut samples, walk.progress)?;
-    believed(plan, &mut watch)?;
-    let mut spared = Spared::default();
+    let score = bench.questions(&mut watch)?; // first, so that a question that cannot be asked is found before minutes have passed
+    let phases = cold_starts(plan, &timed, &mut samples, bench.progress)?;
+    check_conditions(plan, &mut watch)?;
+    let mut savings = Savings::default();
     for trial in 0..plan.trials {
-        walk.answers(trial, &timed, &mut watch, &mut samples)?;
-        walk.reasons(trial, &timed, &mut watch, &mut samples, &mut spared)?;
-        believed(plan, &mut watch)?;
+        bench.answers(trial, &timed, &mut watch, &mut samples)?;
+        bench.rationales(trial, &timed, &mut watch, &mut samples, &mut savings)?;
+        check_conditions(plan, &mut watch)?;
     }
     let (answered_bytes, peak_bytes) = cold::resident();
-    let Walk { engine, progress, .. } = walk;
-    drop(engine); // its memory is measured; what follows has a session of its own
+    let BenchRun { engine, progress, .. } = bench;
+    drop(engine); // its memory is measured; the passes open a session of their own
 
     let prompts = prompts(plan, &timed)?;
     passes(plan, &machine, &library, &prompts, &mut watch, &mut samples, progress)?;
-    believed(plan, &mut watch)?;
+    check_conditions(plan, &mut watch)?;
 
     let soak = match plan.soak {
         None => None,
         Some(length) => {
             let engine = Engine::open(&library, plan.bundle)?;
-            let mut walk = Walk { plan, policy: Policy::of(plan.task), engine, progress };
-            Some(walk.soak(length, &timed, &mut watch)?)
+            let mut bench = BenchRun { plan, policy: Policy::of(plan.task), engine, progress };
+            Some(bench.soak(length, &timed, &mut watch)?)
         }
     };
 
@@ -175,11 +175,12 @@ pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Resul
     let graph_bytes = plan.bundle.graph(plan.task).len() as u64;
     let figures = samples.figures();
     let doubts = trust::doubts(&conditions, &figures);
-    if !doubts.is_empty() && !plan.anyway {
+    if !doubts.is_empty() && !plan.force {
         return Err(BenchError::Refused { doubts });
     }
     let prompt_tokens = Summary::of(prompts.iter().map(|prompt| prompt.len() as f64));
-    let prompt_tokens = prompt_tokens.expect("a list of questions is never empty");
+    let prompt_tokens = prompt_tokens.expect("a dataset is never empty");
+    let of_all = |share: Option<Share>| share.expect("a dataset is never empty");
     Ok(Report {
         kind: Kind::Bench,
         format: FORMAT,
@@ -196,25 +197,31 @@ pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Resul
             trials: plan.trials,
             answers: plan.answers,
             questions: plan.questions.source,
-            questions_n: plan.questions.all.len(),
+            questions_n: plan.questions.questions.len(),
             questions_timed: timed.len(),
             questions_sha256: digest(&timed),
             prompt_tokens,
         },
         not_measured: not_measured(graph, &figures),
         early_stop: EarlyStop {
-            at_once: outcome.at_once,
-            tokens_spared: (spared.n > 0).then(|| spared.tokens as f64 / spared.n as f64),
-            thinking_costs: spared.costs(),
+            at_once: of_all(score.answered_directly()),
+            tokens_spared: (savings.n > 0).then(|| savings.tokens as f64 / savings.n as f64),
+            thinking_costs: savings.ratio(),
         },
-        quality: outcome.quality,
+        quality: Quality {
+            right: score.accuracy(),
+            stood: of_all(score.coverage()),
+            right_of_stood: score.selective_accuracy(),
+            calibration_error: score.calibration_error(),
+            reliability: score.reliability(),
+        },
         memory: Memory {
             loaded_bytes,
             answered_bytes,
             peak_bytes,
             cache_bytes: rows_bytes(graph, graph.max_len),
-            faults_minor: middle(&phases, |phases| phases.faults_minor),
-            faults_major: middle(&phases, |phases| phases.faults_major),
+            faults_minor: median_of(&phases, |phases| phases.faults_minor),
+            faults_major: median_of(&phases, |phases| phases.faults_major),
         },
         roofline: roofline(graph, graph_bytes, &prompts, &figures),
         energy,
@@ -225,14 +232,14 @@ pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Resul
     })
 }
 
-/// Throttling is no reason to wait for the end.
-fn believed(plan: &Plan<'_>, watch: &mut Watch) -> Result<(), BenchError> {
-    watch.look();
+/// Refuses at once when the device was throttled, instead of measuring on.
+fn check_conditions(plan: &Plan<'_>, watch: &mut Watch) -> Result<(), BenchError> {
+    watch.sample();
     let doubts = trust::throttled(watch.signs());
-    if doubts.is_empty() || plan.anyway { Ok(()) } else { Err(BenchError::Refused { doubts }) }
+    if doubts.is_empty() || plan.force { Ok(()) } else { Err(BenchError::Refused { doubts }) }
 }
 
-/// The samples of each trial.
+/// The samples of each measure, by trial.
 #[derive(Default)]
 struct Samples(BTreeMap<Measure, Vec<Vec<f64>>>);
 
@@ -252,7 +259,7 @@ impl Samples {
     }
 }
 
-/// To five digits, which is more than any clock here is good for.
+/// Rounded to five significant digits, more than any clock here resolves.
 fn rounded(sample: f64) -> f64 {
     format!("{sample:.4e}").parse().unwrap_or(sample)
 }
@@ -296,56 +303,28 @@ fn cold_starts(
     Ok(all)
 }
 
-/// A loaded student on its walk.
-struct Walk<'w, 'p> {
+/// A loaded model, and what is asked of it.
+struct BenchRun<'w, 'p> {
     plan: &'w Plan<'p>,
     policy: Policy,
     engine: Engine<OrtModel>,
     progress: &'w mut dyn FnMut(Progress) -> bool,
 }
 
-/// What the questions came to, each counted once.
-struct Outcome {
-    at_once: Share,
-    quality: Quality,
-}
-
-impl Walk<'_, '_> {
-    /// Every question once: the quality, and the warm-up of what follows.
-    fn questions(&mut self, watch: &mut Watch) -> Result<Outcome, BenchError> {
-        let (mut at_once, mut stood, mut right_of_stood, mut judged_of_stood) = (0, 0, 0, 0);
-        let mut judged = Vec::new();
-        let all = &self.plan.questions.all;
+impl BenchRun<'_, '_> {
+    /// Asks each question once: scores the answers, and warms up for the trials.
+    fn questions(&mut self, watch: &mut Watch) -> Result<Score, BenchError> {
+        let mut score = Score::default();
+        let all = &self.plan.questions.questions;
         for (at, question) in all.iter().enumerate() {
-            let verdict = self.answer(at, question, Think::Auto)?.verdict;
-            at_once += usize::from(verdict.mode == Mode::AnswerFirst);
-            let stands = verdict.decision == Decision::Answered;
-            stood += usize::from(stands);
-            if let Some(right) = &question.right {
-                let right = verdict.answer.as_ref() == Some(right);
-                judged.push((verdict.confidence.value(), right));
-                judged_of_stood += usize::from(stands);
-                right_of_stood += usize::from(stands && right);
-            }
+            score.add(&self.answer(at, question, Think::Auto)?.verdict, question.expected.as_ref());
             self.step(Stage::Questions, at, all.len());
-            watch.glance();
+            watch.sample_if_due();
         }
-        let share = |count| Share::of(count, all.len()).expect("a list of questions is never empty");
-        let bins = reliability(&judged);
-        let enough = judged.len() >= CALIBRATION_ROWS_MIN;
-        Ok(Outcome {
-            at_once: share(at_once),
-            quality: Quality {
-                right: Share::of(judged.iter().filter(|(_, right)| *right).count(), judged.len()),
-                stood: share(stood),
-                right_of_stood: Share::of(right_of_stood, judged_of_stood),
-                calibration_error: enough.then(|| calibration_error(&bins)),
-                reliability: bins,
-            },
-        })
+        Ok(score)
     }
 
-    /// One trial of answers, one after another.
+    /// One trial of answers, one at a time.
     fn answers(
         &mut self,
         trial: usize,
@@ -368,22 +347,22 @@ impl Walk<'_, '_> {
                 time,
             );
             self.step(Stage::Answers, trial * answers + at, trials * answers);
-            watch.glance();
+            watch.sample_if_due();
         }
         watch.stop_metering(answers);
         Ok(())
     }
 
-    /// One trial of what was not needed: the thinking that answering at once spared, and the rationale that nobody asked for.
-    fn reasons(
+    /// One trial of rationales, and of the same questions answered after thinking, to show what answering directly saves.
+    fn rationales(
         &mut self,
         trial: usize,
         timed: &[&Question],
         watch: &mut Watch,
         samples: &mut Samples,
-        spared: &mut Spared,
+        savings: &mut Savings,
     ) -> Result<(), BenchError> {
-        let n = timed.len().min(REASONED);
+        let n = timed.len().min(EXPLAINED);
         for at in 0..n {
             let question = timed[at * timed.len() / n];
             let failed = |source| BenchError::Ask { number: at + 1, source };
@@ -396,15 +375,15 @@ impl Walk<'_, '_> {
                 let thought = self.answer(at, question, Think::Always)?;
                 let (thought_ms, thought_tokens) = (milliseconds(thought.time_to_answer), thought.tokens);
                 samples.add(trial, Measure::ThinkingSpared, thought_ms - once_ms);
-                spared.add(trial, (once_ms, thought_ms), thought_tokens.saturating_sub(tokens));
+                savings.add(trial, (once_ms, thought_ms), thought_tokens.saturating_sub(tokens));
             }
-            self.step(Stage::Reasons, trial * n + at, self.plan.trials * n);
-            watch.glance();
+            self.step(Stage::Rationales, trial * n + at, self.plan.trials * n);
+            watch.sample_if_due();
         }
         Ok(())
     }
 
-    /// Answers until the time is over, or until told to end.
+    /// Answers for `length`, or until `progress` ends it.
     fn soak(&mut self, length: Duration, timed: &[&Question], watch: &mut Watch) -> Result<Soak, BenchError> {
         let part = (length / WINDOWS).max(Duration::from_secs(1));
         let (start, mut answers, mut go_on) = (Instant::now(), 0, true);
@@ -414,16 +393,16 @@ impl Walk<'_, '_> {
             let at = answers % timed.len();
             times.push(milliseconds(self.answer(at, timed[at], Think::Auto)?.time_to_answer));
             answers += 1;
-            watch.glance();
-            let gone = start.elapsed();
-            if gone >= window_ends || gone >= length {
-                windows.extend(window(&std::mem::take(&mut times), gone, watch));
+            watch.sample_if_due();
+            let elapsed = start.elapsed();
+            if elapsed >= window_ends || elapsed >= length {
+                windows.extend(window(&std::mem::take(&mut times), elapsed, watch));
                 resident.push(cold::resident().0 as i64);
-                window_ends = gone + part;
-                believed(self.plan, watch)?;
+                window_ends = elapsed + part;
+                check_conditions(self.plan, watch)?;
             }
             let seconds = |time: Duration| time.as_secs() as usize;
-            go_on = (self.progress)(Progress { stage: Stage::Soak, done: seconds(gone), of: seconds(length) });
+            go_on = (self.progress)(Progress { stage: Stage::Soak, done: seconds(elapsed), of: seconds(length) });
         }
         windows.extend(window(&times, start.elapsed(), watch));
         let seconds = start.elapsed().as_secs_f64();
@@ -446,16 +425,16 @@ impl Walk<'_, '_> {
     }
 }
 
-/// What answering at once spared.
+/// What answering directly saves: the same questions answered both ways.
 #[derive(Default)]
-struct Spared {
+struct Savings {
     once: Vec<Vec<f64>>,
     thought: Vec<Vec<f64>>,
     tokens: usize,
     n: usize,
 }
 
-impl Spared {
+impl Savings {
     fn add(&mut self, trial: usize, (once, thought): (f64, f64), tokens: usize) {
         for (trials, sample) in [(&mut self.once, once), (&mut self.thought, thought)] {
             trials.resize(trials.len().max(trial + 1), Vec::new());
@@ -465,7 +444,8 @@ impl Spared {
         self.n += 1;
     }
 
-    fn costs(&self) -> Option<Ratio> {
+    /// Time with thinking divided by time without.
+    fn ratio(&self) -> Option<Ratio> {
         ratio(&self.once, &self.thought)
     }
 }
@@ -487,7 +467,7 @@ fn drift(windows: &[Window]) -> Option<Ratio> {
     ratio(&[medians[..third].to_vec()], &[medians[medians.len() - third..].to_vec()])
 }
 
-/// The filled prompts with the token that asks for the answer: what a first look reads.
+/// The filled prompts with the token that asks for the answer: what the first pass reads.
 fn prompts(plan: &Plan<'_>, timed: &[&Question]) -> Result<Vec<Vec<TokenId>>, BenchError> {
     let tokenizer = Tokenizer::new(&plan.bundle.tokenizer, &plan.bundle.manifest)?;
     let prompt = |question: &&Question| {
@@ -514,10 +494,10 @@ fn passes(
     for trial in 0..plan.trials {
         progress(Progress { stage: Stage::Passes, done: trial, of: plan.trials });
         speed::passes(&mut model, prompts, |measure, sample| samples.add(trial, measure, sample))?;
-        watch.glance();
+        watch.sample_if_due();
         for (measure, bytes) in [(Measure::ReadMemory, beyond), (Measure::ReadStudent, graph.len() as u64)] {
             speed::read(bytes, READS).into_iter().for_each(|sample| samples.add(trial, measure, sample));
-            watch.glance();
+            watch.sample_if_due();
         }
     }
     Ok(())
@@ -527,15 +507,15 @@ fn not_measured(graph: &Geometry, figures: &[Figure]) -> Vec<NotMeasured> {
     let missing = |measure| !figures.iter().any(|figure| figure.measure == measure);
     let mut all = vec![(
         Measure::AnswerPrefixHit,
-        "this engine keeps no prefix from one question to the next: every answer reads its whole prompt".to_owned(),
+        "this engine keeps no prefix between questions: each answer reads its whole prompt".to_owned(),
     )];
     all.extend(speed::missing_rows(graph.max_len));
     for (measure, why) in [
-        (Measure::AnswerAtOnce, "no answer stood at once"),
+        (Measure::AnswerAtOnce, "no question was answered directly"),
         (Measure::AnswerAfterThinking, "no question needed thinking"),
-        (Measure::Rationale, "no answer stood at once"),
-        (Measure::ThinkingSpared, "no answer stood at once"),
-        (Measure::Decode, "the prompts fill the student's cache"),
+        (Measure::Rationale, "no question was answered directly"),
+        (Measure::ThinkingSpared, "no question was answered directly"),
+        (Measure::Decode, "the prompts fill the model's cache"),
     ] {
         if missing(measure) {
             all.push((measure, why.to_owned()));
@@ -562,22 +542,22 @@ fn file_digest(path: &Path) -> Option<String> {
     Some(hex(&Sha256::digest(bytes)))
 }
 
-/// Bytes of the cache's first `rows` rows: keys and values of every layer, four bytes a number.
+/// Bytes of the first `rows` rows of the cache: keys and values of every layer, as f32.
 fn rows_bytes(graph: &Geometry, rows: usize) -> u64 {
     2 * (graph.layers * graph.kv_heads * graph.head_dim * rows * size_of::<f32>()) as u64
 }
 
 fn roofline(graph: &Geometry, graph_bytes: u64, prompts: &[Vec<TokenId>], figures: &[Figure]) -> Roofline {
-    let middle_of = |measure| Some(figures.iter().find(|figure| figure.measure == measure)?.summary.p50.value);
+    let median_of = |measure| Some(figures.iter().find(|figure| figure.measure == measure)?.summary.p50.value);
     let lengths: Vec<f64> = prompts.iter().map(|prompt| prompt.len() as f64).collect();
     let rows = median(&lengths).unwrap_or(0.0) as usize + speed::WRITTEN / 2;
     let bytes_a_token = graph_bytes + rows_bytes(graph, rows);
-    let share = |of| Some(rounded(middle_of(Measure::Decode)? * bytes_a_token as f64 / 1e9 / middle_of(of)?));
+    let share = |of| Some(rounded(median_of(Measure::Decode)? * bytes_a_token as f64 / 1e9 / median_of(of)?));
     let (of_memory, of_student_sized) = (share(Measure::ReadMemory), share(Measure::ReadStudent));
     Roofline { bytes_a_token, of_memory, of_student_sized }
 }
 
-fn middle(phases: &[Phases], of: impl Fn(&Phases) -> u64) -> u64 {
+fn median_of(phases: &[Phases], of: impl Fn(&Phases) -> u64) -> u64 {
     let all: Vec<f64> = phases.iter().map(|phases| of(phases) as f64).collect();
     median(&all).unwrap_or(0.0) as u64
 }
@@ -617,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn the_roofline_is_what_is_read_for_a_token_over_what_could_be() {
+    fn the_roofline_is_bytes_read_for_a_token_over_what_memory_allows() {
         let graph = Geometry {
             layers: 6,
             kv_heads: 3,

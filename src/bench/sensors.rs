@@ -1,6 +1,6 @@
-//! What the board tells while figures are taken: temperatures, clocks, power, signs of throttling, and how much else it computes.
+//! Reads sensors during a run: temperatures, clocks, power, signs of throttling, and how much other programs compute.
 //!
-//! Read between two answers, at most once a second, in the thread that measures: a thread of its own would be work beside the work.
+//! Read between two answers, at most once a second, by the thread that measures, because another thread would disturb the figures.
 //! Judges nothing; changes no setting.
 
 use std::path::{Path, PathBuf};
@@ -11,88 +11,87 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::{Roots, entries, number, numbered, policies, text};
 
-/// How often a reading is kept; the thermal mass of a board is no faster.
+/// Time between readings; temperatures change no faster.
 const EVERY: Duration = Duration::from_secs(1);
-/// Readings of one report; of a longer run fewer are kept, evenly spaced.
+/// Most readings in a report; in a longer run the time between them grows.
 const READINGS_MAX: u32 = 3600;
-/// Ticks of `/proc/stat` and `/proc/self/stat` in a second; Linux shows every program 100, whatever the kernel uses.
+/// Ticks per second in `/proc/stat` and `/proc/self/stat`; Linux reports 100 to every program, whatever the kernel uses.
 const TICKS_A_SECOND: f64 = 100.0;
-/// Bits of a Raspberry Pi's `get_throttled` that speak of now; the same, sixteen higher, say that it happened since the last time
-/// somebody asked.
+/// Bits 0 to 3 of a Raspberry Pi's `get_throttled`, the present state. Bits 16 to 19 are the same for the time since they were last read.
 const FIRMWARE: [&str; 4] = ["under-voltage", "clock capped", "throttled", "soft temperature limit"];
 
-/// A sensor that says the processor is held back.
+/// A sensor that reports throttling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sign {
-    /// Which.
+    /// Path of the sensor below `/sys`.
     pub sensor: String,
-    /// What it says.
+    /// What it reports, in words.
     pub says: String,
 }
 
-/// A sensor that was watched for such signs.
+/// A sensor that was watched for throttling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Watched {
-    /// Which.
+    /// Path of the sensor below `/sys`.
     pub sensor: String,
-    /// In its own words, before the first figure.
+    /// Its text before the first figure.
     pub before: String,
-    /// After the last; empty if it says nothing any more.
+    /// Its text after the last figure; empty if it cannot be read any more.
     pub after: String,
 }
 
-/// One look at the board.
+/// One reading of all sensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reading {
     /// Seconds since the run began.
     pub at_s: f64,
-    /// The hottest of the board's zones.
+    /// Temperature of the hottest zone.
     pub celsius: Option<f64>,
-    /// The slowest of its clocks.
+    /// Frequency of the slowest clock.
     pub mhz: Option<f64>,
-    /// What held the processor back.
+    /// Signs of throttling.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signs: Vec<Sign>,
 }
 
-/// A temperature.
+/// A temperature and where it was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Temperature {
-    /// Where.
+    /// Name of the zone or sensor.
     pub sensor: String,
-    /// How hot.
+    /// Degrees Celsius.
     pub celsius: f64,
 }
 
-/// All that was seen.
+/// All readings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Conditions {
-    /// Sensors that would tell of throttling; where there is none, nobody can say that there was none.
+    /// Sensors that report throttling. Where there is none, throttling is unknown.
     pub watched: Vec<Watched>,
     /// Temperatures before the first figure.
     pub before: Vec<Temperature>,
-    /// Temperatures after the last.
+    /// Temperatures after the last figure.
     pub after: Vec<Temperature>,
-    /// The looks, the first one before and the last one after all figures.
+    /// The readings; the first is before and the last after all figures.
     pub readings: Vec<Reading>,
-    /// Each sign once, whenever it was seen.
+    /// Each sign of throttling once.
     pub signs: Vec<Sign>,
-    /// What other programs and other guests of this machine computed meanwhile, in cores.
+    /// Work of other programs, and of other guests of this machine, in cores.
     pub other_work_cores: Option<f64>,
 }
 
-/// Energy of the answers, by one of the board's meters.
+/// Energy of the answers, by one meter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Energy {
-    /// The meter; what it measures is the board's to say.
+    /// Name of the meter; what it measures depends on the board.
     pub meter: String,
     /// Mean power while answers were taken.
     pub watts: f64,
-    /// Of everything behind the meter, idle power too.
+    /// Energy of everything behind the meter, with idle power.
     pub joules_an_answer: f64,
 }
 
-/// Looks at the board while figures are taken.
+/// Reads the sensors during a run.
 pub struct Watch {
     roots: Roots,
     start: Instant,
@@ -105,7 +104,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins with a first look. `length` is how long the run will last if that is known to be long.
+    /// Starts with a first reading. `length` is the expected length of a long run.
     pub fn new(roots: &Roots, length: Option<Duration>) -> Self {
         let throttle = throttles(roots);
         let watched = throttle.iter().map(|throttle| Watched {
@@ -132,19 +131,19 @@ impl Watch {
             work: Work::now(roots),
             roots: roots.clone(),
         };
-        watch.look();
+        watch.sample();
         watch
     }
 
-    /// Looks, if the last look is long enough ago.
-    pub fn glance(&mut self) {
+    /// Takes a reading if the last one is long enough ago.
+    pub fn sample_if_due(&mut self) {
         if self.last.elapsed() >= self.every {
-            self.look();
+            self.sample();
         }
     }
 
-    /// Looks at everything.
-    pub fn look(&mut self) {
+    /// Takes a reading.
+    pub fn sample(&mut self) {
         self.last = Instant::now();
         let signs: Vec<Sign> = self.throttle.iter_mut().filter_map(Throttle::sign).collect();
         for sign in &signs {
@@ -163,34 +162,34 @@ impl Watch {
         self.meters.iter_mut().for_each(Meter::sample);
     }
 
-    /// What was seen until now.
+    /// Signs of throttling so far.
     pub fn signs(&self) -> &[Sign] {
         &self.conditions.signs
     }
 
-    /// The hottest zone and the slowest clock of the last look.
+    /// Hottest zone and slowest clock of the last reading.
     pub fn latest(&self) -> (Option<f64>, Option<f64>) {
         self.conditions.readings.last().map_or((None, None), |reading| (reading.celsius, reading.mhz))
     }
 
-    /// From here on the meters count, until [`Self::stop_metering`].
+    /// Starts the energy meters.
     pub fn start_metering(&mut self) {
         self.meters.iter_mut().for_each(Meter::start);
     }
 
-    /// Until here the meters counted, and this many answers came.
+    /// Stops the energy meters; `answers` were given since they started.
     pub fn stop_metering(&mut self, answers: usize) {
         self.meters.iter_mut().for_each(|meter| meter.stop(answers));
     }
 
-    /// What the meters say.
+    /// Energy so far, of each meter that could be read.
     pub fn energy(&self) -> Vec<Energy> {
         self.meters.iter().filter_map(Meter::energy).collect()
     }
 
-    /// Ends with a last look.
+    /// Ends with a last reading.
     pub fn end(mut self) -> Conditions {
-        self.look();
+        self.sample();
         for (watched, throttle) in self.conditions.watched.iter_mut().zip(&self.throttle) {
             watched.after = throttle.says();
         }
@@ -200,8 +199,8 @@ impl Watch {
     }
 }
 
-/// A sensor that may tell of throttling, and what it is compared with: what it said when the run began, or of bits that remember the
-/// last time, which some firmware forgets when they are read.
+/// A sensor that may report throttling. `known` is the value to compare with: the one when the run began, or for the bits of firmware
+/// the last one read, because some firmware clears them on reading.
 struct Throttle {
     sensor: String,
     path: PathBuf,
@@ -246,7 +245,7 @@ impl Throttle {
     }
 }
 
-/// What the firmware's bits say of now, and of the time since they were `known`.
+/// What the bits report for now and for the time since they were `known`.
 fn firmware(bits: u32, known: u32) -> Option<String> {
     let since = (bits >> 16) & !(known >> 16);
     let named =
@@ -299,7 +298,7 @@ fn throttles(roots: &Roots) -> Vec<Throttle> {
     found
 }
 
-/// The thermal zones; where there is none, the processor's own sensors.
+/// The thermal zones, or the processor's own sensors where there are none.
 fn temperatures(roots: &Roots) -> Vec<Temperature> {
     let zones = numbered(&roots.sys.join("class/thermal"), "thermal_zone").into_iter().filter_map(|at| {
         Some(Temperature { sensor: text(&at.join("type"))?, celsius: number(&at.join("temp"))? / 1000.0 })
@@ -316,7 +315,7 @@ fn temperatures(roots: &Roots) -> Vec<Temperature> {
     monitors.collect()
 }
 
-/// A meter of power or of energy, and what it has counted.
+/// A meter of power or energy, and its sums so far.
 struct Meter {
     name: String,
     source: Source,
@@ -425,7 +424,7 @@ fn meters(roots: &Roots) -> Vec<Meter> {
     found
 }
 
-/// Time that the box's cores have worked, all in all and for us.
+/// Ticks that all cores have worked, in all and for this process.
 #[derive(Clone, Copy)]
 struct Work {
     at: Instant,
@@ -447,7 +446,7 @@ impl Work {
         Some(Self { at: Instant::now(), all, ours })
     }
 
-    /// In cores.
+    /// Work of other programs since `before`, in cores.
     fn others_since(&self, before: &Self) -> f64 {
         let ticks = (self.all - before.all) - (self.ours - before.ours);
         let seconds = (self.at - before.at).as_secs_f64().max(1.0 / TICKS_A_SECOND);
@@ -463,7 +462,7 @@ mod tests {
 
     use super::*;
 
-    /// A tree that stands for the system's, which a test changes.
+    /// A test tree in place of the system's.
     struct Tree(TempDir);
 
     impl Tree {
@@ -486,13 +485,13 @@ mod tests {
 
     const FIRMWARE_AT: &str = "sys/devices/platform/soc/soc:firmware/get_throttled";
 
-    /// What a second look says after `path` has changed from `before` to `after`, beside `more` files.
+    /// What a second reading reports after `path` has changed from `before` to `after`, beside `more` files.
     fn sign(more: &[(&str, &str)], path: &str, before: &str, after: &str) -> Vec<String> {
         let tree = Tree::new(more);
         tree.write(path, before);
         let mut watch = Watch::new(&tree.roots(), None);
         tree.write(path, after);
-        watch.look();
+        watch.sample();
         let Conditions { watched, signs, readings, .. } = watch.end();
         let [Watched { before: first, after: last, .. }] = &watched[..] else { panic!("{path} is not watched") };
         assert_eq!((first.as_str(), last.as_str()), (before, after));
@@ -502,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn the_firmware_tells_of_now_and_of_what_happened_meanwhile() {
+    fn firmware_bits_now_and_since_the_last_reading() {
         for (before, after, says) in [
             ("0", "0", &[][..]),
             ("0x0", "0x5", &["under-voltage, throttled (0x5)"]),
@@ -519,18 +518,18 @@ mod tests {
     }
 
     #[test]
-    fn firmware_that_forgets_what_was_read_is_heard_when_it_happens_again() {
+    fn firmware_that_clears_its_bits_is_noticed_again() {
         let tree = Tree::new(&[(FIRMWARE_AT, "50000")]);
         let mut watch = Watch::new(&tree.roots(), None);
         for (bits, signs) in [("0", 0), ("10000", 1)] {
             tree.write(FIRMWARE_AT, bits);
-            watch.look();
+            watch.sample();
             assert_eq!(watch.signs().len(), signs, "{bits}");
         }
     }
 
     #[test]
-    fn every_other_sensor_that_tells_of_throttling_is_heard() {
+    fn every_other_throttling_sensor() {
         let name = [("sys/class/hwmon/hwmon3/name", "rpi_volt")];
         let weak = sign(&name, "sys/class/hwmon/hwmon3/in0_lcrit_alarm", "0", "1");
         assert_eq!(weak, ["under-voltage: the power supply or its cable is too weak"]);
@@ -550,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn temperatures_and_clocks_are_read_and_the_worst_is_kept() {
+    fn the_hottest_zone_and_slowest_clock_are_kept() {
         let tree = Tree::new(&[
             ("sys/class/thermal/thermal_zone0/type", "cpu-thermal"),
             ("sys/class/thermal/thermal_zone0/temp", "48312"),
@@ -567,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_of_hours_keeps_only_so_many_readings() {
+    fn a_long_run_keeps_a_bounded_number_of_readings() {
         let roots = Tree::new(&[]).roots();
         assert_eq!(Watch::new(&roots, None).every, EVERY);
         assert_eq!(Watch::new(&roots, Some(Duration::from_secs(24 * 3600))).every, Duration::from_secs(24));
@@ -593,7 +592,7 @@ mod tests {
         tree.write("sys/class/powercap/intel-rapl:0/energy_uj", "2000000"); // it has begun again: 3 J
         watch.stop_metering(6);
         tree.write("sys/class/powercap/intel-rapl:0/energy_uj", "9000000"); // nobody is asked meanwhile
-        watch.look();
+        watch.sample();
         let energy = watch.energy();
         let names: Vec<&str> = energy.iter().map(|energy| energy.meter.as_str()).collect();
         assert_eq!(names, ["ina219 curr1", "pmic board", "RAPL package-0"]);
@@ -604,7 +603,7 @@ mod tests {
     }
 
     #[test]
-    fn other_work_is_what_the_cores_did_and_we_did_not() {
+    fn other_work_is_all_work_less_ours() {
         let tree = Tree::new(&[("proc/stat", "cpu  100 0 100 5000 10 0 0 0 0 0\ncpu0 1 1 1 1 1 1 1 1 1 1")]);
         let before = Work::now(&tree.roots()).unwrap();
         tree.write("proc/stat", "cpu  200 10 140 9000 20 5 5 40 99 99");

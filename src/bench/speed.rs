@@ -1,4 +1,4 @@
-//! What one pass of the student costs, without questions and verdicts around it, and how fast memory can be read. Answers nothing.
+//! Times passes of the model alone, without question and verdict, and how fast memory can be read. Answers nothing.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -9,19 +9,19 @@ use crate::engine::{Model, ModelError};
 
 /// Tokens written behind a prompt: as many as a short rationale has, so that the cache is as full as in use.
 pub const WRITTEN: usize = 32;
-/// Prompts of one trial; more of them repeat what these said.
+/// Prompts in each trial; more would add nothing.
 pub const PROMPTS: usize = 20;
-/// What `llama-bench` reads and writes unless it is told otherwise.
+/// Tokens that `llama-bench` reads and writes by default.
 const PP: usize = 512;
 const TG: usize = 128;
-/// One look at the memory's speed lasts at least this long, so that the clock and the first misses do not matter.
+/// Shortest measurement of the memory's speed, so that the clock's resolution and first cache misses do not matter.
 const READ_FOR: Duration = Duration::from_millis(50);
-/// Memory is read over this many times what the last cache holds.
+/// Reads this many times the size of the last cache.
 const BEYOND_CACHE: u64 = 4;
-/// Bytes read where the caches are unknown or small, and at most, so that a small box is not filled.
+/// Fewest bytes, where caches are unknown or small, and most bytes, so that a small device is not filled.
 const READ_BYTES: std::ops::RangeInclusive<u64> = 32 << 20..=256 << 20;
 
-/// One trial of passes: each sample as it comes.
+/// One trial of passes; calls `sample` with each figure.
 pub fn passes(
     model: &mut impl Model,
     prompts: &[Vec<TokenId>],
@@ -49,15 +49,15 @@ pub fn passes(
     Ok(())
 }
 
-/// The rows of `llama-bench` that fit into a cache of `capacity`: 512 tokens read, or as many as there is room for; 128 written.
+/// The tests of `llama-bench` that fit into a cache of `capacity`: 512 tokens read, or as many as there is room for; 128 written.
 fn bench_rows(capacity: usize) -> ((Measure, usize), Option<usize>) {
     let pp = if capacity >= PP { (Measure::Pp512, PP) } else { (Measure::PpWhole, capacity) };
     (pp, (capacity >= TG).then_some(TG))
 }
 
-/// The rows that do not fit, and why.
+/// Those that do not fit, and why.
 pub fn missing_rows(capacity: usize) -> Vec<(Measure, String)> {
-    let why = |needed| format!("the student's cache has {capacity} positions, not {needed}");
+    let why = |needed| format!("the model's cache has {capacity} positions, not {needed}");
     let mut missing = Vec::new();
     if capacity < PP {
         missing.push((Measure::Pp512, why(PP)));
@@ -68,15 +68,15 @@ pub fn missing_rows(capacity: usize) -> Vec<(Measure, String)> {
     missing
 }
 
-/// Bytes to read for [`Measure::ReadMemory`] on a box whose last cache has this many.
+/// Bytes to read for [`Measure::ReadMemory`]; `last_cache` and `memory` are sizes of this device, in bytes.
 pub fn beyond_cache(last_cache: Option<u64>, memory: Option<u64>) -> u64 {
     let wanted = last_cache.unwrap_or(0) * BEYOND_CACHE;
     let room = memory.map_or(u64::MAX, |bytes| bytes / 8);
     wanted.clamp(*READ_BYTES.start(), *READ_BYTES.end()).min(room.max(1 << 20))
 }
 
-/// Reads `bytes` again and again, `samples` times, in GB/s. Two halves are compared: the C library's own loop, which is as fast in a
-/// debug build and writes nothing.
+/// Reads `bytes` repeatedly and returns `samples` speeds in GB/s. It compares two halves: that is the C library's loop, which writes
+/// nothing and is as fast in a debug build.
 pub fn read(bytes: u64, samples: usize) -> Vec<f64> {
     let half = usize::try_from(bytes / 2).unwrap_or(usize::MAX >> 2).max(1);
     let (a, b) = (vec![1_u8; half], vec![1_u8; half]); // not 0: untouched zeros are one page, which every cache holds
@@ -96,7 +96,7 @@ fn one_by_one(model: &mut impl Model, tokens: &[TokenId]) -> Result<(), ModelErr
     tokens.iter().try_for_each(|&token| model.feed(&[token]).map(drop))
 }
 
-/// What tokens they are changes no pass: those of the prompts, again and again.
+/// `n` tokens of the prompts, repeated. Which tokens a pass reads does not change its time.
 fn cycle(prompts: &[Vec<TokenId>], n: usize) -> Vec<TokenId> {
     prompts.iter().flatten().copied().cycle().take(n).collect()
 }
@@ -113,7 +113,7 @@ mod tests {
     use crate::engine::fake::FakeModel;
 
     #[test]
-    fn a_trial_reads_writes_and_fills_no_cache_beyond_its_end() {
+    fn a_trial_stays_within_the_cache() {
         for (capacity, rows) in [
             (600, vec![(Measure::Prefill, 2), (Measure::Decode, 2), (Measure::Pp512, 1), (Measure::Tg128, 1)]),
             (384, vec![(Measure::Prefill, 2), (Measure::Decode, 2), (Measure::PpWhole, 1), (Measure::Tg128, 1)]),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_read_beyond_the_cache_and_within_the_box() {
+    fn memory_is_read_beyond_the_cache_within_limits() {
         assert_eq!(beyond_cache(Some(32 << 20), Some(16 << 30)), 128 << 20);
         assert_eq!(beyond_cache(None, None), 32 << 20);
         assert_eq!(beyond_cache(Some(1 << 30), Some(512 << 20)), 64 << 20);

@@ -15,13 +15,13 @@ use super::output::{print_json, print_wrapped};
 use super::{Error, Exit};
 use crate::bench::cold::ColdError;
 use crate::bench::compare::{Better, Comparison, Count, Row, compare};
-use crate::bench::html::{self, number, share};
+use crate::bench::html::{self, number};
 use crate::bench::machine::{Machine, Roots};
-use crate::bench::questions::{Questions, QuestionsError};
-use crate::bench::report::{BYTES_MAX, Measure, Report, ReportError, Source};
+use crate::bench::report::{BYTES_MAX, Measure, Report, ReportError};
 use crate::bench::statistics::Quantile;
 use crate::bench::{self, BenchError, Plan, Progress, Stage, cold};
 use crate::bytes::read_file;
+use crate::evaluation::{Dataset, DatasetError, Source};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -105,7 +105,7 @@ impl BenchArgs {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Questions(QuestionsError),
+    Questions(DatasetError),
     #[error(transparent)]
     Cold(ColdError),
     #[error(transparent)]
@@ -123,8 +123,8 @@ enum Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let exit = match &failure {
-            Failure::Questions(QuestionsError::Read { .. }) => Exit::Io,
-            Failure::Questions(QuestionsError::Unfit { .. }) | Failure::Report { .. } => Exit::Input,
+            Failure::Questions(DatasetError::Read { .. }) => Exit::Io,
+            Failure::Questions(DatasetError::Unfit { .. }) | Failure::Report { .. } => Exit::Input,
             Failure::Refused(_) => Exit::Check,
             Failure::Bench(BenchError::Library(_)) => Exit::Library,
             Failure::Bench(BenchError::Open(_)) => Exit::Bundle,
@@ -148,8 +148,8 @@ fn run(args: &BenchArgs) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let task = task(args.task.as_deref(), &bundle)?;
     let questions = match &args.questions {
-        Some(path) => Questions::read(path, task).map_err(Failure::Questions)?,
-        None => Questions::golden(&bundle, task),
+        Some(path) => Dataset::read(path, task).map_err(Failure::Questions)?,
+        None => Dataset::golden(&bundle, task),
     };
     let plan = Plan {
         folder: &folder,
@@ -163,7 +163,7 @@ fn run(args: &BenchArgs) -> Result<Exit, Error> {
         soak: args.soak.map(|minutes| Duration::from_secs(60 * u64::from(minutes))),
         note: args.note.clone(),
         at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        anyway: args.force,
+        force: args.force,
         roots: args.root.as_deref().map_or_else(Roots::default, Roots::below),
     };
     for path in [&args.json, &args.html].into_iter().flatten().filter(|path| !is_stdout(path)) {
@@ -249,9 +249,9 @@ impl<'e> Shown<'e> {
             self.stage = Some(stage);
             self.bar.set_message(match stage {
                 Stage::ColdStarts => "cold starts",
-                Stage::Questions => "every question once",
+                Stage::Questions => "each question once",
                 Stage::Answers => "answers",
-                Stage::Reasons => "rationales and thoughts",
+                Stage::Rationales => "rationales and thoughts",
                 Stage::Passes => "passes and memory",
                 Stage::Soak => "soak; Ctrl-C ends it early",
             });
@@ -403,20 +403,16 @@ fn figures_in_words(lines: &mut Lines, report: &Report) {
 fn quality_in_words(lines: &mut Lines, report: &Report) {
     let (quality, stop) = (&report.quality, &report.early_stop);
     lines.add("answers");
-    lines.fact("answered directly", &share(&stop.at_once));
+    lines.fact("answered directly", &stop.at_once.to_string());
     if let (Some(tokens), Some(costs)) = (stop.tokens_spared, stop.thinking_costs) {
         let ratio = format!("{} times as long ({}-{})", number(costs.value), number(costs.low), number(costs.high));
         lines.fact("  saved by it", &format!("{tokens:.0} tokens an answer; always thinking takes {ratio}"));
     }
-    lines.fact("auto-answered", &share(&quality.stood));
-    for (name, known) in [("accuracy", quality.right), ("  of the auto-answered", quality.right_of_stood)] {
-        lines.fact(
-            name,
-            &known.map_or(
-                "not measured: the questions have no right answers, give some with --questions".to_owned(),
-                |known| share(&known),
-            ),
-        );
+    lines.fact("coverage", &format!("{}, auto-answered", quality.stood));
+    let selective_risk = quality.right_of_stood.map(|right| right.complement());
+    for (name, known) in [("accuracy", quality.right), ("selective risk", selective_risk)] {
+        let unknown = "not measured: no question has a known answer, give some with --questions";
+        lines.fact(name, &known.map_or(unknown.to_owned(), |known| known.to_string()));
     }
     lines.fact(
         "calibration error",
@@ -490,7 +486,7 @@ fn compared_in_words(compared: &Comparison) -> String {
         side.doubts.iter().for_each(|doubt| lines.add(&format!("   CAUTION: {doubt}")));
     }
     for difference in &compared.differences {
-        lines.add(&format!("not the same: {difference}"));
+        lines.add(&format!("different: {difference}"));
     }
     lines.add(&format!("{:<32}{:>10}{:>10}{:>10}   {:<16}", "medians", "A", "B", "B / A", "95 % interval"));
     for Row { measure, unit, a, b, ratio, better } in &compared.rows {
@@ -512,7 +508,7 @@ fn compared_in_words(compared: &Comparison) -> String {
         lines.add(&format!("  {name:<30}{:>10}{:>10}{ratio:>10}", number(*a), number(*b)));
     }
     for shares in &compared.shares {
-        lines.add(&format!("  {:<30}A {}   B {}", shares.what, share(&shares.a), share(&shares.b)));
+        lines.add(&format!("  {:<30}A {}   B {}", shares.what.title(), shares.a, shares.b));
     }
     lines.0.trim_end().to_owned()
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sokutou::bench::machine::Roots;
-use sokutou::bench::questions::Questions;
 use sokutou::bench::report::{About, Doubt, Measure, Report};
 use sokutou::bench::{self, BenchError, Plan, Progress, Stage, compare, html};
 use sokutou::bundle::Bundle;
+use sokutou::evaluation::Dataset;
 use tempfile::TempDir;
 
 use crate::support::{failing, golden, shipped, sokutou, student};
@@ -137,8 +137,8 @@ fn a_report_is_of_its_schema_and_holds_what_was_promised() {
     for said in [
         &student(),
         "time, ms",
-        "answer at once",
-        "stopped at once ",
+        "direct answer",
+        "answered directly ",
         &format!(" % ({at_once} of {asked}"),
         "calibration error       not measured: too few questions",
     ] {
@@ -166,7 +166,7 @@ fn the_page_is_well_formed_asks_for_nothing_and_says_what_the_report_says() {
         format!("{} ms", median(Measure::AnswerAtOnce)),
         median(Measure::ColdStart),
         format!("{} tok/s", median(Measure::Decode)),
-        html::share(&report.early_stop.at_once),
+        report.early_stop.at_once.to_string(),
         report.student.sha256[report.student.graph.as_ref().unwrap()].clone(),
         report.settings.questions_sha256.clone(),
     ] {
@@ -206,10 +206,10 @@ fn a_throttled_box_is_refused_before_anything_is_measured() {
 }
 
 /// Runs in this process, and changes the tree as soon as `stage` begins; returns what comes of it and the last stage.
-fn run(tree: &Tree, stage: Stage, path: &str, text: &str, anyway: bool) -> (Result<Report, BenchError>, Option<Stage>) {
+fn run(tree: &Tree, stage: Stage, path: &str, text: &str, force: bool) -> (Result<Report, BenchError>, Option<Stage>) {
     let (folder, bundle) = (shipped(), Bundle::open(&shipped()).unwrap());
-    let questions = Questions::golden(&bundle, bundle.default_task());
-    let plan = Plan { anyway, ..plan(&folder, &bundle, &questions, tree) };
+    let questions = Dataset::golden(&bundle, bundle.default_task());
+    let plan = Plan { force, ..plan(&folder, &bundle, &questions, tree) };
     let mut last = None;
     let done = bench::run(&plan, &mut |progress: Progress| {
         if progress.stage == stage && last != Some(stage) {
@@ -221,7 +221,7 @@ fn run(tree: &Tree, stage: Stage, path: &str, text: &str, anyway: bool) -> (Resu
     (done, last)
 }
 
-fn plan<'p>(folder: &'p Path, bundle: &'p Bundle, questions: &'p Questions, tree: &Tree) -> Plan<'p> {
+fn plan<'p>(folder: &'p Path, bundle: &'p Bundle, questions: &'p Dataset, tree: &Tree) -> Plan<'p> {
     Plan {
         folder,
         bundle,
@@ -233,7 +233,7 @@ fn plan<'p>(folder: &'p Path, bundle: &'p Bundle, questions: &'p Questions, tree
         soak: None,
         note: None,
         at: "2026-03-01T00:00:00Z".to_owned(),
-        anyway: true,
+        force: true,
         roots: Roots::below(tree.0.path()),
     }
 }
@@ -247,11 +247,11 @@ fn a_box_that_throttles_meanwhile_is_refused_as_soon_as_it_is_seen() {
     let Err(BenchError::Refused { doubts }) = done else { panic!("it reported") };
     let says = "class/thermal/cooling_device0/cur_state says: the processor is slowed down to cool it".to_owned();
     assert_eq!(doubts, [Doubt { about: About::Throttled, says }]);
-    assert_eq!(last, Some(Stage::Reasons), "the first trial was ended, and nothing more");
+    assert_eq!(last, Some(Stage::Rationales), "the first trial was ended, and nothing more");
     tree.write(&state, "0");
     let (done, last) = run(&tree, Stage::ColdStarts, &state, "1", true);
     let report = done.unwrap();
-    assert_eq!((report.doubts[0].about, last), (About::Throttled, Some(Stage::Passes)), "wanted anyway, and marked");
+    assert_eq!((report.doubts[0].about, last), (About::Throttled, Some(Stage::Passes)), "forced, and marked");
     let [watched] = &report.conditions.watched[..] else { panic!("one sensor") };
     assert_eq!(watched.sensor, "class/thermal/cooling_device0/cur_state");
     assert_eq!((watched.before.as_str(), watched.after.as_str()), ("0", "1"));
@@ -263,14 +263,14 @@ fn a_noisy_box_is_refused() {
     let (done, _) = run(&tree, Stage::Answers, "proc/stat", "cpu  900000 0 0 0 0 0 0 0 0 0", false);
     let Err(BenchError::Refused { doubts }) = done else { panic!("it reported") };
     let noise = doubts.iter().find(|doubt| doubt.about == About::OtherWork).expect("it is heard");
-    assert!(noise.says.contains("at most 0.2 may be: stop what else runs"), "{}", noise.says);
+    assert!(noise.says.contains("more than 0.2: stop the other programs"), "{}", noise.says);
 }
 
 #[test]
 fn a_soak_is_cut_into_windows_and_can_be_ended_early() {
     let tree = Tree::new(&[]);
     let (folder, bundle) = (shipped(), Bundle::open(&shipped()).unwrap());
-    let questions = Questions::golden(&bundle, bundle.default_task());
+    let questions = Dataset::golden(&bundle, bundle.default_task());
     let plan = Plan { soak: Some(Duration::from_secs(60)), ..plan(&folder, &bundle, &questions, &tree) };
     let report = bench::run(&plan, &mut |progress| progress.stage != Stage::Soak || progress.done < 4).unwrap();
     let soak = report.soak.unwrap();
@@ -316,7 +316,7 @@ fn two_reports_stand_side_by_side_with_ratios_intervals_and_what_differs() {
     fs::write(&b, serde_json::to_string(&new).unwrap()).unwrap();
     let output = sokutou().args(["bench", "compare"]).args([&a, &b]).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    for word in ["not the same: threads: 1 / 2", "2.000", "A is better", "CAUTION: ", "memory, peak, MB"] {
+    for word in ["different: threads: 1 / 2", "2.000", "A is better", "CAUTION: ", "memory, peak, MB"] {
         assert!(said.contains(word), "{word} in {said}");
     }
     let output = sokutou().args(["bench", "compare", "--json"]).args([&a, &b]).output().unwrap();
@@ -342,7 +342,7 @@ fn what_is_no_report_is_refused_with_the_reason() {
         (edited("kind", json!("llama-bench")), "this is JSON of something else"),
         (edited("format", json!(2)), "expected a bench report of format 1, found 2: update sokutou to read it"),
         (edited("format", json!(0)), "found 0: run the bench again"),
-        (edited("figures", json!(7)), "does not hold together: invalid type"),
+        (edited("figures", json!(7)), "has unexpected contents: invalid type"),
     ] {
         fs::write(&bad, text).unwrap();
         for order in [[&good, &bad], [&bad, &good]] {
@@ -377,7 +377,7 @@ fn wrong_arguments_and_questions_are_refused_before_anything_is_measured() {
         let (code, said) = failing(sokutou().args(args));
         assert!(code == exit && said.contains(says), "{says} in {said}");
     }
-    // A question that the student cannot take is named by its number.
+    // A question that the model cannot take is named by its number. `--anyway` is the old name of `--force`.
     fs::write(&path, format!("{{\"question\": \"type=L\"}}\n{{\"question\": \"{}\"}}\n", "torque 1 ".repeat(100)))
         .unwrap();
     let (code, said) = failing(sokutou().args(["bench", "--trials", "2", "--anyway", "--questions"]).arg(&path));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Module, and what of the crate it may name. `crate::cli` is wide and stands for itself; `wire` is another crate, which
 /// cannot name this one.
-const MAY_NAME: [(&str, &[&str]); 13] = [
+const MAY_NAME: [(&str, &[&str]); 14] = [
     ("bytes", &[]),
     ("domain", &[]),
     ("installed", &[]),
@@ -18,11 +18,12 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
     ("api", &["domain", "bundle", "store", "wire"]),
     ("transport", &["domain", "wire", "config", "api"]),
     ("gateway", &["domain", "config", "bundle", "engine", "policy", "pipeline", "store", "api", "transport", "wire"]),
-    ("bench", &["domain", "bundle", "engine", "policy", "pipeline"]),
+    ("evaluation", &["domain", "bundle", "evaluation"]),
+    ("bench", &["domain", "bundle", "engine", "policy", "pipeline", "evaluation"]),
 ];
 
 /// A library's name, and the only files that may say it.
-const ONLY_IN: [(&str, &[&str]); 8] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
     ("ort::", &["engine/library.rs", "engine/session.rs"]),
     ("prost::", &["engine/matmul.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
@@ -40,6 +41,7 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
             "store/schema.rs",
         ],
     ),
+    ("statrs::", &["evaluation/score.rs"]),
     ("axum::", &["transport/http/routes.rs"]),
     ("println!", &[]),
 ];

@@ -1,64 +1,74 @@
-//! What is asked: the bundle's golden questions, or a file of pairs. Asks nothing itself.
+//! Questions with known answers: the golden questions of a bundle, or a file of JSON lines. Reads; asks nothing.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::report::Source;
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{Answers, Golden, Task};
 use crate::domain::Answer;
 
-/// Questions of a file: far more than a calibration split has.
+/// Questions in one file: far more than a calibration split has.
 pub const QUESTIONS_MAX: usize = 100_000;
-/// Bytes of a file of them.
+/// Bytes of one file.
 const FILE_BYTES_MAX: u64 = 256 << 20;
 
-/// A question with the answer that is wanted of it, if it is known.
+/// A question with its right answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
-    /// Its text.
+    /// As it is asked.
     pub text: String,
-    /// The answer.
-    pub right: Option<Answer>,
+    /// The right answer; `None` where it is unknown.
+    pub expected: Option<Answer>,
 }
 
-/// All that are asked; at least one.
+/// The questions of one task, in order; at least one.
 #[derive(Clone, Debug)]
-pub struct Questions {
-    /// Where they came from.
+pub struct Dataset {
+    /// Where they come from.
     pub source: Source,
-    /// In order.
-    pub all: Vec<Question>,
+    /// In the order of the file.
+    pub questions: Vec<Question>,
+}
+
+/// Where questions come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The bundle's golden questions. They are in the bundle because the model answers them right, so their accuracy says nothing.
+    Golden,
+    /// A file of pairs.
+    File,
 }
 
 /// A file of questions cannot be used.
 #[derive(Debug, Error)]
-pub enum QuestionsError {
-    /// It cannot be read.
+pub enum DatasetError {
+    /// The file cannot be read.
     #[error("failed to read the questions in {path}")]
     Read {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The system's reason.
         #[source]
         source: io::Error,
     },
-    /// It holds something else.
+    /// The file was read, but holds something else.
     #[error("{path}: {what}")]
     Unfit {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
         /// What was expected and what was found.
         what: String,
     },
 }
 
-/// A line of a file: a pair of the workshop, or a golden question. Other keys mean nothing here.
+/// A line of a file: a pair of the training toolkit, or a golden question. Other keys are ignored.
 #[derive(Deserialize)]
 struct Pair {
     task: Option<String>,
@@ -68,53 +78,53 @@ struct Pair {
     verdict: Option<serde_json::Value>,
 }
 
-impl Questions {
-    /// The golden ones of a task; a verified bundle has at least one.
+impl Dataset {
+    /// The golden questions of a task; a verified bundle has at least one.
     pub fn golden(bundle: &Bundle, task: &Task) -> Self {
         let of_task = bundle.golden.iter().filter(|golden| golden.task == task.id);
         let question = |Golden { question, code, answer, .. }: &Golden| Question {
             text: question.clone(),
-            right: wanted(task, *code, answer.as_deref()).ok(),
+            expected: answer_of(task, *code, answer.as_deref()).ok(),
         };
-        Self { source: Source::Golden, all: of_task.map(question).collect() }
+        Self { source: Source::Golden, questions: of_task.map(question).collect() }
     }
 
-    /// Those of a task in a file of lines `{"question", "code" or "answer", "task"}`; a line without a task is of this one, a line
-    /// without an answer is asked and not judged.
-    pub fn read(path: &Path, task: &Task) -> Result<Self, QuestionsError> {
-        let failed = |source| QuestionsError::Read { path: path.to_owned(), source };
-        let unfit = |what| QuestionsError::Unfit { path: path.to_owned(), what };
+    /// The questions of a task in a file of lines `{"question", "code" or "answer", "task"}`. A line without `task` belongs to this
+    /// task. A line without `code` and `answer` is asked, but not counted as right or wrong.
+    pub fn read(path: &Path, task: &Task) -> Result<Self, DatasetError> {
+        let failed = |source| DatasetError::Read { path: path.to_owned(), source };
+        let unfit = |what| DatasetError::Unfit { path: path.to_owned(), what };
         let mut bytes = Vec::new();
         File::open(path).map_err(failed)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(unfit(format!("expected at most {FILE_BYTES_MAX} bytes")));
         }
         let text = std::str::from_utf8(&bytes).map_err(|error| unfit(format!("expected UTF-8: {error}")))?;
-        let mut all = Vec::new();
+        let mut questions = Vec::new();
         for (line, text) in text.lines().enumerate().map(|(at, text)| (at + 1, text)) {
             if text.trim().is_empty() {
                 continue;
             }
             let question = parse(text, task).map_err(|what| unfit(format!("line {line}: {what}")))?;
-            all.extend(question);
-            if all.len() > QUESTIONS_MAX {
+            questions.extend(question);
+            if questions.len() > QUESTIONS_MAX {
                 return Err(unfit(format!("expected at most {QUESTIONS_MAX} questions")));
             }
         }
-        if all.is_empty() {
+        if questions.is_empty() {
             return Err(unfit(format!("expected at least one question of task {}, found none", task.id)));
         }
-        Ok(Self { source: Source::File, all })
+        Ok(Self { source: Source::File, questions })
     }
 
-    /// At most `n` of them, evenly spaced: what one trial asks.
-    pub fn timed(&self, n: usize) -> Vec<&Question> {
-        let n = n.min(self.all.len());
-        (0..n).map(|at| &self.all[at * self.all.len() / n]).collect()
+    /// At most `n` questions, evenly spaced; the same ones every time.
+    pub fn sample(&self, n: usize) -> Vec<&Question> {
+        let n = n.min(self.questions.len());
+        (0..n).map(|at| &self.questions[at * self.questions.len() / n]).collect()
     }
 }
 
-/// Tells two lists of questions apart.
+/// SHA-256 of the texts in order: equal for two runs that asked the same.
 pub fn digest(questions: &[&Question]) -> String {
     let mut hash = Sha256::new();
     for question in questions {
@@ -129,6 +139,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// `None` for a line of another task.
 fn parse(line: &str, task: &Task) -> Result<Option<Question>, String> {
     let pair: Pair = serde_json::from_str(line)
         .map_err(|error| format!("expected {{\"question\", \"code\" or \"answer\"}}: {error}"))?;
@@ -139,15 +150,15 @@ fn parse(line: &str, task: &Task) -> Result<Option<Question>, String> {
         return Err("expected a pair, found a review, whose answer may be wrong: make pairs with `models/run reviews`"
             .to_owned());
     }
-    let right = match (pair.code, pair.answer) {
+    let expected = match (pair.code, pair.answer) {
         (None, None) => None,
-        (code, answer) => Some(wanted(task, code, answer.as_deref())?),
+        (code, answer) => Some(answer_of(task, code, answer.as_deref())?),
     };
-    Ok(Some(Question { text: pair.question, right }))
+    Ok(Some(Question { text: pair.question, expected }))
 }
 
-/// The answer that a code, or a text or label, means.
-fn wanted(task: &Task, code: Option<u16>, answer: Option<&str>) -> Result<Answer, String> {
+/// The answer that a code means, or a text or label where there is no code.
+fn answer_of(task: &Task, code: Option<u16>, answer: Option<&str>) -> Result<Answer, String> {
     match &task.answers {
         Answers::Choices(choices) => choices
             .iter()
@@ -175,9 +186,9 @@ mod tests {
     use crate::engine::fake::fixture;
 
     #[test]
-    fn pairs_golden_lines_and_bare_questions_are_read_and_reviews_are_refused() {
+    fn pairs_and_golden_lines_are_read_and_reviews_refused() {
         let task = fixture().1.tasks.remove(0);
-        let right = |line: &str| parse(line, &task).map(|question| question.map(|question| question.right));
+        let right = |line: &str| parse(line, &task).map(|question| question.map(|question| question.expected));
         for (line, expected) in [
             (r#"{"question": "x", "code": 0}"#, Ok(Some(Some(Answer::Choice(0))))),
             (r#"{"question": "x", "answer": "no failure", "rationale": "y"}"#, Ok(Some(Some(Answer::Choice(0))))),
@@ -202,12 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_asks_some_evenly_spaced_and_the_same_ones_every_time() {
-        let question = |at: usize| Question { text: at.to_string(), right: None };
-        let questions = Questions { source: Source::File, all: (0..10).map(question).collect() };
-        let asked = |n| questions.timed(n).into_iter().map(|q| q.text.parse().unwrap()).collect::<Vec<usize>>();
+    fn a_sample_is_evenly_spaced_and_repeats() {
+        let question = |at: usize| Question { text: at.to_string(), expected: None };
+        let dataset = Dataset { source: Source::File, questions: (0..10).map(question).collect() };
+        let asked = |n| dataset.sample(n).into_iter().map(|q| q.text.parse().unwrap()).collect::<Vec<usize>>();
         assert_eq!(asked(4), [0, 2, 5, 7]);
         assert_eq!(asked(99), (0..10).collect::<Vec<_>>());
-        assert_ne!(digest(&questions.timed(4)), digest(&questions.timed(5)));
+        assert_ne!(digest(&dataset.sample(4)), digest(&dataset.sample(5)));
     }
 }
