@@ -99,7 +99,7 @@ pub async fn run(
     let (client, events) =
         AsyncClient::builder(options(&settings, statuses.borrow().offline.clone())).capacity(REQUESTS_MAX).build();
     let (taken, waiting) = mpsc::channel(usize::from(settings.receive_max) + 1);
-    let (connection, connected) = watch::channel(None);
+    let (connection, connected) = watch::channel(Connection { number: None, packet_bytes_max: usize::MAX });
     let mut beside = JoinSet::new();
     beside.spawn(acknowledge(client.clone(), connected.clone(), waiting));
     beside.spawn(send(client.clone(), connected.clone(), messages, arrivals.clone()));
@@ -107,14 +107,13 @@ pub async fn run(
     Reader { settings, client, arrivals, taken, connection, count: 0, stop }.run(events).await;
 }
 
-/// A connection; `None` while there is none.
-type Connection = Option<Link>;
-
+/// The connection to the broker.
 #[derive(Clone, Copy, Debug)]
-struct Link {
-    /// Which one this is, from 1.
-    number: u64,
-    /// The longest packet that the broker takes.
+struct Connection {
+    /// Which one this is, from 1; `None` while there is none.
+    number: Option<u64>,
+    /// The longest packet that the broker takes, or took on the last connection: without one nobody knows, and what is sent longer than
+    /// it takes would end the next one.
     packet_bytes_max: usize,
 }
 
@@ -143,7 +142,7 @@ impl Reader {
                     self.count += 1;
                     let most = greeting.properties.and_then(|said| said.max_packet_size);
                     let packet_bytes_max = most.and_then(|most| most.try_into().ok()).unwrap_or(usize::MAX);
-                    self.connection.send_replace(Some(Link { number: self.count, packet_bytes_max }));
+                    self.connection.send_replace(Connection { number: Some(self.count), packet_bytes_max });
                     // Also where the broker kept the session: the configuration may name other topics than it did.
                     if let Err(error) = self.client.try_subscribe_many(filters(&self.settings)) {
                         log::error!("the topics could not be subscribed to: {error}");
@@ -158,7 +157,9 @@ impl Reader {
                 Ok(_) => {}
                 Err(_) if *self.stop.borrow() => return,
                 Err(error) => {
-                    if self.connection.send_replace(None).is_some() {
+                    let Connection { number, packet_bytes_max } = *self.connection.borrow();
+                    self.connection.send_replace(Connection { number: None, packet_bytes_max });
+                    if number.is_some() {
                         let _ = self.arrivals.send(Arrival::Disconnected(Source::Mqtt)).await;
                     }
                     if let Some(since) = connected.take() {
@@ -172,6 +173,7 @@ impl Reader {
                         // It was on its way before the broker said what it takes, and would end every connection. What counts comes
                         // again from the journal, as short as need be.
                         events.drain_pending_as_failed(NoticeFailureReason::SessionReset);
+                        wait = RETRY.0; // the broker is there
                     }
                     let pause = self.explain(&error, short, wait);
                     wait = (wait * 2).min(RETRY.1);
@@ -240,7 +242,8 @@ impl Reader {
                 if let Some(reply_to) = reply_to {
                     let body = serde_json::json!({"v": 1, "state": "error", "error": refusal.to_string()});
                     let body = body.to_string();
-                    let most = self.connection.borrow().map_or(0, |link| link.packet_bytes_max);
+                    let Connection { number, packet_bytes_max } = *self.connection.borrow();
+                    let most = if number.is_some() { packet_bytes_max } else { 0 };
                     if packet_bytes(&reply_to, body.as_bytes()) <= most {
                         let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&reply_to));
                         drop(self.client.try_publish(reply_to.topic, body, options));
@@ -249,9 +252,9 @@ impl Reader {
                 drop(said.send(Err(refusal)));
             }
         }
-        let connection = *self.connection.borrow();
-        if let (Some(ack), Some(connection)) = (ack, connection) {
-            drop(self.taken.send((connection.number, ack, taken)).await);
+        let number = self.connection.borrow().number;
+        if let (Some(ack), Some(number)) = (ack, number) {
+            drop(self.taken.send((number, ack, taken)).await);
         }
     }
 }
@@ -276,7 +279,7 @@ async fn acknowledge(
         if let ManualAck::PubAck(puback) = &mut ack {
             puback.reason = reason;
         }
-        if connected.borrow().is_some_and(|link| link.number == connection) {
+        if connected.borrow().number == Some(connection) {
             drop(client.manual_ack(ack).await);
         }
     }
@@ -295,8 +298,7 @@ async fn send(
             message = messages.recv() => {
                 let Some(OutboundMessage { delivery, route, message }) = message else { return };
                 let Route::Mqtt(to) = route else { continue };
-                // Where there is no connection nobody knows; see `is_too_large`.
-                let most = connected.borrow().map_or(usize::MAX, |link| link.packet_bytes_max);
+                let most = connected.borrow().packet_bytes_max;
                 let notice = match fitting(&to, &message, most) {
                     Ok(body) => {
                         let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&to));
@@ -375,7 +377,8 @@ async fn say_status(
     let retained = || PublishOptions::new(QoS::AtLeastOnce).retained();
     loop {
         let online = statuses.borrow_and_update().online.clone();
-        let most = connected.borrow_and_update().map(|link| link.packet_bytes_max);
+        let Connection { number, packet_bytes_max } = *connected.borrow_and_update();
+        let most = number.map(|_| packet_bytes_max);
         let bytes = packet_bytes(&MqttReplyTo { topic: topic.clone(), correlation: None }, &online);
         match most {
             Some(most) if bytes > most => {
