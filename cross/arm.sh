@@ -36,14 +36,14 @@ emulate() {
 
 # On the core that QEMU_CPU says.
 answers() {
-    # doctor says which kernels, and asks the golden questions of the workshop, which ran on x86-64.
+    # doctor says which kernels, and asks the bundle's golden questions, whose answers were made on x86-64.
     "$out/release/sokutou" doctor
     cargo test --locked "${target[@]}" --lib -- engine::products
     cargo test --locked "${target[@]}" --package sokutou-wire --test wire
     cargo test --locked "${target[@]}" --test it -- reference:: store::
 }
 
-# Boots a box whose clock goes on by a nanosecond with every instruction (-icount), so that `phases.rs`, which times each phase, counts
+# Boots a device whose clock goes on by a nanosecond with every instruction (-icount), so that `phases.rs`, which times each phase, counts
 # them: by CPU time, so that what is only waited for does not count. One core, one thread, no disk, the same clock: two runs of a
 # binary differ by some tenths of a percent, for hash tables are laid out by chance. The kernel's instructions are counted too. Says
 # nothing of caches and of what an instruction costs.
@@ -101,7 +101,7 @@ pack() {
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
-/bin/busybox dd if=/dev/random of=/dev/null bs=1 count=1 2>/dev/null # a box that just woke has no chance to give out, and makes some
+/bin/busybox dd if=/dev/random of=/dev/null bs=1 count=1 2>/dev/null # a device that just woke has no chance to give out, and makes some
 /bin/busybox ifconfig lo 127.0.0.1 up
 export SOKUTOU_BUNDLE=/student
 /bin/phases --gateway /bin/sokutou --baseline /baseline.json && echo COUNTED || echo "FAILED: $?"
@@ -113,12 +113,12 @@ INIT
     (cd "$root" && find . | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0) >"$work/initramfs.cpio"
 }
 
-# A nanosecond of the box's clock for every instruction.
+# A nanosecond of the device's clock for every instruction.
 boot() {
     echo "== $1"
     timeout $COUNT_SECONDS_MAX qemu-system-aarch64 -M virt,dtb-randomness=off,gic-version=3 -cpu "$1" -m 1G -smp 1 -nic none \
         -icount shift=0,sleep=off -rtc base=2026-01-01T00:00:00,clock=vm \
         -kernel "$work"/root/boot/vmlinuz-* -initrd "$work/initramfs.cpio" -display none -no-reboot -serial stdio </dev/null \
         -append "console=ttyAMA0 quiet norandmaps nokaslr panic=-1 random.trust_bootloader=off" | tr -d '\r' >"$work/$1.log" ||
-        { tail -20 "$work/$1.log" >&2 && fail "the emulated box came to no end"; }
+        { tail -20 "$work/$1.log" >&2 && fail "the emulated device came to no end"; }
 }

@@ -52,7 +52,7 @@ life() {
     grep -q "/usr/lib/sokutou/libonnxruntime.so" "$root/doctor" || fail "the library is not the package's"
     step "the configuration" && inside sokutou config check
     printf '\n[gateway]\nname = "press-3"\n[mqtt]\nenabled = false\n' >> "$root/etc/sokutou/sokutou.toml"
-    inside sokutou config check | grep "OK .*gateway.name: press-3" || fail "the box's own file is not read"
+    inside sokutou config check | grep "OK .*gateway.name: press-3" || fail "the device's own file is not read"
     step "the gateway, as its user" && served one "$question"
     local recorded
     recorded=$(tail -n 1 "$root/answer.json")
@@ -63,7 +63,7 @@ life() {
 
     step "upgrade" && inside dpkg --install /tmp/new.deb
     inside dpkg-query --show --showformat '${Version}\n' sokutou | grep >/dev/null -v '^0\.0\.1' || fail "not upgraded"
-    inside sokutou config check | grep >/dev/null "gateway.name: press-3" || fail "the upgrade lost the box's configuration"
+    inside sokutou config check | grep >/dev/null "gateway.name: press-3" || fail "the upgrade lost the device's configuration"
     served one "$question"
     [ "$(tail -n 1 "$root/answer.json")" = "$recorded" ] || fail "the same request got another answer than the journal holds"
     served two "$question"

@@ -1,6 +1,6 @@
-# Of cross/run: builds binary and package, and holds them against what a box bears. Changes nothing outside target/.
+# Of cross/run: builds binary and package, and holds them against what a device bears. Changes nothing outside target/.
 
-# What a box of this class and a slow line to it bear; half of it would be SQLite, TLS and tokio alone. The same code takes more on
+# What a device of this class and a slow line to it bear; half of it would be SQLite, TLS and tokio alone. The same code takes more on
 # x86-64, and industrial PCs have the room.
 BYTES_MAX_ARM64=8000000
 BYTES_MAX_AMD64=8388608

@@ -1,7 +1,7 @@
 //! What an answer is made of: the golden questions of the student's first task, phase by phase, in nanoseconds of this process's CPU
 //! time.
 //!
-//! `cross/run count` runs it on an emulated box whose clock goes on by a nanosecond with every instruction: there the same numbers are
+//! `cross/run count` runs it on an emulated device whose clock goes on by a nanosecond with every instruction: there the same numbers are
 //! counts of instructions, the kernel's among them. Elsewhere they are times of one run, nothing to quote.
 //! With `--gateway PROGRAM` it also starts `PROGRAM serve`, and tells when that was ready and what memory it had then. With
 //! `--baseline FILE` it ends with 1 where a phase takes more than [`MORE_MAX`] of what it took there.

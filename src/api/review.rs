@@ -29,7 +29,7 @@ pub struct ReviewCase {
     pub id: String,
     /// The task that was asked.
     pub task: String,
-    /// As it was asked; null where it was let go to save space.
+    /// As it was asked; null where it was dropped to save space.
     pub question: Option<String>,
     /// What the student said, given or only guessed; absent where it said nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,7 +78,7 @@ pub struct ReviewRecord {
     pub number: u32,
     /// Why a person looks: `out_of_scope`, `unsure`, `thinking_failed`, `no_answer`, `audit`, `disagreement` or `asked`.
     pub why: String,
-    /// RFC 3339, by the box's clock.
+    /// RFC 3339, by the device's clock.
     pub opened_at: String,
     /// Who took it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,7 @@ pub enum ReviewStateName {
 #[serde(rename_all = "lowercase")]
 #[value(rename_all = "lower")]
 pub enum Format {
-    /// One JSON object a line, as the workshop reads it.
+    /// One JSON object a line, as the training toolkit reads it.
     #[default]
     Jsonl,
     /// A list of tasks for Label Studio.
@@ -188,7 +188,7 @@ pub struct ReviewPage {
 /// Resolved reviews on their way out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Export {
-    /// As the workshop reads them.
+    /// As the training toolkit reads them.
     pub lines: Vec<ReviewLine>,
     /// The last of them; where there is none, what the page began behind.
     pub through: Resolution,

@@ -21,7 +21,7 @@ pub struct Status {
     pub state: Presence,
     /// Name and version of the student, if it is loaded.
     pub student: Option<String>,
-    /// Has the box's clock been set?
+    /// Has the device's clock been set?
     #[serde(default)]
     pub clock: Clock,
     /// Since the start.
@@ -32,7 +32,7 @@ pub struct Status {
     pub counts: Counts,
 }
 
-/// Has the box's clock been set since it was switched on? Only the dates of cases and reviews depend on it, and whether the broker's
+/// Has the device's clock been set since it was switched on? Only the dates of cases and reviews depend on it, and whether the broker's
 /// certificate is believed; no order and no deadline does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

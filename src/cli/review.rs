@@ -220,10 +220,10 @@ fn in_words(case: &ReviewCase) -> String {
         format!("case 案件: {}", case.case),
         format!("asked by 質問者: {}/{}", case.client, case.id),
         format!("task タスク: {}", case.task),
-        format!("question 質問: {}", case.question.as_deref().unwrap_or("(let go to save space 容量のため削除)")),
+        format!("question 質問: {}", case.question.as_deref().unwrap_or("(dropped to save space 容量のため削除)")),
     ];
     if let Some(answer) = &case.answer {
-        lines.push(format!("student's answer 生徒の答え: {}", answer.answer));
+        lines.push(format!("model's answer モデルの答え: {}", answer.answer));
     }
     if let (Some(confidence), Some(band), Some(mode)) = (case.confidence, case.band, case.mode) {
         let band = match band {
@@ -238,7 +238,7 @@ fn in_words(case: &ReviewCase) -> String {
         lines.push(format!("confidence 確信度: {:.1} % ({band}), {mode}", (confidence * 1000.0).floor() / 10.0));
     }
     lines.extend(case.rationale.iter().map(|why| format!("why 理由: {why}")));
-    lines.extend(case.student.iter().map(|student| format!("student 生徒: {student}")));
+    lines.extend(case.student.iter().map(|student| format!("model モデル: {student}")));
     if !case.choices.is_empty() {
         let choices = case.choices.iter().map(|choice| format!("{} ({})", choice.text, choice.ja));
         lines.push(format!("choices 選択肢: {}", choices.collect::<Vec<_>>().join(", ")));

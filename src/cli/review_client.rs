@@ -1,4 +1,4 @@
-//! The reviews of this box for the commands: asked of the daemon over its own HTTP where one runs, else read from the journal, which
+//! The reviews of this device for the commands: asked of the daemon over its own HTTP where one runs, else read from the journal, which
 //! only one process holds. Asks nobody but the address of the configuration.
 
 use std::io;
@@ -38,7 +38,7 @@ pub enum ReviewClient {
     Journal(Box<Journal>, Option<Box<Bundle>>),
 }
 
-/// Where the daemon of this box listens.
+/// Where the daemon of this device listens.
 pub struct Daemon {
     address: SocketAddr,
     token: Option<String>,

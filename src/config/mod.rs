@@ -31,7 +31,7 @@ use crate::domain::chain;
 
 /// Layers of the package and the integrator.
 const VENDOR_FOLDER: &str = "/usr/lib/sokutou";
-/// The box's own file.
+/// The device's own file.
 const FILE: &str = "/etc/sokutou/sokutou.toml";
 /// Folder of further files, beside it.
 const DROP_INS: &str = "conf.d";
@@ -47,7 +47,7 @@ const STACK_BYTES: usize = 16 << 20;
 pub struct Sources {
     /// Folder of the package's and the integrator's files.
     pub vendor: PathBuf,
-    /// The box's own file; `conf.d` lies beside it.
+    /// The device's own file; `conf.d` lies beside it.
     pub file: PathBuf,
     /// The file was asked for, so it must exist.
     pub required: bool,

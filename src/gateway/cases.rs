@@ -477,10 +477,10 @@ impl Gateway {
             Some(bundle) if graph_digest(bundle, &recorded.task) != recorded.student.sha256 => {
                 conflict("another student gave the answer, and it is not here any more")
             }
-            Some(_) if recorded.answer.is_empty() => conflict("without an answer there are no reasons"),
-            Some(_) if !case.question_kept => conflict("the question was let go to save space"),
+            Some(_) if recorded.answer.is_empty() => conflict("without an answer there is no rationale"),
+            Some(_) if !case.question_kept => conflict("the question was dropped to save space"),
             Some(_) if self.rationales.is_full() => {
-                Err(Refusal::Unavailable("too many reasons are wanted at once; ask again".to_owned()))
+                Err(Refusal::Unavailable("too many rationales are wanted at once; ask again".to_owned()))
             }
             Some(_) => Ok(()),
         }
@@ -526,9 +526,9 @@ impl Gateway {
     fn on_explained(&mut self, id: CaseId, failed: Option<String>, kept: Option<Option<Box<Case>>>) {
         let targets = self.rationales.take(id);
         let refusal = match (&failed, &kept) {
-            (Some(why), _) => Some(Refusal::Failed(format!("the student could not write its reasons: {why}"))),
+            (Some(why), _) => Some(Refusal::Failed(format!("the student could not write a rationale: {why}"))),
             (None, Some(Some(_))) => None,
-            (None, _) => Some(Refusal::Unavailable("the reasons could not be kept; ask again".to_owned())),
+            (None, _) => Some(Refusal::Unavailable("the rationale could not be kept; ask again".to_owned())),
         };
         for target in targets {
             match (&refusal, &kept) {

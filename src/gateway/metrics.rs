@@ -8,7 +8,7 @@ use crate::bundle::Bundle;
 use crate::domain::CaseId;
 use crate::store;
 
-/// Upper ends of the histogram, in seconds: from a small student on a fast box to one that thinks on a slow one, and a queue.
+/// Upper ends of the histogram, in seconds: from a small model on a fast device to one that thinks on a slow one, and a queue.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 /// Counters since the process began.

@@ -342,7 +342,7 @@ impl Gateway {
                 self.explain_next();
             }
             Report::Loaded(Err(why)) => {
-                log::error!("no student: {why}. Every question is told so, and is a person's");
+                log::error!("no student: {why}. Every question is told so, and a person is asked");
                 notify(&[NotifyState::Ready, NotifyState::Status(&format!("no student: {why}"))]);
                 self.publish_status();
                 self.scheduler.loaded();

@@ -45,7 +45,7 @@ impl Supervision {
         stuck.then(|| {
             let journal = if journal { "moves" } else { "took no step in time" };
             let deliveries = if deliveries_stuck { "do not arrive" } else { "arrive" };
-            format!("journal {journal}, student silent for {silent:?}, letters {deliveries}")
+            format!("journal {journal}, student silent for {silent:?}, messages {deliveries}")
         })
     }
 
@@ -106,7 +106,7 @@ mod tests {
         let mut supervision = Supervision::new(1, now);
         let later = now + 2 * STUCK_AFTER;
         assert_eq!(supervision.stuck(true, false, now), None);
-        assert!(supervision.stuck(true, true, now).is_some_and(|what| what.contains("letters do not arrive")));
+        assert!(supervision.stuck(true, true, now).is_some_and(|what| what.contains("messages do not arrive")));
         assert!(supervision.stuck(false, false, now).is_some_and(|what| what.contains("took no step")));
         assert!(supervision.stuck(true, false, later).is_some_and(|what| what.contains("120s")));
         supervision.worker_seen(later);

@@ -215,8 +215,8 @@ impl<'a> Batch<'a> {
     }
 
     /// The asker has it.
-    pub fn delivered(&mut self, case: CaseId, parcel: DeliveryKind) -> Result<(), Error> {
-        match parcel {
+    pub fn delivered(&mut self, case: CaseId, kind: DeliveryKind) -> Result<(), Error> {
+        match kind {
             DeliveryKind::Rationale => self.dequeue(case, "rationale").map(drop),
             DeliveryKind::Reply(revision) => {
                 let known = self.known(case)?;

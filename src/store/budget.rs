@@ -1,5 +1,5 @@
-//! The disk budget: what is let go of, at which watermark, and the account of it. What a person was asked and no export took is
-//! never let go of: rather than that, new questions are refused.
+//! The disk budget: what is dropped, at which watermark, and the account of it. A case that a person was asked about is never dropped
+//! before an export has taken it: rather than that, new questions are refused.
 
 use std::time::SystemTime;
 
@@ -20,10 +20,10 @@ const REFUSED_AT: u64 = 95;
 const _: () = assert!(TEXTS_GO_AT < CASES_GO_AT && CASES_GO_AT < REFUSED_AT && REFUSED_AT < 100);
 /// Cases at once: several batches' worth, so that a full journal does not tidy at each, and few enough that nobody waits long.
 const CASES_AT_ONCE: usize = 256;
-/// Rounds that pass after one that found nothing to let go of before the whole journal is looked through again.
+/// Rounds that pass after one that found nothing to drop, before the whole journal is looked through again.
 const ROUNDS_PAUSED: u32 = 64;
 
-/// What one round of tidying let go of.
+/// What one round of tidying dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tidied {
     /// Cases whose question and rationale went.
@@ -34,7 +34,7 @@ pub struct Tidied {
     pub exported: usize,
 }
 
-/// Why something was let go of, as it stands in the account.
+/// Why something was dropped, as the account says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EvictionReason {
     Texts,
@@ -50,7 +50,7 @@ pub struct Dropped {
     pub why: String,
     /// Cases.
     pub count: u64,
-    /// The first, by the box's clock.
+    /// The first, by the device's clock.
     pub first_at: SystemTime,
     /// The last.
     pub last_at: SystemTime,
@@ -80,7 +80,7 @@ impl Budget {
         self.bytes_max
     }
 
-    /// Whether a round may find something to let go of.
+    /// Whether a round may find something to drop.
     pub fn is_due(&self, connection: &Connection) -> rusqlite::Result<bool> {
         Ok(used(connection)? >= percent(self.bytes_max, TEXTS_GO_AT))
     }
@@ -132,7 +132,7 @@ impl Batch<'_> {
         Ok(tidied)
     }
 
-    /// What was let go of since the journal began.
+    /// What was dropped since the journal began.
     pub fn dropped_so_far(&self) -> Result<Vec<Dropped>, Error> {
         self.all("read what was dropped", "SELECT why, count, first_at, last_at FROM dropped", [], |row| {
             let (first_at, last_at) = (time(row.get(2)?), time(row.get(3)?));
@@ -164,7 +164,7 @@ impl Batch<'_> {
             "SELECT seq FROM cases WHERE seq > ?1 AND question NOT NULL AND {AT_REST}
              AND NOT EXISTS (SELECT 1 FROM reviews WHERE reviews.seq = cases.seq) ORDER BY seq LIMIT {CASES_AT_ONCE}"
         );
-        let cases = self.all("find texts to let go", &sql, [search.after], |row| row.get::<_, i64>(0))?;
+        let cases = self.all("find texts to drop", &sql, [search.after], |row| row.get::<_, i64>(0))?;
         for case in &cases {
             self.write("let a question go", "UPDATE cases SET question = NULL WHERE seq = ?1", [case])?;
             self.write("let a rationale go", "DELETE FROM rationales WHERE seq = ?1", [case])?;

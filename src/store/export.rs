@@ -8,7 +8,7 @@ use super::record::{MODES, REASONS, rfc3339, word};
 use super::{Case, Error, Outcome, Resolution, Review, ReviewReason};
 use crate::domain::{CaseId, Decision, Language, QUESTION_BYTES_MAX, ReviewVerdict};
 
-/// The longest line that the workshop reads.
+/// The longest line that the training toolkit reads.
 const LINE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of JSON for one byte of text at worst: `\u001f`.
 const ESCAPED: usize = 6;
@@ -16,7 +16,7 @@ const _: () = assert!(
     ESCAPED * (QUESTION_BYTES_MAX + 2 * ANSWER_BYTES_MAX + RATIONALE_BYTES_MAX + 8 * NAME_BYTES_MAX) < LINE_BYTES_MAX
 );
 
-/// One review as one JSON line. The format is the one that `models/workshop/reviews.py` reads: every key of it that the runtime
+/// One review as one JSON line. The format is the one that `reviews.py` of the training toolkit reads: every key of it that the runtime
 /// knows, and no other.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -130,7 +130,7 @@ impl Journal {
         done
     }
 
-    /// Where the budget's watermarks are passed, lets go of a bounded part of what may go, oldest first.
+    /// Where the budget's watermarks are passed, drops a bounded part of what may be dropped, oldest first.
     pub fn tidy(&mut self, at: SystemTime) -> Result<Tidied, Error> {
         if !self.budget.is_due(&self.connection).map_err(|source| self.fails("measure the space", source))? {
             return Ok(Tidied::default());

@@ -106,7 +106,7 @@ pub enum Refusal {
     #[error("case {0} has no answer of the student")]
     NoAnswer(CaseId),
     /// The case cannot be reviewed any more.
-    #[error("the question of case {0} was let go to save space, so nobody can review it")]
+    #[error("the question of case {0} was dropped to save space, so nobody can review it")]
     Evicted(CaseId),
     /// The case has no open review.
     #[error("case {0} has no open review")]

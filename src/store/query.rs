@@ -132,7 +132,7 @@ impl Batch<'_> {
         Ok(counts.expect("a selection without a table is one row"))
     }
 
-    /// Tells this journal from another one on the same box, whose cases had the same numbers.
+    /// Tells this journal from another one on the same device, whose cases had the same numbers.
     pub fn journal_id(&self) -> Result<String, Error> {
         let id = self.first("read the journal's id", "SELECT id FROM journal", [], |row| text(row, 0))?;
         Ok(id.unwrap_or_default())

@@ -24,11 +24,11 @@ pub struct NewCase {
     pub wants_rationale: bool,
     /// Where the reply goes, in the transport's own bytes.
     pub route: Vec<u8>,
-    /// Which trigger brought it.
+    /// Name of the transport that brought it.
     pub source: String,
     /// How long after its arrival nobody needs the answer any more.
     pub expires_after: Option<Duration>,
-    /// By the box's clock, which may be wrong.
+    /// By the device's clock, which may be wrong.
     pub received_at: SystemTime,
 }
 
@@ -79,7 +79,7 @@ pub struct RecordedAnswer {
     pub tokens: u32,
     /// From the question's text to the verdict.
     pub time_to_answer: Duration,
-    /// By the box's clock.
+    /// By the device's clock.
     pub answered_at: SystemTime,
 }
 
@@ -130,7 +130,7 @@ pub struct Review {
     pub number: u32,
     /// Why a person looks.
     pub why: ReviewReason,
-    /// By the box's clock.
+    /// By the device's clock.
     pub opened_at: SystemTime,
     /// Who took it, and when.
     pub claimed: Option<(String, SystemTime)>,
@@ -147,7 +147,7 @@ pub struct Resolved {
     pub verdict: ReviewVerdict,
     /// Who, as far as it may be told.
     pub reviewer: Option<String>,
-    /// By the box's clock.
+    /// By the device's clock.
     pub at: SystemTime,
 }
 
@@ -156,7 +156,7 @@ pub struct Resolved {
 pub struct Case {
     /// Its number.
     pub id: CaseId,
-    /// What was asked. The question is empty where it was let go; see `question_kept`.
+    /// What was asked. The question is empty where it was dropped; see `question_kept`.
     pub asked: NewCase,
     /// The question's text is still here.
     pub question_kept: bool,

@@ -3,7 +3,7 @@
 //! A file is ours by its `application_id`; `user_version` counts the migrations it has seen. A case is a few facts that are
 //! written once and never changed, and `pending`, which says what is still to do for it. So a step writes few pages, and
 //! what recovery has to go on with is one small table. The checks are also what a look over the file finds rotten numbers and words
-//! by; so whatever passes them can be read. Times are milliseconds since 1970, as the box's clock had them, and order
+//! by; so whatever passes them can be read. Times are milliseconds since 1970, as the device's clock had them, and order
 //! nothing: `cases.seq` and `reviews.resolution` do.
 
 use rusqlite::Connection;

@@ -93,7 +93,7 @@ pub fn warnings(config: &Loaded<Config>) -> Vec<Warning> {
     config.sections.transports.warnings().into_iter().chain(config.warnings()).collect()
 }
 
-/// `[gateway]`: who this box is.
+/// `[gateway]`: who this device is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gateway {
     /// Unique on its broker.

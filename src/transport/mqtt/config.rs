@@ -61,16 +61,16 @@ pub enum Protocol {
     V5,
 }
 
-/// `[mqtt.tls]`: how the broker proves who it is, and this box too.
+/// `[mqtt.tls]`: how the broker proves who it is, and this device too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TlsFiles {
     /// The authority that must have signed the broker's certificate. There is no way to do without: anybody could pose as the broker.
     pub authority: PathBuf,
-    /// This box's own certificate and key.
+    /// This device's own certificate and key.
     pub client: Option<ClientCertificate>,
 }
 
-/// A certificate of this box with its key.
+/// A certificate of this device with its key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientCertificate {
     /// Certificate chain, PEM.
