@@ -1,6 +1,6 @@
 //! The charts of a report, each an SVG drawing; empty where the report has nothing to draw.
 
-use super::html::number;
+use super::format::number;
 use super::plot::{INK, Plot};
 use super::report::{Figure, Report};
 use super::statistics::quantile;

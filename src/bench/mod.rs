@@ -14,6 +14,7 @@
 mod charts;
 pub mod cold;
 pub mod compare;
+pub mod format;
 pub mod html;
 pub mod machine;
 mod plot;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use askama::filters::Escaper as _;
 
-use super::html::Xml;
+use super::format::Xml;
 
 /// Width of a plot in its own units; the page scales it.
 const WIDTH: f64 = 920.0;

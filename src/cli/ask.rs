@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::open::{BundleArg, open_bundle, open_engine, task};
 use super::output::{print_json, print_wrapped};
 use super::words::{in_words, nothing_to_explain, rationale_in_words};
-use super::{Error, Exit, batch};
+use super::{Error, Exit};
 use crate::api::answer::{self, Reply};
 use crate::bundle::Bundle;
 use crate::bundle::manifest::Task;
@@ -70,13 +70,6 @@ fn confidence(text: &str) -> Result<Confidence, String> {
 }
 
 impl AskArgs {
-    pub fn run(&self) -> Result<Exit, Error> {
-        match &self.batch {
-            Some(path) => batch::run(self, path),
-            None => one(self),
-        }
-    }
-
     /// The task's policy, with the threshold of the arguments if there is one.
     pub fn policy(&self, task: &Task) -> Policy {
         let policy = Policy::of(task);
@@ -87,7 +80,8 @@ impl AskArgs {
     }
 }
 
-fn one(args: &AskArgs) -> Result<Exit, Error> {
+/// Answers the question of the arguments, or of standard input.
+pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let question = match &args.question {
         Some(question) => utf8(question.clone().into_encoded_bytes())?,
         None => from_stdin()?,

@@ -73,7 +73,10 @@ enum Command {
 impl Command {
     fn run(self) -> Result<Exit, Error> {
         match self {
-            Self::Ask(args) => args.run(),
+            Self::Ask(args) => match &args.batch {
+                Some(path) => batch::run(&args, path),
+                None => ask::run(&args),
+            },
             Self::Serve(args) => serve::run(&args),
             Self::Review(command) => command.run(),
             Self::Schema { document } => schema::print(document),

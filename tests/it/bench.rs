@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sokutou::bench::machine::Roots;
 use sokutou::bench::report::{About, Doubt, Measure, Report};
-use sokutou::bench::{self, BenchError, Plan, Progress, Stage, compare, html};
+use sokutou::bench::{self, BenchError, Plan, Progress, Stage, compare, format, html};
 use sokutou::bundle::Bundle;
 use sokutou::evaluation::Dataset;
 use tempfile::TempDir;
@@ -160,7 +160,7 @@ fn the_page_is_well_formed_asks_for_nothing_and_says_what_the_report_says() {
         assert!(!text.contains(outside), "{outside}");
     }
     let words: String = page.descendants().filter(|node| node.is_text()).filter_map(|node| node.text()).collect();
-    let median = |measure| html::number(report.figure(measure).unwrap().summary.p50.value);
+    let median = |measure| format::number(report.figure(measure).unwrap().summary.p50.value);
     for said in [
         "a <test> & more".to_owned(),
         format!("{} ms", median(Measure::AnswerAtOnce)),

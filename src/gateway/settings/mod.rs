@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::config::reader::{ABSOLUTE, absolute};
 use crate::config::{self, ConfigError, FileError, Loaded, Reader, Sources, Warning};
 use crate::domain::Name;
-use crate::{store, transport};
+use crate::store;
+use crate::transport;
 
 /// Bytes of one MB, as disks are sold.
 const MB: u64 = 1_000_000;
