@@ -36,26 +36,26 @@
 //! | [`domain`] | what every module speaks of: answer, prediction, verdict, confidence | nothing |
 //! | [`installed`] | where the runtime library and the model are installed | nothing |
 //! | [`wire`] | the messages of a serial line as bytes; a crate of its own, without `std` and allocator | nothing |
-//! | [`bundle`] | a model's folder, verified: having a [`bundle::Bundle`] means that it was checked | domain |
-//! | [`policy`] | from prediction to verdict, pure | domain, the bundle's manifest |
+//! | [`bundle`] | a model's folder, verified: having a [`bundle::Bundle`] means that it was checked | bytes, domain, wire |
+//! | [`policy`] | from prediction to verdict, pure | domain, bundle |
 //! | [`engine`] | runs the model: read, score or generate, think, explain | domain, installed, bundle |
-//! | [`pipeline`] | from question to verdict to rationale | domain, engine, policy |
+//! | [`pipeline`] | from question to verdict to rationale | domain, policy, engine |
 //! | [`evaluation`] | datasets, shares with intervals, calibration error | domain, bundle |
-//! | [`api`] | what leaves the device as JSON, formed in one place | domain, bundle, store, wire |
+//! | [`api`] | what leaves the device as JSON, formed in one place | domain, wire, bundle, store |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
 //! | [`config`] | layers, reader and secrets of the configuration; knows no section | domain |
-//! | [`transport`] | where questions come in and answers go out: MQTT, HTTP, serial lines | domain, wire, config, api |
-//! | [`gateway`] | the daemon: one loop over one enum of events | all but bench and cli |
-//! | [`mod@bench`] | measures the model on a device, refuses figures that cannot be trusted | domain to evaluation |
+//! | [`transport`] | where questions come in and answers go out: MQTT, HTTP, serial lines | domain, wire, api, config |
+//! | [`gateway`] | the daemon: one loop over one enum of events | domain, wire, bundle, policy, engine, pipeline, api, store, config, transport |
+//! | [`mod@bench`] | measures the model on a device, refuses figures that cannot be trusted | domain, bundle, policy, engine, pipeline, evaluation |
 //! | [`cli`] | the commands | all |
 //! | [`docs`] | the pages for users | nothing |
 //!
-//! `tests/it/rooms.rs` checks this table.
+//! `tests/it/modules.rs` checks this table.
 //!
 //! # What never happens
 //!
 //! - The engine decides nothing. The policy measures nothing.
-//! - `ort`, `tokenizers`, `rusqlite` and `axum` are named in few files, which `tests/it/rooms.rs` lists.
+//! - `ort`, `tokenizers`, `rusqlite` and `axum` are named in few files, which `tests/it/modules.rs` lists.
 //! - Only `cli` prints. The library neither panics on input nor exits.
 //! - The gateway connects to no other machine than the configured broker. ONNX Runtime's telemetry is switched off
 //!   before the library is loaded.

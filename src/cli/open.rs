@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::DEFAULT_BUNDLE;
 use crate::bundle::manifest::Task;
 use crate::bundle::{Bundle, UnknownTask};
 use crate::engine::{Engine, Library, OrtModel};
-use crate::{DEFAULT_BUNDLE, installed};
+use crate::installed;
 
 /// The environment variable that names the bundle if `--bundle` does not.
 pub const BUNDLE_VARIABLE: &str = "SOKUTOU_BUNDLE";
