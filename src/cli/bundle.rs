@@ -171,12 +171,13 @@ fn task_in_words(task: &Task) -> String {
         }
     };
     format!(
-        "    {}: {} / {}\n      graph: {}\n      answers: {answers}\n      risk bound: at most {:.1} % wrong among auto-answered, with {:.0} % certainty, \
+        "    {}: {} / {}\n      graph: {}\n      questions: at most {} tokens\n      answers: {answers}\n      risk bound: at most {:.1} % wrong among auto-answered, with {:.0} % certainty, \
          from {} rows: {}\n        answer-first: {}\n        think-first: {}",
         task.id,
         task.title.en,
         task.title.ja,
         task.graph,
+        task.question_tokens_max,
         calibration.risk * 100.0,
         calibration.confidence_level * 100.0,
         calibration.n,

@@ -16,7 +16,7 @@ use crate::engine::{AskError, LibraryError, OpenError};
 use crate::gateway::RunError;
 use crate::store;
 
-/// How a command ended. README lists the codes.
+/// How a command ended. `src/docs/commands.md` lists the codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Answered, or done.

@@ -34,7 +34,7 @@ use crate::domain::chain;
 #[command(
     version,
     max_term_width = 110,
-    after_help = "Exit codes and the language of questions: see README.md.\n\
+    after_help = "Exit codes: 0 answered or done, 10 a person is asked; all of them: src/docs/commands.md.\n\
     Log lines: RUST_LOG=info. The runtime library: ORT_DYLIB_PATH=/path/to/libonnxruntime.so."
 )]
 struct Args {
