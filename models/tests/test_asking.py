@@ -2,9 +2,9 @@
 
 import pytest
 
-from workshop.pair import Pair
-from workshop.teachers.endpoint import asking
-from workshop.teachers.endpoint.asking import Dropped
+from sokutou_train.pair import Pair
+from sokutou_train.teachers.endpoint import asking
+from sokutou_train.teachers.endpoint.asking import Dropped
 
 LETTER = {"choices": ("a stone", "a cork", "4"), "answer": "B"}
 NUMBER, YES, TEXT, OPEN = {"answer": "1234.5"}, {"answer": "yes"}, {"answer": "Karl Benz"}, {"answer": ""}

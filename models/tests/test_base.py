@@ -12,12 +12,12 @@ import pytest
 import torch
 from tokenizers import Tokenizer, pre_tokenizers
 
-from workshop.distil import base, smollm, train, vocabulary
-from workshop.distil.base import Base
-from workshop.distil.sequences import Encoder
-from workshop.recipe import Sizes
-from workshop.ship import export, uncut
-from workshop.teachers import toy
+from sokutou_train.distil import base, smollm, train, vocabulary
+from sokutou_train.distil.base import Base
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.recipe import Sizes
+from sokutou_train.ship import export, uncut
+from sokutou_train.teachers import toy
 
 # SmolLM2 in small: 9 query heads on 3 key-value heads, a vocabulary without some bytes, its three kinds of tensors.
 LAYERS, HEADS, KV_HEADS, HEAD_DIM, HIDDEN, THETA, EPS = 3, 9, 3, 32, 64, 1e5, 1e-5

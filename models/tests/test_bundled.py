@@ -7,9 +7,9 @@ import shutil
 import pytest
 import torch
 
-from workshop.distil import base, bundled, train
-from workshop.ship import export
-from workshop.teachers import toy
+from sokutou_train.distil import base, bundled, train
+from sokutou_train.ship import export
+from sokutou_train.teachers import toy
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from workshop.pair import Pair
-from workshop.ship import calibrate
-from workshop.ship.calibrate import Asked, error_bound, fit_temperature, fit_weights, interval, minimum, needed, start_share, walk
-from workshop.ship.decode import NEVER, Calibration, Scores, Written
-from workshop.teachers import toy
+from sokutou_train.pair import Pair
+from sokutou_train.ship import calibrate
+from sokutou_train.ship.calibrate import Asked, error_bound, fit_temperature, fit_weights, interval, minimum, needed, start_share, walk
+from sokutou_train.ship.decode import NEVER, Calibration, Scores, Written
+from sokutou_train.teachers import toy
 
 
 @pytest.mark.parametrize(("errors", "n", "bound"), [

@@ -9,11 +9,11 @@ import torch
 import torch.fx.experimental._config
 from torch import nn
 
-from workshop.distil import compute, train
-from workshop.distil.muon import Muon, orthogonal
-from workshop.distil.sequences import Probed, Sequence
-from workshop.distil.student import Geometry, Student
-from workshop.study import arms
+from sokutou_train.distil import compute, train
+from sokutou_train.distil.muon import Muon, orthogonal
+from sokutou_train.distil.sequences import Probed, Sequence
+from sokutou_train.distil.student import Geometry, Student
+from sokutou_train.study import arms
 
 CUDA = torch.device("cuda")
 

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from workshop.distil.sequences import Encoder
-from workshop.ship.bundle import bands
-from workshop.ship.decode import NEVER, Answerer, Calibration, Scores, Written, decide, softmax
-from workshop.teachers import toy
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.ship.bundle import bands
+from sokutou_train.ship.decode import NEVER, Answerer, Calibration, Scores, Written, decide, softmax
+from sokutou_train.teachers import toy
 
 SURE = 0.9  # probability of what the script says; all other tokens share the rest
 

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from workshop import __main__, disk, steps
+from sokutou_train import __main__, disk, steps
 
 
 def _fill(folder, text):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from workshop.pair import Pair
-from workshop.ship import evaluate
-from workshop.ship.decode import Belief, Outcome
-from workshop.ship.evaluate import Row
-from workshop.task import ClosedBook
-from workshop.teachers import toy
+from sokutou_train.pair import Pair
+from sokutou_train.ship import evaluate
+from sokutou_train.ship.decode import Belief, Outcome
+from sokutou_train.ship.evaluate import Row
+from sokutou_train.task import ClosedBook
+from sokutou_train.teachers import toy
 
 
 def _row(task, truth, first, last, lang="en", answered=True):

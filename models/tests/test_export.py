@@ -10,13 +10,13 @@ import torch
 from onnx import helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from workshop.distil.sequences import Encoder
-from workshop.pair import Pair
-from workshop.recipe import Recipe, Sizes
-from workshop.ship import export
-from workshop.ship.decode import Decoder, session
-from workshop.teachers import toy
-from workshop.teachers.machine_failure.task import TASK
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.pair import Pair
+from sokutou_train.recipe import Recipe, Sizes
+from sokutou_train.ship import export
+from sokutou_train.ship.decode import Decoder, session
+from sokutou_train.teachers import toy
+from sokutou_train.teachers.machine_failure.task import TASK
 
 SMALL = Recipe("small", "0.0.1", 1, (TASK,), Path(), sizes=Sizes(gate=8))
 

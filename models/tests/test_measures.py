@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workshop.ship import measures
+from sokutou_train.ship import measures
 
 SURE = np.array([0.9, 0.8, 0.6, 0.3])
 RIGHT = np.array([True, False, True, False])

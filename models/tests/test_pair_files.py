@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from workshop import __main__, pair_files
-from workshop.pair import Pair
-from workshop.teachers.symbolic import GENERATORS
+from sokutou_train import __main__, pair_files
+from sokutou_train.pair import Pair
+from sokutou_train.teachers.symbolic import GENERATORS
 
 GOOD = {"id": "a-1", "task": "t", "question": "1 + 1?", "answer": "2"}
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from workshop.peers import figures, run, systems, weights, worker
-from workshop.peers.questions import ASKS, BECAUSE, CHOICE, CHOICES, ENDS, EXPLAINED, FREE, KINDS, LETTERS, RATIONALE_TOKENS, THINKS
-from workshop.peers.systems import OURS, REFERENCE, Process, Said, System, SystemFailed
+from sokutou_train.peers import figures, run, systems, weights, worker
+from sokutou_train.peers.questions import ASKS, BECAUSE, CHOICE, CHOICES, ENDS, EXPLAINED, FREE, KINDS, LETTERS, RATIONALE_TOKENS, THINKS
+from sokutou_train.peers.systems import OURS, REFERENCE, Process, Said, System, SystemFailed
 
 NAMES = (OURS, "peer", REFERENCE)
 COUNT = figures.COUNT_MIN

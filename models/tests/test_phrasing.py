@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from workshop.teachers.machine_failure import out_of_scope, phrasing, sampling
-from workshop.teachers.machine_failure.rules import FIELD_NAMES, Answer
-from workshop.teachers.machine_failure.task import FIRST_PAGE, IN_SCOPE, from_reading
+from sokutou_train.teachers.machine_failure import out_of_scope, phrasing, sampling
+from sokutou_train.teachers.machine_failure.rules import FIELD_NAMES, Answer
+from sokutou_train.teachers.machine_failure.task import FIRST_PAGE, IN_SCOPE, from_reading
 
 ALL = phrasing.FORMS + phrasing.HELD_OUT
 

@@ -6,13 +6,13 @@ import re
 
 import pytest
 
-from workshop.teachers import symbolic_tasks
-from workshop.teachers.probing import at_choices, behind
-from workshop.teachers.process_control import task as process_control
-from workshop.teachers.process_control.rules import MARGIN_SCALES, Series, progress, progress_alone
-from workshop.teachers.sensor_modes import pairs, task as sensor_modes
-from workshop.teachers.sensor_modes.rules import Kind
-from workshop.teachers.word_problems import task as word_problems
+from sokutou_train.teachers import symbolic_tasks
+from sokutou_train.teachers.probing import at_choices, behind
+from sokutou_train.teachers.process_control import task as process_control
+from sokutou_train.teachers.process_control.rules import MARGIN_SCALES, Series, progress, progress_alone
+from sokutou_train.teachers.sensor_modes import pairs, task as sensor_modes
+from sokutou_train.teachers.sensor_modes.rules import Kind
+from sokutou_train.teachers.word_problems import task as word_problems
 
 COUNT = 300
 

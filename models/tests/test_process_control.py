@@ -11,15 +11,15 @@ from fractions import Fraction
 
 import pytest
 
-from workshop.pair import LANGUAGES, Pair
-from workshop.teachers.catalogue import GENERATORS
-from workshop.teachers.process_control import grinding, out_of_scope, sampling
-from workshop.teachers.process_control.pairs import (
+from sokutou_train.pair import LANGUAGES, Pair
+from sokutou_train.teachers.catalogue import GENERATORS
+from sokutou_train.teachers.process_control import grinding, out_of_scope, sampling
+from sokutou_train.teachers.process_control.pairs import (
     DIFFICULTIES, IN_SCOPE, PERSON_SHARE, RATIONALE_LEN_MAX, from_series, in_scope,
 )
-from workshop.teachers.process_control.phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, Chart
-from workshop.teachers.process_control.rationale_check import faults
-from workshop.teachers.process_control.rules import (
+from sokutou_train.teachers.process_control.phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, Chart
+from sokutou_train.teachers.process_control.rationale_check import faults
+from sokutou_train.teachers.process_control.rules import (
     CHOICES, LINES, MARGIN_SCALES, READINGS_MAX, READINGS_MIN, RULES, TASK_ID, Answer, Series, fired, margins, near_edge, verdict,
 )
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from workshop import __main__ as main
-from workshop.recipes import READER, RECIPES, SHOP_FLOOR
-from workshop.teachers import reading, toy
+from sokutou_train import __main__ as main
+from sokutou_train.recipes import READER, RECIPES, SHOP_FLOOR
+from sokutou_train.teachers import reading, toy
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from workshop.distil import base
-from workshop.pair import Pair
-from workshop.recipe import Recipe, Sizes
-from workshop.recipes import DEFAULT, RECIPES
-from workshop.teachers import toy
+from sokutou_train.distil import base
+from sokutou_train.pair import Pair
+from sokutou_train.recipe import Recipe, Sizes
+from sokutou_train.recipes import DEFAULT, RECIPES
+from sokutou_train.teachers import toy
 
 
 def _taught(task, **changed):

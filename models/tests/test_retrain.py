@@ -12,15 +12,15 @@ from unittest import mock
 import pytest
 import torch
 
-from workshop import __main__, retrain, reviews, steps
-from workshop.distil import base, train
-from workshop.distil.vocabulary import END, THINK
-from workshop.pair import Pair
-from workshop.recipe import Mixed
-from workshop.ship import measures
-from workshop.ship.calibrate import calibration
-from workshop.ship.decode import Belief, Outcome
-from workshop.teachers import generator, toy
+from sokutou_train import __main__, retrain, reviews, steps
+from sokutou_train.distil import base, train
+from sokutou_train.distil.vocabulary import END, THINK
+from sokutou_train.pair import Pair
+from sokutou_train.recipe import Mixed
+from sokutou_train.ship import measures
+from sokutou_train.ship.calibrate import calibration
+from sokutou_train.ship.decode import Belief, Outcome
+from sokutou_train.teachers import generator, toy
 
 REVIEWS = 500
 ORIGIN = {"name": "reviews", "kind": "human", "licence": "mine", "sha256": "0"}

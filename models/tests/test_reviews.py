@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from workshop import __main__, pair_files, reviews
-from workshop.pair import Pair
-from workshop.teachers import toy
+from sokutou_train import __main__, pair_files, reviews
+from sokutou_train.pair import Pair
+from sokutou_train.teachers import toy
 
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "data" / "reviews.jsonl"  # what the runtime must export, too
 GOOD = {"id": "case-1-1", "task": "toy", "question": "Which is larger, 3 or 7?", "answer": "A",

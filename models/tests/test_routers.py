@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from workshop.distil import vocabulary
-from workshop.distil.sequences import Encoder
-from workshop.distil.student import Geometry, Student
-from workshop.distil.vocabulary import ANSWER
-from workshop.pair import Pair
-from workshop.ship.calibrate import minimum
-from workshop.study import gate, independence, soft_prompt
+from sokutou_train.distil import vocabulary
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.distil.student import Geometry, Student
+from sokutou_train.distil.vocabulary import ANSWER
+from sokutou_train.pair import Pair
+from sokutou_train.ship.calibrate import minimum
+from sokutou_train.study import gate, independence, soft_prompt
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from workshop.teachers.machine_failure import ai4i, sampling
-from workshop.teachers.machine_failure.rules import MARGIN_SCALES, Answer, Reading, answer, boundary, margins, modes, near_limit
-from workshop.teachers.machine_failure.task import IN_SCOPE, TASK, from_reading, in_scope, person
-from workshop.teachers.machine_failure.phrasing import EN_MAIN, JA_MAIN, PLAIN
+from sokutou_train.teachers.machine_failure import ai4i, sampling
+from sokutou_train.teachers.machine_failure.rules import MARGIN_SCALES, Answer, Reading, answer, boundary, margins, modes, near_limit
+from sokutou_train.teachers.machine_failure.task import IN_SCOPE, TASK, from_reading, in_scope, person
+from sokutou_train.teachers.machine_failure.phrasing import EN_MAIN, JA_MAIN, PLAIN
 
 FINE = Reading("M", air_dk=2981, process_dk=3086, speed_rpm=1551, torque_dnm=428, wear_min=0)
 

@@ -7,11 +7,11 @@ import zlib
 
 import pytest
 
-from workshop import __main__, pair_files, selection
-from workshop.pair import Pair
-from workshop.selection import answers, arithmetic, near, rationales, verdicts
-from workshop.selection.answers import Conclusion
-from workshop.selection.report import report
+from sokutou_train import __main__, pair_files, selection
+from sokutou_train.pair import Pair
+from sokutou_train.selection import answers, arithmetic, near, rationales, verdicts
+from sokutou_train.selection.answers import Conclusion
+from sokutou_train.selection.report import report
 
 IMPLIES, CONTRADICTS, SILENT = Conclusion
 

@@ -14,12 +14,12 @@ from collections import Counter
 
 import pytest
 
-from workshop import pair_files
-from workshop.distil.sequences import first_sentence
-from workshop.pair import LANGUAGES, Pair
-from workshop.teachers.catalogue import GENERATORS
-from workshop.teachers.sensor_modes import failuresensoriq, pairs, phrasing, rationale_check, sampling, words
-from workshop.teachers.sensor_modes.rules import CANNOT_TELL, OF_SENSORS, TASK_ID, Case, Kind, Row, answer, fits, fitting, rationale
+from sokutou_train import pair_files
+from sokutou_train.distil.sequences import first_sentence
+from sokutou_train.pair import LANGUAGES, Pair
+from sokutou_train.teachers.catalogue import GENERATORS
+from sokutou_train.teachers.sensor_modes import failuresensoriq, pairs, phrasing, rationale_check, sampling, words
+from sokutou_train.teachers.sensor_modes.rules import CANNOT_TELL, OF_SENSORS, TASK_ID, Case, Kind, Row, answer, fits, fitting, rationale
 
 COUNT = 1200
 SIGNS = (",", ";", ":", ". ", "=", " and ", " not", " - ", " | ", " -> ", "+", "・", "、", "。", "は", "と", "なら", "(", ")", "[", "]",

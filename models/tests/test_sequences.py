@@ -6,10 +6,10 @@ import unicodedata
 
 import pytest
 
-from workshop.teachers.machine_failure.task import TASK
-from workshop.distil.sequences import ANSWER_WEIGHT, MARGINS, Probed
-from workshop.pair import Probe
-from workshop.distil.vocabulary import ANSWER, CONTROL
+from sokutou_train.teachers.machine_failure.task import TASK
+from sokutou_train.distil.sequences import ANSWER_WEIGHT, MARGINS, Probed
+from sokutou_train.pair import Probe
+from sokutou_train.distil.vocabulary import ANSWER, CONTROL
 
 PAIRS = list(itertools.islice(TASK.stream("test-sequences"), 60))
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from workshop import __main__, pair_files
-from workshop.distil import base, train, vocabulary
-from workshop.distil.sequences import ANSWER_WEIGHT, Encoder, Sequence
-from workshop.distil.student import Geometry, Student
-from workshop.pair import Pair
-from workshop.study import arms, config, data, table, trial
+from sokutou_train import __main__, pair_files
+from sokutou_train.distil import base, train, vocabulary
+from sokutou_train.distil.sequences import ANSWER_WEIGHT, Encoder, Sequence
+from sokutou_train.distil.student import Geometry, Student
+from sokutou_train.pair import Pair
+from sokutou_train.study import arms, config, data, table, trial
 
-STUDIES = Path(__main__.__file__).parents[1] / "studies"
+STUDIES = Path(__file__).parents[1] / "studies"
 GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=16)
 # x = 4 9, then <|answer|> 2, the answer 7, then two tokens of rationale
 SEQUENCE = Sequence([4, 9, 2, 7, 5, 6], [0, 0, 0, 0.5, 0.25, 0.25], asked=2, answered=4)
@@ -355,6 +355,6 @@ def test_every_study_of_the_repository_can_be_read(path):
 
 
 def test_published_accuracies_are_of_tasks_that_studies_have():
-    published = json.loads((STUDIES / "published.json").read_text())
+    published = table.published()
     tasks = {task for path in STUDIES.glob("*.toml") for task in config.read(path).tasks}
     assert len(published["tasks"]) == 12 and set(published["tasks"]) <= tasks

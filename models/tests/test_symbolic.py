@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from workshop.pair import LANGUAGES
-from workshop.teachers import symbolic
-from workshop.teachers.symbolic import GENERATORS
+from sokutou_train.pair import LANGUAGES
+from sokutou_train.teachers import symbolic
+from sokutou_train.teachers.symbolic import GENERATORS
 
 COUNT = 1500
 

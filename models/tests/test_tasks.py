@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from workshop import pair_files
-from workshop.distil.sequences import Encoder
-from workshop.pair import LANGUAGES
-from workshop.teachers import symbolic_tasks
-from workshop.teachers.process_control.task import TASK as PROCESS_CONTROL
-from workshop.teachers.sensor_modes.task import TASK as SENSOR_MODES
+from sokutou_train import pair_files
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.pair import LANGUAGES
+from sokutou_train.teachers import symbolic_tasks
+from sokutou_train.teachers.process_control.task import TASK as PROCESS_CONTROL
+from sokutou_train.teachers.sensor_modes.task import TASK as SENSOR_MODES
 
 TASKS = (PROCESS_CONTROL, SENSOR_MODES, *symbolic_tasks.TASKS)
 COUNT = 300

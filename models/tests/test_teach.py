@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from workshop import __main__, pair_files
-from workshop.pair import Pair
-from workshop.teachers.endpoint import client
-from workshop.teachers.endpoint.cache import Replies
-from workshop.teachers.endpoint.client import Endpoint, EndpointError, Reply, Stopped
-from workshop.teachers.endpoint.teach import TEMPLATE_TOKENS_MAX, Budget, BudgetReached, Sampling, cache_path, dropped_path, teach
+from sokutou_train import __main__, pair_files
+from sokutou_train.pair import Pair
+from sokutou_train.teachers.endpoint import client
+from sokutou_train.teachers.endpoint.cache import Replies
+from sokutou_train.teachers.endpoint.client import Endpoint, EndpointError, Reply, Stopped
+from sokutou_train.teachers.endpoint.teach import TEMPLATE_TOKENS_MAX, Budget, BudgetReached, Sampling, cache_path, dropped_path, teach
 
 KEY = "sk-teach-0123456789"
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20}
@@ -395,7 +395,7 @@ def test_a_reply_that_does_not_reach_the_disk_leaves_no_trace(tmp_path, monkeypa
 
 
 def process(folder, server):
-    command_line = [sys.executable, "-m", "workshop", *command(folder, server)]
+    command_line = [sys.executable, "-m", "sokutou_train", *command(folder, server)]
     # A job that a shell runs in the background ignores Ctrl-C, and what it starts would too.
     return subprocess.Popen(command_line, cwd=Path(__main__.__file__).parents[1], stderr=subprocess.PIPE, text=True,
                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from workshop import __main__, pair_files
-from workshop.pair import Pair
-from workshop.teachers.endpoint.teach import cache_path, dropped_path
+from sokutou_train import __main__, pair_files
+from sokutou_train.pair import Pair
+from sokutou_train.teachers.endpoint.teach import cache_path, dropped_path
 
 START_S_MAX = 120  # it takes seconds, and longer beside a training run
 KEY = "sk-real-0123456789"

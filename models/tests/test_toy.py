@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from workshop import __main__, steps
-from workshop.distil import base
-from workshop.distil.sequences import Encoder
-from workshop.pair import Pair
-from workshop.ship import bundle, calibrate, evaluate
-from workshop.ship.decode import NEVER, Answerer, Decoder, ThinkingFailed, decide
-from workshop.teachers.toy import DIGITS, RECIPE, TASK
+from sokutou_train import __main__, steps
+from sokutou_train.distil import base
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.pair import Pair
+from sokutou_train.ship import bundle, calibrate, evaluate
+from sokutou_train.ship.decode import NEVER, Answerer, Decoder, ThinkingFailed, decide
+from sokutou_train.teachers.toy import DIGITS, RECIPE, TASK
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from workshop import disk
-from workshop.distil import train
-from workshop.distil.sequences import EMPTY, Probed, Sequence
-from workshop.distil.student import Geometry, Student
+from sokutou_train import disk
+from sokutou_train.distil import train
+from sokutou_train.distil.sequences import EMPTY, Probed, Sequence
+from sokutou_train.distil.student import Geometry, Student
 
 GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=32)
 

@@ -8,14 +8,14 @@ from fractions import Fraction
 
 import pytest
 
-from workshop import pair_files
-from workshop.pair import LANGUAGES, Pair
-from workshop.teachers import generator
-from workshop.teachers.catalogue import GENERATORS
-from workshop.teachers.word_problems import reckoning, telling
-from workshop.teachers.word_problems import task as word_problems
-from workshop.teachers.word_problems.reckoning import Reckoning
-from workshop.teachers.word_problems.telling import STORIES, Story
+from sokutou_train import pair_files
+from sokutou_train.pair import LANGUAGES, Pair
+from sokutou_train.teachers import generator
+from sokutou_train.teachers.catalogue import GENERATORS
+from sokutou_train.teachers.word_problems import reckoning, telling
+from sokutou_train.teachers.word_problems import task as word_problems
+from sokutou_train.teachers.word_problems.reckoning import Reckoning
+from sokutou_train.teachers.word_problems.telling import STORIES, Story
 
 COUNT = 4000
 

@@ -1,4 +1,4 @@
-"""The symbolic tasks as the workshop knows them, all made from their generators in one way. Draws and judges nothing itself.
+"""The symbolic tasks as the toolkit knows them, all made from their generators in one way. Draws and judges nothing itself.
 
 Real rows are files of published pairs (`pair_files`), which only measure a finished student. Their rationales, where they have
 any, are a model's own words, and no exact ones.

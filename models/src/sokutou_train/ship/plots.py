@@ -33,7 +33,7 @@ def draw(folder: Path) -> list[Path]:
     if evaluation.exists():
         measured = json.loads(evaluation.read_text(encoding="utf-8"))
         if "suites" in measured:
-            raise ValueError(f"{evaluation} was measured by an older workshop: run `evaluate` again")
+            raise ValueError(f"{evaluation} was measured by an older version: run `evaluate` again")
         for task, of_task in measured.items():
             fits = {name: suite[CALIBRATION] for name, suite in of_task["suites"].items() if CALIBRATION in suite}
             drawn += [_save(folder / f"reliability-{task}.svg", _reliability, fits), _save(folder / f"risk-{task}.svg", _risk, fits)]

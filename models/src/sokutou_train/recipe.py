@@ -1,4 +1,4 @@
-"""What a student is to the workshop: the tasks it is taught and in what shares, how it is trained, and how much is measured.
+"""What a student is to the toolkit: the tasks it is taught and in what shares, how it is trained, and how much is measured.
 
 Holds no recipe of its own: their list stands in `recipes`.
 """

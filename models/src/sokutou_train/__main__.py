@@ -1,4 +1,4 @@
-"""The workshop's command line: `distil` walks all steps, and each step is a command of its own; `retrain` makes the next student
+"""The toolkit's command line: `distil` walks all steps, and each step is a command of its own; `retrain` makes the next student
 from one that ships. Beside them, teacher pairs are generated, asked of a teacher, made of reviews, checked and selected. Decides
 nothing itself.
 """
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from . import disk, pair_files, retrain, reviews, selection, steps
 from .distil import train
+from .folders import CHECKOUT, WORK
 from .recipe import Recipe
 from .recipes import DEFAULT, RECIPES
 from .selection import report as selection_report
@@ -25,8 +26,6 @@ from .teachers.catalogue import GENERATORS
 from .teachers.endpoint.client import Endpoint
 from .teachers.endpoint.teach import Budget, Sampling, teach
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-WORK = REPOSITORY / "target" / "workshop"  # holds a folder for each recipe
 OVERLAPS_SHOWN = 10
 KEY_CHARS_MAX = 8192
 
@@ -57,8 +56,8 @@ def _step(args: argparse.Namespace) -> int:
     if args.command in ("distil", "train"):
         recipe = _on_its_base(recipe, folder)
     out, reference = args.out or folder, folder / "reference_logits.json"
-    if recipe.shipped and not args.out:
-        out, reference = REPOSITORY / "models" / "bundles", REPOSITORY / "tests" / "data" / "reference_logits.json"
+    if recipe.shipped and not args.out and CHECKOUT:
+        out, reference = CHECKOUT / "models" / "bundles", CHECKOUT / "tests" / "data" / "reference_logits.json"
     with disk.named(folder):
         steps.STEPS[args.command][0](_work(args, recipe, folder, out, reference))
     return 0
@@ -177,9 +176,8 @@ def _table(args: argparse.Namespace) -> int:
     from .ship import plots
     from .study import table
 
-    published = json.loads((REPOSITORY / "models" / "studies" / "published.json").read_text(encoding="utf-8"))
     trials = table.read(args.folder)
-    collected = table.collect(trials, published)
+    collected = table.collect(trials, table.published())
     if not collected["arms"]:
         raise ValueError(f"{args.folder} holds no finished trial")
     (args.folder / "table.json").write_text(json.dumps(collected, indent=1) + "\n", encoding="utf-8")
@@ -204,8 +202,13 @@ def _select(args: argparse.Namespace) -> int:
     return 0
 
 
+def _program() -> str:
+    """As it was called: by `models/run` of a checkout, or as the installed command."""
+    return "models/run" if Path(sys.argv[0]).name == "__main__.py" else "sokutou-train"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="models/run", description="Distils, measures and packs a student.")
+    parser = argparse.ArgumentParser(prog=_program(), description="Distils, measures and packs a student.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     of_recipe = argparse.ArgumentParser(add_help=False)
     of_recipe.add_argument("--recipe", choices=RECIPES, default=DEFAULT.id, help="which student (default: %(default)s)")
@@ -218,8 +221,8 @@ def _parser() -> argparse.ArgumentParser:
     of_measures.add_argument("--keep-fp32", action="append", default=[], metavar="MATRIX",
                              help="do not quantize this matrix, named as a failed export names it; repeatable")
     of_steps = argparse.ArgumentParser(add_help=False)
-    of_steps.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/RECIPE in the repository)")
-    of_steps.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: models/bundles)")
+    of_steps.add_argument("--work", type=Path, metavar="DIR", help="work folder (default: target/workshop/RECIPE, in the checkout if there is one)")
+    of_steps.add_argument("--out", type=Path, metavar="DIR", help="where the bundle folder goes (default: models/bundles of the checkout; outside one, the work folder)")
     of_steps.add_argument("--steps", type=_positive, metavar="N",
                           help="training steps, the same at every resume (default: the plan's)")
     of_steps.add_argument("--base", metavar="smollm2|reader|DIR",

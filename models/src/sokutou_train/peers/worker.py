@@ -1,6 +1,6 @@
 """A peer in a process of its own: reads a question as a line of JSON, writes its answer as another. Measures nothing but its load.
 
-    python -m workshop.peers.worker DRIVER MODEL THREADS
+    python -m sokutou_train.peers.worker DRIVER MODEL THREADS
 
 All peers walk the same steps: encode the whole prompt with the peer's own tokenizer, keep the rows of the beginning that the last
 question shared, read the rest, answer, write. The letter is the likeliest of four logits, so no peer samples for it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_UP, Decimal, DivisionByZero, InvalidOperation, localcontext
 
-DECIMALS = 1  # of a result, for this workshop's students; travels in the manifest
+DECIMALS = 1  # of a result, for this toolkit's students; travels in the manifest
 EXPRESSION_LEN_MAX = 64  # characters; the longest expression of a rule teacher has 19
 DEPTH_MAX = 8  # nested parentheses
 VALUE_MAX = Decimal(10) ** 27  # of any intermediate value; one digit below what 28 digits and one decimal can hold

@@ -1,4 +1,4 @@
-"""A pair: a question, and what a teacher says to it. The one unit of the workshop, whoever the teacher is and wherever it came from.
+"""A pair: a question, and what a teacher says to it. The one unit of the toolkit, whoever the teacher is and wherever it came from.
 
 Holds data, judges nothing. `pair_files` reads and writes it as a line of JSON.
 """

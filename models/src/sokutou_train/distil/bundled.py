@@ -21,7 +21,7 @@ from .student import Geometry, Student
 
 
 class BundleError(ValueError):
-    """A bundle's graph is not one that this workshop wrote."""
+    """A bundle's graph is not one that this toolkit wrote."""
 
 
 def read(graph: Path) -> tuple[Student, tuple[dict, ...], str]:
