@@ -7,10 +7,10 @@ import torch
 
 from sokutou_train import __main__, steps
 from sokutou_train.distil import vocabulary
-from sokutou_train.teachers import toy
-from sokutou_train.teachers.machine_failure.task import TASK
 from sokutou_train.distil.sequences import Encoder
 from sokutou_train.distil.student import Geometry, Student
+from sokutou_train.teachers import toy
+from sokutou_train.teachers.machine_failure.task import TASK
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,10 @@ import pytest
 
 from sokutou_train import calculator
 
-CASES = [json.loads(line) for line in (Path(__file__).parents[2] / "tests/data/calculator.jsonl").read_text("utf-8").splitlines()]
+CASES = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "tests/data/calculator.jsonl").read_text("utf-8").splitlines()
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: repr(case["expression"]))

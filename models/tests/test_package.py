@@ -22,7 +22,11 @@ print(len(names))
 
 
 def pip(*arguments):
-    done = subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -48,13 +52,21 @@ def installed(wheel):
 
 def run(installed, cwd, *command):
     """Runs where no checkout is: neither the current directory nor the path leads to one."""
-    return subprocess.run([str(part) for part in command], cwd=cwd, env=os.environ | {"PYTHONPATH": str(installed)},
-                          capture_output=True, text=True)
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_every_file_of_the_package_is_in_the_wheel(wheel):
-    files = {path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.rglob("*")
-             if path.is_file() and "__pycache__" not in path.parts}
+    files = {
+        path.relative_to(PACKAGE.parent).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("sokutou_train-")}
     assert packed == files and any(not name.endswith(".py") for name in files)
 
@@ -66,7 +78,17 @@ def test_every_module_can_be_imported(installed, tmp_path):
 
 
 def test_the_command_draws_pairs_of_a_teacher_that_reads_files(installed, tmp_path):
-    done = run(installed, tmp_path, installed / "bin" / "sokutou-train", "generate", "word_problems", "--count", "3", "--out", "pairs.jsonl")
+    done = run(
+        installed,
+        tmp_path,
+        installed / "bin" / "sokutou-train",
+        "generate",
+        "word_problems",
+        "--count",
+        "3",
+        "--out",
+        "pairs.jsonl",
+    )
     assert done.returncode == 0, done.stderr
     pairs = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text("utf-8").splitlines()]
     assert len(pairs) == 3 and all(pair["rationale"] for pair in pairs)

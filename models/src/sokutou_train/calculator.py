@@ -1,7 +1,8 @@
 """The calculator that writes the numbers of a rationale: `<<42.8*1551*0.10472=6951.6>>`.
 
 The runtime evaluates the same grammar while it decodes, so both sides must agree to the last digit. Decimal
-arithmetic, never binary floating point, never Python's `eval`. The cases that bind both stand in `tests/data/calculator.jsonl`.
+arithmetic, never binary floating point, never Python's `eval`. The cases that bind both stand in
+`tests/data/calculator.jsonl`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ class DiskFull(RuntimeError):
 
 @contextmanager
 def named(folder: Path) -> Iterator[None]:
-    """Raises `DiskFull` for an error that says the disk of `folder` is full: the system's own does not say which file it was."""
+    """Raises `DiskFull` for an error that says the disk of `folder` is full: the system's own does not say which file
+    it was."""
     try:
         yield
     except OSError as err:
@@ -28,8 +29,8 @@ def named(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write a file or a folder to. What is there at the end takes the place of `path`; after an error it
-    is removed, and `path` is as it was. Raises `DiskFull`."""
+    """A path beside `path` to write a file or a folder to. What is there at the end takes the place of `path`; after an
+    error it is removed, and `path` is as it was. Raises `DiskFull`."""
     new = path.with_name(f"{path.name}.new")
     _remove(new)  # of a run that was killed
     with named(path.parent):

@@ -1,5 +1,5 @@
-"""Where files lie when no option says it: in the folders of the checkout that this package runs from, or, where it is installed
-elsewhere, below the current directory.
+"""Where files lie when no option says it: in the folders of the checkout that this package runs from, or, where it is
+installed elsewhere, below the current directory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A pair: a question, and what a teacher says to it. The one unit of the toolkit, whoever the teacher is and wherever it came from.
+"""A pair: a question, and what a teacher says to it. The one unit of the toolkit, whoever the teacher is and wherever
+it came from.
 
 Holds data, judges nothing. `pair_files` reads and writes it as a line of JSON.
 """
@@ -15,8 +16,8 @@ PROMPT = "{task}: {question}"
 
 @dataclass(frozen=True)
 class Probe:
-    """How far the teacher's reasoning has got at one place of the question: what a linear head shall read from the student's state
-    there (a probe, Alain and Bengio 2016). For training alone."""
+    """How far the teacher's reasoning has got at one place of the question: what a linear head shall read from the
+    student's state there (a probe, Alain and Bengio 2016). For training alone."""
 
     kind: str  # within a task, probes of one kind mean the same, and have as many values
     end: int  # the place: behind so many characters of the pair's `text`
@@ -72,4 +73,4 @@ class Pair:
 
 def listed(choices: Sequence[str]) -> list[str]:
     """A line for each choice, as it stands below a question."""
-    return [f"{letter}: {text}" for letter, text in zip(string.ascii_uppercase, choices)]
+    return [f"{letter}: {text}" for letter, text in zip(string.ascii_uppercase, choices, strict=False)]

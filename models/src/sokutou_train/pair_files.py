@@ -1,7 +1,8 @@
-"""One format for what a teacher says, whoever the teacher is: a file of JSON lines, each a question with answer and rationale.
+"""One format for what a teacher says, whoever the teacher is: a file of JSON lines, each a question with answer and
+rationale.
 
-Reads files whole or not at all: every bad line is named with its number and what is wrong. Says what they hold, and which of
-their questions a test set holds too. Judges no reasoning, and changes no text.
+Reads files whole or not at all: every bad line is named with its number and what is wrong. Says what they hold, and
+which of their questions a test set holds too. Judges no reasoning, and changes no text.
 
     id          names the pair; all before the last hyphen names the question, which may have several rationales
     task        which task the question is of
@@ -40,7 +41,9 @@ CHOICES_MAX = len(string.ascii_uppercase)
 
 KEYS = tuple(field.name for field in fields(Pair) if field.metadata.get("file", True))
 REQUIRED = ("id", "task", "question", "answer")
-REVIEW_KEY = "verdict"  # a key that only reviews have: what they call the answer is what the student said, right or wrong
+REVIEW_KEY = (
+    "verdict"  # a key that only reviews have: what they call the answer is what the student said, right or wrong
+)
 
 Read = TypeVar("Read")
 
@@ -72,8 +75,10 @@ def _read(paths: Iterable[Path], required: tuple[str, ...]) -> Pairs:
 
     def parse(value: dict[str, Any]) -> tuple[str, Pair]:
         if REVIEW_KEY in value:
-            raise ValueError("this is a review, and what it calls the answer may be wrong; `models/run reviews` makes pairs of "
-                             "reviews")
+            raise ValueError(
+                "this is a review, and what it calls the answer may be wrong; `models/run reviews` makes pairs of "
+                "reviews"
+            )
         pair = parsed(value, required)
         ignored.update(key for key in value if key not in KEYS)
         return pair.id, pair
@@ -82,8 +87,8 @@ def _read(paths: Iterable[Path], required: tuple[str, ...]) -> Pairs:
 
 
 def read_lines(paths: Iterable[Path], parse: Callable[[dict[str, Any]], tuple[str, Read]]) -> list[Read]:
-    """What `parse` makes of every line's object, beside the id that no other line may have; it raises `ValueError` where it can
-    make nothing. Raises `PairsError` as `read` does."""
+    """What `parse` makes of every line's object, beside the id that no other line may have; it raises `ValueError`
+    where it can make nothing. Raises `PairsError` as `read` does."""
     found: list[Read] = []
     errors: list[str] = []
     places: dict[str, str] = {}  # of each id
@@ -113,7 +118,8 @@ def write(path: Path, pairs: Iterable[Pair]) -> int:
     count = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk.whole(path) as new, new.open("w", encoding="utf-8") as file:
-        for count, pair in enumerate(pairs, 1):
+        for pair in pairs:
+            count += 1
             said = {key: value for key in KEYS if (value := getattr(pair, key)) not in (None, "")}
             file.write(json.dumps(said, ensure_ascii=False) + "\n")
     return count
@@ -129,16 +135,22 @@ def summary(read: Pairs) -> str:
         lengths = [len(pair.rationale) for pair in pairs if pair.rationale]
         answer, times = Counter(pair.answer for pair in pairs).most_common(1)[0]
         teachers = ", ".join(sorted({pair.teacher for pair in pairs if pair.teacher})) or "-"
-        lines.append(f"{task:28} {len(pairs):6} {len({pair.asked for pair in pairs}):10} {len(lengths):11} "
-                     f"{statistics.median(lengths) if lengths else 0:11.0f} {f'{answer} {times / len(pairs):.1%}':>17}  {teachers}")
+        lines.append(
+            f"{task:28} {len(pairs):6} {len({pair.asked for pair in pairs}):10} {len(lengths):11} "
+            f"{statistics.median(lengths) if lengths else 0:11.0f} {f'{answer} {times / len(pairs):.1%}':>17}  "
+            f"{teachers}"
+        )
     if read.ignored:
-        lines.append("ignored keys: " + ", ".join(f"{key} ({count} lines)" for key, count in read.ignored.most_common()))
+        lines.append(
+            "ignored keys: " + ", ".join(f"{key} ({count} lines)" for key, count in read.ignored.most_common())
+        )
     return "\n".join(lines)
 
 
 def overlaps(train: Iterable[Pair], test: Iterable[Pair]) -> list[tuple[str, str]]:
-    """Ids of training pairs whose question is a test question of any task, each with the test question's id. Two questions are
-    the same if their letters and digits are, whatever case, width, spaces and signs they are written in."""
+    """Ids of training pairs whose question is a test question of any task, each with the test question's id. Two
+    questions are the same if their letters and digits are, whatever case, width, spaces and signs they are written
+    in."""
     tests = {bare(pair.question): pair.id for pair in test}
     return [(pair.id, tests[asked]) for pair in train if (asked := bare(pair.question)) in tests]
 
@@ -202,7 +214,11 @@ def parsed(value: dict[str, Any], required: tuple[str, ...] = REQUIRED) -> Pair:
 
 
 def _choices(choices: object, answer: str | None) -> tuple[str, ...]:
-    if not (isinstance(choices, list) and 2 <= len(choices) <= CHOICES_MAX and all(isinstance(c, str) and c for c in choices)):
+    if not (
+        isinstance(choices, list)
+        and 2 <= len(choices) <= CHOICES_MAX
+        and all(isinstance(c, str) and c for c in choices)
+    ):
         raise ValueError(f"expected 'choices' to be 2 to {CHOICES_MAX} texts, got {choices!r:.60}")
     letters = string.ascii_uppercase[: len(choices)]
     if answer is not None and answer not in list(letters):

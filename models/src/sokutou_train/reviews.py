@@ -1,15 +1,17 @@
 """What people said to a student's answers: the file that `sokutou review export` writes, and the pairs that it teaches.
 
-Reads files whole or not at all, with the reader of `pair_files`. Judges no person: where two disagree, the later one stands, and
-it is counted.
+Reads files whole or not at all, with the reader of `pair_files`. Judges no person: where two disagree, the later one
+stands, and it is counted.
 
-One JSON object a line, one line a review. The keys of a teacher pair, which say the question and what the student said to it:
+One JSON object a line, one line a review. The keys of a teacher pair, which say the question and what the student said
+to it:
 
-    id             names the review: the case, a hyphen, and which review of the case it is, from 1. No two lines share one
-    task           id of the task that was asked
+    id             names the review: the case, a hyphen, and which review of the case it is, from 1. No two lines share
+    one task           id of the task that was asked
     question       as it was asked
     choices        as in a teacher pair: only where the question brings its own, never the task's closed answer set
-    answer         what the student said, given or only guessed: the text of a choice, a letter where the question brings choices,
+    answer         what the student said, given or only guessed: the text of a choice, a letter where the question
+    brings choices,
                    or free text; "" where it said nothing
     rationale      what the student wrote for it; null where it wrote none
     teacher, weight, difficulty, lang, kind   as in a teacher pair, and as seldom needed; lang is the question's
@@ -18,22 +20,25 @@ and what became of it; every one of these keys must be there:
 
     student        who answered: {"name", "version", "serial"}, as its bundle's manifest says
     decision       "answered", or "escalated" to a person
-    reason         why a person looked. Escalated: "out_of_scope", "unsure", "thinking_failed" or "no_answer", as the runtime says.
-                   Answered: "audit" (drawn by chance), "disagreement" (the rationale led elsewhere), or null (somebody looked)
+    reason         why a person looked. Escalated: "out_of_scope", "unsure", "thinking_failed" or "no_answer", as the
+    runtime says.
+                   Answered: "audit" (drawn by chance), "disagreement" (the rationale led elsewhere), or null (somebody
+                   looked)
     mode           "answer_first" or "think_first"
     confidence     of the answer, 0 to 1; 0 where there is none
     verdict        on the answer, whether or not it was given: "right", "wrong", or "unclear": nobody can say
-    correction     the right answer, where the verdict is "wrong"; null elsewhere. Where the student said nothing, the verdict is
+    correction     the right answer, where the verdict is "wrong"; null elsewhere. Where the student said nothing, the
+    verdict is
                    "wrong" with what it should have said, or "unclear"
     reviewer       who said so, as far as it may be told; null elsewhere
     reviewed_at    when: RFC 3339 in UTC, as 2026-03-01T08:15:30Z
 
-A question that belongs to a person is answered by the choice that calls one, as ASK: right if the student said so, else it is the
-correction. Unknown keys are errors: the writer is ours too, and a key misspelt would lose what it says.
+A question that belongs to a person is answered by the choice that calls one, as ASK: right if the student said so, else
+it is the correction. Unknown keys are errors: the writer is ours too, and a key misspelt would lose what it says.
 
-As a teacher, a review says which answer is right, and no more. The rationale goes, whatever the verdict: the reviewer judged the
-answer, nobody judged the rationale, and a program can judge it only where it knows the reading behind the question, which a review
-lacks. So what is reviewed is taught as a first answer alone.
+As a teacher, a review says which answer is right, and no more. The rationale goes, whatever the verdict: the reviewer
+judged the answer, nobody judged the rationale, and a program can judge it only where it knows the reading behind the
+question, which a review lacks. So what is reviewed is taught as a first answer alone.
 """
 
 from __future__ import annotations
@@ -54,7 +59,9 @@ from .task import Task
 
 TEACHER = "review"
 REASONS: dict[str, tuple[str | None, ...]] = {
-    "answered": ("audit", "disagreement", None), "escalated": ("out_of_scope", "unsure", "thinking_failed", "no_answer")}
+    "answered": ("audit", "disagreement", None),
+    "escalated": ("out_of_scope", "unsure", "thinking_failed", "no_answer"),
+}
 MODES = ("answer_first", "think_first")
 RIGHT, WRONG, UNCLEAR = VERDICTS = ("right", "wrong", "unclear")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
@@ -104,8 +111,11 @@ class Taught:
     unclear: int  # after all
 
     def __str__(self) -> str:
-        return (f"{len(self.pairs)} pairs of {self.reviews} reviews: {self.overruled} overruled by a later review of the same "
-                f"question, {self.repeated} repeated by one, {self.unclear} unclear")
+        return (
+            f"{len(self.pairs)} pairs of {self.reviews} reviews: {self.overruled} overruled by a later review of the "
+            f"same "
+            f"question, {self.repeated} repeated by one, {self.unclear} unclear"
+        )
 
 
 def read(paths: Iterable[Path], tasks: Iterable[Task]) -> list[Review]:
@@ -125,14 +135,19 @@ def taught(reviews: Iterable[Review]) -> Taught:
     latest = {question(review.pair): review for review in reviews}
     earlier = [review for review in reviews if latest[question(review.pair)] is not review]
     overruled = sum(review.right != latest[question(review.pair)].right for review in earlier)
-    pairs = [dataclasses.replace(review.pair, question=review.pair.question.strip(), answer=review.right, rationale=None,
-                                 teacher=TEACHER) for review in latest.values() if review.right is not None]
+    pairs = [
+        dataclasses.replace(
+            review.pair, question=review.pair.question.strip(), answer=review.right, rationale=None, teacher=TEACHER
+        )
+        for review in latest.values()
+        if review.right is not None
+    ]
     return Taught(pairs, len(reviews), overruled, len(earlier) - overruled, len(latest) - len(pairs))
 
 
 def question(pair: Pair) -> str:
-    """Two questions are one if the student reads the same: whatever width they are written in, and whatever space is around them.
-    No more than that may differ, since a sign or a point makes another number."""
+    """Two questions are one if the student reads the same: whatever width they are written in, and whatever space is
+    around them. No more than that may differ, since a sign or a point makes another number."""
     return unicodedata.normalize("NFKC", f"{pair.task}: {pair.text.strip()}")
 
 
@@ -146,9 +161,11 @@ def summary(reviews: Iterable[Review]) -> str:
         said = Counter((review.decision, review.verdict) for review in own)
         unclear = sum(review.verdict == UNCLEAR for review in own)
         reasons = Counter(review.reason or "-" for review in own).most_common()
-        lines.append(f"{task:28} {len(own):8} {said['answered', RIGHT]:16} {said['answered', WRONG]:6} "
-                     f"{said['escalated', RIGHT]:17} {said['escalated', WRONG]:6} {unclear:8}  "
-                     + ", ".join(f"{reason} {count}" for reason, count in reasons))
+        lines.append(
+            f"{task:28} {len(own):8} {said['answered', RIGHT]:16} {said['answered', WRONG]:6} "
+            f"{said['escalated', RIGHT]:17} {said['escalated', WRONG]:6} {unclear:8}  "
+            + ", ".join(f"{reason} {count}" for reason, count in reasons)
+        )
     return "\n".join(lines)
 
 
@@ -175,8 +192,15 @@ def _review(value: dict[str, Any], tasks: Mapping[str, Task]) -> Review:
         raise ValueError(f"expected 'confidence' to be a number from 0 to 1, got {confidence!r:.60}")
     if reviewer is not None and not (isinstance(reviewer, str) and reviewer.strip()):
         raise ValueError(f"expected 'reviewer' to be a text that is not empty, or null, got {reviewer!r:.60}")
-    review = Review(pair=pair, **{key: value[key] for key in KEYS} | {
-        "student": StudentId(**student), "confidence": float(confidence), "reviewed_at": _time(value["reviewed_at"])})
+    review = Review(
+        pair=pair,
+        **{key: value[key] for key in KEYS}
+        | {
+            "student": StudentId(**student),
+            "confidence": float(confidence),
+            "reviewed_at": _time(value["reviewed_at"]),
+        },
+    )
     _check_verdict(review, tasks[pair.task])
     return review
 
@@ -204,7 +228,8 @@ def _check_verdict(review: Review, task: Task) -> None:
 def _one_of(key: str, value: object, allowed: tuple[str | None, ...], where: str = "") -> None:
     if not (value is None or isinstance(value, str)) or value not in allowed:
         raise ValueError(
-            f"expected {key!r} to be one of {', '.join(said or 'null' for said in allowed)}{where}, got {value!r:.60}")
+            f"expected {key!r} to be one of {', '.join(said or 'null' for said in allowed)}{where}, got {value!r:.60}"
+        )
 
 
 def _time(value: object) -> datetime.datetime:

@@ -1,12 +1,13 @@
-"""The steps from nothing to a bundle, as they stand in one work folder. Each reads files of the steps before and writes its own.
+"""The steps from nothing to a bundle, as they stand in one work folder. Each reads files of the steps before and writes
+its own.
 
-    train      -> tokenizer.json, checkpoint.pt, curve.jsonl, time.json
-    export     -> model.onnx, export.json
-    calibrate  -> calibration.json
-    evaluate   -> evaluation.json, evaluation.md
-    plots      -> loss.svg, and reliability-TASK.svg and risk-TASK.svg of each task
-    pack       -> <out>/<recipe>-<version>/
-    reference  -> reference_logits.json, for the runtime's tests
+train      -> tokenizer.json, checkpoint.pt, curve.jsonl, time.json
+export     -> model.onnx, export.json
+calibrate  -> calibration.json
+evaluate   -> evaluation.json, evaluation.md
+plots      -> loss.svg, and reliability-TASK.svg and risk-TASK.svg of each task
+pack       -> <out>/<recipe>-<version>/
+reference  -> reference_logits.json, for the runtime's tests
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,14 +57,16 @@ class Work:
 
     @property
     def weights(self) -> Path:
-        """What a next student starts from: the checkpoint, or where the folder is a bundle the graph. Raises `ValueError` where
-        several graphs answer the tasks."""
+        """What a next student starts from: the checkpoint, or where the folder is a bundle the graph. Raises
+        `ValueError` where several graphs answer the tasks."""
         if not base.is_bundle(self.folder):
             return self.checkpoint
         first, *more = sorted(set(self.graphs().values()))
         if more:
-            said = "; ".join(f"{graph.name} answers {', '.join(task for task, own in self.graphs().items() if own == graph)}"
-                             for graph in (first, *more))
+            said = "; ".join(
+                f"{graph.name} answers {', '.join(task for task, own in self.graphs().items() if own == graph)}"
+                for graph in (first, *more)
+            )
             raise ValueError(f"{self.folder} has several graphs ({said}): name the tasks of one with --task")
         return first
 
@@ -72,7 +75,9 @@ class Work:
         if not base.is_bundle(self.folder):
             return {task.id: self.model for task in self.recipe.tasks}
         said = self.load(base.MANIFEST)["tasks"]
-        named = self.by_task("pack", {task["id"]: task.get("graph", base.GRAPH) for task in said})  # format 2 had one, and did not name it
+        named = self.by_task(
+            "pack", {task["id"]: task.get("graph", base.GRAPH) for task in said}
+        )  # format 2 had one, and did not name it
         return {task.id: self.folder / named[task.id] for task in self.recipe.tasks}
 
     @property
@@ -80,7 +85,9 @@ class Work:
         return self.out / f"{self.recipe.id}-{self.recipe.version}"
 
     def encoder(self) -> Encoder:
-        text = self.tokenizer.read_text(encoding="utf-8")  # a file that is missing is named; `Tokenizer.from_file` does not
+        text = self.tokenizer.read_text(
+            encoding="utf-8"
+        )  # a file that is missing is named; `Tokenizer.from_file` does not
         return Encoder(Tokenizer.from_str(text), self.recipe.free)
 
     def answerers(self) -> list[Answerer]:
@@ -94,11 +101,14 @@ class Work:
     def fitted(self) -> dict:
         """What `calibrate` found of each task, by its id, as the work folder or the bundle's manifest has it."""
         if base.is_bundle(self.folder):
-            return self.by_task("calibrate", {task["id"]: task["calibration"] for task in self.load(base.MANIFEST)["tasks"]})
+            return self.by_task(
+                "calibrate", {task["id"]: task["calibration"] for task in self.load(base.MANIFEST)["tasks"]}
+            )
         return self.by_task("calibrate", self.load("calibration.json"))
 
     def by_task(self, step: str, found: dict) -> dict:
-        """What `step` found of each task, by its id. Raises `ValueError` where it ran before the recipe had one of them."""
+        """What `step` found of each task, by its id. Raises `ValueError` where it ran before the recipe had one of
+        them."""
         missing = [task.id for task in self.recipe.tasks if task.id not in found]
         if missing:
             raise ValueError(f"{self.folder} holds nothing that `{step}` found of {', '.join(missing)}: run it again")
@@ -127,8 +137,11 @@ def calibrate_step(work: Work) -> None:
     for task, found in fitted.items():
         for name in ("first", "think"):
             walk = found[name]
-            print(f"{task}, {name}: threshold {walk['threshold']:.4f}, {walk['errors']} errors in {walk['n']} auto-answers, "
-                  f"coverage {walk['coverage']:.1%}")
+            print(
+                f"{task}, {name}: threshold {walk['threshold']:.4f}, {walk['errors']} errors in {walk['n']} "
+                f"auto-answers, "
+                f"coverage {walk['coverage']:.1%}"
+            )
     work.save("calibration.json", fitted)
 
 
@@ -137,8 +150,14 @@ def evaluate_step(work: Work) -> None:
 
     def measure(answerer: Answerer) -> dict:
         task = answerer.task
-        return evaluate.evaluate(answerer, calibrate.calibration(fitted[task.id]), work.recipe.sizes_of(task),
-                                 work.recipe.plan.seed, work.rows.get(task.id), work.others)
+        return evaluate.evaluate(
+            answerer,
+            calibrate.calibration(fitted[task.id]),
+            work.recipe.sizes_of(task),
+            work.recipe.plan.seed,
+            work.rows.get(task.id),
+            work.others,
+        )
 
     measured = _of_each_task(work, measure)
     work.save("evaluation.json", measured)
@@ -151,7 +170,8 @@ _measure: Callable[[int], dict]
 
 
 def _of_each_task(work: Work, measure: Callable[[Answerer], dict]) -> dict[str, dict]:
-    """What is measured of each task, by its id. A task takes one core, so as many are measured at once as there are cores."""
+    """What is measured of each task, by its id. A task takes one core, so as many are measured at once as there are
+    cores."""
     global _measure
 
     def at(place: int) -> dict:
@@ -178,8 +198,18 @@ def pack_step(work: Work) -> None:
     fitted = work.fitted()
     student, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))
     text = card.whole(work, fitted, sum(p.numel() for p in student.parameters()), origins)
-    bundle.pack(work.bundle, work.model, work.tokenizer, student.g, work.recipe, work.answerers(), fitted, text, origins,
-                work.load("export.json").get("fp32_matrices", ()))
+    bundle.pack(
+        work.bundle,
+        work.model,
+        work.tokenizer,
+        student.g,
+        work.recipe,
+        work.answerers(),
+        fitted,
+        text,
+        origins,
+        work.load("export.json").get("fp32_matrices", ()),
+    )
     print(f"packed {work.bundle}")
 
 
@@ -188,8 +218,17 @@ def graft_step(work: Work, earlier: Path) -> None:
     fitted = work.fitted()
     _, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))
     text = card.grafted((earlier / "card.md").read_text(encoding="utf-8"), work, fitted, origins)
-    bundle.graft(work.bundle, earlier, work.model, work.recipe, work.answerers(), fitted, text, origins,
-                 work.load("export.json").get("fp32_matrices", ()))
+    bundle.graft(
+        work.bundle,
+        earlier,
+        work.model,
+        work.recipe,
+        work.answerers(),
+        fitted,
+        text,
+        origins,
+        work.load("export.json").get("fp32_matrices", ()),
+    )
     print(f"packed {work.bundle}")
 
 

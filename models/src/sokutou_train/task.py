@@ -1,5 +1,5 @@
-"""What a task is to the toolkit: its answers, its teacher's pairs and its bounds. Calibration, evaluation and packing know a task
-only through this; a `recipe` says which tasks a student is taught.
+"""What a task is to the toolkit: its answers, its teacher's pairs and its bounds. Calibration, evaluation and packing
+know a task only through this; a `recipe` says which tasks a student is taught.
 
 Holds no task of its own: each stands with its teacher in `teachers`.
 """
@@ -41,16 +41,23 @@ class Task:
     stream: Callable[[int | str], Iterator[Pair]]  # teacher pairs without end, made from a seed
     golden: Callable[[int | str], list[Iterator[Pair]]]  # candidates for each golden question, made from a seed
     tests: Callable[[int | str, int], dict[str, list[Pair]]]  # so many test pairs of each way to ask, by its name
-    near: Callable[[Pair], bool]  # is the pair a hard one, where reasoning is needed: close to a limit, or of many steps?
-    rules: Callable[[Pair], str]  # what the teacher's rules answer to a pair's reading; the ceiling beside every measure
-    # What is wrong in a rationale written to a pair's question; empty when all is right, None where nothing exact is known of it.
+    near: Callable[
+        [Pair], bool
+    ]  # is the pair a hard one, where reasoning is needed: close to a limit, or of many steps?
+    rules: Callable[
+        [Pair], str
+    ]  # what the teacher's rules answer to a pair's reading; the ceiling beside every measure
+    # What is wrong in a rationale written to a pair's question; empty when all is right, None where nothing exact is
+    # known of it.
     faults: Callable[[Pair, str], list[str] | None]
     sources: tuple[Path, ...]  # files that generate the pairs, in a fixed order
     question_tokens_max: int  # of the whole prompt
     rationale_tokens_max: int
     answer_tokens_max: int = 0  # of a free answer; 0 where the answer set is closed
     rows: Callable[[Path], dict[str, list[Pair]]] | None = None  # real rows of the task's own table, by the way to ask
-    closed_book: Callable[[Path], dict[str, ClosedBook]] | None = None  # questions of that table, by what they ask about
+    closed_book: Callable[[Path], dict[str, ClosedBook]] | None = (
+        None  # questions of that table, by what they ask about
+    )
 
     @property
     def texts(self) -> list[str]:
@@ -66,7 +73,8 @@ class Task:
         return bool(text) and not any(choice.person for choice in self.choices if choice.text == text)
 
     def index(self, answer: str) -> int:
-        """Place of an answer in the closed set. Raises `ValueError` where there is no such set, or not this answer in it."""
+        """Place of an answer in the closed set. Raises `ValueError` where there is no such set, or not this answer in
+        it."""
         if not self.choices:
             raise ValueError(f"task {self.id} has free answers, and a closed answer set is needed here")
         if answer not in self.texts:

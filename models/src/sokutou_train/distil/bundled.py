@@ -1,7 +1,7 @@
 """The student of a bundle, back in PyTorch: its int8 matrices as the numbers that they stand for.
 
-So the next student can start where nothing but the bundle is left. What int8 rounded away stays lost; training finds it again.
-Reads only graphs that `ship.export` wrote.
+So the next student can start where nothing but the bundle is left. What int8 rounded away stays lost; training finds it
+again. Reads only graphs that `ship.export` wrote.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ class BundleError(ValueError):
 
 
 def read(graph: Path) -> tuple[Student, tuple[dict, ...], str]:
-    """The student of one of a bundle's graphs, what its weights came from, and the graph's digest. Raises `BundleError`."""
+    """The student of one of a bundle's graphs, what its weights came from, and the graph's digest. Raises
+    `BundleError`."""
     manifest = json.loads((graph.parent / MANIFEST).read_text(encoding="utf-8"))
     content = graph.read_bytes()
     try:
         student = _student(onnx.load_from_string(content), manifest["graph"])
     except (KeyError, RuntimeError) as err:  # a matrix that is missing, or one of another shape
-        raise BundleError(f"{graph} is not a graph that a student can start from: expected what `export` writes") from err
+        raise BundleError(
+            f"{graph} is not a graph that a student can start from: expected what `export` writes"
+        ) from err
     origins = tuple(origin for origin in manifest["data"] if origin["kind"] in OWN)
     return student, origins, hashlib.sha256(content).hexdigest()
 
@@ -42,18 +45,31 @@ def _student(model: onnx.ModelProto, said: dict) -> Student:
     vocabulary, width = embedding.shape
     qkv, gate_up = _matrix(tensors, "qkv.0"), _matrix(tensors, "gate_up.0")
     kv_heads, head_dim = said["kv_heads"], said["head_dim"]
-    student = Student(Geometry(
-        vocabulary, width, said["layers"], len(qkv) // head_dim - 2 * kv_heads, kv_heads, head_dim, len(gate_up) // 2,
-        said["max_len"], _theta(tensors["cos"], tensors["sin"], head_dim), _epsilon(model)))
+    student = Student(
+        Geometry(
+            vocabulary,
+            width,
+            said["layers"],
+            len(qkv) // head_dim - 2 * kv_heads,
+            kv_heads,
+            head_dim,
+            len(gate_up) // 2,
+            said["max_len"],
+            _theta(tensors["cos"], tensors["sin"], head_dim),
+            _epsilon(model),
+        )
+    )
     state = {"embedding.weight": embedding, "norm.weight": tensors["norm.gain"]}
     for i in range(said["layers"]):
         block = f"blocks.{i}"
-        state |= {f"{block}.attention_norm.weight": tensors[f"attention_norm.{i}.gain"],
-                  f"{block}.mlp_norm.weight": tensors[f"mlp_norm.{i}.gain"],
-                  f"{block}.attention.qkv.weight": _matrix(tensors, f"qkv.{i}"),
-                  f"{block}.attention.out.weight": _matrix(tensors, f"out.{i}"),
-                  f"{block}.gate_up.weight": _matrix(tensors, f"gate_up.{i}"),
-                  f"{block}.down.weight": _matrix(tensors, f"down.{i}")}
+        state |= {
+            f"{block}.attention_norm.weight": tensors[f"attention_norm.{i}.gain"],
+            f"{block}.mlp_norm.weight": tensors[f"mlp_norm.{i}.gain"],
+            f"{block}.attention.qkv.weight": _matrix(tensors, f"qkv.{i}"),
+            f"{block}.attention.out.weight": _matrix(tensors, f"out.{i}"),
+            f"{block}.gate_up.weight": _matrix(tensors, f"gate_up.{i}"),
+            f"{block}.down.weight": _matrix(tensors, f"down.{i}"),
+        }
     student.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     return student
 

@@ -1,8 +1,8 @@
-"""Where a training computes and how exactly: on a GPU where PyTorch finds one, else on the CPU; matrices in bfloat16 where that is
-faster.
+"""Where a training computes and how exactly: on a GPU where PyTorch finds one, else on the CPU; matrices in bfloat16
+where that is faster.
 
-Training alone comes here: graphs are written, and answers measured, on the CPU, whatever taught the student. `CUDA_VISIBLE_DEVICES=`
-in the environment hides a GPU.
+Training alone comes here: graphs are written, and answers measured, on the CPU, whatever taught the student.
+`CUDA_VISIBLE_DEVICES=` in the environment hides a GPU.
 """
 
 from __future__ import annotations
@@ -54,13 +54,15 @@ def name(device: torch.device) -> str:
 
 
 def ahead(draw: Callable[[int], T], steps: range, device: torch.device) -> Iterator[T]:
-    """`draw` of every step, in order. Beside a GPU all other cores draw, since one cannot keep up; a CPU is itself what is waited
-    for. What `draw` returns is sent between processes, by its value: PyTorch would send a handle, an open file for each tensor."""
+    """`draw` of every step, in order. Beside a GPU all other cores draw, since one cannot keep up; a CPU is itself what
+    is waited for. What `draw` returns is sent between processes, by its value: PyTorch would send a handle, an open
+    file for each tensor."""
     processes = (os.cpu_count() or 1) - 1 if device.type == "cuda" else 0
     if not processes:
         yield from map(draw, steps)
         return
-    # Forked, so that tasks, whose streams are functions, need not be sent; threads of PyTorch do not survive that, and none is needed.
+    # Forked, so that tasks, whose streams are functions, need not be sent; threads of PyTorch do not survive that, and
+    # none is needed.
     with ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _begin, (draw,)) as pool:
         waiting = deque()
         for step in steps:

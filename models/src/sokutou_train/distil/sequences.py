@@ -4,12 +4,13 @@
     why     x <|answer|> y <|why|> r <|end|>      answer first, rationale after it
     read    x <|think|> and the first sentence of r   what the student reads in the question, and nothing more
     think   x <|think|> r <|answer|> y <|end|>    rationale first
-    reason  x <|think|> r <|end|>                 rationale alone, for Distilling Step-by-Step's second task (Hsieh et al. 2023)
+    reason  x <|think|> r <|end|>                 rationale alone, for Distilling Step-by-Step's second task (Hsieh et
+    al. 2023)
 
-Loss of one sequence, by segment means so that a long rationale cannot drown a short answer (DESIGN: L = a CE(y) + (1-a) CE(r)).
-The `<|answer|>` that ends a rationale is part of r's loss, else thinking would never end. In `think` the digits that the
-calculator writes carry no loss: at run time they are determined. In `why` they do, since guessing a product's size from the
-question is just what the first answer needs.
+Loss of one sequence, by segment means so that a long rationale cannot drown a short answer (DESIGN: L = a CE(y) + (1-a)
+CE(r)). The `<|answer|>` that ends a rationale is part of r's loss, else thinking would never end. In `think` the digits
+that the calculator writes carry no loss: at run time they are determined. In `why` they do, since guessing a product's
+size from the question is just what the first answer needs.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ EMPTY = Sequence([0], [0.0])  # fills a batch up to its rows
 
 
 class Encoder:
-    """Encodes pairs with one tokenizer. In the tasks named `free` answers are free text: they are written character by character,
-    so that no answer depends on which of its letters the vocabulary has joined, and the student must also learn where one ends,
-    before `<|why|>`."""
+    """Encodes pairs with one tokenizer. In the tasks named `free` answers are free text: they are written character by
+    character, so that no answer depends on which of its letters the vocabulary has joined, and the student must also
+    learn where one ends, before `<|why|>`."""
 
     def __init__(self, tokenizer: Tokenizer, free: Container[str] = ()):
         self.free = free
@@ -96,8 +97,11 @@ class Encoder:
         r = [*self.text(pair.rationale), self.control[END]]
         why = [] if pair.task in self.free else [self.control[WHY]]
         return Sequence(
-            [*head.tokens, *why, *r], [*head.weights, *[0.0] * len(why), *_mean(1 - ANSWER_WEIGHT, [True] * len(r))],
-            head.asked, head.answered, head.probed,
+            [*head.tokens, *why, *r],
+            [*head.weights, *[0.0] * len(why), *_mean(1 - ANSWER_WEIGHT, [True] * len(r))],
+            head.asked,
+            head.answered,
+            head.probed,
         )
 
     def read(self, pair: Pair) -> Sequence:
@@ -111,7 +115,9 @@ class Encoder:
         return Sequence(
             x + r + y,
             [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)) + _mean(ANSWER_WEIGHT, [True] * len(y)),
-            len(x + r) - 1, len(x + r + y), probed,
+            len(x + r) - 1,
+            len(x + r + y),
+            probed,
         )
 
     def reason(self, pair: Pair) -> Sequence:

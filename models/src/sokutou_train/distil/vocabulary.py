@@ -1,8 +1,8 @@
-"""The student's own tokenizer: byte-level BPE, every digit a token, exported as `tokenizer.json`. Learned on the generated text,
-or cut out of the larger one of base weights.
+"""The student's own tokenizer: byte-level BPE, every digit a token, exported as `tokenizer.json`. Learned on the
+generated text, or cut out of the larger one of base weights.
 
-Byte level, so that no input is unknown; NFKC, so that full-width digits and units read as plain ones. The control tokens
-are ordinary vocabulary entries; a question is encoded with `encode_special_tokens`, so that nobody can type one.
+Byte level, so that no input is unknown; NFKC, so that full-width digits and units read as plain ones. The control
+tokens are ordinary vocabulary entries; a question is encoded with `encode_special_tokens`, so that nobody can type one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from tokenizers import AddedToken, Encoding, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -27,8 +27,12 @@ def train(texts: Iterable[str], words: Iterable[str], size: int = VOCABULARY_SIZ
     """`words` (the answers) are repeated so that each becomes one token."""
     tokenizer = _around(models.BPE(byte_fallback=False))
     trainer = trainers.BpeTrainer(
-        vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False,
-        special_tokens=[_special(token) for token in CONTROL], min_frequency=TOKEN_USES_MIN, max_token_length=TOKEN_LEN_MAX,
+        vocab_size=size,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+        special_tokens=[_special(token) for token in CONTROL],
+        min_frequency=TOKEN_USES_MIN,
+        max_token_length=TOKEN_LEN_MAX,
     )
     tokenizer.train_from_iterator((text for source in (texts, list(words) * WORD_REPEATS) for text in source), trainer)
     tokenizer.encode_special_tokens = True
@@ -36,9 +40,10 @@ def train(texts: Iterable[str], words: Iterable[str], size: int = VOCABULARY_SIZ
 
 
 def cut(base: Tokenizer, texts: Iterable[str], words: Iterable[str], size: int | None, kept_share: float) -> Tokenizer:
-    """At most `size` tokens for `texts`: control tokens and bytes; of the others `kept_share` from `base`, those that the texts
-    use most; and new ones that are learned on the texts as those leave them. A kept token keeps the merges that lead to it, in
-    their order, and what is learned comes behind them. With `size` None, all of `base` and nothing new."""
+    """At most `size` tokens for `texts`: control tokens and bytes; of the others `kept_share` from `base`, those that
+    the texts use most; and new ones that are learned on the texts as those leave them. A kept token keeps the merges
+    that lead to it, in their order, and what is learned comes behind them. With `size` None, all of `base` and nothing
+    new."""
     model = json.loads(base.to_str())["model"]
     merges = [tuple(merge) for merge in model["merges"]]
     special = {token.content for token in base.get_added_tokens_decoder().values()}
@@ -71,10 +76,11 @@ def _encoded(tokenizer: Tokenizer, texts: list[str]) -> Iterator[Encoding]:
 
 
 def _way(token: str, ranks: dict[tuple[str, str], int]) -> set[str]:
-    """What BPE makes of a token's characters one after the other, the token itself last; nothing if it never gets there."""
+    """What BPE makes of a token's characters one after the other, the token itself last; nothing if it never gets
+    there."""
     parts, made = list(token), set(token)
     while len(parts) > 1:
-        rank, at = min((ranks.get(pair, len(ranks)), at) for at, pair in enumerate(zip(parts, parts[1:])))
+        rank, at = min((ranks.get(pair, len(ranks)), at) for at, pair in enumerate(pairwise(parts)))
         if rank == len(ranks):
             return set()
         parts[at : at + 2] = ["".join(parts[at : at + 2])]
@@ -83,19 +89,33 @@ def _way(token: str, ranks: dict[tuple[str, str], int]) -> set[str]:
 
 
 def _learn(encodings: Iterable[Encoding], tokens: list[str], size: int) -> list[tuple[str, str]]:
-    """Merges of `tokens` up to a vocabulary of `size`, learned on texts already cut into them. The trainer joins characters, so
-    each token is one of the private ones."""
+    """Merges of `tokens` up to a vocabulary of `size`, learned on texts already cut into them. The trainer joins
+    characters, so each token is one of the private ones."""
     character = {token: chr(PRIVATE + at) for at, token in enumerate(tokens)}
     token = {one: of for of, one in character.items()}
-    words = (["".join(character[token] for _, token in word) for _, word in groupby(
-        zip(encoding.word_ids, encoding.tokens, strict=True), key=lambda pair: pair[0])] for encoding in encodings)
+    words = (
+        [
+            "".join(character[token] for _, token in word)
+            for _, word in groupby(zip(encoding.word_ids, encoding.tokens, strict=True), key=lambda pair: pair[0])
+        ]
+        for encoding in encodings
+    )
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    learner.train_from_iterator(map(" ".join, words), trainers.BpeTrainer(
-        vocab_size=size, initial_alphabet=list(token), show_progress=False, min_frequency=TOKEN_USES_MIN,
-        max_token_length=TOKEN_LEN_MAX))
-    return [tuple("".join(token[one] for one in part) for part in merge)
-            for merge in json.loads(learner.to_str())["model"]["merges"]]
+    learner.train_from_iterator(
+        map(" ".join, words),
+        trainers.BpeTrainer(
+            vocab_size=size,
+            initial_alphabet=list(token),
+            show_progress=False,
+            min_frequency=TOKEN_USES_MIN,
+            max_token_length=TOKEN_LEN_MAX,
+        ),
+    )
+    return [
+        tuple("".join(token[one] for one in part) for part in merge)
+        for merge in json.loads(learner.to_str())["model"]["merges"]
+    ]
 
 
 def _assemble(tokens: list[str], merges: list[tuple[str, str]]) -> Tokenizer:
@@ -109,12 +129,15 @@ def _assemble(tokens: list[str], merges: list[tuple[str, str]]) -> Tokenizer:
 def _around(model: models.BPE) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Digits(individual_digits=True),
-        # Calculator marks stay apart from what surrounds them, so that the runtime can stop at `=` and continue after `>>`.
-        *(pre_tokenizers.Split(mark, "isolated") for mark in ("<<", ">>", "=")),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            # Calculator marks stay apart from what surrounds them, so that the runtime can stop at `=` and continue
+            # after `>>`.
+            *(pre_tokenizers.Split(mark, "isolated") for mark in ("<<", ">>", "=")),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 

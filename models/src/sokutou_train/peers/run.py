@@ -1,5 +1,5 @@
-"""Asks every system every question, in turn: of each question all systems are asked before the next, in an order drawn anew, so
-that what the machine does meanwhile falls on all of them alike. Counts nothing and judges nothing.
+"""Asks every system every question, in turn: of each question all systems are asked before the next, in an order drawn
+anew, so that what the machine does meanwhile falls on all of them alike. Counts nothing and judges nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SEED = 1
 
 
 def measure(systems: Sequence[System], kinds: Sequence[Kind], count: int, warm_up: int) -> dict:
-    """Raw samples: of each kind `count` questions that were asked, and what every system said to each. Before them `warm_up` others
-    that count for nothing; the first of all is what a start is timed with."""
+    """Raw samples: of each kind `count` questions that were asked, and what every system said to each. Before them
+    `warm_up` others that count for nothing; the first of all is what a start is timed with."""
     before, load = _processor_s(), os.getloadavg()
     starts: dict[str, float] = {}
     rng = random.Random(SEED)
@@ -44,13 +44,23 @@ def measure(systems: Sequence[System], kinds: Sequence[Kind], count: int, warm_u
         others = {name: after - before[name] for name, after in _processor_s().items()}
         whole = max(others["all"], TICK_S)  # a run may be shorter
         return {
-            "machine": machine(), "load_average": {"before": load, "after": os.getloadavg()},
+            "machine": machine(),
+            "load_average": {"before": load, "after": os.getloadavg()},
             # Of all cores' time, what went to other programs, and what the hypervisor took.
-            "foreign_share": max(0.0, others["busy"] - own) / whole, "stolen_share": others["stolen"] / whole,
-            "systems": {system.name: {
-                "settings": system.settings, "version": system.version, "start_s": starts[system.name], "load_s": system.load_s,
-                **system.memory()} for system in systems},
-            "warm_up": warm_up, "kinds": found,
+            "foreign_share": max(0.0, others["busy"] - own) / whole,
+            "stolen_share": others["stolen"] / whole,
+            "systems": {
+                system.name: {
+                    "settings": system.settings,
+                    "version": system.version,
+                    "start_s": starts[system.name],
+                    "load_s": system.load_s,
+                    **system.memory(),
+                }
+                for system in systems
+            },
+            "warm_up": warm_up,
+            "kinds": found,
         }
     finally:
         for system in systems:
@@ -70,13 +80,19 @@ def machine() -> dict:
     said = dict(line.replace("\t", "").split(":", 1) for line in cpu if ":" in line)
     flags = said.get("flags", said.get("Features", "")).split()
     known = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
-    return {"cpu": said.get("model name", platform.machine()).strip(), "cores": os.cpu_count(), "features": [
-        flag for flag in known if flag in flags], "kernel": platform.release(), "python": platform.python_version()}
+    return {
+        "cpu": said.get("model name", platform.machine()).strip(),
+        "cores": os.cpu_count(),
+        "features": [flag for flag in known if flag in flags],
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
 
 
 def _processor_s() -> dict[str, float]:
     """Seconds of all cores since the machine started: those something ran in, those it was denied, and all."""
     user, nice, system, idle, waited, interrupts, soft, stolen = (
-        int(field) * TICK_S for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
+        int(field) * TICK_S for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    )
     busy = user + nice + system + interrupts + soft
     return {"busy": busy, "stolen": stolen, "all": busy + stolen + idle + waited}

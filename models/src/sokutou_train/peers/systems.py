@@ -1,6 +1,8 @@
-"""Who is asked: sokutou and each peer, with the settings that are best for it, as processes that answer a line with a line.
+"""Who is asked: sokutou and each peer, with the settings that are best for it, as processes that answer a line with a
+line.
 
-A process that is not asked is stopped, so that threads which still spin from its last answer take nothing from the next system.
+A process that is not asked is stopped, so that threads which still spin from its last answer take nothing from the next
+system.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from .questions import EXPLAINED, FREE, LETTERS, RATIONALE_TOKENS, Kind
 from .weights import Files
 
 OURS, REFERENCE = "sokutou int8", "transformers fp32"
-CUT = " […]"  # the end that sokutou gives to a rationale which the limit on its length cut: it wrote just so many tokens
+CUT = (
+    " […]"  # the end that sokutou gives to a rationale which the limit on its length cut: it wrote just so many tokens
+)
 QUIET = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")  # the kernel counts processor time in these
 
@@ -49,9 +53,14 @@ class Process:
 
     def __init__(self, name: str, command: Sequence[str], threads: int):
         self.name = name
-        self.complaints = tempfile.TemporaryFile()
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.complaints,
-                                      env=os.environ | QUIET | {"OMP_NUM_THREADS": str(threads)})
+        self.complaints = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
+        self.child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.complaints,
+            env=os.environ | QUIET | {"OMP_NUM_THREADS": str(threads)},
+        )
 
     def ask(self, line: dict) -> tuple[dict, float]:
         """What it says to one line, and the milliseconds that took."""
@@ -75,8 +84,12 @@ class Process:
     def memory(self) -> dict[str, int]:
         """Resident now and at most, in KiB."""
         lines = Path(f"/proc/{self.child.pid}/status").read_text().splitlines()
-        return {name: int(line.split()[1]) for line in lines for field, name in (("VmRSS:", "rss_kib"), ("VmHWM:", "peak_rss_kib"))
-                if line.startswith(field)}
+        return {
+            name: int(line.split()[1])
+            for line in lines
+            for field, name in (("VmRSS:", "rss_kib"), ("VmHWM:", "peak_rss_kib"))
+            if line.startswith(field)
+        }
 
     def cpu_s(self) -> float:
         """Processor time of all its threads so far."""
@@ -124,20 +137,37 @@ class System(ABC):
 
 
 class Sokutou(System):
-    """The shipped program over its own command line. Whether it explains is said when it starts, so it is two processes."""
+    """The shipped program over its own command line. Whether it explains is said when it starts, so it is two
+    processes."""
 
     def __init__(self, program: Path, bundle: Path):
-        super().__init__(OURS, "dynamic int8, a scale a column; the whole prompt read for each question; 1 thread, as it ships",
-                         bundle)
+        super().__init__(
+            OURS,
+            "dynamic int8, a scale a column; the whole prompt read for each question; 1 thread, as it ships",
+            bundle,
+        )
         self.program = program
-        self.version = subprocess.run([program, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1]
+        self.version = subprocess.run(
+            [program, "--version"], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout.split()[-1]
 
     def of(self, kind: Kind) -> bool:
         return kind is EXPLAINED
 
     def process(self, kind: Kind) -> Process:
-        command = [str(self.program), "ask", "--bundle", str(self.model), "--think", "never", "--threshold", "0",
-                   *(["--explain"] if kind is EXPLAINED else []), "--batch", "-"]
+        command = [
+            str(self.program),
+            "ask",
+            "--bundle",
+            str(self.model),
+            "--think",
+            "never",
+            "--threshold",
+            "0",
+            *(["--explain"] if kind is EXPLAINED else []),
+            "--batch",
+            "-",
+        ]
         return Process(self.name, command, 1)
 
     def ask(self, kind: Kind, question: str) -> Said:
@@ -151,8 +181,10 @@ class Sokutou(System):
         if kind is EXPLAINED:
             inside += said["time_to_rationale_ms"]
             if not said["rationale"].endswith(CUT):
-                raise SystemFailed(f"{self.name}: expected a rationale of {RATIONALE_TOKENS} tokens, got a shorter one: "
-                                   f"{said['rationale']!r}")
+                raise SystemFailed(
+                    f"{self.name}: expected a rationale of {RATIONALE_TOKENS} tokens, got a shorter one: "
+                    f"{said['rationale']!r}"
+                )
             written += RATIONALE_TOKENS
         return Said(took, inside, LETTERS[said["code"] - 1], said["confidence"], written)
 
@@ -171,8 +203,16 @@ class Peer(System):
     def ask(self, kind: Kind, question: str) -> Said:
         said, took = self.processes[self.of(kind)].ask({"kind": kind.name, "question": question})
         self.version, self.load_s = said["version"], said["load_s"]
-        return Said(took, said["inside_ms"], said["answer"], said["confidence"], said["tokens_out"], said["tokens_in"],
-                    said["tokens_read"], said["prompt"])
+        return Said(
+            took,
+            said["inside_ms"],
+            said["answer"],
+            said["confidence"],
+            said["tokens_out"],
+            said["tokens_in"],
+            said["tokens_read"],
+            said["prompt"],
+        )
 
 
 def all_systems(program: Path, files: Files, threads: int) -> list[System]:
@@ -184,7 +224,12 @@ def all_systems(program: Path, files: Files, threads: int) -> list[System]:
         ("llama.cpp Q8_0", f"its own quantizer; built for this CPU; {kept}", "llama-cpp", files.q8),
         ("genai int4", f"its own builder, blocks of 32, int8 activations; {genai}", "genai", files.genai("int4")),
         ("genai int8", f"its own builder, blocks of 32, int8 activations; {genai}", "genai", files.genai("int8")),
-        ("genai dynamic int8", f"its own fp32 graph, quantized as sokutou's; {genai}", "genai", files.genai("dynamic-int8")),
+        (
+            "genai dynamic int8",
+            f"its own fp32 graph, quantized as sokutou's; {genai}",
+            "genai",
+            files.genai("dynamic-int8"),
+        ),
         (REFERENCE, f"eager, fp32; {kept}", "transformers", files.hugging_face),
         ("transformers int8", f"eager, PyTorch's dynamic int8; {kept}", "transformers-int8", files.hugging_face),
     ]

@@ -1,9 +1,11 @@
-"""A peer in a process of its own: reads a question as a line of JSON, writes its answer as another. Measures nothing but its load.
+"""A peer in a process of its own: reads a question as a line of JSON, writes its answer as another. Measures nothing
+but its load.
 
     python -m sokutou_train.peers.worker DRIVER MODEL THREADS
 
-All peers walk the same steps: encode the whole prompt with the peer's own tokenizer, keep the rows of the beginning that the last
-question shared, read the rest, answer, write. The letter is the likeliest of four logits, so no peer samples for it.
+All peers walk the same steps: encode the whole prompt with the peer's own tokenizer, keep the rows of the beginning
+that the last question shared, read the rest, answer, write. The letter is the likeliest of four logits, so no peer
+samples for it.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ class Driver(ABC):
     def prompt(self, tokens: list[int]) -> tuple[np.ndarray, int]:
         """The logits after a whole prompt, and how many of its tokens had to be read for them: at least the last."""
         shared = 0
-        for one, other in zip(self.held, tokens[:-1]):
+        for one, other in zip(self.held, tokens[:-1], strict=False):
             if one != other:
                 break
             shared += 1
@@ -76,8 +78,15 @@ class LlamaCpp(Driver):
         super().__init__()
         import llama_cpp
 
-        self.llama = llama_cpp.Llama(str(model), n_ctx=MAX_LEN, n_batch=MAX_LEN, n_ubatch=MAX_LEN,
-                                     n_threads=threads, n_threads_batch=threads, verbose=False)
+        self.llama = llama_cpp.Llama(
+            str(model),
+            n_ctx=MAX_LEN,
+            n_batch=MAX_LEN,
+            n_ubatch=MAX_LEN,
+            n_threads=threads,
+            n_threads_batch=threads,
+            verbose=False,
+        )
         self.vocabulary = self.llama.n_vocab()
 
     def encode(self, text: str) -> list[int]:
@@ -101,8 +110,17 @@ class GenAi(Driver):
         genai.disable_telemetry_events()
         config = genai.Config(str(model))
         # Without precise products, int8 saturates silently on a CPU that has no VNNI.
-        config.overlay(json.dumps({
-            "model": {"decoder": {"session_options": {"intra_op_num_threads": threads, "session.x64quantprecision": "1"}}}}))
+        config.overlay(
+            json.dumps(
+                {
+                    "model": {
+                        "decoder": {
+                            "session_options": {"intra_op_num_threads": threads, "session.x64quantprecision": "1"}
+                        }
+                    }
+                }
+            )
+        )
         self.model = genai.Model(config)
         self.tokenizer = genai.Tokenizer(self.model)
         params = genai.GeneratorParams(self.model)
@@ -195,7 +213,13 @@ class Asked:
         written = []
         if kind is not CHOICE:
             written = self.driver.write(self.driver.read([self.letters[best], self.because]), RATIONALE_TOKENS)
-        return {**said, "answer": LETTERS[best], "confidence": float(1 / np.exp(four - four[best]).sum()), "tokens_out": 1 + len(written), "written": written}
+        return {
+            **said,
+            "answer": LETTERS[best],
+            "confidence": float(1 / np.exp(four - four[best]).sum()),
+            "tokens_out": 1 + len(written),
+            "written": written,
+        }
 
 
 def digest(tokens: Sequence[int]) -> str:

@@ -1,8 +1,8 @@
 """Answers as the tasks score them, and whether a rationale arrives at its answer. Knows no task by name: an answer is a
 choice's letter, yes or no, a number, or another text.
 
-Says `CONTRADICTS` only where the rationale plainly concludes something else; where it states nothing that can be read, it is
-`SILENT`.
+Says `CONTRADICTS` only where the rationale plainly concludes something else; where it states nothing that can be read,
+it is `SILENT`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,19 @@ TOLERANCE = Decimal("1e-6")  # of two numbers that are the same answer
 
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<![\w.])-?\.\d+")
 _FRACTION = re.compile(r"(?<![\w./])(\d+)/(\d+)(?![\w/])")
-_WORDS = {word: Decimal(at) for at, word in enumerate("""
-    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
-    nineteen twenty""".split())}
+_WORDS = {
+    word: Decimal(at)
+    for at, word in enumerate(
+        """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty""".split()
+    )
+}
 _WORDS |= {"none": Decimal(0), "once": Decimal(1), "twice": Decimal(2), "half": Decimal("0.5"), "dozen": Decimal(12)}
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')]*\s+(?!\d+\s*$)|(?<=[。！？])|\n+")
-_SUMS_UP = re.compile(r"\b(?:therefore|thus|hence|finally|answer|in conclusion|at the end|in the end)\b|答え|よって|したがって|最後", re.I)
+_SUMS_UP = re.compile(
+    r"\b(?:therefore|thus|hence|finally|answer|in conclusion|at the end|in the end)\b|答え|よって|したがって|最後", re.I
+)
 _ANSWER_IS = re.compile(r"\banswer is\b|答えは", re.I)
 _LISTED = re.compile(r"^\W*[A-Z]\) ")  # "(F) 10/13/1923": choices that are gone through
 # A result that nobody has worked out: "= 1,800 + 600", "= 50(CP)", "2x + 6 = 46".
@@ -33,15 +40,19 @@ _UNFINISHED = re.compile(r"[\d)] *[-+*/x×÷] *[$(\d]|\d[(A-Za-z]")
 _UNSOLVED = re.compile(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z]) *[-+*/^(]|[-+*/)\d] *[A-Za-z](?![A-Za-z])")
 CONTRARY_LETTERS_MIN = 3  # of a choice's text, to be known for a conclusion: "x" stands in every second equation
 _DENIES = re.compile(
-    r"\b(?:not|no|never|incorrect|wrong|false|rather|instead|neither|nor|cannot|unlike|except)\b|n't|ない|ません", re.I)
+    r"\b(?:not|no|never|incorrect|wrong|false|rather|instead|neither|nor|cannot|unlike|except)\b|n't|ない|ません", re.I
+)
 _LETTER = re.compile(r"\(([A-Z])\)|\b(?:[Aa]nswer|[Oo]ption|[Cc]hoice)(?: is|:)? *\(?([A-Z])(?![\w'’]| [a-z])")
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _DATE = re.compile(rf"\b({'|'.join(_MONTHS)})[a-z]*\.? (\d{{1,2}})(?:st|nd|rd|th)?,? (\d{{4}})\b", re.I)
 _DATE_NUMBERS = re.compile(r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b")
-_YES_NO = re.compile(r"""
+_YES_NO = re.compile(
+    r"""
     answer\ (?:to\ .{0,80}\ )?(?:is|would\ be|must\ be):?\ *["“]?(yes|no)\b(?!\ \w)
   | ^["“]?(?:(?:so|therefore|thus|hence),?\ )?(yes|no)[,.] | ^(yes|no)[.!]?$ | 答えは「?(はい|いいえ)
-""", re.I | re.X)
+""",
+    re.I | re.X,
+)
 _ENDS_IN_WORD = re.compile(r"(?:[\"“「]([^\s\"“”「」]+?)\.?[\"”」]|: (\w+))\W*$")
 # "Not given: torque." ends in a word, too.
 _RESULT = re.compile(r"\b(?:result|answer|together|join|concatenat|we get)|答え|つなげ", re.I)
@@ -86,7 +97,7 @@ def conclusion(pair: Pair) -> Conclusion:
 
 def _numeric(wanted: Decimal, said: list[str]) -> Conclusion:
     last = said[-1]
-    before, equals, result = last.rpartition("=")
+    _before, equals, result = last.rpartition("=")
     stated = list(_numbers(last))
     final = list(_numbers(result))
     if (equals and any(_close(n, wanted) for n in final)) or (not equals and any(_close(n, wanted) for n in stated)):
@@ -96,7 +107,9 @@ def _numeric(wanted: Decimal, said: list[str]) -> Conclusion:
     # One result, said as a result: "67 rowed and 4 hiked" stops before the sum, "34 of them" is none.
     if len(final) != 1 or not _arrives(last):
         return Conclusion.SILENT
-    if any(_related(n, wanted) for sentence in said for n in _numbers(re.sub(r"(?<=\d) (?=\d{3}\b)", "", sentence))):  # 3 400
+    if any(
+        _related(n, wanted) for sentence in said for n in _numbers(re.sub(r"(?<=\d) (?=\d{3}\b)", "", sentence))
+    ):  # 3 400
         return Conclusion.SILENT
     return Conclusion.CONTRADICTS
 
@@ -129,7 +142,9 @@ def _related(one: Decimal, wanted: Decimal) -> bool:
     one, wanted = abs(one), abs(wanted)
     if abs(one - wanted) < 1:
         return one != one.to_integral_value() or wanted != wanted.to_integral_value() or one == wanted
-    return bool(one and wanted) and any(abs(max(one, wanted) / min(one, wanted) - factor) < TOLERANCE for factor in CONVERSIONS)
+    return bool(one and wanted) and any(
+        abs(max(one, wanted) / min(one, wanted) - factor) < TOLERANCE for factor in CONVERSIONS
+    )
 
 
 def _choice(pair: Pair, said: list[str]) -> Conclusion:
@@ -158,8 +173,8 @@ def _choice(pair: Pair, said: list[str]) -> Conclusion:
 
 
 def _named(choices: list[str], sentence: str) -> set[int]:
-    """Choices that a sentence names: a number where the sentence arrives, behind its last equals sign, any other text anywhere.
-    A choice that is only named within the words of a longer one is not."""
+    """Choices that a sentence names: a number where the sentence arrives, behind its last equals sign, any other text
+    anywhere. A choice that is only named within the words of a longer one is not."""
     folded, numbers = sentence.casefold(), None
     named, spans = set(), {}
     for at, choice in enumerate(choices):
@@ -171,16 +186,25 @@ def _named(choices: list[str], sentence: str) -> set[int]:
             before, after = (r"(?<!\w)" if choice[0].isascii() else ""), (r"(?!\w)" if choice[-1].isascii() else "")
             spans[at] = [found.span() for found in re.finditer(before + re.escape(choice) + after, folded)]
     every = [span for found in spans.values() for span in found]
-    named.update(at for at, found in spans.items() if any(
-        not any(start <= first and last <= end and (first, last) != (start, end) for start, end in every)
-        for first, last in found))
+    named.update(
+        at
+        for at, found in spans.items()
+        if any(
+            not any(start <= first and last <= end and (first, last) != (start, end) for start, end in every)
+            for first, last in found
+        )
+    )
     return named
 
 
 def _single(choice: str) -> Decimal | None:
     """The number of a choice that is one number, perhaps with a unit."""
     found = _NUMBER.findall(choice)
-    return Decimal(found[0].replace(",", "")) if len(found) == 1 and not re.search(r"\d[/:^]|\d *[a-z]\b", choice) else None
+    return (
+        Decimal(found[0].replace(",", ""))
+        if len(found) == 1 and not re.search(r"\d[/:^]|\d *[a-z]\b", choice)
+        else None
+    )
 
 
 def _dates(text: str) -> str:

@@ -1,12 +1,13 @@
-"""Recomputes the equations of a rationale: calculator marks `<<6*7=42>>`, and plain ones such as "$5 x 3 = $15" or "10% of 50 =
-5".
+"""Recomputes the equations of a rationale: calculator marks `<<6*7=42>>`, and plain ones such as "$5 x 3 = $15" or "10%
+of 50 = 5".
 
-Judges only what it can read whole; an equation with a unit, a letter, a power or a date in it is passed over, never guessed.
-Decimal through the calculator, never binary floating point.
+Judges only what it can read whole; an equation with a unit, a letter, a power or a date in it is passed over, never
+guessed. Decimal through the calculator, never binary floating point.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,22 +20,28 @@ ROUNDED_DECIMALS = 2  # a factor written with so many may stand for a longer one
 # A result off by one of these has changed its unit: 4 * 25 = $1.
 CONVERSIONS = frozenset(map(Decimal, (7, 12, 24, 60, 100, 365, 1000, 3600)))
 
-# Words after which a number belongs to something that was not read: "twice 3 + 4", "5 more than 3 * 2", "weeks 1-2 = 96 - 70".
-_OPENS = frozenset("""
-    of times plus minus by over twice thrice half double triple quarter third thirds log sqrt root sin cos tan mod squared
-    than from and or per into to less more add adding subtract subtracting subtracted multiplying dividing
+# Words after which a number belongs to something that was not read: "twice 3 + 4", "5 more than 3 * 2", "weeks 1-2 = 96
+# - 70".
+_OPENS = frozenset(
+    """
+    of times plus minus by over twice thrice half double triple quarter third thirds log sqrt root sin cos tan mod
+    squared than from and or per into to less more add adding subtract subtracting subtracted multiplying dividing
     week weeks day days month months year years step steps
-""".split())
+""".split()
+)
 # Words that make the number before them another one: "3 dozen", "3 remainder 1", "3 and 1/3".
-_GOES_ON = frozenset("""
+_GOES_ON = frozenset(
+    """
     dozen dozens hundred hundreds thousand thousands million millions billion percent cents pair pairs
     halves thirds quarters fifths squared cubed remainder remaining left
     times plus minus divided multiplied over mod and or with more less of per
-""".split())
+""".split()
+)
 
 _MARK = re.compile(r"<<([^<>]*)>>")
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)?|\.\d++"
-_TOKEN = re.compile(rf"""
+_TOKEN = re.compile(
+    rf"""
     (?P<number>[$£€¥]?\ ?(?:{_NUMBER})(?!\.?\d)(?:\ ?%)?(?![^\W\d_])     # 1,200.50  $3  20%
       |[$£€¥]?\ ?(?:{_NUMBER})(?=[xX]\ ?[$£€¥]?\d)                        # 5x3
       |[$£€¥]?\ ?(?:{_NUMBER})(?=[\u3040-\u30ff\u3400-\u9fff]))           # 8個
@@ -44,7 +51,9 @@ _TOKEN = re.compile(rf"""
     |(?P<paren>[()])
     |(?P<word>[A-Za-z\u00c0-\u024f][\w'’]*|[\u3040-\u30ff\u3400-\u9fff]+)
     |(?P<other>\S|\n)
-""", re.VERBOSE)
+""",
+    re.VERBOSE,
+)
 _DATE = re.compile(r"\d+/\d+/\d{2,4}|\b0\d")
 _SIGNS = str.maketrans({"×": "*", "÷": "/", "−": "-", "x": "*", "X": "*"})
 _WIDE = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}  # full-width signs and digits of Japanese text
@@ -72,7 +81,9 @@ def equations(rationale: str) -> Iterator[Equation]:
 def _runs(text: str) -> Iterator[list[str]]:
     """Sides of each stretch of numbers, operators and equals signs whose neighbours do not reach into it."""
     run: list[tuple[str, str]] = []  # (kind, text) of its tokens
-    before: tuple[str, str, bool] | None = None  # the token in front of the run, and whether it stands apart from what it follows
+    before: tuple[str, str, bool] | None = (
+        None  # the token in front of the run, and whether it stands apart from what it follows
+    )
     tokens = list(_TOKEN.finditer(text))
     for at, token in enumerate([*tokens, None]):
         kind, said = (token.lastgroup, token[0]) if token else ("end", "")
@@ -105,7 +116,7 @@ def _opens(before: tuple[str, str, bool] | None) -> bool:
         if said[-1] >= "\u3040":
             return said[-1] in "はでと"
         return spaced and len(said) > 1 and said.lower() not in _OPENS
-    return said in "\n\"“「。、" or (spaced and said in ".,;:!?")
+    return said in '\n"“「。、' or (spaced and said in ".,;:!?")
 
 
 def _closes(kind: str, said: str, text: str, token: re.Match[str] | None) -> bool:
@@ -117,7 +128,7 @@ def _closes(kind: str, said: str, text: str, token: re.Match[str] | None) -> boo
             return said[0] not in "万億千百十割分倍余あ"
         return (len(said) > 1 or said in "aI") and said.lower() not in _GOES_ON
     after = text[token.end() : token.end() + 2]
-    return said in "\n\"”」。、.,;?:" and not (after.lstrip(" ") if said == ":" else after)[:1].isdigit()
+    return said in '\n"”」。、.,;?:' and not (after.lstrip(" ") if said == ":" else after)[:1].isdigit()
 
 
 def _sides(run: list[tuple[str, str]]) -> list[str]:
@@ -138,7 +149,7 @@ def _sides(run: list[tuple[str, str]]) -> list[str]:
 
 
 def _chain(sides: list[str]) -> Iterator[Equation]:
-    for left, right in zip(sides, sides[1:]):
+    for left, right in itertools.pairwise(sides):
         if (_plain(left) and _plain(right)) or _DATE.search(left) or _DATE.search(right):
             continue
         value, said = _value(left), _value(right)
@@ -147,7 +158,9 @@ def _chain(sides: list[str]) -> Iterator[Equation]:
         # "5 + 3 = 8 * 2 = 16" is how people write on: the left side is the next one's first number.
         first = None if _plain(right) else _value(re.split(r"(?<=[\d% ])[-+*/]", right, maxsplit=1)[0])
         holds = _holds(left, value, right, said) or (first is not None and _holds(left, value, "", first))
-        if right.rstrip().endswith("%") and "%" not in left:  # "6 / 52 * 100 = 11.5%" counts the hundred twice, and is meant well
+        if (
+            right.rstrip().endswith("%") and "%" not in left
+        ):  # "6 / 52 * 100 = 11.5%" counts the hundred twice, and is meant well
             holds = holds or _holds(left, value, right.rstrip(" %"), said * 100)
         ratio = max(abs(value), abs(said)) / min(abs(value), abs(said)) if value and said else Decimal(0)
         if holds or not any(abs(ratio - factor) <= factor / 100 for factor in CONVERSIONS):
@@ -189,7 +202,13 @@ def _holds(left: str, value: Decimal, right: str, said: Decimal) -> bool:
         return off <= abs(value) / 50
     if "*" in left or "/" in left:
         factors = [Decimal(factor) for factor in re.findall(r"\d*\.\d+", left)]
-        slack = max((Decimal(1).scaleb(factor.as_tuple().exponent) / 2 / factor for factor in factors
-                     if factor and -factor.as_tuple().exponent >= ROUNDED_DECIMALS), default=Decimal(0))
+        slack = max(
+            (
+                Decimal(1).scaleb(factor.as_tuple().exponent) / 2 / factor
+                for factor in factors
+                if factor and -factor.as_tuple().exponent >= ROUNDED_DECIMALS
+            ),
+            default=Decimal(0),
+        )
         return off <= abs(value) * slack + (unit if value % unit else 0)
     return False

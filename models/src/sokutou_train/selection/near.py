@@ -1,7 +1,7 @@
 """Finds near copies among many texts: MinHash proposes, exact Jaccard over the shingles decides.
 
-Forty lines of numpy instead of a dependency: datasketch would bring scipy, and we check every candidate exactly anyway. Keeps
-no text, and gives the same result on every machine and run.
+Forty lines of numpy instead of a dependency: datasketch would bring scipy, and we check every candidate exactly anyway.
+Keeps no text, and gives the same result on every machine and run.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
 
 
 def rearranged(one: str, other: str) -> bool:
-    """Have words of the one text changed places in the other? Who swaps with whom is another question in nearly the same
-    words."""
+    """Have words of the one text changed places in the other? Who swaps with whom is another question in nearly the
+    same words."""
     first, second = tokens(one), tokens(other)
     gone, come = set(), set()
     for kind, start, end, begin, stop in difflib.SequenceMatcher(None, first, second, autojunk=False).get_opcodes():

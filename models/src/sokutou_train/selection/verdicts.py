@@ -1,7 +1,7 @@
 """From pairs to the pairs worth learning from: a verdict on each, then weight and difficulty for the kept ones.
 
-Keeps the pairs' order and their texts. Never overwrites a difficulty that the file gives, and never looks at a test question
-but to leave it out.
+Keeps the pairs' order and their texts. Never overwrites a difficulty that the file gives, and never looks at a test
+question but to leave it out.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from . import answers, arithmetic, near, rationales
 from .answers import Conclusion
 
 RATIONALES_NEAR_MAX = 1  # near copies of a rationale kept a question: a second one teaches the same words again
-QUESTIONS_NEAR_MAX = 1  # near copies of a question kept over all tasks: a second one is the same lesson at twice its weight
-NEAR = 0.8  # Jaccard over stretches of three tokens; for test questions over single tokens, as near copies are commonly counted
+QUESTIONS_NEAR_MAX = (
+    1  # near copies of a question kept over all tasks: a second one is the same lesson at twice its weight
+)
+# Jaccard over stretches of three tokens; for test questions over single tokens, as near copies are commonly counted
+NEAR = 0.8
 LENGTH_STEP = 400  # characters that count as one more step; a sentence with an equation has about 60
 STEPS_MAX = 30  # a rationale with more equations or sentences goes in circles
 DISAGREEMENT_STEPS = 4  # steps that a question is harder when hardly any rationale arrives at its answer
@@ -74,8 +77,14 @@ class Selection:
     near_tests: list[NearTest]
 
 
-def select(pairs: list[Pair], *, tests: Iterable[Pair] = (), gold: Iterable[Pair] = (), drop_near: bool = False,
-           agreement_counts: bool = False) -> Selection:
+def select(
+    pairs: list[Pair],
+    *,
+    tests: Iterable[Pair] = (),
+    gold: Iterable[Pair] = (),
+    drop_near: bool = False,
+    agreement_counts: bool = False,
+) -> Selection:
     """Without gold for a question, the answer that more of its pairs give than any other counts as right."""
     tests, questions = list(tests), _by_question(pairs)
     dropped: dict[str, str] = {}  # why, by pair id
@@ -83,7 +92,9 @@ def select(pairs: list[Pair], *, tests: Iterable[Pair] = (), gold: Iterable[Pair
     near_tests = _near_tests(questions, dropped, tests)
     if drop_near:
         for found in near_tests:
-            dropped.update((pair.id, NEAR_TEST) for pair in questions[found.task, found.asked] if pair.id not in dropped)
+            dropped.update(
+                (pair.id, NEAR_TEST) for pair in questions[found.task, found.asked] if pair.id not in dropped
+            )
 
     agreement = _judge_answers(questions, dropped, _Gold(gold))
     concluded = {}
@@ -98,8 +109,11 @@ def select(pairs: list[Pair], *, tests: Iterable[Pair] = (), gold: Iterable[Pair
     kept = {key: alive for key, of in questions.items() if (alive := [pair for pair in of if pair.id not in dropped])}
     weights = _weights(kept, agreement if agreement_counts else {})
     difficulties = {key: _difficulty(of, agreement[key]) for key, of in kept.items()}
-    chosen = [dataclasses.replace(pair, weight=weights[pair.id], difficulty=pair.difficulty or difficulties[_key(pair)])
-              for pair in pairs if pair.id not in dropped]
+    chosen = [
+        dataclasses.replace(pair, weight=weights[pair.id], difficulty=pair.difficulty or difficulties[_key(pair)])
+        for pair in pairs
+        if pair.id not in dropped
+    ]
     return Selection(verdicts, chosen, near_tests)
 
 
@@ -129,7 +143,8 @@ def _near_tests(questions: _Questions, dropped: dict[str, str], tests: list[Pair
 
 
 class _Gold:
-    """Gold answers by question id or by the question's text with its choices. A name that stands for two answers names none."""
+    """Gold answers by question id or by the question's text with its choices. A name that stands for two answers names
+    none."""
 
     def __init__(self, pairs: Iterable[Pair]) -> None:
         self._answers: dict[tuple[str, str], str | None] = {}
@@ -191,9 +206,9 @@ def _drop_copies(questions: _Questions, dropped: dict[str, str]) -> None:
         if len(alive) > 1:
             told: dict[tuple[str, ...], near.Near] = defaultdict(lambda: near.Near(NEAR))
             for pair in alive:
-                if pair.rationale is not None:
-                    if not _cap(told[near.numbers(pair.rationale)], pair.rationale, RATIONALES_NEAR_MAX):
-                        dropped[pair.id] = COPY
+                text = pair.rationale
+                if text is not None and not _cap(told[near.numbers(text)], text, RATIONALES_NEAR_MAX):
+                    dropped[pair.id] = COPY
             alive = [pair for pair in alive if pair.id not in dropped]
         if alive:
             first = alive[0]

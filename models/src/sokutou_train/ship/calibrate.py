@@ -1,10 +1,10 @@
-"""Fits temperature, weights and thresholds of one task of a student on generated calibration pairs of the task, on the int8 graph
-that ships.
+"""Fits temperature, weights and thresholds of one task of a student on generated calibration pairs of the task, on the
+int8 graph that ships.
 
-Every third pair fits, the rest prove, so that no threshold is proved on a pair that shaped the confidences. A threshold is chosen
-by fixed-sequence Learn-then-Test (Angelopoulos et al. 2021): thresholds are walked from high to low, each is accepted only if
-the Clopper-Pearson bound of the error among its auto-answers keeps the promised risk, and the walk ends at the first that
-does not. Never sees a training, dev or test pair, or a real row.
+Every third pair fits, the rest prove, so that no threshold is proved on a pair that shaped the confidences. A threshold
+is chosen by fixed-sequence Learn-then-Test (Angelopoulos et al. 2021): thresholds are walked from high to low, each is
+accepted only if the Clopper-Pearson bound of the error among its auto-answers keeps the promised risk, and the walk
+ends at the first that does not. Never sees a training, dev or test pair, or a real row.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ from ..recipe import Sizes
 from .decode import NEVER, Answerer, Belief, Calibration, Look, ThinkingFailed, log_softmax
 
 RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the promise, of each way to answer
-# A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second and is
-# right more often. At the promised risk itself hardly anything would be left to think about.
+# A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second
+# and is right more often. At the promised risk itself hardly anything would be left to think about.
 FIRST_RISK = 0.01
 FIT = 3  # every third pair fits
-# A walk starts at the threshold that one of these shares of the answers reaches, and not before so many of them that none being wrong
-# would prove anything. Higher up, a few unlucky pairs would end it: the surest errors are impossible readings that the student did not
-# notice, and they stand at the top of every walk. Further down, a student that knows well what it does not know is wrong too often.
-# Which share, the fitting pairs say, which prove nothing: see `start_share`.
+# A walk starts at the threshold that one of these shares of the answers reaches, and not before so many of them that
+# none being wrong would prove anything. Higher up, a few unlucky pairs would end it: the surest errors are impossible
+# readings that the student did not notice, and they stand at the top of every walk. Further down, a student that knows
+# well what it does not know is wrong too often. Which share, the fitting pairs say, which prove nothing: see
+# `start_share`.
 START_SHARES, STEP_SHARE = (0.5, 0.25, 0.125), 0.01
-# Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove nothing more.
+# Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove
+# nothing more.
 STREAM = "calibration-g"
-# So many answers may be wrong however sure they are: a reading overlooked leaves no trace in the scores. A plain likelihood would
-# lower the confidence of all others for these few; see `_loss`.
+# So many answers may be wrong however sure they are: a reading overlooked leaves no trace in the scores. A plain
+# likelihood would lower the confidence of all others for these few; see `_loss`.
 MISSES = 0.01
-# Of 1 / temperature and of the think weight; the first weight begins at 0, since first looks may be worth nothing. Pairs without an
-# error would ask for any: choices for ever sharper confidences, texts for ever flatter ones, until all of them are certain.
+# Of 1 / temperature and of the think weight; the first weight begins at 0, since first looks may be worth nothing.
+# Pairs without an error would ask for any: choices for ever sharper confidences, texts for ever flatter ones, until all
+# of them are certain.
 SHARPNESS_MIN, SHARPNESS_MAX = 0.25, 2.0
 UNFITTED = 0.5, 0.5  # weights: both looks alike, and together as sure as one, since one student had both
 GRID, ROUNDS = 40, 12
@@ -64,15 +67,21 @@ class Fitted:
     def asdict(self) -> dict:
         """As the manifest says it."""
         c = self.calibration
-        return {"n": self.pairs, "risk": RISK, "confidence_level": CONFIDENCE_LEVEL,
-                "first": {"temperature": c.temperature, **vars(self.first)},
-                "think": {"first_weight": c.first_weight, "think_weight": c.think_weight, **vars(self.think)}}
+        return {
+            "n": self.pairs,
+            "risk": RISK,
+            "confidence_level": CONFIDENCE_LEVEL,
+            "first": {"temperature": c.temperature, **vars(self.first)},
+            "think": {"first_weight": c.first_weight, "think_weight": c.think_weight, **vars(self.think)},
+        }
 
 
 def calibration(fitted: dict) -> Calibration:
     """What the reference decoder needs of `Fitted.asdict`."""
     first, think = fitted["first"], fitted["think"]
-    return Calibration(first["temperature"], first["threshold"], think["first_weight"], think["think_weight"], think["threshold"])
+    return Calibration(
+        first["temperature"], first["threshold"], think["first_weight"], think["think_weight"], think["threshold"]
+    )
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,8 @@ class Asked:
 
 
 def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
-    """Draws the task's calibration pairs, and more until enough of them are below the first threshold or the cap is reached."""
+    """Draws the task's calibration pairs, and more until enough of them are below the first threshold or the cap is
+    reached."""
     task = answerer.task
     stream = task.stream(f"{STREAM}-{seed}")
 
@@ -105,17 +115,23 @@ def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
         weights = fit_weights(*_of_both(answerer, thought[::FIT], calibration))
         calibration = Calibration(temperature, first.threshold, *weights, NEVER)
         think = _walk(answerer, thought, lambda asked: calibration.joint(asked.first, asked.think), RISK)
-    return Fitted(Calibration(temperature, first.threshold, calibration.first_weight, calibration.think_weight, think.threshold),
-                  len(drawn), first, think)
+    return Fitted(
+        Calibration(temperature, first.threshold, calibration.first_weight, calibration.think_weight, think.threshold),
+        len(drawn),
+        first,
+        think,
+    )
 
 
-def walk(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float = RISK,
-         share: float = START_SHARES[0]) -> Walk:
-    """The lowest proved threshold, from (n,) confidences and truth values: is it the teacher's answer, is it an answer at all?
-    What calls a person or is no answer is handed over, which is never wrong. The walk starts at the surest `share` of the answers,
-    which these pairs must not have chosen."""
+def walk(
+    confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float = RISK, share: float = START_SHARES[0]
+) -> Walk:
+    """The lowest proved threshold, from (n,) confidences and truth values: is it the teacher's answer, is it an answer
+    at all? What calls a person or is no answer is handed over, which is never wrong. The walk starts at the surest
+    `share` of the answers, which these pairs must not have chosen."""
     n, confidence = len(confidence), np.minimum(confidence, CONFIDENCE_MAX)
-    # Only confidences decide where the walk stops for a test, never a truth: so each test is as good as one fixed beforehand.
+    # Only confidences decide where the walk stops for a test, never a truth: so each test is as good as one fixed
+    # beforehand.
     steps = sorted(confidence[answers], reverse=True)
     proved = Walk(NEVER, 0, 0, 0.0)
     start, step = max(needed(risk), round(share * len(steps))), max(1, round(STEP_SHARE * n))
@@ -132,8 +148,8 @@ def walk(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: f
 
 
 def start_share(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float) -> float:
-    """The share of the surest answers, one of `START_SHARES`, among which errors are furthest below the risk, in standard deviations
-    of their count at that risk; of several the largest."""
+    """The share of the surest answers, one of `START_SHARES`, among which errors are furthest below the risk, in
+    standard deviations of their count at that risk; of several the largest."""
     wrong = ~right[answers][np.argsort(-confidence[answers], kind="stable")]
 
     def room(share: float) -> float:
@@ -169,14 +185,20 @@ def interval(successes: int, n: int, level: float = CONFIDENCE_LEVEL) -> tuple[f
 
 def _at_most(errors: int, n: int, rate: float) -> float:
     """Probability of at most `errors` in `n`, each with probability `rate`."""
-    logs = (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(rate) + (n - k) * math.log1p(-rate)
-            for k in range(errors + 1))
+    logs = (
+        math.lgamma(n + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(n - k + 1)
+        + k * math.log(rate)
+        + (n - k) * math.log1p(-rate)
+        for k in range(errors + 1)
+    )
     return math.fsum(map(math.exp, logs))
 
 
 def minimum(loss: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function of one number is least: the best of a grid, then ternary search between its neighbours. On a grid, since
-    the losses here are convex but for what `MISSES` flattens."""
+    """Where a function of one number is least: the best of a grid, then ternary search between its neighbours. On a
+    grid, since the losses here are convex but for what `MISSES` flattens."""
     grid = np.linspace(low, high, GRID + 1)
     best = int(np.argmin([loss(x) for x in grid]))
     low, high = grid[max(0, best - 1)], grid[min(GRID, best + 1)]
@@ -199,19 +221,20 @@ def fit_weights(likelihoods: Callable[[float, float], np.ndarray], choices: int)
         return UNFITTED
     first, think = UNFITTED
     for _ in range(ROUNDS):
-        first = minimum(lambda w: _loss(likelihoods(w, think), choices), 0, SHARPNESS_MAX)
-        think = minimum(lambda w: _loss(likelihoods(first, w), choices), SHARPNESS_MIN, SHARPNESS_MAX)
+        first = minimum(lambda w, think=think: _loss(likelihoods(w, think), choices), 0, SHARPNESS_MAX)
+        think = minimum(lambda w, first=first: _loss(likelihoods(first, w), choices), SHARPNESS_MIN, SHARPNESS_MAX)
     return first, think
 
 
 def _loss(log_likelihoods: np.ndarray, choices: int) -> float:
-    """Mean negative log-likelihood where a share `MISSES` of the pairs says nothing: those are right by luck alone. So no miss,
-    however sure, costs more than a fixed amount."""
+    """Mean negative log-likelihood where a share `MISSES` of the pairs says nothing: those are right by luck alone. So
+    no miss, however sure, costs more than a fixed amount."""
     return float(-np.log((1 - MISSES) * np.exp(log_likelihoods) + MISSES / choices).mean())
 
 
 def _of_first(answerer: Answerer, fit: list[Asked]) -> tuple[Callable[[float], np.ndarray], int]:
-    """Log-likelihoods of the truth by 1 / temperature, and the number of choices. A free answer is right or it is wrong."""
+    """Log-likelihoods of the truth by 1 / temperature, and the number of choices. A free answer is right or it is
+    wrong."""
     task = answerer.task
     if task.choices:
         scores = np.array([asked.first.values for asked in fit])  # (n, choices)
@@ -223,7 +246,9 @@ def _of_first(answerer: Answerer, fit: list[Asked]) -> tuple[Callable[[float], n
     return lambda x: _right_or_wrong(x * scores, right), 2
 
 
-def _of_both(answerer: Answerer, fit: list[Asked], calibration: Calibration) -> tuple[Callable[[float, float], np.ndarray], int]:
+def _of_both(
+    answerer: Answerer, fit: list[Asked], calibration: Calibration
+) -> tuple[Callable[[float, float], np.ndarray], int]:
     """The same by the two weights."""
     task = answerer.task
     if task.choices:

@@ -4,8 +4,9 @@ Everything the toolkit measures on a student, it measures through this, on the i
 thresholds are `Calibration`'s, and `decide` is the one place that reads them.
 
 How tokens are cut into runs is part of the contract, because int8 scales are taken over a whole run: the prompt and its
-control token go in one run, each written token in its own, `=`, a calculator's result and `>>` in one; what is read back (y with
-`<|why|>`, r with `<|answer|>`) in one run too, but a free answer behind a rationale token by token, as it would be written.
+control token go in one run, each written token in its own, `=`, a calculator's result and `>>` in one; what is read
+back (y with `<|why|>`, r with `<|answer|>`) in one run too, but a free answer behind a rationale token by token, as it
+would be written.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Decoder:
         self.binding.bind_output("logits")  # outputs come back in the order of binding: logits first
         for past in self.session.get_inputs():
             if past.name.startswith("past_key_values."):
-                cache = ort.OrtValue.ortvalue_from_numpy(np.zeros(past.shape, np.float32))  # (1, kv_heads, max_len, head_dim)
+                cache = ort.OrtValue.ortvalue_from_numpy(
+                    np.zeros(past.shape, np.float32)
+                )  # (1, kv_heads, max_len, head_dim)
                 self.binding.bind_ortvalue_input(past.name, cache)
                 self.binding.bind_ortvalue_output(past.name.replace("past_key_values", "present"), cache)
                 self.max_len = past.shape[2]
@@ -69,8 +72,8 @@ class Decoder:
 
 
 def greedy(decoder: Decoder, logits: np.ndarray, at: int) -> Iterator[tuple[int, float]]:
-    """From `logits` (vocabulary,), the likeliest token with its log-probability, and so on without end: each is fed, from place
-    `at` on, when the next is asked for."""
+    """From `logits` (vocabulary,), the likeliest token with its log-probability, and so on without end: each is fed,
+    from place `at` on, when the next is asked for."""
     for place in itertools.count(at):
         scores = log_softmax(logits.astype(np.float64))
         token = int(scores.argmax())
@@ -156,8 +159,8 @@ class Writer:
 
 
 class Answerer:
-    """One task of a student, asked one question at a time; `ask` first, then think or explain about the same question. Answers of
-    both kinds are texts: a choice's, or a free one."""
+    """One task of a student, asked one question at a time; `ask` first, then think or explain about the same question.
+    Answers of both kinds are texts: a choice's, or a free one."""
 
     def __init__(self, decoder: Decoder, encoder: Encoder, task: Task):
         self.decoder, self.encoder, self.task = decoder, encoder, task
@@ -194,8 +197,12 @@ class Answerer:
         else:
             leads_to = look.text
             strength = np.exp(look.score if leads_to == answer else self._score(read, at, given))
-        return Explanation(self.encoder.tokenizer.decode(rationale, skip_special_tokens=False), len(rationale), leads_to,
-                           float(strength))
+        return Explanation(
+            self.encoder.tokenizer.decode(rationale, skip_special_tokens=False),
+            len(rationale),
+            leads_to,
+            float(strength),
+        )
 
     def _look(self, run: list[int], at: int) -> Look:
         """Feeds `run`, which ends in `<|answer|>`, at place `at`, and reads the answer."""
@@ -216,7 +223,8 @@ class Answerer:
         return Written("", tokens, score)
 
     def _score(self, run: list[int], at: int, answer: list[int]) -> float:
-        """Log-probability that `answer` is written after `run`, and closed by the likelier of the two tokens that may."""
+        """Log-probability that `answer` is written after `run`, and closed by the likelier of the two tokens that
+        may."""
         total = 0.0
         for token in answer:
             total += float(log_softmax(self.decoder.feed(run, at).astype(np.float64))[token])
@@ -249,10 +257,10 @@ class Belief:
 class Calibration:
     """What turns looks into confidences, and from which confidence on an answer is given.
 
-    With s the scores of a look, T the temperature, a and b the weights: a closed answer set has the posterior softmax(s1 / T) at
-    once and softmax(a s1 + b s2) after thinking. A free answer has no set to be normalised over, so its confidence is the
-    probability of its text: exp(s1 / T) at once; after thinking exp(a s1 + b s2) where both looks wrote the same, else, for the
-    second text, exp(b s2) (1 - exp(s1 / T)).
+    With s the scores of a look, T the temperature, a and b the weights: a closed answer set has the posterior
+    softmax(s1 / T) at once and softmax(a s1 + b s2) after thinking. A free answer has no set to be normalised over, so
+    its confidence is the probability of its text: exp(s1 / T) at once; after thinking exp(a s1 + b s2) where both looks
+    wrote the same, else, for the second text, exp(b s2) (1 - exp(s1 / T)).
     """
 
     temperature: float

@@ -1,9 +1,10 @@
-"""Measures a calibrated student on fresh generated pairs, on real rows where they are given, and on questions of other kinds; task
-by task, English and Japanese beside each other.
+"""Measures a calibrated student on fresh generated pairs, on real rows where they are given, and on questions of other
+kinds; task by task, English and Japanese beside each other.
 
-Chooses nothing: thresholds are as calibrated. Everything comes with its n and a 95% interval, in JSON and as Markdown tables.
-Intervals of rates are Clopper-Pearson. Those of balanced accuracies draw each class's recall from its Jeffreys posterior, which,
-unlike a bootstrap, stays honest when a class has no error at all. Free answers have no classes: their accuracy is a plain rate.
+Chooses nothing: thresholds are as calibrated. Everything comes with its n and a 95% interval, in JSON and as Markdown
+tables. Intervals of rates are Clopper-Pearson. Those of balanced accuracies draw each class's recall from its Jeffreys
+posterior, which, unlike a bootstrap, stays honest when a class has no error at all. Free answers have no classes: their
+accuracy is a plain rate.
 """
 
 from __future__ import annotations
@@ -49,10 +50,16 @@ class _Explained:
     faults: list[str] | None  # None where nobody knows of any
 
 
-def evaluate(answerer: Answerer, calibration: Calibration, sizes: Sizes, seed: int, table: Path | None = None,
-             others: Sequence[str] = ()) -> dict:
-    """All measures of one task, by suite. `table` holds the task's real rows; `others` are files of other questions: `PATH`,
-    `PATH:field`."""
+def evaluate(
+    answerer: Answerer,
+    calibration: Calibration,
+    sizes: Sizes,
+    seed: int,
+    table: Path | None = None,
+    others: Sequence[str] = (),
+) -> dict:
+    """All measures of one task, by suite. `table` holds the task's real rows; `others` are files of other questions:
+    `PATH`, `PATH:field`."""
     task = answerer.task
     suites = task.tests(f"test-{seed}", sizes.test)
     if table:
@@ -62,7 +69,11 @@ def evaluate(answerer: Answerer, calibration: Calibration, sizes: Sizes, seed: i
     measured = {}
     for name, pairs in suites.items():
         rows = _asked(answerer, calibration, name, pairs)
-        measured[name] = {**measure(task, rows), "unaskable": len(pairs) - len(rows), "languages": languages(task, rows)}
+        measured[name] = {
+            **measure(task, rows),
+            "unaskable": len(pairs) - len(rows),
+            "languages": languages(task, rows),
+        }
         near = [row for row in rows if task.near(row.pair)]
         if near and len(near) < len(rows):
             measured[name]["near limit"] = measure(task, near)
@@ -76,8 +87,10 @@ def evaluate(answerer: Answerer, calibration: Calibration, sizes: Sizes, seed: i
         outcomes = [decide(answerer, calibration, question) for question in bar]
         answered = sum(outcome is not None and outcome.answered for outcome in outcomes)
         measured[f"other kind: {Path(other.rpartition(':')[0] or other).parent.name}"] = {
-            "n": len(outcomes), "wrongly answered": _rate(answered, len(outcomes)),
-            "unaskable": sum(outcome is None for outcome in outcomes)}
+            "n": len(outcomes),
+            "wrongly answered": _rate(answered, len(outcomes)),
+            "unaskable": sum(outcome is None for outcome in outcomes),
+        }
     return {"confidence_level": CONFIDENCE_LEVEL, "suites": measured}
 
 
@@ -87,7 +100,8 @@ def measure(task: Task, rows: list[Row]) -> dict:
     answered = [row for row in rows if row.outcome.answered]
     errors = sum(not row.right for row in answered)
     thought = [row.outcome.think_tokens for row in rows if row.outcome.mode == "think_first"]
-    # A person is asked, but by which way: the student says the question is not its own, or writes no answer; or it is unsure.
+    # A person is asked, but by which way: the student says the question is not its own, or writes no answer; or it is
+    # unsure.
     own = [task.answers(row.outcome.last.answer) for row in rows if not row.outcome.answered]
     commonest = Counter(truths).most_common(1)[0][0]
     return {
@@ -96,11 +110,16 @@ def measure(task: Task, rows: list[Row]) -> dict:
         "first answer": _accuracy(task, truths, [row.outcome.first.answer for row in rows]),
         FORCED: _accuracy(task, truths, [row.outcome.last.answer for row in rows]),
         "auto-answers": {
-            "n": len(answered), "coverage": _rate(len(answered), len(rows)), "errors": errors,
+            "n": len(answered),
+            "coverage": _rate(len(answered), len(rows)),
+            "errors": errors,
             "error": errors / len(answered) if answered else None,
             "error bound, one-sided": error_bound(errors, len(answered)) if answered else None,
-            "accuracy": _accuracy(task, [row.pair.answer for row in answered], [row.outcome.last.answer for row in answered])
-            if answered else None,
+            "accuracy": _accuracy(
+                task, [row.pair.answer for row in answered], [row.outcome.last.answer for row in answered]
+            )
+            if answered
+            else None,
         },
         "escalated": {**_rate(len(own), len(rows)), "as not its own": own.count(False), "unsure": own.count(True)},
         "thought": {**_rate(len(thought), len(rows)), "tokens, mean": float(np.mean(thought)) if thought else None},
@@ -114,9 +133,13 @@ def measure(task: Task, rows: list[Row]) -> dict:
 def closed_book(answerer: Answerer, calibration: Calibration, name: str, book: ClosedBook) -> dict:
     """What is right at once, and what was answered without a person, beside what guessing gives."""
     rows = _asked(answerer, calibration, name, book.pairs)
-    return {"n": len(rows), "unaskable": len(book.pairs) - len(rows), "floors": book.floors,
-            "right at once": _rate(sum(row.outcome.first.answer == row.pair.answer for row in rows), len(rows)),
-            "answered": _rate(sum(row.outcome.answered for row in rows), len(rows))}
+    return {
+        "n": len(rows),
+        "unaskable": len(book.pairs) - len(rows),
+        "floors": book.floors,
+        "right at once": _rate(sum(row.outcome.first.answer == row.pair.answer for row in rows), len(rows)),
+        "answered": _rate(sum(row.outcome.answered for row in rows), len(rows)),
+    }
 
 
 def _asked(answerer: Answerer, calibration: Calibration, name: str, pairs: list[Pair]) -> list[Row]:
@@ -139,8 +162,8 @@ def languages(task: Task, rows: list[Row]) -> dict:
 
 
 def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
-    """Explains a sample, of a closed answer set every rarer answer before any common one, and checks each rationale number by
-    number."""
+    """Explains a sample, of a closed answer set every rarer answer before any common one, and checks each rationale
+    number by number."""
     task = answerer.task
     common = Counter(row.pair.answer for row in rows).most_common(1)[0][0] if task.choices else None
     rows = random.Random("explained").sample(rows, len(rows))
@@ -170,15 +193,19 @@ def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
     judged = [one for one in explained if one.faults is not None]
 
     return {
-        "explained": len(explained), "without an end": unended, "without an answer": unanswered,
+        "explained": len(explained),
+        "without an end": unended,
+        "without an answer": unanswered,
         "without a fault, of auto-answers": share(sound, [one for one in judged if one.row.outcome.answered]),
         "without a fault, of all": share(sound, judged),
         "in the question's language": share(
-            lambda one: bool(_JAPANESE.search(one.said.text)) == (one.row.pair.lang == "ja"), explained),
+            lambda one: bool(_JAPANESE.search(one.said.text)) == (one.row.pair.lang == "ja"), explained
+        ),
         "agrees, answer right": share(agrees, [one for one in explained if one.row.right]),
         "agrees, answer wrong": share(agrees, [one for one in explained if not one.row.right]),
         "strength of agreement, AUROC of a right answer": measures.auroc(
-            np.array([one.said.strength for one in explained]), np.array([one.row.right for one in explained], bool)),
+            np.array([one.said.strength for one in explained]), np.array([one.row.right for one in explained], bool)
+        ),
         "tokens, mean": float(np.mean([one.said.tokens for one in explained])) if explained else None,
         "faults": [fault for one in judged for fault in one.faults][:10],
     }
@@ -191,59 +218,100 @@ def markdown(tasks: dict[str, dict]) -> str:
 
 def _tables(measured: dict) -> str:
     suites = {name: suite for name, suite in measured.items() if "first answer" in suite}
-    parts = {part: suite for name, suite in suites.items()
-             for part, suite in ((name, suite), (f"{name}, near a limit", suite.get("near limit"))) if suite}
+    parts = {
+        part: suite
+        for name, suite in suites.items()
+        for part, suite in ((name, suite), (f"{name}, near a limit", suite.get("near limit")))
+        if suite
+    }
     balanced = all("macro_f1" in suite["first answer"] for suite in suites.values())
     lines = [
-        f"| measured on | n | {'balanced accuracy' if balanced else 'accuracy'}, first answer | with think-first, forced | "
-        f"{'macro-F1, both | ' if balanced else ''}floor, ceiling | auto-answered | error among them, 95% bound | ECE | AURC | "
+        f"| measured on | n | {'balanced accuracy' if balanced else 'accuracy'}, first answer | with think-first, "
+        f"forced | "
+        f"{'macro-F1, both | ' if balanced else ''}floor, ceiling | auto-answered | error among them, 95% bound | ECE "
+        f"| AURC | "
         "Brier |",
-        f"|{'---|' * (10 + balanced)}"]
+        f"|{'---|' * (10 + balanced)}",
+    ]
     for name, suite in parts.items():
         auto, fit = suite["auto-answers"], suite["calibration of the first answer"]
-        error = f"{auto['errors']} of {auto['n']}, ≤ {auto['error bound, one-sided']:.2%}" if auto["n"] else "none answered"
+        error = (
+            f"{auto['errors']} of {auto['n']}, ≤ {auto['error bound, one-sided']:.2%}" if auto["n"] else "none answered"
+        )
         first, forced = suite["first answer"], suite[FORCED]
         f1 = f"{first['macro_f1']:.3f}, {forced['macro_f1']:.3f} | " if balanced else ""
-        edges = ", ".join(f"{suite[edge]['value']:.3f}" for edge in ("floor, always the commonest", "ceiling, the rules"))
-        lines.append(f"| {name} | {suite['n']} | {_said(first)} | {_said(forced)} | {f1}{edges} | {_said(auto['coverage'])} | "
-                     f"{error} | {fit['ece']:.3f} | {fit['aurc']:.4f} | {fit['brier']:.4f} |")
-    both = {name: [suite["languages"][lang] for lang in LANGUAGES] for name, suite in suites.items()
-            if set(suite["languages"]) == set(LANGUAGES)}
+        edges = ", ".join(
+            f"{suite[edge]['value']:.3f}" for edge in ("floor, always the commonest", "ceiling, the rules")
+        )
+        lines.append(
+            f"| {name} | {suite['n']} | {_said(first)} | {_said(forced)} | {f1}{edges} | {_said(auto['coverage'])} | "
+            f"{error} | {fit['ece']:.3f} | {fit['aurc']:.4f} | {fit['brier']:.4f} |"
+        )
+    both = {
+        name: [suite["languages"][lang] for lang in LANGUAGES]
+        for name, suite in suites.items()
+        if set(suite["languages"]) == set(LANGUAGES)
+    }
     if both:
-        lines += ["", "| English and Japanese | n | first answer, en | ja | ja − en | forced, en | ja | ja − en | ECE, en | ja |",
-                  f"|{'---|' * 10}"]
+        lines += [
+            "",
+            "| English and Japanese | n | first answer, en | ja | ja − en | forced, en | ja | ja − en | ECE, en | ja |",
+            f"|{'---|' * 10}",
+        ]
     for name, (en, ja) in both.items():
         cells = [f"{en['n']}, {ja['n']}"]
         for key in ("first answer", FORCED):
             cells += [_said(en[key]), _said(ja[key]), f"{100 * (ja[key]['value'] - en[key]['value']):+.1f} points"]
         lines.append(f"| {name} | {' | '.join(cells)} | {en['ece']:.3f} | {ja['ece']:.3f} |")
-    lines += ["", "| rationales of | explained | no fault, auto-answers | right language | agrees, answer right | "
-              "agrees, answer wrong | strength of agreement, AUROC |", f"|{'---|' * 7}"]
+    lines += [
+        "",
+        "| rationales of | explained | no fault, auto-answers | right language | agrees, answer right | "
+        "agrees, answer wrong | strength of agreement, AUROC |",
+        f"|{'---|' * 7}",
+    ]
     for name, suite in suites.items():
         said = suite["rationales"]
-        cells = [_said(said[key]) for key in ("without a fault, of auto-answers", "in the question's language",
-                                              "agrees, answer right", "agrees, answer wrong")]
+        cells = [
+            _said(said[key])
+            for key in (
+                "without a fault, of auto-answers",
+                "in the question's language",
+                "agrees, answer right",
+                "agrees, answer wrong",
+            )
+        ]
         auroc = said["strength of agreement, AUROC of a right answer"]
-        lines.append(f"| {name} | {said['explained']} | {' | '.join(cells)} | {'-' if auroc is None else f'{auroc:.3f}'} |")
+        lines.append(
+            f"| {name} | {said['explained']} | {' | '.join(cells)} | {'-' if auroc is None else f'{auroc:.3f}'} |"
+        )
     books = {name: suite for name, suite in measured.items() if "floors" in suite}
     if books:
         floors = next(iter(books.values()))["floors"]
-        lines += ["", f"| closed book | n | right at once | answered without a person | by {' | by '.join(floors)} |",
-                  f"|{'---|' * (4 + len(floors))}"]
+        lines += [
+            "",
+            f"| closed book | n | right at once | answered without a person | by {' | by '.join(floors)} |",
+            f"|{'---|' * (4 + len(floors))}",
+        ]
     for name, book in books.items():
-        cells = [_said(book["right at once"]), _said(book["answered"]), *(f"{floor:.3f}" for floor in book["floors"].values())]
+        cells = [
+            _said(book["right at once"]),
+            _said(book["answered"]),
+            *(f"{floor:.3f}" for floor in book["floors"].values()),
+        ]
         lines.append(f"| {name.removeprefix('closed book: ')} | {book['n']} | {' | '.join(cells)} |")
     others = {name: suite for name, suite in measured.items() if "wrongly answered" in suite}
     if others:
         lines += ["", "| questions of another kind | n | wrongly answered |", "|---|---|---|"]
-        lines += [f"| {name.removeprefix('other kind: ')} | {suite['n']} | {_said(suite['wrongly answered'])} |"
-                  for name, suite in others.items()]
+        lines += [
+            f"| {name.removeprefix('other kind: ')} | {suite['n']} | {_said(suite['wrongly answered'])} |"
+            for name, suite in others.items()
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _accuracy(task: Task, truths: list[str], chosen: list[str]) -> dict:
-    """Of a closed answer set balanced accuracy with its interval, macro-F1 and plain accuracy, over the classes that occur; of free
-    answers plain accuracy with its interval."""
+    """Of a closed answer set balanced accuracy with its interval, macro-F1 and plain accuracy, over the classes that
+    occur; of free answers plain accuracy with its interval."""
     if not task.choices:
         rate = _rate(sum(truth == answer for truth, answer in zip(truths, chosen, strict=True)), len(truths))
         return {**rate, "plain": rate["value"]}
@@ -256,13 +324,18 @@ def _accuracy(task: Task, truths: list[str], chosen: list[str]) -> dict:
     drawn = np.random.default_rng(1).beta(hits + 0.5, counts - hits + 0.5, (DRAWS, len(classes))).mean(-1)
     low, high = np.quantile(drawn, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     picked = np.array([(chosen == c).sum() for c in classes])
-    return {"value": float(value), "low": float(min(low, value)), "high": float(max(high, value)),
-            "macro_f1": float((2 * hits / (counts + picked)).mean()), "plain": float(hits.sum() / counts.sum())}
+    return {
+        "value": float(value),
+        "low": float(min(low, value)),
+        "high": float(max(high, value)),
+        "macro_f1": float((2 * hits / (counts + picked)).mean()),
+        "plain": float(hits.sum() / counts.sum()),
+    }
 
 
 def _calibration(task: Task, truths: list[str], beliefs: list[Belief]) -> dict:
-    """How far the confidence can be trusted, and how well it sorts: what `plots` draws, and the Brier score, of a closed answer set
-    over all choices, of free answers over right and wrong."""
+    """How far the confidence can be trusted, and how well it sorts: what `plots` draws, and the Brier score, of a
+    closed answer set over all choices, of free answers over right and wrong."""
     confidence = np.array([belief.confidence for belief in beliefs])
     right = np.array([belief.answer == truth for belief, truth in zip(beliefs, truths, strict=True)], bool)
     if task.choices:

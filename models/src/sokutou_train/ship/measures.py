@@ -1,7 +1,7 @@
 """What confidences are worth: calibration error, risk against coverage, how well a score tells right from wrong.
 
-Pure functions of arrays; knows no task and no student. `confidence` is (n,) in 0..1, `right` (n,) of truth values; rows whose
-confidences are equal count alike, whatever order they stand in.
+Pure functions of arrays; knows no task and no student. `confidence` is (n,) in 0..1, `right` (n,) of truth values; rows
+whose confidences are equal count alike, whatever order they stand in.
 """
 
 from __future__ import annotations
@@ -20,26 +20,34 @@ CURVE_POINTS = 50  # of risk against coverage, as many as a picture shows
 def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> list[dict]:
     """Mean confidence and share of right answers in each bin of the confidence that is not empty."""
     at = np.minimum((confidence * bins).astype(int), bins - 1)
-    return [{"n": int((at == b).sum()), "confidence": float(confidence[at == b].mean()), "right": float(right[at == b].mean())}
-            for b in np.unique(at)]
+    return [
+        {
+            "n": int((at == b).sum()),
+            "confidence": float(confidence[at == b].mean()),
+            "right": float(right[at == b].mean()),
+        }
+        for b in np.unique(at)
+    ]
 
 
 def ece(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Expected calibration error: how far confidence and share of right answers lie apart, bin by bin, weighted by size."""
+    """Expected calibration error: how far confidence and share of right answers lie apart, bin by bin, weighted by
+    size."""
     found = reliability(confidence, right)
     return sum(b["n"] * abs(b["confidence"] - b["right"]) for b in found) / len(confidence)
 
 
 def risks(confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(n,) share of errors among the k surest answers, k = 1..n (El-Yaniv and Wiener 2010). Of equally sure answers each
-    counts as their mean."""
+    """(n,) share of errors among the k surest answers, k = 1..n (El-Yaniv and Wiener 2010). Of equally sure answers
+    each counts as their mean."""
     _, group, sizes = np.unique(-confidence, return_inverse=True, return_counts=True)  # surest first
     wrong = np.bincount(group, ~right.astype(bool)) / sizes
     return np.cumsum(np.repeat(wrong, sizes)) / np.arange(1, len(confidence) + 1)
 
 
 def aurc(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Area under risk against coverage (Geifman et al. 2019): 0 would be perfect, the plain error rate is what luck gives."""
+    """Area under risk against coverage (Geifman et al. 2019): 0 would be perfect, the plain error rate is what luck
+    gives."""
     return float(risks(confidence, right).mean())
 
 
@@ -49,12 +57,17 @@ def accuracy_at(confidence: np.ndarray, right: np.ndarray, coverage: float) -> f
 
 
 def trust(confidence: np.ndarray, right: np.ndarray) -> dict:
-    """What a picture of the confidence needs: ECE and reliability, AURC and risk at some coverages, as [coverage, risk]."""
+    """What a picture of the confidence needs: ECE and reliability, AURC and risk at some coverages, as [coverage,
+    risk]."""
     n = len(right)
     found = risks(confidence, right)
     ends = np.unique(np.linspace(1, n, min(n, CURVE_POINTS)).astype(int))
-    return {"ece": ece(confidence, right), "reliability": reliability(confidence, right),
-            "aurc": aurc(confidence, right), "risk at coverage": [[float(end / n), float(found[end - 1])] for end in ends]}
+    return {
+        "ece": ece(confidence, right),
+        "reliability": reliability(confidence, right),
+        "aurc": aurc(confidence, right),
+        "risk at coverage": [[float(end / n), float(found[end - 1])] for end in ends],
+    }
 
 
 def auroc(score: np.ndarray, positive: np.ndarray) -> float | None:
@@ -69,13 +82,15 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float | None:
 
 
 def worse(lost: int, won: int) -> float:
-    """Exact one-sided McNemar test of two students on the same questions: the probability that so many of the questions which
-    only one of them answers right are lost or more, were losing and winning alike."""
+    """Exact one-sided McNemar test of two students on the same questions: the probability that so many of the questions
+    which only one of them answers right are lost or more, were losing and winning alike."""
     n = lost + won
     return sum(math.comb(n, k) for k in range(lost, n + 1)) / 2**n
 
 
-def bootstrap(statistic: Callable[..., float], *columns: np.ndarray, level: float, seed: int = 1) -> tuple[float, float]:
+def bootstrap(
+    statistic: Callable[..., float], *columns: np.ndarray, level: float, seed: int = 1
+) -> tuple[float, float]:
     """Percentile interval of `statistic(*columns)` over rows drawn again with replacement (Efron 1979)."""
     rng, n = np.random.default_rng(seed), len(columns[0])
     drawn = [statistic(*(column[rows] for column in columns)) for rows in rng.integers(0, n, (BOOTSTRAP_DRAWS, n))]

@@ -1,4 +1,5 @@
-"""Writes `reference_logits.json`: what Python's ONNX Runtime says after every run of a few prompts, for the Rust side to equal.
+"""Writes `reference_logits.json`: what Python's ONNX Runtime says after every run of a few prompts, for the Rust side
+to equal.
 
 Decodes nothing: the runs are fixed beforehand, so that a difference points at the graph's use and at nothing else.
 """
@@ -25,8 +26,8 @@ SINGLE_TOKENS = 2  # fed one by one after the prompt
 
 
 def write(path: Path, graphs: Mapping[str, Path], tokenizer: Path, recipe: Recipe) -> None:
-    """A prompt of every task and three at least, each fed as one run and then token by token, with all logits after every run.
-    `question` is the whole prompt, with the task's name; `graphs` say by task which graph answers it."""
+    """A prompt of every task and three at least, each fed as one run and then token by token, with all logits after
+    every run. `question` is the whole prompt, with the task's name; `graphs` say by task which graph answers it."""
     encoder = Encoder(Tokenizer.from_file(str(tokenizer)))
     opened = decoders(graphs)
     digests = {task: hashlib.sha256(graph.read_bytes()).hexdigest() for task, graph in graphs.items()}

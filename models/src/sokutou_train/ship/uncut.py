@@ -25,19 +25,29 @@ QUESTION_TOKENS_MAX, MAX_LEN = 248, 512
 GATE_PROMPTS, GOLDEN_QUESTIONS = 50, 2
 # Nothing is calibrated. Thinking weighs nothing, so a golden confidence hangs on the first answer alone.
 FITTED = {
-    "split": "none: nothing was taught and nothing calibrated", "n": 0, "risk": RISK, "confidence_level": CONFIDENCE_LEVEL,
+    "split": "none: nothing was taught and nothing calibrated",
+    "n": 0,
+    "risk": RISK,
+    "confidence_level": CONFIDENCE_LEVEL,
     "first": {"temperature": 1.0, "threshold": NEVER, "n": 0, "errors": 0, "coverage": 0.0},
     "think": {"first_weight": 1.0, "think_weight": 0.0, "threshold": NEVER, "n": 0, "errors": 0, "coverage": 0.0},
 }
 
 
 def write(task: Task, out: Path) -> tuple[Path, dict]:
-    """Writes the bundle that can be asked what students of `task` are asked; returns its folder and what the gates measured."""
+    """Writes the bundle that can be asked what students of `task` are asked; returns its folder and what the gates
+    measured."""
     whole = base.cut(base.load(base.SMOLLM2), (), (), layers=None, vocabulary_size=None, max_len=MAX_LEN)
     student = whole.student.eval()
-    task = dataclasses.replace(task, teacher="nobody: the weights are as they were published", sources=(),
-                               question_tokens_max=QUESTION_TOKENS_MAX)
-    recipe = Recipe(ID, VERSION, serial=1, tasks=(task,), card=Path(), plan=Plan(max_len=MAX_LEN), sizes=Sizes(gate=GATE_PROMPTS))
+    task = dataclasses.replace(
+        task,
+        teacher="nobody: the weights are as they were published",
+        sources=(),
+        question_tokens_max=QUESTION_TOKENS_MAX,
+    )
+    recipe = Recipe(
+        ID, VERSION, serial=1, tasks=(task,), card=Path(), plan=Plan(max_len=MAX_LEN), sizes=Sizes(gate=GATE_PROMPTS)
+    )
     folder = out / f"{ID}-{VERSION}"
     with tempfile.TemporaryDirectory() as scratch:
         model, tokenizer = Path(scratch) / "model.onnx", Path(scratch) / "tokenizer.json"
@@ -45,16 +55,30 @@ def write(task: Task, out: Path) -> tuple[Path, dict]:
         encoder = Encoder(whole.tokenizer, recipe.free)
         measured = export.export(student, encoder, recipe, model, kept_min=0.0)
         answerer = Answerer(Decoder(model), encoder, task)
-        bundle.pack(folder, model, tokenizer, student.g, recipe, [answerer], {task.id: FITTED}, _card(measured["tasks"][task.id]),
-                    whole.origins, golden=golden(answerer), bytes_max=BYTES_MAX)
+        bundle.pack(
+            folder,
+            model,
+            tokenizer,
+            student.g,
+            recipe,
+            [answerer],
+            {task.id: FITTED},
+            _card(measured["tasks"][task.id]),
+            whole.origins,
+            golden=golden(answerer),
+            bytes_max=BYTES_MAX,
+        )
     return folder, measured
 
 
 def golden(answerer: Answerer) -> Iterator[dict]:
-    """Of the task's golden questions the surest, where another CPU's rounding turns nothing, with whatever comes out."""
+    """Of the task's golden questions the surest, where another CPU's rounding turns nothing, with whatever comes
+    out."""
     calibrated = calibration(FITTED)
     asked = [(pair, answerer.ask(pair.text)) for pair in map(next, answerer.task.golden("golden"))]
-    surest = sorted(((calibrated.first(look).confidence, pair) for pair, look in asked if look is not None), key=lambda one: -one[0])
+    surest = sorted(
+        ((calibrated.first(look).confidence, pair) for pair, look in asked if look is not None), key=lambda one: -one[0]
+    )
     for number, (_, pair) in enumerate(surest[:GOLDEN_QUESTIONS], 1):
         yield bundle.golden_line(answerer.task, number, pair, decide(answerer, calibrated, pair.text))
 
@@ -62,7 +86,8 @@ def golden(answerer: Answerer) -> Iterator[dict]:
 def _card(measured: dict) -> str:
     return f"""# {ID} {VERSION}
 
-SmolLM2-135M-Instruct (Hugging Face, Apache-2.0), all layers and all of its vocabulary, as the base of cut students: a measure of
+SmolLM2-135M-Instruct (Hugging Face, Apache-2.0), all layers and all of its vocabulary, as the base of cut students: \
+a measure of
 speed, and of nothing else. It was never taught this task. It must not be used to answer anything.
 
 - Every question goes to a person: no threshold was calibrated, so none is ever reached.

@@ -89,6 +89,6 @@ def loss(student: Student, b: Batch, arm: Arm) -> Tensor:
 
 
 def amplification(rationales: Tensor, rows: Tensor) -> Tensor:
-    """(rows,) mean losses of the rationales to what each answer counts: its rationale's loss against the mean of so many. Batches are
-    cut by length, so that a row is mostly compared with rows of its own task."""
+    """(rows,) mean losses of the rationales to what each answer counts: its rationale's loss against the mean of so
+    many. Batches are cut by length, so that a row is mostly compared with rows of its own task."""
     return (rationales / (rationales.sum() / rows).clamp_min(1e-6)).clamp(*AMPLIFIED)

@@ -30,8 +30,8 @@ class Said:
 
 
 class Asker:
-    """`closed`, everywhere, is the answer set where the question brings no choices. The set is the choices' letters, else `closed`,
-    else the answer is free."""
+    """`closed`, everywhere, is the answer set where the question brings no choices. The set is the choices' letters,
+    else `closed`, else the answer is free."""
 
     def __init__(self, model: Path, encoder: Encoder, rationale_tokens_max: int, threads: int = 1):
         self.decoder = Decoder(model, threads)
@@ -57,13 +57,16 @@ class Asker:
     def thought(self, question: list[int]) -> list[int]:
         """The rationale that is written before an answer. Raises `ThinkingFailed`."""
         control = self.encoder.control
-        return Writer(self.decoder, self.encoder, self._room(question)).write([*question, control[THINK]], 0, control[ANSWER])
+        return Writer(self.decoder, self.encoder, self._room(question)).write(
+            [*question, control[THINK]], 0, control[ANSWER]
+        )
 
     def reason(self, question: list[int], answer: list[int]) -> list[int]:
         """The rationale that is written after an answer. Raises `ThinkingFailed`."""
         control = self.encoder.control
         return Writer(self.decoder, self.encoder, self._room(question)).write(
-            [*question, control[ANSWER], *answer, control[WHY]], 0, control[END])
+            [*question, control[ANSWER], *answer, control[WHY]], 0, control[END]
+        )
 
     def after(self, question: list[int], thought: list[int], pair: Pair, closed: tuple[str, ...] = ()) -> str:
         """The answer after a rationale that need not be the student's own."""

@@ -1,25 +1,25 @@
 """What a study compares, as its TOML file says it. Checks the form of it, reads no pairs.
 
-    seeds = [1, 2, 3]
-    arms = ["answer-only", "think-first"]     # of `arms.ARMS`; all of them where it is left out
+seeds = [1, 2, 3]
+arms = ["answer-only", "think-first"]     # of `arms.ARMS`; all of them where it is left out
 
-    [student]                                 # geometry, and entries of the vocabulary
-    layers = 4
-    width = 128
-    hidden = 384
-    vocabulary = 1024
-    base = "target/workshop/machine-failure"  # instead of a geometry: every trial starts from this work folder's student
+[student]                                 # geometry, and entries of the vocabulary
+layers = 4
+width = 128
+hidden = 384
+vocabulary = 1024
+base = "target/workshop/machine-failure"  # instead of a geometry: every trial starts from this work folder's student
 
-    [budget]                                  # the same for every arm
-    steps = 500
-    tokens = 8000                             # read in one step, padding left out
+[budget]                                  # the same for every arm
+steps = 500
+tokens = 8000                             # read in one step, padding left out
 
-    [tasks.last_letters]
-    generate = 4000                           # pairs of the generator of this name, for training
-    generate_test = 400                       # the same, for testing
-    train = ["reasoning/last_letter/train.jsonl"]    # files of pairs below the study's data folder
-    test = ["reasoning/last_letter/test.jsonl"]
-    answers = ["yes", "no"]                   # where the answer set is closed and questions bring no choices
+[tasks.last_letters]
+generate = 4000                           # pairs of the generator of this name, for training
+generate_test = 400                       # the same, for testing
+train = ["reasoning/last_letter/train.jsonl"]    # files of pairs below the study's data folder
+test = ["reasoning/last_letter/test.jsonl"]
+answers = ["yes", "no"]                   # where the answer set is closed and questions bring no choices
 """
 
 from __future__ import annotations

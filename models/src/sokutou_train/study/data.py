@@ -31,8 +31,8 @@ class Data:
 
 
 def gather(config: Config, root: Path) -> Data:
-    """Raises `PairsError` for bad lines, and `ValueError` where nothing is left to train on. A pair without rationale is left out and
-    counted, since every arm but one needs it."""
+    """Raises `PairsError` for bad lines, and `ValueError` where nothing is left to train on. A pair without rationale
+    is left out and counted, since every arm but one needs it."""
     train: list[Pair] = []
     suites: dict[str, list[Pair]] = {"dev": [], "test": [], "generated test": []}
     bare = 0
@@ -42,13 +42,16 @@ def gather(config: Config, root: Path) -> Data:
             own += itertools.islice(GENERATORS[name].pairs(name, f"study-{config.name}"), task.generate)
         explained = [pair for pair in own if pair.rationale is not None]
         if not explained:
-            raise ValueError(f"task {name!r}: none of {len(own)} training pairs has a rationale, which every arm but one needs")
+            raise ValueError(
+                f"task {name!r}: none of {len(own)} training pairs has a rationale, which every arm but one needs"
+            )
         bare += len(own) - len(explained)
         train += explained
         suites["test"] += (_of(name, pair) for path in task.test for pair in pair_files.read(root / path).pairs)
         if task.generate_test:
             suites["generated test"] += itertools.islice(
-                GENERATORS[name].pairs(name, f"study-{config.name}-test"), task.generate_test)
+                GENERATORS[name].pairs(name, f"study-{config.name}-test"), task.generate_test
+            )
     tests = suites["test"] + suites["generated test"]
     leaked = {pair for pair, _ in pair_files.overlaps(train, tests)}
     kept, train, dev = train, [], {}
@@ -63,10 +66,18 @@ def gather(config: Config, root: Path) -> Data:
         suites["dev"] += itertools.islice((pair for pair in dev.values() if pair.task == name), DEV_MAX)
     if not suites["dev"]:
         raise ValueError(f"no question of {len(train)} training pairs falls into the dev split: give more")
-    said = {"train": _digest(train), "left out, asked in a test": len(leaked), "left out, no rationale": bare,
-            **{name: _digest(pairs) for name, pairs in suites.items()}}
-    return Data(train, {name: pairs for name, pairs in suites.items() if pairs},
-                {name: task.answers for name, task in config.tasks.items() if task.answers}, said)
+    said = {
+        "train": _digest(train),
+        "left out, asked in a test": len(leaked),
+        "left out, no rationale": bare,
+        **{name: _digest(pairs) for name, pairs in suites.items()},
+    }
+    return Data(
+        train,
+        {name: pairs for name, pairs in suites.items() if pairs},
+        {name: task.answers for name, task in config.tasks.items() if task.answers},
+        said,
+    )
 
 
 def _of(task: str, pair: Pair) -> Pair:
@@ -81,4 +92,8 @@ def _in_dev(pair: Pair) -> bool:
 def _digest(pairs: Iterable[Pair]) -> dict:
     pairs = list(pairs)
     text = "\n".join(f"{p.id}\t{p.prompt}\t{p.answer}\t{p.rationale}" for p in pairs)
-    return {"pairs": len(pairs), "by task": Counter(p.task for p in pairs), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return {
+        "pairs": len(pairs),
+        "by task": Counter(p.task for p in pairs),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }

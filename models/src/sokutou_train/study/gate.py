@@ -1,7 +1,7 @@
 """(R2) The logistic gate: from the state at `<|answer|>`, before anything is decoded, will the first answer be right?
 
-Its labels are the student's own first answers on one half of the dev split, which is never trained on; the threshold is set on the
-other half, by `table`. The student stays as it is, and nothing is decoded here.
+Its labels are the student's own first answers on one half of the dev split, which is never trained on; the threshold is
+set on the other half, by `table`. The student stays as it is, and nothing is decoded here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from ..distil.student import Student
 from ..distil.train import pad
 from ..pair import Pair
 
-PENALTY = 10.0  # of the squared weights over standardised states, beside the summed loss: there are hardly more labels than weights
+# of the squared weights over standardised states, beside the summed loss: there are hardly more labels than weights
+PENALTY = 10.0
 ROWS = 32  # questions read at once
 
 
@@ -37,18 +38,24 @@ def in_fit_half(pair: Pair) -> bool:
 
 
 def fit(states: Tensor, right: Tensor, penalty: float = PENALTY) -> Gate:
-    """Logistic regression: least summed cross entropy plus `penalty`/2 times the squared weights, over (n, width) states that are
-    standardised for it; the bias is free."""
+    """Logistic regression: least summed cross entropy plus `penalty`/2 times the squared weights, over (n, width)
+    states that are standardised for it; the bias is free."""
     mean, spread = states.mean(0), states.std(0).clamp_min(1e-6)
     x, y = ((states - mean) / spread).double(), right.double()
-    weights, bias = torch.zeros(x.shape[1], dtype=torch.double, requires_grad=True), torch.zeros((), dtype=torch.double,
-                                                                                                requires_grad=True)
-    descent = torch.optim.LBFGS([weights, bias], max_iter=500, tolerance_grad=1e-8, tolerance_change=1e-12,
-                                line_search_fn="strong_wolfe")
+    weights, bias = (
+        torch.zeros(x.shape[1], dtype=torch.double, requires_grad=True),
+        torch.zeros((), dtype=torch.double, requires_grad=True),
+    )
+    descent = torch.optim.LBFGS(
+        [weights, bias], max_iter=500, tolerance_grad=1e-8, tolerance_change=1e-12, line_search_fn="strong_wolfe"
+    )
 
     def loss() -> Tensor:
         descent.zero_grad()
-        total = F.binary_cross_entropy_with_logits(x @ weights + bias, y, reduction="sum") + penalty / 2 * weights.square().sum()
+        total = (
+            F.binary_cross_entropy_with_logits(x @ weights + bias, y, reduction="sum")
+            + penalty / 2 * weights.square().sum()
+        )
         total.backward()
         return total
 

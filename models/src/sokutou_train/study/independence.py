@@ -1,8 +1,8 @@
-"""Does an answer depend on its rationale? The student's own rationale is replaced by another question's, or corrupted, and the answer
-is looked at again.
+"""Does an answer depend on its rationale? The student's own rationale is replaced by another question's, or corrupted,
+and the answer is looked at again.
 
-Thinking first, the answer comes after the rationale and may change. Answering first it stands before it, and nothing that comes later
-can reach it; that is computed here all the same, not assumed. Trains nothing.
+Thinking first, the answer comes after the rationale and may change. Answering first it stands before it, and nothing
+that comes later can reach it; that is computed here all the same, not assumed. Trains nothing.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ class Case:
     rationale: list[int]
 
 
-def measure(asker: Asker, student: Student, way: str, pairs: list[Pair], answers: dict[str, tuple[str, ...]]) -> list[dict]:
-    """A row for each task: of `n` answers, how many change when the rationale is `swapped` or `corrupted`, and the largest
-    `difference` of a logit of an answer that stands first."""
+def measure(
+    asker: Asker, student: Student, way: str, pairs: list[Pair], answers: dict[str, tuple[str, ...]]
+) -> list[dict]:
+    """A row for each task: of `n` answers, how many change when the rationale is `swapped` or `corrupted`, and the
+    largest `difference` of a logit of an answer that stands first."""
     cases = _cases(asker, way, _spread(pairs, QUESTIONS_MAX), answers)
     corruption = Corruption(asker.encoder.tokenizer, [case.rationale for case in cases])
     others: dict[tuple[str, str], list[Case]] = defaultdict(list)
@@ -48,8 +50,10 @@ def measure(asker: Asker, student: Student, way: str, pairs: list[Pair], answers
             continue
         swapped = same[(same.index(case) + 1) % len(same)].rationale
         corrupted = corruption.of(case.rationale, case.pair.id)
-        row = rows.setdefault(case.pair.task, {"task": case.pair.task, "way": way, "n": 0, "swapped": 0, "corrupted": 0,
-                                               "difference": 0.0})
+        row = rows.setdefault(
+            case.pair.task,
+            {"task": case.pair.task, "way": way, "n": 0, "swapped": 0, "corrupted": 0, "difference": 0.0},
+        )
         row["n"] += 1
         for name, other in (("swapped", swapped), ("corrupted", corrupted)):
             if way == "first":
@@ -58,21 +62,25 @@ def measure(asker: Asker, student: Student, way: str, pairs: list[Pair], answers
                 row["difference"] = max(row["difference"], float((own - again).abs().max()))
             else:
                 closed = answers.get(case.pair.task, ())
-                own, again = (asker.after(case.question, rationale, case.pair, closed) for rationale in (case.rationale, other))
+                own, again = (
+                    asker.after(case.question, rationale, case.pair, closed) for rationale in (case.rationale, other)
+                )
                 row[name] += int(own != again)
     return list(rows.values())
 
 
 class Corruption:
-    """Replaces what says something, each such token with probability `CORRUPTED_SHARE`: a digit by another digit, a token that has
-    letters by another such token of these rationales. Spaces, points and marks stay."""
+    """Replaces what says something, each such token with probability `CORRUPTED_SHARE`: a digit by another digit, a
+    token that has letters by another such token of these rationales. Spaces, points and marks stay."""
 
     def __init__(self, tokenizer: Tokenizer, rationales: list[list[int]]):
         self.pools: dict[str, list[int]] = defaultdict(list)
         self.kinds = {}
         for token in sorted({token for rationale in rationales for token in rationale}):
             text = tokenizer.decode([token])
-            self.kinds[token] = "digit" if text.strip().isdigit() else "letters" if any(c.isalpha() for c in text) else ""
+            self.kinds[token] = (
+                "digit" if text.strip().isdigit() else "letters" if any(c.isalpha() for c in text) else ""
+            )
             self.pools[self.kinds[token]].append(token)
 
     def of(self, rationale: list[int], seed: str) -> list[int]:

@@ -1,8 +1,9 @@
-"""(R1) Soft prompts: a small perceiver reads the question and mixes two learned prompts, and before the mixture the frozen student
-itself says which order comes next, `<|answer|>` or `<|think|>`.
+"""(R1) Soft prompts: a small perceiver reads the question and mixes two learned prompts, and before the mixture the
+frozen student itself says which order comes next, `<|answer|>` or `<|think|>`.
 
-A reconstruction: the idea is the method's, while every size here, the labels and the training are ours. The prompts choose the order and
-are then taken away: the answer is the student's own, as in every other way to ask. Evaluated in PyTorch only, and in no graph.
+A reconstruction: the idea is the method's, while every size here, the labels and the training are ours. The prompts
+choose the order and are then taken away: the answer is the student's own, as in every other way to ask. Evaluated in
+PyTorch only, and in no graph.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ class SoftPrompts(nn.Module):
     def __init__(self, student: Student):
         super().__init__()
         width = student.g.width
-        start = torch.randint(student.g.vocabulary, (2 * PROMPT_TOKENS,))  # from tokens of the vocabulary (Lester et al. 2021)
-        self.prompts = nn.Parameter(student.embedding.weight.detach()[start].view(2, PROMPT_TOKENS, width).clone())  # first, think
+        start = torch.randint(
+            student.g.vocabulary, (2 * PROMPT_TOKENS,)
+        )  # from tokens of the vocabulary (Lester et al. 2021)
+        self.prompts = nn.Parameter(
+            student.embedding.weight.detach()[start].view(2, PROMPT_TOKENS, width).clone()
+        )  # first, think
         self.perceiver = nn.Sequential(nn.Linear(width, PERCEIVER_WIDTH), nn.GELU(), nn.Linear(PERCEIVER_WIDTH, 2))
 
     def forward(self, pooled: Tensor) -> Tensor:
@@ -44,7 +49,8 @@ def order_logits(student: Student, mixture: Tensor, questions: list[list[int]]) 
 
 
 def fit(student: Student, questions: list[list[int]], orders: list[int], seed: int, steps: int = STEPS) -> SoftPrompts:
-    """Learns to have the student say `orders`, a control token for each question, after it. Leaves the student as it is."""
+    """Learns to have the student say `orders`, a control token for each question, after it. Leaves the student as it
+    is."""
     torch.manual_seed(seed)
     soft, rng = SoftPrompts(student), random.Random(seed)
     frozen = [p for p in student.parameters() if p.requires_grad]

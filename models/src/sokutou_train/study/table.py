@@ -1,9 +1,11 @@
-"""Collects the trials of a study: one table for machines, one for people, and what pictures are drawn of. Trains nothing and asks nobody.
+"""Collects the trials of a study: one table for machines, one for people, and what pictures are drawn of. Trains
+nothing and asks nobody.
 
-Beside the arms stand ways to ask the students of both orders: gates, which think where the first answer is not trusted (the confidence
-gate, R3, and the logistic gate, R2, with thresholds set for each task on the dev split), the soft prompts (R1), by which the student
-says itself whether to think, and the oracle, which knows when thinking is needed and is the ceiling of them all. Below them stand
-accuracies that others published on the same tests, and what guessing gives.
+Beside the arms stand ways to ask the students of both orders: gates, which think where the first answer is not trusted
+(the confidence gate, R3, and the logistic gate, R2, with thresholds set for each task on the dev split), the soft
+prompts (R1), by which the student says itself whether to think, and the oracle, which knows when thinking is needed and
+is the ceiling of them all. Below them stand accuracies that others published on the same tests, and what guessing
+gives.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from ..ship import measures
 from ..ship.calibrate import CONFIDENCE_LEVEL
 
 FIRST, BOTH = "answer-first", "both orders"
-GATE, LOGISTIC, SOFT, ORACLE = (f"{BOTH}, {way}" for way in (
-    "confidence gate (R3)", "logistic gate (R2)", "soft prompt (R1)", "oracle"))
+GATE, LOGISTIC, SOFT, ORACLE = (
+    f"{BOTH}, {way}" for way in ("confidence gate (R3)", "logistic gate (R2)", "soft prompt (R1)", "oracle")
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class Trials:
 
     answers: dict[tuple[str, str, str], list[list[dict]]]  # (arm, suite, task): answers of each seed
     asked: dict[tuple[str, str], list[dict]]  # (suite, task): one trial's lines
-    apart: dict[tuple[str, str, str], list[dict]]  # (arm, way, task): a row of each seed, of whether answers depend on rationales
+    apart: dict[
+        tuple[str, str, str], list[dict]
+    ]  # (arm, way, task): a row of each seed, of whether answers depend on rationales
 
 
 def published() -> dict:
@@ -56,32 +61,63 @@ def read(folder: Path) -> Trials:
 
 
 def collect(trials: Trials, published: dict | None = None) -> dict[str, list[dict]]:
-    """`arms`: a row for each arm, suite, task and stratum, which is "all", a language or a difficulty. `references`: accuracies of
-    others and of guessing, by suite and task. `differences`: answer-first less each other arm. `independence`: by arm, way to ask and
-    task."""
+    """`arms`: a row for each arm, suite, task and stratum, which is "all", a language or a difficulty. `references`:
+    accuracies of others and of guessing, by suite and task. `differences`: answer-first less each other arm.
+    `independence`: by arm, way to ask and task."""
     rows = []
     for (arm, suite, task), seeds in sorted(trials.answers.items()):
         first = seeds[0]
         strata = {"all": lambda a: True}
         strata |= {lang: lambda a, lang=lang: a["lang"] == lang for lang in sorted({a["lang"] for a in first})}
-        strata |= {f"difficulty {d}": lambda a, d=d: a["difficulty"] == d for d in sorted({a["difficulty"] or 0 for a in first}) if d}
-        rows += [{"arm": arm, "suite": suite, "task": task, "stratum": name, "seeds": len(seeds),
-                  **_measure([[a for a in seed if belongs(a)] for seed in seeds])} for name, belongs in strata.items()]
-    references = [row for (suite, task), lines in sorted(trials.asked.items()) for row in _references(suite, task, lines, published)]
-    independence = [{"arm": arm, "way": way, "task": task, "seeds": len(seeds), "n": sum(row["n"] for row in seeds),
-                     **{name: sum(row[name] for row in seeds) / sum(row["n"] for row in seeds) for name in ("swapped", "corrupted")},
-                     "difference": max(row["difference"] for row in seeds)} for (arm, way, task), seeds in sorted(trials.apart.items())]
+        strata |= {
+            f"difficulty {d}": lambda a, d=d: a["difficulty"] == d
+            for d in sorted({a["difficulty"] or 0 for a in first})
+            if d
+        }
+        rows += [
+            {
+                "arm": arm,
+                "suite": suite,
+                "task": task,
+                "stratum": name,
+                "seeds": len(seeds),
+                **_measure([[a for a in seed if belongs(a)] for seed in seeds]),
+            }
+            for name, belongs in strata.items()
+        ]
+    references = [
+        row
+        for (suite, task), lines in sorted(trials.asked.items())
+        for row in _references(suite, task, lines, published)
+    ]
+    independence = [
+        {
+            "arm": arm,
+            "way": way,
+            "task": task,
+            "seeds": len(seeds),
+            "n": sum(row["n"] for row in seeds),
+            **{
+                name: sum(row[name] for row in seeds) / sum(row["n"] for row in seeds)
+                for name in ("swapped", "corrupted")
+            },
+            "difference": max(row["difference"] for row in seeds),
+        }
+        for (arm, way, task), seeds in sorted(trials.apart.items())
+    ]
     return {"arms": rows, "references": references, "differences": _differences(trials), "independence": independence}
 
 
 def trust(trials: Trials) -> dict[tuple[str, str], dict[str, dict]]:
-    """By suite and task, what `plots` draws of each arm: its answers of all seeds together. Not of the oracle, which knows more than
-    its confidence."""
+    """By suite and task, what `plots` draws of each arm: its answers of all seeds together. Not of the oracle, which
+    knows more than its confidence."""
     fits: dict[tuple[str, str], dict[str, dict]] = defaultdict(dict)
     for (arm, suite, task), seeds in sorted(trials.answers.items()):
         if arm != ORACLE:
             said = [answer for seed in seeds for answer in seed]
-            fits[suite, task][arm] = measures.trust(np.array([a["confidence"] for a in said]), np.array([a["right"] for a in said], bool))
+            fits[suite, task][arm] = measures.trust(
+                np.array([a["confidence"] for a in said]), np.array([a["right"] for a in said], bool)
+            )
     return fits
 
 
@@ -91,11 +127,17 @@ def _lines(path: Path) -> list[dict]:
 
 def _ways(arm: str, lines: list[dict], routes: list[dict] | None = None) -> dict[str, list[dict]]:
     """The answers of a trial by each way to ask its student."""
+
     def said(line: dict, way: str, before: str = "") -> dict:
         answer, spent = line[way], [line[before]] if before else []
-        return {**{key: line[key] for key in ("suite", "task", "lang", "difficulty", "id")}, "confidence": answer["confidence"],
-                "tokens": sum(each["tokens"] for each in [answer, *spent]), "right": _right(line, way), "none": answer["answer"] == "",
-                "seconds": sum(each.get("seconds", float("nan")) for each in [answer, *spent])}
+        return {
+            **{key: line[key] for key in ("suite", "task", "lang", "difficulty", "id")},
+            "confidence": answer["confidence"],
+            "tokens": sum(each["tokens"] for each in [answer, *spent]),
+            "right": _right(line, way),
+            "none": answer["answer"] == "",
+            "seconds": sum(each.get("seconds", float("nan")) for each in [answer, *spent]),
+        }
 
     if arm != BOTH:
         way = "think" if "think" in lines[0] else "first"
@@ -106,15 +148,21 @@ def _ways(arm: str, lines: list[dict], routes: list[dict] | None = None) -> dict
     ways = {
         f"{BOTH}, answer first": [said(line, "first") for line in lines],
         f"{BOTH}, think first": [said(line, "think") for line in lines],
-        GATE: [said(line, "first") if trust else said(line, "think", "first") for line, trust in zip(lines, trusted, strict=True)],
+        GATE: [
+            said(line, "first") if trust else said(line, "think", "first")
+            for line, trust in zip(lines, trusted, strict=True)
+        ],
     }
     if routes:
-        # Neither decodes anything before it has decided. What soft prompts cost beside the answer was not measured as it would ship.
+        # Neither decodes anything before it has decided. What soft prompts cost beside the answer was not measured as
+        # it would ship.
         unlearned = [in_dev and not route["fitted"] for in_dev, route in zip(dev, routes, strict=True)]
         trusted = _trusted(lines, [route["gate"] for route in routes], unlearned)
         ways[LOGISTIC] = [said(line, "first" if trust else "think") for line, trust in zip(lines, trusted, strict=True)]
-        ways[SOFT] = [said(line, "first" if route["soft"] >= 0.5 else "think") | {"seconds": float("nan")}
-                      for line, route in zip(lines, routes, strict=True)]
+        ways[SOFT] = [
+            said(line, "first" if route["soft"] >= 0.5 else "think") | {"seconds": float("nan")}
+            for line, route in zip(lines, routes, strict=True)
+        ]
     ways[ORACLE] = [said(line, "first") if _right(line, "first") else said(line, "think", "first") for line in lines]
     return ways
 
@@ -126,8 +174,10 @@ def _right(line: dict, way: str) -> bool:
 def _trusted(lines: list[dict], scores: list[float], set_on: list[bool]) -> list[bool]:
     """Is each line's score at or above its task's threshold, which was set on the lines marked in `set_on`?"""
     scored = [(line, score) for line, score, marked in zip(lines, scores, set_on, strict=True) if marked]
-    thresholds = {task: _threshold([(line, score) for line, score in scored if line["task"] == task])
-                  for task in {line["task"] for line in lines}}
+    thresholds = {
+        task: _threshold([(line, score) for line, score in scored if line["task"] == task])
+        for task in {line["task"] for line in lines}
+    }
     return [score >= thresholds[line["task"]] for line, score in zip(lines, scores, strict=True)]
 
 
@@ -149,20 +199,27 @@ def _measure(seeds: list[list[dict]]) -> dict:
     each = [(c, r.astype(bool)) for c, r in zip(sure, right, strict=True)]
     seconds = float(np.mean([[a["seconds"] for a in seed] for seed in seeds]))
     return {
-        "n": right.shape[1], "accuracy": float(right.mean()), "low": low, "high": high,
-        "accuracy by seed": right.mean(1).tolist(), "no answer": float(np.mean([[a["none"] for a in seed] for seed in seeds])),
+        "n": right.shape[1],
+        "accuracy": float(right.mean()),
+        "low": low,
+        "high": high,
+        "accuracy by seed": right.mean(1).tolist(),
+        "no answer": float(np.mean([[a["none"] for a in seed] for seed in seeds])),
         "tokens": float(np.mean([[a["tokens"] for a in seed] for seed in seeds])),
         "ms": None if np.isnan(seconds) else 1000 * seconds,
         "ece": float(np.mean([measures.ece(c, r) for c, r in each])),
         "aurc": float(np.mean([measures.aurc(c, r) for c, r in each])),
-        **{f"accuracy at {c:.0%}": float(np.mean([measures.accuracy_at(s, r, c) for s, r in each])) for c in measures.COVERAGES},
+        **{
+            f"accuracy at {c:.0%}": float(np.mean([measures.accuracy_at(s, r, c) for s, r in each]))
+            for c in measures.COVERAGES
+        },
     }
 
 
 def _differences(trials: Trials) -> list[dict]:
-    """By how much answer-first is right more often than each other arm on the same questions, by suite and task and over all tasks of a
-    suite. Means over the seeds; the interval is drawn over questions and knows nothing of how far seeds are apart. An arm that was not
-    asked every task yet is left out."""
+    """By how much answer-first is right more often than each other arm on the same questions, by suite and task and
+    over all tasks of a suite. Means over the seeds; the interval is drawn over questions and knows nothing of how far
+    seeds are apart. An arm that was not asked every task yet is left out."""
     right: dict[tuple[str, str], dict[str, np.ndarray]] = defaultdict(dict)
     for (arm, suite, task), seeds in sorted(trials.answers.items()):
         right[arm, suite][task] = np.mean([[a["right"] for a in seed] for seed in seeds], 0)
@@ -176,8 +233,17 @@ def _differences(trials: Trials) -> list[dict]:
             more["all"] = np.concatenate(list(more.values()))
         for task, by_question in more.items():
             low, high = measures.bootstrap(np.mean, by_question, level=CONFIDENCE_LEVEL)
-            rows.append({"suite": suite, "task": task, "arm": arm, "n": len(by_question), "difference": float(by_question.mean()),
-                         "low": low, "high": high})
+            rows.append(
+                {
+                    "suite": suite,
+                    "task": task,
+                    "arm": arm,
+                    "n": len(by_question),
+                    "difference": float(by_question.mean()),
+                    "low": low,
+                    "high": high,
+                }
+            )
     return rows
 
 
@@ -190,46 +256,69 @@ def _references(suite: str, task: str, lines: list[dict], published: dict | None
     said = (published or {"tasks": {}})["tasks"].get(task, {})
     if suite == said.get("suite"):
         note = {"note": said["note"]} if "note" in said else {}
-        rows += [{"name": f"{name} ({published['cite']})", "accuracy": percent / 100, **note}
-                 for name, percent in said["accuracy"].items()]
+        rows += [
+            {"name": f"{name} ({published['cite']})", "accuracy": percent / 100, **note}
+            for name, percent in said["accuracy"].items()
+        ]
     return [{"suite": suite, "task": task, **row} for row in rows]
 
 
 def markdown(table: dict[str, list[dict]]) -> str:
-    """The whole of each task, arm by arm, with the accuracy by stratum; then how far answer-first is from the others, and whether
-    answers depend on their rationales."""
+    """The whole of each task, arm by arm, with the accuracy by stratum; then how far answer-first is from the others,
+    and whether answers depend on their rationales."""
     lines = []
     for suite, task in sorted({(row["suite"], row["task"]) for row in table["arms"]}):
         own = [row for row in table["arms"] if (row["suite"], row["task"]) == (suite, task)]
         strata = [name for name in dict.fromkeys(row["stratum"] for row in own) if name != "all"]
-        lines += [f"**{task}, {suite}** (n = {own[0]['n']}, seeds: {' or '.join(map(str, sorted({row['seeds'] for row in own})))})", "",
-                  "| arm | accuracy (95%) | no answer | tokens | ms | ECE | AURC | at 50% | at 80% |"
-                  + "".join(f" {name} |" for name in strata), "|" + "---|" * (9 + len(strata))]
+        lines += [
+            f"**{task}, {suite}** (n = {own[0]['n']}, seeds: "
+            f"{' or '.join(map(str, sorted({row['seeds'] for row in own})))})",
+            "",
+            "| arm | accuracy (95%) | no answer | tokens | ms | ECE | AURC | at 50% | at 80% |"
+            + "".join(f" {name} |" for name in strata),
+            "|" + "---|" * (9 + len(strata)),
+        ]
         for row in (row for row in own if row["stratum"] == "all"):
             by = {other["stratum"]: other["accuracy"] for other in own if other["arm"] == row["arm"]}
             ms = "-" if row["ms"] is None else f"{row['ms']:.1f}"
-            lines.append(f"| {row['arm']} | {row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | "
-                         f"{row['no answer']:.3f} | {row['tokens']:.1f} | "
-                         f"{ms} | {row['ece']:.3f} | {row['aurc']:.3f} | {row['accuracy at 50%']:.3f} | {row['accuracy at 80%']:.3f} |"
-                         + "".join(f" {by[name]:.2f} |" if name in by else " - |" for name in strata))
+            lines.append(
+                f"| {row['arm']} | {row['accuracy']:.3f} ({row['low']:.3f} to {row['high']:.3f}) | "
+                f"{row['no answer']:.3f} | {row['tokens']:.1f} | "
+                f"{ms} | {row['ece']:.3f} | {row['aurc']:.3f} | {row['accuracy at 50%']:.3f} | "
+                f"{row['accuracy at 80%']:.3f} |"
+                + "".join(f" {by[name]:.2f} |" if name in by else " - |" for name in strata)
+            )
         for row in (row for row in table["references"] if (row["suite"], row["task"]) == (suite, task)):
             note = f"; {row['note']}" if "note" in row else ""
             lines.append(f"| {row['name']}{note} | {row['accuracy']:.3f} |{' |' * (7 + len(strata))}")
         lines.append("")
     if table["differences"]:
-        lines += [f"**{FIRST} less the others**, on the same questions, means over the seeds.", "",
-                  "| arm | suite | task | n | difference (95%) |", "|---|---|---|---|---|"]
-        lines += [f"| {row['arm']} | {row['suite']} | {row['task']} | {row['n']} | {row['difference']:+.3f} "
-                  f"({row['low']:+.3f} to {row['high']:+.3f}) |" for row in table["differences"]]
+        lines += [
+            f"**{FIRST} less the others**, on the same questions, means over the seeds.",
+            "",
+            "| arm | suite | task | n | difference (95%) |",
+            "|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row['arm']} | {row['suite']} | {row['task']} | {row['n']} | {row['difference']:+.3f} "
+            f"({row['low']:+.3f} to {row['high']:+.3f}) |"
+            for row in table["differences"]
+        ]
         lines.append("")
     if table["independence"]:
-        lines += ["**Does the answer depend on its rationale?** Share of answers that change with another question's rationale, and "
-                  "with a corrupted one; `logits` is the largest change of a logit of an answer that stands first.", "",
-                  "| arm | asked | task | n | swapped | corrupted | logits |", "|---|---|---|---|---|---|---|"]
+        lines += [
+            "**Does the answer depend on its rationale?** Share of answers that change with another question's "
+            "rationale, and "
+            "with a corrupted one; `logits` is the largest change of a logit of an answer that stands first.",
+            "",
+            "| arm | asked | task | n | swapped | corrupted | logits |",
+            "|---|---|---|---|---|---|---|",
+        ]
         for row in table["independence"]:
             logits = f"{row['difference']:.1e}" if row["way"] == "first" else "-"
-            lines.append(f"| {row['arm']} | {row['way']} | {row['task']} | {row['n']} | {row['swapped']:.3f} | "
-                         f"{row['corrupted']:.3f} | {logits} |")
+            lines.append(
+                f"| {row['arm']} | {row['way']} | {row['task']} | {row['n']} | {row['swapped']:.3f} | "
+                f"{row['corrupted']:.3f} | {logits} |"
+            )
         lines.append("")
     return "\n".join(lines)
-

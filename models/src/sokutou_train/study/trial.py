@@ -1,9 +1,10 @@
 """One trial of a study: one arm and one seed, trained on the study's budget and asked every question of its suites.
 
-A trial's folder: `trial.json` (config, arm, seed, data digests, what the base came from), `tokenizer.json`, `checkpoint.pt`,
-`curve.jsonl`, and then, one after the other, `time.json`, `answers.jsonl`, `routes.jsonl` with `gate.json` (where both orders are
-taught), `independence.json` (where rationales are). A trial that was stopped goes on at its last checkpoint or at the first of these
-that is missing. Late in training the student is looked at on the dev split, by its loss alone; the best is the one asked.
+A trial's folder: `trial.json` (config, arm, seed, data digests, what the base came from), `tokenizer.json`,
+`checkpoint.pt`, `curve.jsonl`, and then, one after the other, `time.json`, `answers.jsonl`, `routes.jsonl` with
+`gate.json` (where both orders are taught), `independence.json` (where rationales are). A trial that was stopped goes on
+at its last checkpoint or at the first of these that is missing. Late in training the student is looked at on the dev
+split, by its loss alone; the best is the one asked.
 """
 
 from __future__ import annotations
@@ -50,8 +51,14 @@ def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> P
         return said
     folder.mkdir(parents=True, exist_ok=True)
     source = base.load(config.student.base) if config.student.base else None
-    record = {"arm": arm_name, "seed": seed, "config": asdict(config), "base": source.origins if source else (), "data": data.said,
-              "threads": torch.get_num_threads()}
+    record = {
+        "arm": arm_name,
+        "seed": seed,
+        "config": asdict(config),
+        "base": source.origins if source else (),
+        "data": data.said,
+        "threads": torch.get_num_threads(),
+    }
     disk.write(folder / "trial.json", json.dumps(record, ensure_ascii=False, indent=2) + "\n")
     encoder = Encoder(_tokenizer(config, data, source, folder), config.free)
     student, spent = _train(config, data, arm, seed, encoder, source, folder)
@@ -73,16 +80,24 @@ def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> P
     return said
 
 
-def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encoder, source: Base | None,
-           folder: Path) -> tuple[Student, dict]:
+def _train(
+    config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encoder, source: Base | None, folder: Path
+) -> tuple[Student, dict]:
     """The student of the best look, and what training took."""
     budget, shape = config.budget, config.student
     torch.manual_seed(seed)
     if source:
         student = base.transplant(source, encoder.tokenizer, None, shape.max_len)
     else:
-        student = Student(Geometry.of_width(encoder.tokenizer.get_vocab_size(), shape.width, layers=shape.layers,
-                                            hidden=shape.hidden, max_len=shape.max_len))
+        student = Student(
+            Geometry.of_width(
+                encoder.tokenizer.get_vocab_size(),
+                shape.width,
+                layers=shape.layers,
+                hidden=shape.hidden,
+                max_len=shape.max_len,
+            )
+        )
     student = student.to(compute.device())
     optimisers = train.make_optimisers(student, None, budget.muon_lr, budget.adam_lr, budget.weight_decay)
     checkpoint, chosen = folder / "checkpoint.pt", folder / "chosen.pt"
@@ -91,15 +106,27 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         student.load_state_dict(state["student"])
         train.resume(optimisers, state)
-        start, drawn, read, seconds, best = state["step"], state["drawn"], state["read"], state["seconds"], state.get("best")
+        start, drawn, read, seconds, best = (
+            state["step"],
+            state["drawn"],
+            state["read"],
+            state["seconds"],
+            state.get("best"),
+        )
     looks = {round(budget.steps * (LOOKS + at) / (2 * LOOKS)) for at in range(1, LOOKS + 1)}
-    dev = [(sequence, 1.0) for pair in data.suites["dev"] for way in arm.asked
-           if len((sequence := LOOKED_AT[way](encoder, pair)).tokens) <= shape.max_len]
+    dev = [
+        (sequence, 1.0)
+        for pair in data.suites["dev"]
+        for way in arm.asked
+        if len((sequence := LOOKED_AT[way](encoder, pair)).tokens) <= shape.max_len
+    ]
     stream = itertools.islice(_sequences(data.train, arm, seed, encoder, shape.max_len), drawn, None)
     if student.device.type == "cpu":  # a GPU is done before all lengths are compiled
         train.compile_blocks(student)
     began = time.monotonic()
-    for step in tqdm(range(start, budget.steps), initial=start, total=budget.steps, unit="step", desc=folder.name, mininterval=10):
+    for step in tqdm(
+        range(start, budget.steps), initial=start, total=budget.steps, unit="step", desc=folder.name, mininterval=10
+    ):
         rows: list[tuple[Sequence, float]] = []
         tokens = 0
         while tokens < budget.tokens:
@@ -117,24 +144,39 @@ def _train(config: Config, data: Data, arm: arms.Arm, seed: int, encoder: Encode
                     train.save(chosen, student, [])
             with (folder / "curve.jsonl").open("a") as curve:
                 curve.write(json.dumps(point) + "\n")
-            train.save(checkpoint, student, optimisers, step=done, drawn=drawn, read=read, best=best,
-                       seconds=seconds + time.monotonic() - began)
+            train.save(
+                checkpoint,
+                student,
+                optimisers,
+                step=done,
+                drawn=drawn,
+                read=read,
+                best=best,
+                seconds=seconds + time.monotonic() - began,
+            )
     spent = {"train_seconds": seconds + time.monotonic() - began, "tokens_read": read, "chosen": best}
     asked = Student(student.g)  # questions come in every length; nothing is compiled for them
-    asked.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=True)["student"] if best else student.state_dict())
+    asked.load_state_dict(
+        torch.load(chosen, map_location="cpu", weights_only=True)["student"] if best else student.state_dict()
+    )
     return asked.eval(), spent
 
 
 @torch.no_grad()
 def _dev_loss(student: Student, dev: list[tuple[Sequence, float]]) -> float:
-    """Mean over the sequences that the arm is asked for, in plain cross entropy, whatever loss the arm is trained on."""
+    """Mean over the sequences that the arm is asked for, in plain cross entropy, whatever loss the arm is trained
+    on."""
     with torch.compiler.set_stance("force_eager"):
-        return sum(arms.loss(student, batch.to(student.device), arms.PLAIN).item() for batch in _batches(dev, student.device)) / len(dev)
+        return sum(
+            arms.loss(student, batch.to(student.device), arms.PLAIN).item() for batch in _batches(dev, student.device)
+        ) / len(dev)
 
 
-def _sequences(pairs: list[Pair], arm: arms.Arm, seed: int, encoder: Encoder, max_len: int) -> Iterator[tuple[Sequence, float]]:
-    """Pairs in another order each time through, each with its weight; one too long for the student is left out. Arms differ in
-    what they make of a pair, not in which pairs come when."""
+def _sequences(
+    pairs: list[Pair], arm: arms.Arm, seed: int, encoder: Encoder, max_len: int
+) -> Iterator[tuple[Sequence, float]]:
+    """Pairs in another order each time through, each with its weight; one too long for the student is left out. Arms
+    differ in what they make of a pair, not in which pairs come when."""
     for epoch in itertools.count():
         for pair in random.Random(f"{seed}-{epoch}").sample(pairs, len(pairs)):
             for teach in arm.teaches:
@@ -159,13 +201,24 @@ def _ask(asker: Asker, data: Data, arm: arms.Arm, title: str) -> Iterator[dict]:
     questions = [(suite, pair) for suite, pairs in data.suites.items() for pair in pairs]
     for suite, pair in tqdm(questions, f"{title}, asking", unit="question", mininterval=10):
         closed = data.answers.get(pair.task, ())
-        yield {"suite": suite, "id": pair.id, "task": pair.task, "lang": pair.lang, "difficulty": pair.difficulty, "gold": pair.answer,
-               "options": len(pair.letters or closed), **{way: asdict(asker.ask(pair, way, closed)) for way in arm.asked}}
+        yield {
+            "suite": suite,
+            "id": pair.id,
+            "task": pair.task,
+            "lang": pair.lang,
+            "difficulty": pair.difficulty,
+            "gold": pair.answer,
+            "options": len(pair.letters or closed),
+            **{way: asdict(asker.ask(pair, way, closed)) for way in arm.asked},
+        }
 
 
-def _route(student: Student, encoder: Encoder, data: Data, lines: list[dict], seed: int, folder: Path) -> Iterator[dict]:
-    """What the logistic gate and the soft prompts say to each question of the answers, in their order: `gate` and `soft` are
-    probabilities that the first answer is enough, `fitted` marks the half of the dev split that both learned from."""
+def _route(
+    student: Student, encoder: Encoder, data: Data, lines: list[dict], seed: int, folder: Path
+) -> Iterator[dict]:
+    """What the logistic gate and the soft prompts say to each question of the answers, in their order: `gate` and
+    `soft` are probabilities that the first answer is enough, `fitted` marks the half of the dev split that both learned
+    from."""
     asked = [(suite, pair) for suite, pairs in data.suites.items() for pair in pairs]
     if [pair.id for _, pair in asked] != [line["id"] for line in lines]:
         raise ValueError(f"{folder}: the answers are to other questions than the study's; was its file changed?")
@@ -174,14 +227,20 @@ def _route(student: Student, encoder: Encoder, data: Data, lines: list[dict], se
     right = [answers.same(line["first"]["answer"], line["gold"]) for line in lines]
     states = gate.last_states(student, [encoder.prompt(pair, ANSWER) for _, pair in asked])
     head = gate.fit(states[fitted], torch.tensor([right[at] for at in fitted]))
-    disk.write(folder / "gate.json", json.dumps(
-        {"weights": head.weights.tolist(), "bias": head.bias, "fitted_on": len(fitted)}) + "\n")
+    disk.write(
+        folder / "gate.json",
+        json.dumps({"weights": head.weights.tolist(), "bias": head.bias, "fitted_on": len(fitted)}) + "\n",
+    )
     # The prompts take room before a question; what a very long one says last is not read for them.
     questions = [encoder.text(pair.prompt)[: student.g.max_len - soft_prompt.PROMPT_TOKENS] for _, pair in asked]
     first, think = encoder.control[ANSWER], encoder.control[THINK]
-    soft = soft_prompt.fit(student, [questions[at] for at in fitted], [first if right[at] else think for at in fitted], seed)
+    soft = soft_prompt.fit(
+        student, [questions[at] for at in fitted], [first if right[at] else think for at in fitted], seed
+    )
     chances = soft_prompt.chances(student, soft, questions, first, think)
-    for at, ((suite, pair), sure, says) in enumerate(zip(asked, head.chances(states).tolist(), chances.tolist(), strict=True)):
+    for at, ((suite, pair), sure, says) in enumerate(
+        zip(asked, head.chances(states).tolist(), chances.tolist(), strict=True)
+    ):
         yield {"suite": suite, "id": pair.id, "fitted": at in learned, "gate": sure, "soft": says}
 
 

@@ -1,4 +1,5 @@
-"""The list of teachers that are programs, by task. To add one: a module with its `Generator`, and a line here. Holds nothing else."""
+"""The list of teachers that are programs, by task. To add one: a module with its `Generator`, and a line here. Holds
+nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from .sensor_modes import pairs as sensor_modes
 from .word_problems import task as word_problems
 
 GENERATORS: dict[str, Generator] = {
-    "process-control": process_control.GENERATOR, "sensor-modes": sensor_modes.GENERATOR, **symbolic.GENERATORS,
+    "process-control": process_control.GENERATOR,
+    "sensor-modes": sensor_modes.GENERATOR,
+    **symbolic.GENERATORS,
     word_problems.TASK_ID: word_problems.GENERATOR,
 }

@@ -1,8 +1,8 @@
 """What a teacher that is a program looks like: draws without end, each a question with its answer and exact rationale.
 
-Tells questions to train on from those to test with, by their text: where few questions can be asked at all, as with one toss of a
-coin, a seed of their own would not keep tests out of training. Knows no task; each generator stands in a module of its own, their
-list in `catalogue`.
+Tells questions to train on from those to test with, by their text: where few questions can be asked at all, as with one
+toss of a coin, a seed of their own would not keep tests out of training. Knows no task; each generator stands in a
+module of its own, their list in `catalogue`.
 """
 
 from __future__ import annotations
@@ -49,9 +49,21 @@ class Generator:
         for number in itertools.count():
             lang, difficulty = rng.choice(LANGUAGES), rng.choice(self.difficulties)
             said = self.draw(rng, lang, difficulty)
-            yield Pair(id=f"{task}-{seed}-{lang}-{number:06}-1", task=task, question=said.question, choices=said.choices,
-                       answer=said.answer, rationale=said.rationale, teacher=TEACHER, difficulty=difficulty, lang=lang,
-                       kind=said.kind, reading=said.reading, margins=said.margins, probes=said.probes)
+            yield Pair(
+                id=f"{task}-{seed}-{lang}-{number:06}-1",
+                task=task,
+                question=said.question,
+                choices=said.choices,
+                answer=said.answer,
+                rationale=said.rationale,
+                teacher=TEACHER,
+                difficulty=difficulty,
+                lang=lang,
+                kind=said.kind,
+                reading=said.reading,
+                margins=said.margins,
+                probes=said.probes,
+            )
 
     def stream(self, task: str, seed: int | str) -> Iterator[Pair]:
         """As `pairs`, to train on: none that is kept for tests."""
@@ -83,7 +95,9 @@ def tested(pair: Pair) -> bool:
 
 
 def letters(count: int) -> tuple[Choice, ...]:
-    """The answer set where each question brings its own choices: their letters, coded by their place from 1. None of them calls
-    a person: what a letter means stands in the question."""
-    return tuple(Choice(place, letter, {lang: letter for lang in LANGUAGES}, False)
-                 for place, letter in enumerate(string.ascii_uppercase[:count], 1))
+    """The answer set where each question brings its own choices: their letters, coded by their place from 1. None of
+    them calls a person: what a letter means stands in the question."""
+    return tuple(
+        Choice(place, letter, dict.fromkeys(LANGUAGES, letter), False)
+        for place, letter in enumerate(string.ascii_uppercase[:count], 1)
+    )

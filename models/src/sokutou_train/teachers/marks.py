@@ -1,4 +1,5 @@
-"""Computes the calculator marks of a written rationale again, for every checker whose teacher computes. Judges no words."""
+"""Computes the calculator marks of a written rationale again, for every checker whose teacher computes. Judges no
+words."""
 
 from __future__ import annotations
 
@@ -11,8 +12,11 @@ _MARK = re.compile(r"<<([^=<>]+)=([^=<>]+)>>")
 
 def miscalculated(rationale: str) -> list[str]:
     """The marks whose result is not the calculator's, or that it refuses, in the order in which they stand."""
-    return [f"{expression} is not {result}" for expression, result in _MARK.findall(rationale)
-            if evaluated(expression) != result]
+    return [
+        f"{expression} is not {result}"
+        for expression, result in _MARK.findall(rationale)
+        if evaluated(expression) != result
+    ]
 
 
 def evaluated(expression: str, decimals: int = calculator.DECIMALS) -> str | None:

@@ -8,20 +8,25 @@ from ..pair import Probe, listed
 
 
 def behind(text: str, parts: Iterable[str], start: int = 0) -> Iterator[int]:
-    """Where each part ends in the text, looked for from the end of the one before it. Raises `ValueError` where one is missing."""
+    """Where each part ends in the text, looked for from the end of the one before it. Raises `ValueError` where one is
+    missing."""
     for part in parts:
         start = text.index(part, start) + len(part)
         yield start
 
 
-def at_parts(kind: str, text: str, parts: Iterable[str], values: Iterable[tuple[float, ...]], start: int = 0) -> tuple[Probe, ...]:
+def at_parts(
+    kind: str, text: str, parts: Iterable[str], values: Iterable[tuple[float, ...]], start: int = 0
+) -> tuple[Probe, ...]:
     """One behind each part; values and parts are as many."""
     return tuple(Probe(kind, end, told) for end, told in zip(behind(text, parts, start), values, strict=True))
 
 
-def at_choices(kind: str, question: str, choices: Sequence[str], values: Iterable[tuple[float, ...]]) -> tuple[Probe, ...]:
-    """One behind each choice, which stand below the question one a line. There the whole question is read: where "choice" says
-    whether it answers, nothing is left to do behind the choices than to find the letter."""
+def at_choices(
+    kind: str, question: str, choices: Sequence[str], values: Iterable[tuple[float, ...]]
+) -> tuple[Probe, ...]:
+    """One behind each choice, which stand below the question one a line. There the whole question is read: where
+    "choice" says whether it answers, nothing is left to do behind the choices than to find the letter."""
     lines = listed(choices)
     return at_parts(kind, "\n".join([question, *lines]), lines, values, len(question))
 

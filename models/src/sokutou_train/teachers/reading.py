@@ -1,8 +1,8 @@
 """What teaches a student to read before it is taught any task: texts to repeat, and lists to look something up in.
 
-Every rationale rests on copying, which comes late or never from the sparse words of rationales alone. Here each token is one to
-copy. Holds no answer and no rationale of any task, so that students which start from here have learned nothing of what they are
-compared in.
+Every rationale rests on copying, which comes late or never from the sparse words of rationales alone. Here each token
+is one to copy. Holds no answer and no rationale of any task, so that students which start from here have learned
+nothing of what they are compared in.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _JOINS = (": ", "=", " is ", " ", "は", "：", " -> ")
 
 
 def pairs(questions: Iterator[Pair], seed: int | str) -> Iterator[Pair]:
-    """Pairs without end that only `Encoder.read` makes sequences of; of `questions` some are repeated, as far as their first
-    sentence."""
+    """Pairs without end that only `Encoder.read` makes sequences of; of `questions` some are repeated, as far as their
+    first sentence."""
     rng = random.Random(f"{TASK_ID}-{seed}")
     while True:
         lang = rng.choice(LANGUAGES)

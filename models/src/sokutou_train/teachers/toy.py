@@ -1,7 +1,8 @@
-"""The student `toy`, small enough to distil within a minute, so that a test walks the whole way. Its tasks: which of two numbers is
-larger, from a closed set, and what their last digits are, in free text.
+"""The student `toy`, small enough to distil within a minute, so that a test walks the whole way. Its tasks: which of
+two numbers is larger, from a closed set, and what their last digits are, in free text.
 
-Never shipped. It uses every part of the recipe: both orders, the calculator, two languages, a question that belongs to a person.
+Never shipped. It uses every part of the recipe: both orders, the calculator, two languages, a question that belongs to
+a person.
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ from .generator import endless
 
 NUMBER_MAX = 99
 PERSON_SHARE = 0.2
-QUESTIONS = {"en": ("Which is larger, {a} or {b}?", "{a} against {b}"), "ja": ("{a} と {b}、大きいのは？", "{a} 対 {b}")}
+QUESTIONS = {
+    "en": ("Which is larger, {a} or {b}?", "{a} against {b}"),
+    "ja": ("{a} と {b}、大きいのは？", "{a} 対 {b}"),
+}
 _REASONS = {
-    "en": {"A": "Read {a} and {b}. {m} is above 0.", "B": "Read {a} and {b}. {m} is not above 0.", "ASK": "A number is missing."},
+    "en": {
+        "A": "Read {a} and {b}. {m} is above 0.",
+        "B": "Read {a} and {b}. {m} is not above 0.",
+        "ASK": "A number is missing.",
+    },
     "ja": {"A": "{a} と {b}。{m} は 0 より上。", "B": "{a} と {b}。{m} は 0 以下。", "ASK": "数が足りない。"},
 }
 
@@ -31,13 +39,27 @@ _REASONS = {
 def pair(rng: random.Random, answer: str, lang: str) -> Pair:
     template = rng.choice(QUESTIONS[lang])
     if answer == "ASK":
-        question = template.format(a=rng.randint(0, NUMBER_MAX), b="?") if rng.random() < 0.5 else template.format(a="?", b="?")
-        return Pair(task="toy", question=question, answer=answer, rationale=_REASONS[lang][answer], lang=lang, kind="missing")
+        question = (
+            template.format(a=rng.randint(0, NUMBER_MAX), b="?")
+            if rng.random() < 0.5
+            else template.format(a="?", b="?")
+        )
+        return Pair(
+            task="toy", question=question, answer=answer, rationale=_REASONS[lang][answer], lang=lang, kind="missing"
+        )
     low, high = sorted(rng.sample(range(NUMBER_MAX + 1), 2))
     a, b = (high, low) if answer == "A" else (low, high)
     why = _REASONS[lang][answer].format(a=a, b=b, m=mark(f"{a}-{b}"))
-    return Pair(task="toy", question=template.format(a=a, b=b), answer=answer, rationale=why, lang=lang, kind="numbers",
-                reading=(a, b), margins=((a - b) / NUMBER_MAX,))
+    return Pair(
+        task="toy",
+        question=template.format(a=a, b=b),
+        answer=answer,
+        rationale=why,
+        lang=lang,
+        kind="numbers",
+        reading=(a, b),
+        margins=((a - b) / NUMBER_MAX,),
+    )
 
 
 def stream(seed: int | str) -> Iterator[Pair]:
@@ -49,14 +71,19 @@ def stream(seed: int | str) -> Iterator[Pair]:
 
 def golden(seed: int | str) -> list[Iterator[Pair]]:
     rng = random.Random(seed)
-    return [endless(lambda answer=answer, lang=lang: pair(rng, answer, lang))
-            for answer in ("A", "B", "ASK") for lang in QUESTIONS]
+    return [
+        endless(lambda answer=answer, lang=lang: pair(rng, answer, lang))
+        for answer in ("A", "B", "ASK")
+        for lang in QUESTIONS
+    ]
 
 
 def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
     rng = random.Random(seed)
-    return {"numbers": [pair(rng, rng.choice("AB"), rng.choice(LANGUAGES)) for _ in range(count)],
-            "missing": [pair(rng, "ASK", rng.choice(LANGUAGES)) for _ in range(count // 3)]}
+    return {
+        "numbers": [pair(rng, rng.choice("AB"), rng.choice(LANGUAGES)) for _ in range(count)],
+        "missing": [pair(rng, "ASK", rng.choice(LANGUAGES)) for _ in range(count // 3)],
+    }
 
 
 def near(asked: Pair) -> bool:
@@ -94,15 +121,24 @@ TASK = Task(
     rationale_tokens_max=40,
 )
 
-_DIGITS = {"en": ("Last digits of {a} and {b}?", "Read {a} and {b}. They end in {x} and {y}."),
-           "ja": ("{a} と {b} の下一桁は？", "{a} と {b}。{x} と {y} で終わる。")}
+_DIGITS = {
+    "en": ("Last digits of {a} and {b}?", "Read {a} and {b}. They end in {x} and {y}."),
+    "ja": ("{a} と {b} の下一桁は？", "{a} と {b}。{x} と {y} で終わる。"),
+}
 
 
 def digits(rng: random.Random, lang: str) -> Pair:
     a, b = rng.randint(0, NUMBER_MAX), rng.randint(0, NUMBER_MAX)
     question, why = (said.format(a=a, b=b, x=a % 10, y=b % 10) for said in _DIGITS[lang])
-    return Pair(task="toy-digits", question=question, answer=f"{a % 10}{b % 10}", rationale=why, lang=lang, kind="digits",
-                reading=(a, b))
+    return Pair(
+        task="toy-digits",
+        question=question,
+        answer=f"{a % 10}{b % 10}",
+        rationale=why,
+        lang=lang,
+        kind="digits",
+        reading=(a, b),
+    )
 
 
 def digits_stream(seed: int | str) -> Iterator[Pair]:
@@ -140,9 +176,29 @@ DIGITS = Task(
 SIZES = Sizes(gate=200, calibration=2700, calibration_max=5000, unsure=300, test=300, explained=60)
 
 RECIPE = Recipe(
-    "toy", version="0.0.1", serial=1, tasks=(TASK, DIGITS), shares=(0.7, 0.3), card=_HERE / "toy.md", shipped=False,
-    plan=Plan(steps=300, layers=2, width=64, hidden=128, warmup_steps=20, checkpoint_every=50, first_tokens=1600,
-              whole_tokens=1300, reread_tokens=1400, read_tokens=1000, read_steps_max=10, dev_pairs=200, vocabulary_pairs=500,
-              compiled=False),
-    sizes=SIZES, own_sizes={DIGITS.id: dataclasses.replace(SIZES, calibration=1500, calibration_max=1500)},
+    "toy",
+    version="0.0.1",
+    serial=1,
+    tasks=(TASK, DIGITS),
+    shares=(0.7, 0.3),
+    card=_HERE / "toy.md",
+    shipped=False,
+    plan=Plan(
+        steps=300,
+        layers=2,
+        width=64,
+        hidden=128,
+        warmup_steps=20,
+        checkpoint_every=50,
+        first_tokens=1600,
+        whole_tokens=1300,
+        reread_tokens=1400,
+        read_tokens=1000,
+        read_steps_max=10,
+        dev_pairs=200,
+        vocabulary_pairs=500,
+        compiled=False,
+    ),
+    sizes=SIZES,
+    own_sizes={DIGITS.id: dataclasses.replace(SIZES, calibration=1500, calibration_max=1500)},
 )

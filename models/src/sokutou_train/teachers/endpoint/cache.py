@@ -87,8 +87,9 @@ class Replies:
                 self._replies[said["request"]] = Reply(**{key: said[key] for key in _KEYS})
             except (ValueError, KeyError, TypeError) as err:
                 if file.read(1):
-                    raise RuntimeError(f"{self.path}:{number}: expected a teacher's reply; remove the line, or move the file "
-                                       f"away") from err
+                    raise RuntimeError(
+                        f"{self.path}:{number}: expected a teacher's reply; remove the line, or move the file away"
+                    ) from err
                 self.torn = len(line)
                 self._file.truncate(whole)
                 break

@@ -1,6 +1,7 @@
 """A teacher behind an OpenAI-compatible endpoint: one request in, one reply out, however often it must be asked for.
 
-Reads no more of a reply than is sane, follows no redirect, and never shows the key, whatever a server echoes. Judges no answer.
+Reads no more of a reply than is sane, follows no redirect, and never shows the key, whatever a server echoes. Judges no
+answer.
 """
 
 from __future__ import annotations
@@ -60,12 +61,22 @@ class _Again(Exception):
 
 
 class Endpoint:
-    """Where a teacher is asked; threads may share it. `stop` ends every wait. `wait(s)` says whether the run was stopped."""
+    """Where a teacher is asked; threads may share it. `stop` ends every wait. `wait(s)` says whether the run was
+    stopped."""
 
-    def __init__(self, url: str, *, key: str | None = None, timeout_s: float = 60.0, retries: int = 5,
-                 requests_per_minute: float | None = None, say: Callable[[str], None] = lambda _: None,
-                 now: Callable[[], float] = time.monotonic, wait: Callable[[float], bool] | None = None,
-                 jitter: Callable[[], float] = random.random):
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None = None,
+        timeout_s: float = 60.0,
+        retries: int = 5,
+        requests_per_minute: float | None = None,
+        say: Callable[[str], None] = lambda _: None,
+        now: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
+        jitter: Callable[[], float] = random.random,
+    ):
         self.url = _checked(url)
         self.retried = 0
         self._key, self._timeout_s, self._retries = key, timeout_s, retries
@@ -78,14 +89,16 @@ class Endpoint:
             if not (key and key.isascii() and key.isprintable() and " " not in key):
                 raise ValueError("the key has characters that no key has: check --key-env or --key-file")
             headers["authorization"] = f"Bearer {key}"
-        self._client = httpx2.Client(headers=headers, timeout=timeout_s, follow_redirects=False,
-                                     limits=httpx2.Limits(max_connections=None))  # who asks says how many at a time
+        self._client = httpx2.Client(
+            headers=headers, timeout=timeout_s, follow_redirects=False, limits=httpx2.Limits(max_connections=None)
+        )  # who asks says how many at a time
 
     def stop(self) -> None:
         self._stop.set()
 
     def ask(self, request: dict) -> Reply:
-        """The reply to a chat completion request. Raises `EndpointError`, or `Stopped` if the run ends before there is one."""
+        """The reply to a chat completion request. Raises `EndpointError`, or `Stopped` if the run ends before there is
+        one."""
         for failed in range(self._retries + 1):
             self._take_turn()
             try:
@@ -93,13 +106,17 @@ class Endpoint:
             except _Again as again:
                 why, after_s = again, again.after_s
             if after_s is not None and after_s > RETRY_AFTER_S_MAX:
-                raise EndpointError(f"{self.url}: {why}; it asks to wait {after_s:.0f} s. Run the same command again then, "
-                                    f"what it has said is kept")
+                raise EndpointError(
+                    f"{self.url}: {why}; it asks to wait {after_s:.0f} s. Run the same command again then, "
+                    f"what it has said is kept"
+                )
             if failed < self._retries:
                 self._back_off(failed, str(why), after_s)
-        raise EndpointError(f"{self.url}: no reply after {self._retries + 1} tries, the last: {why}. See that the server runs "
-                            f"and has room (--timeout-s, --requests-per-minute), then run the same command again; what it has "
-                            f"said is kept")
+        raise EndpointError(
+            f"{self.url}: no reply after {self._retries + 1} tries, the last: {why}. See that the server runs "
+            f"and has room (--timeout-s, --requests-per-minute), then run the same command again; what it has "
+            f"said is kept"
+        )
 
     def _take_turn(self) -> None:
         with self._turn:
@@ -140,15 +157,20 @@ class Endpoint:
                 raise _Again(self._shown(f"expected a chat completion, {err}")) from err
             return dataclasses.replace(reply, text=self._hidden(reply.text))
         if status // 100 == 3:
-            raise EndpointError(self._shown(f"{self.url}: redirects to {headers.get('location', 'nowhere')}; if you trust that "
-                                            f"address, give it as --url"))
+            raise EndpointError(
+                self._shown(
+                    f"{self.url}: redirects to {headers.get('location', 'nowhere')}; if you trust that "
+                    f"address, give it as --url"
+                )
+            )
         why = f"status {status}, {self._shown(_message(body))}"
         if status >= 500 or status in _BUSY:
             raise _Again(why, _seconds(headers.get("retry-after")) if status in {429, 503} else None)
         raise EndpointError(f"{self.url}: {why}; {_WAYS_OUT.get(status, _WAYS_OUT[400])}")
 
     def _body(self, response: httpx2.Response) -> tuple[bytes, bool]:
-        """The body, or its beginning and False if it is too long. A server that drips must end within the timeout too."""
+        """The body, or its beginning and False if it is too long. A server that drips must end within the timeout
+        too."""
         body, end = bytearray(), self._now() + self._timeout_s
         for chunk in response.iter_raw():
             body += chunk
@@ -202,7 +224,9 @@ def _checked(url: str) -> str:
     except (httpx2.InvalidURL, TypeError) as err:
         raise ValueError(f"expected --url to be an address as http://127.0.0.1:8000/v1: {err}") from err
     if parsed.userinfo or parsed.query or parsed.fragment:
-        raise ValueError("expected --url without name, password, query and fragment; a key goes into --key-env or --key-file")
+        raise ValueError(
+            "expected --url without name, password, query and fragment; a key goes into --key-env or --key-file"
+        )
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ValueError(f"expected --url to be an address as http://127.0.0.1:8000/v1, got {url!r:.100}")
     return str(parsed).rstrip("/").removesuffix("/chat/completions")

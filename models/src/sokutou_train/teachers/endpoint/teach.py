@@ -1,7 +1,7 @@
 """Asks a teacher every question several times, and keeps what it says as teacher pairs.
 
-Every reply lies on disk before the next thing happens, and pairs are made from there: a run that was cut short and one that was
-not write the same pairs. Asks nothing twice, and nothing that could exceed the budget.
+Every reply lies on disk before the next thing happens, and pairs are made from there: a run that was cut short and one
+that was not write the same pairs. Asks nothing twice, and nothing that could exceed the budget.
 """
 
 from __future__ import annotations
@@ -43,8 +43,12 @@ class Sampling:
     seed: int | None = None
 
     def request(self, question: Pair, sample: int) -> dict:
-        request = {"model": self.model, "messages": asking.messages(question), "temperature": self.temperature,
-                   self.tokens_key: self.tokens_max}
+        request = {
+            "model": self.model,
+            "messages": asking.messages(question),
+            "temperature": self.temperature,
+            self.tokens_key: self.tokens_max,
+        }
         return request if self.seed is None else {**request, "seed": self.seed + sample}
 
 
@@ -61,8 +65,9 @@ class Budget:
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
 
     def covers(self, tokens_in: int, tokens_out: int) -> bool:
-        return ((self.money is None or self.cost(tokens_in, tokens_out) <= self.money)
-                and (self.tokens is None or tokens_in + tokens_out <= self.tokens))
+        return (self.money is None or self.cost(tokens_in, tokens_out) <= self.money) and (
+            self.tokens is None or tokens_in + tokens_out <= self.tokens
+        )
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,16 @@ def dropped_path(out: Path) -> Path:
     return out.with_name(out.name.removesuffix(".jsonl") + ".dropped.jsonl")
 
 
-def teach(questions: Iterable[Pair], out: Path, endpoint: Endpoint, sampling: Sampling, budget: Budget, *, parallel: int = 1,
-          say: Callable[[str], None]) -> int:
+def teach(
+    questions: Iterable[Pair],
+    out: Path,
+    endpoint: Endpoint,
+    sampling: Sampling,
+    budget: Budget,
+    *,
+    parallel: int = 1,
+    say: Callable[[str], None],
+) -> int:
     """Asks what has not been asked, and writes the pairs, also when the run ends early. Returns how many there are."""
     with Replies(cache_path(out)) as replies:
         if replies.torn:
@@ -108,10 +121,23 @@ def _asks(questions: Iterable[Pair], sampling: Sampling) -> Iterator[_Ask]:
 
 
 class _Run:
-    def __init__(self, asks: list[_Ask], replies: Replies, endpoint: Endpoint, sampling: Sampling, budget: Budget,
-                 say: Callable[[str], None]):
+    def __init__(
+        self,
+        asks: list[_Ask],
+        replies: Replies,
+        endpoint: Endpoint,
+        sampling: Sampling,
+        budget: Budget,
+        say: Callable[[str], None],
+    ):
         self._asks, self._replies, self._endpoint, self._sampling, self._budget, self._say = (
-            asks, replies, endpoint, sampling, budget, say)
+            asks,
+            replies,
+            endpoint,
+            sampling,
+            budget,
+            say,
+        )
         self._of: dict[str, list[_Ask]] = defaultdict(list)  # by digest: one question may stand in the file twice
         for ask in asks:
             self._of[ask.digest].append(ask)
@@ -137,8 +163,10 @@ class _Run:
                         under_way[ask.digest] = ask
                         todo.put(ask)
                     if not under_way:
-                        raise BudgetReached(f"stopped with {len(coming)} replies to go, the next could exceed the budget; what it "
-                                            f"has said is kept. With more --budget or --budget-tokens the same command goes on")
+                        raise BudgetReached(
+                            f"stopped with {len(coming)} replies to go, the next could exceed the budget; what it "
+                            f"has said is kept. With more --budget or --budget-tokens the same command goes on"
+                        )
                     self._take(answered, under_way, bar)
             except BaseException as err:  # whatever ends the run, replies under way are paid for
                 self._endpoint.stop()
@@ -158,25 +186,36 @@ class _Run:
         self._dropped = Counter(said.kind for _, said in dropped)
         with dropped_path(out).open("w", encoding="utf-8") as file:
             for ask, said in dropped:
-                line = {"id": f"{ask.question.id}-{ask.sample}", "kind": said.kind, "why": said.why,
-                        "reply": self._replies.get(ask.digest).text}
+                line = {
+                    "id": f"{ask.question.id}-{ask.sample}",
+                    "kind": said.kind,
+                    "why": said.why,
+                    "reply": self._replies.get(ask.digest).text,
+                }
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     def summary(self, out: Path) -> str:
         budget, replies = self._budget, sum(self._replies.get(ask.digest) is not None for ask in self._asks)
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._dropped.items()))
-        lines = [f"replies  {replies} of {len(self._asks)}, {self._earlier} of them from earlier runs",
-                 f"pairs    {self.pairs} in {out}",
-                 f"dropped  {kinds}; why stands in {dropped_path(out)}" if kinds else "dropped  0",
-                 f"tokens   {self._tokens_in} in, {self._tokens_out} out"
-                 + f", limit {budget.tokens}" * (budget.tokens is not None)
-                 + f"; {self._uncounted} replies came uncounted, taken at their most" * bool(self._uncounted)]
+        lines = [
+            f"replies  {replies} of {len(self._asks)}, {self._earlier} of them from earlier runs",
+            f"pairs    {self.pairs} in {out}",
+            f"dropped  {kinds}; why stands in {dropped_path(out)}" if kinds else "dropped  0",
+            f"tokens   {self._tokens_in} in, {self._tokens_out} out"
+            + f", limit {budget.tokens}" * (budget.tokens is not None)
+            + f"; {self._uncounted} replies came uncounted, taken at their most" * bool(self._uncounted),
+        ]
         if budget.price_in or budget.price_out:
-            lines.append(f"cost     {self._cost:.4f}" + f", limit {budget.money}" * (budget.money is not None)
-                         + f"; at {budget.price_in:g} in and {budget.price_out:g} out a million tokens")
+            lines.append(
+                f"cost     {self._cost:.4f}"
+                + f", limit {budget.money}" * (budget.money is not None)
+                + f"; at {budget.price_in:g} in and {budget.price_out:g} out a million tokens"
+            )
         if self._endpoint.retried:
-            lines.append(f"retries  {self._endpoint.retried}; what a server charges for tries that came to nothing is not in "
-                         f"these numbers")
+            lines.append(
+                f"retries  {self._endpoint.retried}; what a server charges for tries that came to nothing is not in "
+                f"these numbers"
+            )
         return "\n".join(lines)
 
     @property
@@ -192,8 +231,10 @@ class _Run:
         return asking.judge(ask.question, ask.sample, self._sampling.model, reply.text, reply.finish)
 
     def _covers(self, asks: list[_Ask]) -> bool:
-        return self._budget.covers(self._tokens_in + sum(ask.tokens_in_most for ask in asks),
-                                   self._tokens_out + self._sampling.tokens_max * len(asks))
+        return self._budget.covers(
+            self._tokens_in + sum(ask.tokens_in_most for ask in asks),
+            self._tokens_out + self._sampling.tokens_max * len(asks),
+        )
 
     def _take(self, answered: queue.SimpleQueue, under_way: dict[str, _Ask], bar: tqdm) -> None:
         """Keeps the next reply to arrive, or raises what became of it."""

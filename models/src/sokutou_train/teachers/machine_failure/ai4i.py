@@ -1,4 +1,5 @@
-"""Reads the rows of the AI4I 2020 table that the rules decide: failure-free, worn, or with one or more of the three rules' flags.
+"""Reads the rows of the AI4I 2020 table that the rules decide: failure-free, worn, or with one or more of the three
+rules' flags.
 
 The table is synthetic (Matzka 2020, CC BY 4.0) and used only to measure a finished student; nothing is trained on it.
 """
@@ -32,8 +33,9 @@ def _reading(row: dict[str, str]) -> Reading:
 
 
 def _answer(row: dict[str, str], worn: bool) -> Answer | None:
-    """None for a row that no reading explains: flagged as random, or failed for no mode; or whose flags contradict each other.
-    A tool wear failure adds nothing to the rules' flags: a worn tool carries the risk whether it failed or not."""
+    """None for a row that no reading explains: flagged as random, or failed for no mode; or whose flags contradict each
+    other. A tool wear failure adds nothing to the rules' flags: a worn tool carries the risk whether it failed or
+    not."""
     flagged, failed = {mode for mode in _MODES if row[mode] == "1"}, row["Machine_failure"] == "1"
     if "RNF" in flagged or failed != bool(flagged) or ("TWF" in flagged and not worn):
         return None

@@ -11,8 +11,17 @@ from ...distil.sequences import first_sentence
 from ...pair import Pair
 from ..marks import miscalculated
 from .rules import (
-    FAILURES, HEAT_GAP_MIN_DK, HEAT_SPEED_MIN_RPM, POWER_MAX_W, POWER_MIN_W, RULE_NAMES, STRAIN_MAX_MIN_NM,
-    WEAR_FAILS_PER_100, Answer, Reading, modes,
+    FAILURES,
+    HEAT_GAP_MIN_DK,
+    HEAT_SPEED_MIN_RPM,
+    POWER_MAX_W,
+    POWER_MIN_W,
+    RULE_NAMES,
+    STRAIN_MAX_MIN_NM,
+    WEAR_FAILS_PER_100,
+    Answer,
+    Reading,
+    modes,
 )
 
 _MARK = r"<<(?P<{0}>[^=<>]+)=(?P<{0}_result>[^=<>]+)>>"
@@ -24,7 +33,8 @@ _CLAUSES = {
         r"speed less limit {speed_left} rpm, (?P<speed_side>below|not below); (?P<heat>heat failure|heat is fine)\. "
         r"Power {power} W, less limit {power_left}, (?P<power_side>below|not below|above|not above)"
         r"(?P<power_word>, power failure)?\. "
-        r"Wear times torque {strain} min Nm, less type (?P<grade>\S+) limit {strain_left}, (?P<strain_side>above|not above)"
+        r"Wear times torque {strain} min Nm, less type (?P<grade>\S+) limit {strain_left}, (?P<strain_side>above|not "
+        r"above)"
         r"(?P<strain_word>, overstrain)?\. "
         r"(?:Failure: (?P<failures>[a-z, ]+)|Wear less limit {wear_left} min, (?P<wear_side>below|not below), "
         r"(?P<risk>about {fails}% fail|no failure))\.".format(**_MARKS, fails=WEAR_FAILS_PER_100)
@@ -40,7 +50,8 @@ _CLAUSES = {
     ),
 }
 _POWER_SIDES = {  # which limit a side speaks of
-    POWER_MIN_W: {"below", "not below", "未満", "以上"}, POWER_MAX_W: {"above", "not above", "超", "以下"},
+    POWER_MIN_W: {"below", "not below", "未満", "以上"},
+    POWER_MAX_W: {"above", "not above", "超", "以下"},
 }
 _BELOW, _ABOVE = {"below", "未満"}, {"above", "超"}
 _HEAT_FAILS, _NO_FAILURE = {"heat failure", "放熱不良"}, {"no failure", "故障なし"}
@@ -71,7 +82,10 @@ def faults(pair: Pair, rationale: str) -> list[str]:
         "grade": (said["grade"], r.grade),
         "gap less its limit": (said["gap_left"], f"{said['gap_result']}-{HEAT_GAP_MIN_DK / 10}"),
         "power less a limit": (power, said["power_result"]),
-        "power's limit": (power_limit, next(str(limit) for limit, sides in _POWER_SIDES.items() if said["power_side"] in sides)),
+        "power's limit": (
+            power_limit,
+            next(str(limit) for limit, sides in _POWER_SIDES.items() if said["power_side"] in sides),
+        ),
         "strain less its limit": (said["strain_left"], f"{said['strain_result']}-{STRAIN_MAX_MIN_NM[r.grade]}"),
         "gap below its limit": (said["gap_side"] in _BELOW, r.gap_dk < HEAT_GAP_MIN_DK),
         "speed below its limit": (said["speed_side"] in _BELOW, r.speed_rpm < HEAT_SPEED_MIN_RPM),
@@ -90,4 +104,6 @@ def faults(pair: Pair, rationale: str) -> list[str]:
     else:
         expected["wear below its limit"] = (said["wear_side"] in _BELOW, not r.worn)
         expected["no risk of wear"] = (said["risk"] in _NO_FAILURE, not r.worn)
-    return found + [f"{what} said as {got}, expected {truth}" for what, (got, truth) in expected.items() if got != truth]
+    return found + [
+        f"{what} said as {got}, expected {truth}" for what, (got, truth) in expected.items() if got != truth
+    ]

@@ -1,8 +1,8 @@
 """Draws readings for the rule teacher: classes balanced, weight near the limits. Words nothing, judges nothing itself.
 
-Three ways of drawing are mixed, because each alone leaves a hole: `broad` covers the whole range, `near` sits beside the
-limits where reasoning is needed, `typical` follows the shape of a working machine (torque around 40 Nm, speed falling as
-torque rises), so that ordinary rows are not strange to the student. All of it is generated.
+Three ways of drawing are mixed, because each alone leaves a hole: `broad` covers the whole range, `near` sits beside
+the limits where reasoning is needed, `typical` follows the shape of a working machine (torque around 40 Nm, speed
+falling as torque rises), so that ordinary rows are not strange to the student. All of it is generated.
 """
 
 from __future__ import annotations
@@ -10,13 +10,29 @@ from __future__ import annotations
 import random
 
 from .rules import (
-    FAILURES, HEAT_GAP_MIN_DK, HEAT_SPEED_MIN_RPM, POWER_MAX_W, POWER_MIN_W, RAD_PER_S_PER_RPM_E5, STRAIN_MAX_MIN_NM,
-    WEAR_BAND_MIN, WEAR_RISK_MIN, Answer, Reading, answer, boundary, near_limit,
+    FAILURES,
+    HEAT_GAP_MIN_DK,
+    HEAT_SPEED_MIN_RPM,
+    POWER_MAX_W,
+    POWER_MIN_W,
+    RAD_PER_S_PER_RPM_E5,
+    STRAIN_MAX_MIN_NM,
+    WEAR_BAND_MIN,
+    WEAR_RISK_MIN,
+    Answer,
+    Reading,
+    answer,
+    boundary,
+    near_limit,
 )
 
 # The range of a plausible reading, in the units of `Reading`. A little wider than the real table's own.
 RANGES = {
-    "air_dk": (2940, 3060), "gap_dk": (70, 126), "speed_rpm": (1150, 2950), "torque_dnm": (30, 800), "wear_min": (0, 260),
+    "air_dk": (2940, 3060),
+    "gap_dk": (70, 126),
+    "speed_rpm": (1150, 2950),
+    "torque_dnm": (30, 800),
+    "wear_min": (0, 260),
 }
 NEAR_SHARE, TYPICAL_SHARE = 0.55, 0.2  # the rest is broad
 TRIES_MAX = 10_000  # a class that cannot be drawn is a bug of the proposals, not bad luck
@@ -81,6 +97,7 @@ def _several(rng: random.Random, first: float) -> Reading | None:
 
 def _beside(rng: random.Random, widths: dict[Answer, float], **fixed) -> Reading | None:
     """Within so many shares of each limit, on either side. What one limit fixes holds for those after it."""
+
     def off(limit: Answer) -> float:
         return 1 + rng.triangular(-widths[limit], widths[limit], 0.0)
 

@@ -1,7 +1,7 @@
 """Checks a rationale of the task `process-control`: every number in it recomputed, every clause judged again.
 
-Reads a rationale as its reader would, sentence by sentence; what it cannot read is a fault too. Judges by its own reading of the
-rules, not by the teacher's code. Never asks the student.
+Reads a rationale as its reader would, sentence by sentence; what it cannot read is a fault too. Judges by its own
+reading of the rules, not by the teacher's code. Never asks the student.
 """
 
 from __future__ import annotations
@@ -31,16 +31,23 @@ _SENTENCES = {  # in order; a rationale may end after any of them
     ),
 }
 _RATIONALE = {
-    "en": re.compile(f"{_SENTENCES['en'][0]}(?: {_SENTENCES['en'][1]}(?: {_SENTENCES['en'][2]}(?: {_SENTENCES['en'][3]})?)?)?"
-                     r" (?P<verdict>[^<>]+\.)"),
-    "ja": re.compile(f"{_SENTENCES['ja'][0]}(?:{_SENTENCES['ja'][1]}(?:{_SENTENCES['ja'][2]}(?:{_SENTENCES['ja'][3]})?)?)?"
-                     r"(?P<verdict>[^<>]+。)"),
+    "en": re.compile(
+        f"{_SENTENCES['en'][0]}(?: {_SENTENCES['en'][1]}(?: {_SENTENCES['en'][2]}(?: {_SENTENCES['en'][3]})?)?)?"
+        r" (?P<verdict>[^<>]+\.)"
+    ),
+    "ja": re.compile(
+        f"{_SENTENCES['ja'][0]}(?:{_SENTENCES['ja'][1]}(?:{_SENTENCES['ja'][2]}(?:{_SENTENCES['ja'][3]})?)?)?"
+        r"(?P<verdict>[^<>]+。)"
+    ),
 }
 _LIMIT = {"beyond": True, "外": True, "within": False, "内": False}
 _UNIT = {"above": "上側", "below": "下側", "rising": "上昇", "falling": "下降", "beyond": "外"}  # English, Japanese
 _VERDICTS = {  # by how many sentences were needed, and whether the last of them fired
-    (1, True): ("Beyond a limit.", "管理限界外。"), (2, True): ("Run on one side.", "片側の連。"), (3, True): ("Trend.", "傾向。"),
-    (4, True): ("Two of three beyond two sigma.", "3点中2点が2σ外。"), (4, False): ("In control.", "管理状態。"),
+    (1, True): ("Beyond a limit.", "管理限界外。"),
+    (2, True): ("Run on one side.", "片側の連。"),
+    (3, True): ("Trend.", "傾向。"),
+    (4, True): ("Two of three beyond two sigma.", "3点中2点が2σ外。"),
+    (4, False): ("In control.", "管理状態。"),
 }
 
 
@@ -60,7 +67,10 @@ def faults(pair: Pair, rationale: str) -> list[str]:
 def _misjudged(s: Series, said: dict[str, str | None], lang: str) -> list[str]:
     x, last = s.readings, len(s.readings) - 1
     expected: dict[str, tuple[object, object]] = {
-        "sides": (said["sides"], " ".join(label + _side(s, reading) for label, reading in zip(LABELS, x))),
+        "sides": (
+            said["sides"],
+            " ".join(label + _side(s, reading) for label, reading in zip(LABELS, x, strict=False)),
+        ),
         "beyond a limit": (_LIMIT[said["limit"]], any(not s.lower <= reading <= s.upper for reading in x)),
     }
     fires = [expected["beyond a limit"][1]]
@@ -74,29 +84,40 @@ def _misjudged(s: Series, said: dict[str, str | None], lang: str) -> list[str]:
             "run": (said["run"], _said(RUN_LEN, side, lang) if side else "連なし" if lang == "ja" else "no run"),
         }
     if said["trend"]:
-        steps = [after - before for before, after in zip(x, x[1:])][:-TREND_LEN:-1]  # the latest first
+        steps = [after - before for before, after in itertools.pairwise(x)][:-TREND_LEN:-1]  # the latest first
         way = (steps[0] > 0) - (steps[0] < 0)
         same = sum(1 for _ in itertools.takewhile(lambda step: step * way > 0, steps))
         fires.append(same == TREND_LEN - 1)
         shown = min(same + 1, TREND_LEN - 1)
         count = _said(same + 1, "rising" if way > 0 else "falling", lang)
         expected |= {
-            "steps": (_chain(said["steps"]), [(LABELS[last - at], [x[last - at], x[last - at - 1]]) for at in range(shown)]),
+            "steps": (
+                _chain(said["steps"]),
+                [(LABELS[last - at], [x[last - at], x[last - at - 1]]) for at in range(shown)],
+            ),
             "trend": (said["trend"], count if way else "横ばい" if lang == "ja" else "level"),
         }
     if said["zone"]:
         chain = _chain(said["zones"])
         limit = s.lower if (chain[0][1] or [])[3:4] == [s.lower] else s.upper
         # Two sigma is two thirds of the way to the limit: multiplied out so that nothing is rounded.
-        beyond = [abs(3 * (x[last - at] - s.centre)) > 2 * abs(limit - s.centre)
-                  and (x[last - at] > s.centre) == (limit == s.upper) for at in range(ZONE_LEN)]
+        beyond = [
+            abs(3 * (x[last - at] - s.centre)) > 2 * abs(limit - s.centre)
+            and (x[last - at] > s.centre) == (limit == s.upper)
+            for at in range(ZONE_LEN)
+        ]
         shown = 1 if not beyond[0] else 2 if beyond[1] else ZONE_LEN
         fires.append(beyond[0] and (beyond[1] or beyond[2]))
         count = _said(sum(beyond[:shown]), "beyond", lang)
         other = s.lower if limit == s.upper else s.upper  # inside of one line may still be beyond the other
-        hidden = abs(3 * (x[last] - s.centre)) > 2 * abs(other - s.centre) and (x[last] > s.centre) == (other == s.upper)
+        hidden = abs(3 * (x[last] - s.centre)) > 2 * abs(other - s.centre) and (x[last] > s.centre) == (
+            other == s.upper
+        )
         expected |= {
-            "two sigma line": (chain, [(LABELS[last - at], [3, x[last - at], 2, limit, s.centre]) for at in range(shown)]),
+            "two sigma line": (
+                chain,
+                [(LABELS[last - at], [3, x[last - at], 2, limit, s.centre]) for at in range(shown)],
+            ),
             "latest beyond the other two sigma line": (False, hidden),
             "beyond two sigma": (said["zone"], count if beyond[0] else "内側" if lang == "ja" else "inside"),
         }

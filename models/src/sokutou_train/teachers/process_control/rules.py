@@ -1,22 +1,23 @@
-"""The rule teacher of the task `process-control`: limits and readings of a control chart in, verdict and exact rationale out.
+"""The rule teacher of the task `process-control`: limits and readings of a control chart in, verdict and exact
+rationale out.
 
-The rules are the run rules of the Western Electric *Statistical Quality Control Handbook* (1956) and of L. S. Nelson, "The
-Shewhart control chart: tests for special causes", Journal of Quality Technology 16(4), 237-239 (1984), on a chart of single
-readings:
+The rules are the run rules of the Western Electric *Statistical Quality Control Handbook* (1956) and of L. S. Nelson,
+"The Shewhart control chart: tests for special causes", Journal of Quality Technology 16(4), 237-239 (1984), on a chart
+of single readings:
 
     beyond a limit   a reading beyond a control limit (Western Electric test 1, Nelson test 1)
     run              8 in a row on one side of the centre line (Western Electric test 4; Nelson's test 2 waits for 9)
     trend            6 in a row, each above the one before it, or each below (Nelson test 3)
     two of three     2 of 3 in a row beyond two sigma on one side (Western Electric test 2, Nelson test 5)
 
-A limit stands three sigma from the centre. When several fire, the first in this order is the verdict: a reading beyond a limit is
-there already; a run has moved the level and a trend goes on moving it; two of three Nelson adds where earlier warning is wanted.
-`fired` names all of them.
+A limit stands three sigma from the centre. When several fire, the first in this order is the verdict: a reading beyond
+a limit is there already; a run has moved the level and a trend goes on moving it; two of three Nelson adds where
+earlier warning is wanted. `fired` names all of them.
 
-A chart is read whenever a reading comes, so a run, a trend and two of three count when the latest reading belongs to them; one
-that has ended was called while it stood. A reading beyond a limit counts wherever it stands among those shown, since missing it
-costs most. Beyond means beyond: on a limit is within, on a two sigma line is inside. A reading on the centre line is on neither
-side and breaks a run; one equal to the reading before it breaks a trend.
+A chart is read whenever a reading comes, so a run, a trend and two of three count when the latest reading belongs to
+them; one that has ended was called while it stood. A reading beyond a limit counts wherever it stands among those
+shown, since missing it costs most. Beyond means beyond: on a limit is within, on a two sigma line is inside. A reading
+on the centre line is on neither side and breaks a run; one equal to the reading before it breaks a trend.
 
 This module never samples and never words a question: `sampling` draws series, `phrasing` words them.
 """
@@ -24,6 +25,7 @@ This module never samples and never words a question: `sampling` draws series, `
 from __future__ import annotations
 
 import enum
+import itertools
 import math
 import string
 from collections.abc import Iterable
@@ -69,8 +71,8 @@ CHOICES = (
 
 @dataclass(frozen=True)
 class Series:
-    """A chart's lines and latest readings, oldest first: integers in the last decimal place that the question writes (5.0 is 50),
-    so that no rule is decided by binary floating point."""
+    """A chart's lines and latest readings, oldest first: integers in the last decimal place that the question writes
+    (5.0 is 50), so that no rule is decided by binary floating point."""
 
     centre: int
     upper: int  # control limit
@@ -89,7 +91,7 @@ class Series:
     def steps(self) -> tuple[int, ...]:
         """From reading to reading, up to as many as a trend takes."""
         last = self.readings[-TREND_LEN:]
-        return tuple(after - before for before, after in zip(last, last[1:]))
+        return tuple(after - before for before, after in itertools.pairwise(last))
 
     def past_zone(self, reading: int, limit: int) -> int:
         """How far a reading lies above the two sigma line on `limit`'s side, times `LIMIT_SIGMAS` to stay whole."""
@@ -97,15 +99,19 @@ class Series:
 
 
 def reaches(s: Series) -> tuple[int, ...]:
-    """How far each rule is past its edge, both sides of it one after another, in the order of `RULES`; it fires above 0. The two
-    of `Answer.ZONE` are in thirds."""
+    """How far each rule is past its edge, both sides of it one after another, in the order of `RULES`; it fires above
+    0. The two of `Answer.ZONE` are in thirds."""
     above = [s.past_zone(reading, s.upper) for reading in s.readings[-ZONE_LEN:]]
     below = [-s.past_zone(reading, s.lower) for reading in s.readings[-ZONE_LEN:]]
     return (
-        max(s.readings) - s.upper, s.lower - min(s.readings),
-        min(s.run) - s.centre, s.centre - max(s.run),
-        min(s.steps), -max(s.steps),
-        min(above[-1], max(above[:-1])), min(below[-1], max(below[:-1])),
+        max(s.readings) - s.upper,
+        s.lower - min(s.readings),
+        min(s.run) - s.centre,
+        s.centre - max(s.run),
+        min(s.steps),
+        -max(s.steps),
+        min(above[-1], max(above[:-1])),
+        min(below[-1], max(below[:-1])),
     )
 
 
@@ -127,8 +133,8 @@ MARGIN_SCALES = (0.5, 0.05)  # shares of the way from the centre to a limit
 
 
 def margins(s: Series) -> tuple[float, ...]:
-    """How far each rule is past its edge, in shares of the way from the centre to the limit on its side, each squashed by
-    `MARGIN_SCALES` to -1..1. The student learns to predict them beside its first answer."""
+    """How far each rule is past its edge, in shares of the way from the centre to the limit on its side, each squashed
+    by `MARGIN_SCALES` to -1..1. The student learns to predict them beside its first answer."""
     ways = (s.upper - s.centre, s.centre - s.lower)
     shares = [reach / ways[place % 2] for place, reach in enumerate(reaches(s))]
     shares[-2:] = [share / LIMIT_SIGMAS for share in shares[-2:]]
@@ -140,14 +146,17 @@ def _squashed(shares: Iterable[float]) -> tuple[float, ...]:
 
 
 def progress(s: Series, at: int) -> tuple[float, ...]:
-    """What the rules make of the readings up to the one at this place: how far it is above the centre, past either limit and past
-    either two sigma line, squashed as margins are, whether any was past a limit, and all of `progress_alone` with its step in
-    shares of the way to the limits, and the run so far."""
+    """What the rules make of the readings up to the one at this place: how far it is above the centre, past either
+    limit and past either two sigma line, squashed as margins are, whether any was past a limit, and all of
+    `progress_alone` with its step in shares of the way to the limits, and the run so far."""
     reading, ways = s.readings[at], (s.upper - s.centre, s.centre - s.lower)
     up = (reading - s.centre) / ways[reading < s.centre]
     step = (reading - s.readings[at - 1]) / min(ways) if at else 0.0
     limits = [(reading - s.upper) / ways[0], (s.lower - reading) / ways[1]]
-    zones = [s.past_zone(reading, s.upper) / LIMIT_SIGMAS / ways[0], -s.past_zone(reading, s.lower) / LIMIT_SIGMAS / ways[1]]
+    zones = [
+        s.past_zone(reading, s.upper) / LIMIT_SIGMAS / ways[0],
+        -s.past_zone(reading, s.lower) / LIMIT_SIGMAS / ways[1],
+    ]
     out = any(r > s.upper or r < s.lower for r in s.readings[: at + 1])
     run = _run_so_far([_sign(r - s.centre) for r in s.readings[: at + 1]], RUN_LEN)
     return *_squashed((up, *limits, *zones, step)), 1.0 if out else -1.0, run, *progress_alone(s, at)
@@ -155,7 +164,7 @@ def progress(s: Series, at: int) -> tuple[float, ...]:
 
 def progress_alone(s: Series, at: int) -> tuple[float, ...]:
     """As far as no line is known: does the reading rise or fall, and how much of a trend are the last steps?"""
-    ways = [_sign(after - before) for before, after in zip(s.readings[:at], s.readings[1 : at + 1])]
+    ways = [_sign(after - before) for before, after in zip(s.readings[:at], s.readings[1 : at + 1], strict=False)]
     return (float(ways[-1]) if ways else 0.0, _run_so_far(ways, TREND_LEN - 1))
 
 
@@ -192,18 +201,18 @@ UNREAD = "?"
 
 
 def recital(w: Written, lang: str) -> str:
-    """What the student read, in one fixed order: the first sentence of every rationale about readings. Each reading gets a
-    letter, by which the sentences after it quote it."""
-    readings = " ".join(letter + reading for letter, reading in zip(LABELS, w.readings))
+    """What the student read, in one fixed order: the first sentence of every rationale about readings. Each reading
+    gets a letter, by which the sentences after it quote it."""
+    readings = " ".join(letter + reading for letter, reading in zip(LABELS, w.readings, strict=False))
     if lang == "ja":
         return f"読み取り CL {w.centre}、UCL {w.upper}、LCL {w.lower}、測定値 {readings}。"
     return f"Read CL {w.centre}, UCL {w.upper}, LCL {w.lower}: {readings}."
 
 
 def rationale(s: Series, w: Written, lang: str) -> str:
-    """The recital, on which side of the lines each reading is, then the other rules in order until one fires, then the verdict:
-    one comparison at a time, never the extreme of many readings at once. Numbers in differences lose their decimal points, all at
-    the same place, so that the calculator stays exact at any number of decimals."""
+    """The recital, on which side of the lines each reading is, then the other rules in order until one fires, then the
+    verdict: one comparison at a time, never the extreme of many readings at once. Numbers in differences lose their
+    decimal points, all at the same place, so that the calculator stays exact at any number of decimals."""
     said = [recital(w, lang)]
     for rule, sentence in ((Answer.LIMIT, _limits), (Answer.RUN, _run), (Answer.TREND, _trend), (Answer.ZONE, _zone)):
         said.append(sentence(s, w, lang))
@@ -214,17 +223,23 @@ def rationale(s: Series, w: Written, lang: str) -> str:
 
 
 _VERDICTS = {
-    Answer.NONE: ("In control.", "管理状態。"), Answer.LIMIT: ("Beyond a limit.", "管理限界外。"),
-    Answer.RUN: ("Run on one side.", "片側の連。"), Answer.TREND: ("Trend.", "傾向。"),
+    Answer.NONE: ("In control.", "管理状態。"),
+    Answer.LIMIT: ("Beyond a limit.", "管理限界外。"),
+    Answer.RUN: ("Run on one side.", "片側の連。"),
+    Answer.TREND: ("Trend.", "傾向。"),
     Answer.ZONE: ("Two of three beyond two sigma.", "3点中2点が2σ外。"),
 }
 
 
 def _limits(s: Series, w: Written, lang: str) -> str:
     """`^` is above the upper limit, `+` above the centre line, `0` on it, `-` below it, `_` below the lower limit."""
-    sides = " ".join(letter + _side(s, reading) for letter, reading in zip(LABELS, s.readings))
+    sides = " ".join(letter + _side(s, reading) for letter, reading in zip(LABELS, s.readings, strict=False))
     out = Answer.LIMIT in fired(s)
-    return f"側 {sides}、限界{'外' if out else '内'}。" if lang == "ja" else f"Sides {sides}: {'beyond' if out else 'within'}."
+    return (
+        f"側 {sides}、限界{'外' if out else '内'}。"
+        if lang == "ja"
+        else f"Sides {sides}: {'beyond' if out else 'within'}."
+    )
 
 
 def _side(s: Series, reading: int) -> str:
@@ -305,7 +320,11 @@ def unreadable(w: Written, lang: str) -> str:
 def few(w: Written, lang: str) -> str:
     """Why a person is asked: too few readings to see a run."""
     count, said = len(w.readings), recital(w, lang)
-    return f"{said}{count}点では不足、{READINGS_MIN}点必要。" if lang == "ja" else f"{said} {count} readings, {READINGS_MIN} are needed."
+    return (
+        f"{said}{count}点では不足、{READINGS_MIN}点必要。"
+        if lang == "ja"
+        else f"{said} {count} readings, {READINGS_MIN} are needed."
+    )
 
 
 def impossible(w: Written, lang: str) -> str:

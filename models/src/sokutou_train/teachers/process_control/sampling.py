@@ -1,10 +1,12 @@
-"""Draws series for the rule teacher: verdicts balanced, many beside an edge on purpose. Words nothing, judges nothing itself.
+"""Draws series for the rule teacher: verdicts balanced, many beside an edge on purpose. Words nothing, judges nothing
+itself.
 
-A verdict is proposed by shaping readings scattered as a steady process scatters them (sigma a third of the way to a limit), and
-kept when the rules give it. Plain series stay away from every edge by chance alone; near ones are put there: a reading on a limit
-or one unit beside it, a run of 7 or one broken by a reading on the centre line, a trend of 5 or one broken by two equal readings,
-one reading of three on the two sigma line. Some plain ones are as coarse as a gauge whose steps are wide for its chart, with many
-equal readings, or have moved as a whole, so that several rules fire. All of it is generated.
+A verdict is proposed by shaping readings scattered as a steady process scatters them (sigma a third of the way to a
+limit), and kept when the rules give it. Plain series stay away from every edge by chance alone; near ones are put
+there: a reading on a limit or one unit beside it, a run of 7 or one broken by a reading on the centre line, a trend of
+5 or one broken by two equal readings, one reading of three on the two sigma line. Some plain ones are as coarse as a
+gauge whose steps are wide for its chart, with many equal readings, or have moved as a whole, so that several rules
+fire. All of it is generated.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ WAY_MIN, WAY_SHARES = 9, (0.08, 0.5)  # from the centre to a limit: least, and a
 VALUE_MAX = 999
 SKEW_SHARE = 0.15  # of the charts have limits that rounding left one unit apart
 COARSE_SHARE, GRAINS = 0.2, (5, 10)  # of the plain series are read to so many units
-MOVED_SHARE, MOVES = 0.3, (0.4, 2.0)  # of the plain series beyond a limit have moved as a whole, by so many ways to the limit
+MOVED_SHARE, MOVES = (
+    0.3,
+    (0.4, 2.0),
+)  # of the plain series beyond a limit have moved as a whole, by so many ways to the limit
 ENDED_SHARE = 0.2  # of the runs and trends that fall short have ended one reading before the latest
 TRIES_MAX = 10_000  # a verdict that cannot be drawn is a bug of the proposals, not bad luck
 
@@ -30,7 +35,7 @@ def draw(rng: random.Random, answer: Answer, count: int, near: bool) -> Series:
     """A series of `count` readings whose verdict is `answer`, set beside an edge if `near`."""
     for _ in range(TRIES_MAX):
         series = _proposal(rng, answer, count, near)
-        if 0 <= min(series.readings) and max(*series.readings, series.upper) <= VALUE_MAX and verdict(series) is answer:
+        if min(series.readings) >= 0 and max(*series.readings, series.upper) <= VALUE_MAX and verdict(series) is answer:
             return series
     raise RuntimeError(f"no series for {answer} in {TRIES_MAX} draws")
 
@@ -75,8 +80,8 @@ def _limit(rng: random.Random, readings: list[int], chart: Lines, near: bool, fi
 
 
 def _run(rng: random.Random, readings: list[int], chart: Lines, near: bool, fires: bool) -> None:
-    """The last eight on one side; near: one of them beside the centre line, or all but one, which may be on it, or a run that
-    ended."""
+    """The last eight on one side; near: one of them beside the centre line, or all but one, which may be on it, or a
+    run that ended."""
     centre, upper, _ = chart
     side = rng.choice((-1, 1))
     ended = near and not fires and len(readings) > RUN_LEN and rng.random() < ENDED_SHARE
@@ -103,8 +108,8 @@ def _trend(rng: random.Random, readings: list[int], chart: Lines, near: bool, fi
 
 
 def _zone(rng: random.Random, readings: list[int], chart: Lines, near: bool, fires: bool) -> None:
-    """The latest and one of the two before it beyond two sigma; near: one of them just beyond, or one on the line, just inside,
-    on the other side, or the two that are beyond not the latest."""
+    """The latest and one of the two before it beyond two sigma; near: one of them just beyond, or one on the line, just
+    inside, on the other side, or the two that are beyond not the latest."""
     centre, upper, lower = chart
     side = rng.choice((-1, 1))
     way = upper - centre if side > 0 else centre - lower
@@ -123,7 +128,7 @@ def _zone(rng: random.Random, readings: list[int], chart: Lines, near: bool, fir
             return
         else:
             places = [-2, -ZONE_LEN]
-    for place, beyond in zip(places, off):
+    for place, beyond in zip(places, off, strict=False):
         readings[place] = centre + side * (line + beyond)
 
 

@@ -27,21 +27,30 @@ def stream(seed: int | str) -> Iterator[Pair]:
 
 
 def golden(seed: int | str) -> list[Iterator[Pair]]:
-    """Every verdict in the English and the Japanese main form and in a terse one, and every way out of scope in each language."""
+    """Every verdict in the English and the Japanese main form and in a terse one, and every way out of scope in each
+    language."""
     terse = next(form for form in phrasing.FORMS if form.name == "terse-equals")
     forms = [(answer, form) for form in (EN_MAIN, JA_MAIN, terse) for answer in IN_SCOPE]
     ways = [(kind, lang) for kind in out_of_scope.KINDS for lang in LANGUAGES]
     return [
-        *(Generator(partial(_in_scope, form=lambda *_, form=form: form, answers=(answer,)), DIFFICULTIES)
-          .golden(TASK_ID, seed, lambda pair, form=form: pair.lang == form.lang) for answer, form in forms),
-        *(Generator(partial(_person, kind=kind), DIFFICULTIES).golden(TASK_ID, seed, lambda pair, lang=lang: pair.lang == lang)
-          for kind, lang in ways),
+        *(
+            Generator(partial(_in_scope, form=lambda *_, form=form: form, answers=(answer,)), DIFFICULTIES).golden(
+                TASK_ID, seed, lambda pair, form=form: pair.lang == form.lang
+            )
+            for answer, form in forms
+        ),
+        *(
+            Generator(partial(_person, kind=kind), DIFFICULTIES).golden(
+                TASK_ID, seed, lambda pair, lang=lang: pair.lang == lang
+            )
+            for kind, lang in ways
+        ),
     ]
 
 
 def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
-    """Fresh pairs as in training, by a wording never trained on, beside the edge of a rule, then each way out of scope. Half of
-    them are English and half Japanese."""
+    """Fresh pairs as in training, by a wording never trained on, beside the edge of a rule, then each way out of scope.
+    Half of them are English and half Japanese."""
     suites: dict[str, Generator] = {
         "in scope": Generator(_in_scope, DIFFICULTIES),
         "held-out wording": Generator(partial(_in_scope, form=_held_out), DIFFICULTIES),
@@ -71,7 +80,10 @@ def _held_out(rng: random.Random, lang: str) -> Form:
 
 
 def _in_scope(
-    rng: random.Random, lang: str, difficulty: int, form: Callable[[random.Random, str], Form] = phrasing.pick,
+    rng: random.Random,
+    lang: str,
+    difficulty: int,
+    form: Callable[[random.Random, str], Form] = phrasing.pick,
     answers: tuple[Answer, ...] = IN_SCOPE,
 ) -> Said:
     return in_scope(rng, rng.choice(answers), difficulty, form(rng, lang))
@@ -96,8 +108,10 @@ TASK = Task(
     rules=rules,
     faults=rationale_check.faults,
     rows=grinding.pairs,
-    sources=(*(Path(module.__file__) for module in (calculator, generator, machine_failure)),
-             *(_HERE / f"{name}.py" for name in ("rules", "sampling", "phrasing", "out_of_scope", "pairs", "task"))),
+    sources=(
+        *(Path(module.__file__) for module in (calculator, generator, machine_failure)),
+        *(_HERE / f"{name}.py" for name in ("rules", "sampling", "phrasing", "out_of_scope", "pairs", "task")),
+    ),
     question_tokens_max=176,
     rationale_tokens_max=280,
 )

@@ -1,7 +1,9 @@
-"""Teacher pairs of the task `sensor-modes`: which failure mode fits what the sensors did, and which sensor tells of which mode.
+"""Teacher pairs of the task `sensor-modes`: which failure mode fits what the sensors did, and which sensor tells of
+which mode.
 
-All of it is generated: names, rows and observations are drawn, and hold for no real machine. Difficulty is the number of
-comparisons, `Case.compared`: 2 to 5 rows, or choices where they are sensors. Real rows are read in `failuresensoriq`.
+All of it is generated: names, rows and observations are drawn, and hold for no real machine. Difficulty is the number
+of comparisons, `Case.compared`: 2 to 5 rows, or choices where they are sensors. Real rows are read in
+`failuresensoriq`.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ from collections.abc import Iterable
 
 from ...pair import Pair, Probe
 from ..generator import Generator, Said
+from ..probing import at_choices, sign
 from . import phrasing, sampling, words
 from .phrasing import Form
-from ..probing import at_choices, sign
 from .rules import OF_MODES, OF_SENSORS, TASK_ID, Case, Row, answer, fits, fitting, rationale, texts
 
 
-def draw(rng: random.Random, lang: str, difficulty: int, form: Form | None = None, names: words.Words = words.TRAINED) -> Said:
+def draw(
+    rng: random.Random, lang: str, difficulty: int, form: Form | None = None, names: words.Words = words.TRAINED
+) -> Said:
     kind = rng.choices(list(sampling.KINDS), list(sampling.KINDS.values()))[0]
     drawn = words.name(rng, names, lang, sensors=sampling.SENSORS_MAX, modes=difficulty)
     case = sampling.draw(rng, kind, drawn.modes, drawn.sensors, difficulty)
@@ -30,23 +34,41 @@ def said(rng: random.Random, case: Case, form: Form, lang: str, asset: str) -> S
     question, named = _located(phrasing.write(rng, form, asset, _marked(case)))
     choices, found = texts(case, lang), fitting(case)
     right = [name in found for name in case.choices]
-    return Said(question, answer(case), rationale(case, lang), choices,
-                f"{form.name}/{'no rows' if case.lacks_rows else case.kind.value}", reading=case,
-                probes=_probes(form, case, question, named) + at_choices("choice", question, choices, [(sign(yes),) for yes in [*right, sum(right) != 1]])
-                + (at_choices("held", question, choices[:-1], [_held(case.rows, name) for name in case.choices]) if case.rows else ()))
+    return Said(
+        question,
+        answer(case),
+        rationale(case, lang),
+        choices,
+        f"{form.name}/{'no rows' if case.lacks_rows else case.kind.value}",
+        reading=case,
+        probes=_probes(form, case, question, named)
+        + at_choices("choice", question, choices, [(sign(yes),) for yes in [*right, sum(right) != 1]])
+        + (
+            at_choices("held", question, choices[:-1], [_held(case.rows, name) for name in case.choices])
+            if case.rows
+            else ()
+        ),
+    )
 
 
 _NAME_STARTS, _NAME_ENDS = "\x02", "\x03"  # no question has these
 
 
 def _marked(case: Case) -> Case:
-    """With every name between marks, so that it is found where it was written: a name may hold another, or be part of a word."""
+    """With every name between marks, so that it is found where it was written: a name may hold another, or be part of a
+    word."""
+
     def mark(*names: str) -> tuple[str, ...]:
         return tuple(f"{_NAME_STARTS}{name}{_NAME_ENDS}" for name in names)
 
     return dataclasses.replace(
-        case, rows=tuple(Row(*mark(row.mode), mark(*row.sensors)) for row in case.rows), choices=mark(*case.choices),
-        responded=mark(*case.responded), quiet=mark(*case.quiet), asked="".join(mark(case.asked)) if case.asked else "")
+        case,
+        rows=tuple(Row(*mark(row.mode), mark(*row.sensors)) for row in case.rows),
+        choices=mark(*case.choices),
+        responded=mark(*case.responded),
+        quiet=mark(*case.quiet),
+        asked="".join(mark(case.asked)) if case.asked else "",
+    )
 
 
 def _located(marked: str) -> tuple[str, list[tuple[str, int]]]:
@@ -62,9 +84,10 @@ def _located(marked: str) -> tuple[str, list[tuple[str, int]]]:
 
 
 def _probes(form: Form, case: Case, question: str, named: list[tuple[str, int]]) -> tuple[Probe, ...]:
-    """Behind each name from the first row on that is not a row's mode: which rows hold it, of those that are written by then? Behind
-    each sensor that is told of after the rows: which row still fits what was told so far? Behind each row, where it is known which
-    sensor is asked for: does it answer? At the end, where a failure mode is asked for: which rows answer?"""
+    """Behind each name from the first row on that is not a row's mode: which rows hold it, of those that are written by
+    then? Behind each sensor that is told of after the rows: which row still fits what was told so far? Behind each row,
+    where it is known which sensor is asked for: does it answer? At the end, where a failure mode is asked for: which
+    rows answer?"""
     if not case.rows:
         return ()
     probes, names = [], iter(named)
@@ -110,5 +133,9 @@ def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
         return draw(rng, lang, difficulty, names=words.HELD_OUT)
 
     drawn = {"": draw, "held-out wording": worded, "held-out names": named}
-    return {f"generated{name and ', '}{name}": Generator(of, sampling.ROWS).tests(TASK_ID, f"{name or 'test'}-{seed}", count)
-            for name, of in drawn.items()}
+    return {
+        f"generated{name and ', '}{name}": Generator(of, sampling.ROWS).tests(
+            TASK_ID, f"{name or 'test'}-{seed}", count
+        )
+        for name, of in drawn.items()
+    }

@@ -1,7 +1,9 @@
-"""Judges a written rationale against its question, sentence by sentence: what it copied, what it compared and what it concluded.
+"""Judges a written rationale against its question, sentence by sentence: what it copied, what it compared and what it
+concluded.
 
-Takes the facts from the teacher's own rationale, which copies all that counts of the question, and judges by `rules` again; what
-it cannot read is a fault too. A row that does not fit may be refused by any sensor that speaks against it. Never asks a student.
+Takes the facts from the teacher's own rationale, which copies all that counts of the question, and judges by `rules`
+again; what it cannot read is a fault too. A row that does not fit may be refused by any sensor that speaks against it.
+Never asks a student.
 """
 
 from __future__ import annotations
@@ -34,20 +36,26 @@ def faults(pair: Pair, rationale: str) -> list[str]:
             found += _of_sensor(case, w, match, truth)
         else:
             found += _of_row(case, w, match, truth)
-    return found + _conclusion(pair, case, w, said[len(compared):])
+    return found + _conclusion(pair, case, w, said[len(compared) :])
 
 
 def _of_sensor(case: Case, w: Wording, match: re.Match, truth: re.Match) -> list[str]:
     name = truth["sensor"]
     held = name in case.row.sensors
     expected = {"sensor": name, "held": w.held[held], "said": w.fits if name in fitting(case) else w.no}
-    return [f"{name}: {what} said as {match[what]!r:.80}, expected {value!r}" for what, value in expected.items()
-            if match[what] != value]
+    return [
+        f"{name}: {what} said as {match[what]!r:.80}, expected {value!r}"
+        for what, value in expected.items()
+        if match[what] != value
+    ]
 
 
 def _of_row(case: Case, w: Wording, match: re.Match, truth: re.Match) -> list[str]:
-    found = [f"{truth['mode']}: {what} copied as {match[what]!r:.80}, expected {truth[what]!r}" for what in ("mode", "sensors")
-             if match[what] != truth[what]]
+    found = [
+        f"{truth['mode']}: {what} copied as {match[what]!r:.80}, expected {truth[what]!r}"
+        for what in ("mode", "sensors")
+        if match[what] != truth[what]
+    ]
     row = next(row for row in case.rows if row.mode == truth["mode"])
     if row.mode in fitting(case):
         against = [w.fits]
@@ -77,6 +85,7 @@ def _sentence(kind: Kind, w: Wording) -> re.Pattern:
 
 def _case(pair: Pair, kind: Kind, w: Wording, recital: str, compared: list[re.Match]) -> Case:
     """The question's case, as the teacher's rationale copied it."""
+
     def names(said: str | None) -> tuple[str, ...]:
         return tuple(said.split(w.comma)) if said else ()
 
@@ -93,7 +102,12 @@ def _case(pair: Pair, kind: Kind, w: Wording, recital: str, compared: list[re.Ma
 
 
 def _pattern(template: str, **groups: str) -> re.Pattern:
-    """Reads what `template` writes; a name in braces is any text, the shortest that will do, unless `groups` says otherwise."""
+    """Reads what `template` writes; a name in braces is any text, the shortest that will do, unless `groups` says
+    otherwise."""
     parts = re.split(r"\{(\w+)\}", template)
-    return re.compile("".join(f"(?P<{part}>{groups.get(part, '.+?')})" if place % 2 else re.escape(part)
-                              for place, part in enumerate(parts)))
+    return re.compile(
+        "".join(
+            f"(?P<{part}>{groups.get(part, '.+?')})" if place % 2 else re.escape(part)
+            for place, part in enumerate(parts)
+        )
+    )

@@ -1,9 +1,11 @@
-"""The rule teacher of the task `sensor-modes`: an asset's rows and what its sensors did in, answer and exact rationale out.
+"""The rule teacher of the task `sensor-modes`: an asset's rows and what its sensors did in, answer and exact rationale
+out.
 
-A row names a failure mode and the sensors that respond to it. A mode FITS an observation when its row holds every sensor that
-responded and none that stayed quiet: the mode explains all that is seen, and nothing it would have moved is still. A sensor that
-nobody reports decides nothing; where all are reported, to fit is to be equal. One failure at a time is assumed, as a first look
-does. `cannot tell` is right where no mode fits or several do, where the rows needed are missing, and for any other question.
+A row names a failure mode and the sensors that respond to it. A mode FITS an observation when its row holds every
+sensor that responded and none that stayed quiet: the mode explains all that is seen, and nothing it would have moved is
+still. A sensor that nobody reports decides nothing; where all are reported, to fit is to be equal. One failure at a
+time is assumed, as a first look does. `cannot tell` is right where no mode fits or several do, where the rows needed
+are missing, and for any other question.
 
 Knows no vocabulary, draws nothing and words no question: `sampling` draws cases, `phrasing` words them.
 """
@@ -62,8 +64,8 @@ class Case:
 
     @property
     def compared(self) -> int:
-        """The difficulty: comparisons that the rationale makes, one for each choice but `cannot tell`. A question about modes
-        has a row for each choice."""
+        """The difficulty: comparisons that the rationale makes, one for each choice but `cannot tell`. A question about
+        modes has a row for each choice."""
         return len(self.choices)
 
 
@@ -96,7 +98,8 @@ def texts(case: Case, lang: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Wording:
-    """What a rationale is made of. No `=` in it, which the calculator would take for its own, and nothing that NFKC changes."""
+    """What a rationale is made of. No `=` in it, which the calculator would take for its own, and nothing that NFKC
+    changes."""
 
     comma: str
     stop: str  # of the first sentence; the others bring their own
@@ -121,21 +124,56 @@ class Wording:
 
 WORDINGS = {
     "en": Wording(
-        comma=", ", stop=".", gap=" ", responded="Responded: {sensors}", quiet="; quiet: {sensors}",
-        asks={Kind.SENSOR: "Of {asked}: {sensors}.", Kind.NOT_SENSOR: "Not of {asked}: {sensors}.", Kind.MODE: "With {asked}.",
-              Kind.NOT_MODE: "Without {asked}."},
-        signature="{mode}: {sensors}; {said}.", choice="{sensor}: {held}, {said}.", fits="fits", is_quiet="{sensor} quiet, no",
-        not_explained="{sensor} not in row, no", no="no", held={True: "in row", False: "not in row"}, no_rows="No rows given.",
-        no_row="No row of {asked}.", other="The rows do not say this.", none="None fits.", several="Fit: {modes}.",
+        comma=", ",
+        stop=".",
+        gap=" ",
+        responded="Responded: {sensors}",
+        quiet="; quiet: {sensors}",
+        asks={
+            Kind.SENSOR: "Of {asked}: {sensors}.",
+            Kind.NOT_SENSOR: "Not of {asked}: {sensors}.",
+            Kind.MODE: "With {asked}.",
+            Kind.NOT_MODE: "Without {asked}.",
+        },
+        signature="{mode}: {sensors}; {said}.",
+        choice="{sensor}: {held}, {said}.",
+        fits="fits",
+        is_quiet="{sensor} quiet, no",
+        not_explained="{sensor} not in row, no",
+        no="no",
+        held={True: "in row", False: "not in row"},
+        no_rows="No rows given.",
+        no_row="No row of {asked}.",
+        other="The rows do not say this.",
+        none="None fits.",
+        several="Fit: {modes}.",
         so="So {text}, {letter}.",
     ),
     "ja": Wording(
-        comma="、", stop="。", gap="", responded="反応: {sensors}", quiet="; 無反応: {sensors}",
-        asks={Kind.SENSOR: "{asked}の行: {sensors}。", Kind.NOT_SENSOR: "{asked}の行以外: {sensors}。", Kind.MODE: "{asked}を含む行。",
-              Kind.NOT_MODE: "{asked}を含まない行。"},
-        signature="{mode}: {sensors}; {said}。", choice="{sensor}: {held}、{said}。", fits="該当", is_quiet="{sensor}は無反応、非該当",
-        not_explained="{sensor}は行にない、非該当", no="非該当", held={True: "行にある", False: "行にない"}, no_rows="行がない。",
-        no_row="{asked}の行がない。", other="行からは分からない。", none="該当なし。", several="該当: {modes}。", so="よって{text}、{letter}。",
+        comma="、",
+        stop="。",
+        gap="",
+        responded="反応: {sensors}",
+        quiet="; 無反応: {sensors}",
+        asks={
+            Kind.SENSOR: "{asked}の行: {sensors}。",
+            Kind.NOT_SENSOR: "{asked}の行以外: {sensors}。",
+            Kind.MODE: "{asked}を含む行。",
+            Kind.NOT_MODE: "{asked}を含まない行。",
+        },
+        signature="{mode}: {sensors}; {said}。",
+        choice="{sensor}: {held}、{said}。",
+        fits="該当",
+        is_quiet="{sensor}は無反応、非該当",
+        not_explained="{sensor}は行にない、非該当",
+        no="非該当",
+        held={True: "行にある", False: "行にない"},
+        no_rows="行がない。",
+        no_row="{asked}の行がない。",
+        other="行からは分からない。",
+        none="該当なし。",
+        several="該当: {modes}。",
+        so="よって{text}、{letter}。",
     ),
 }
 
@@ -150,8 +188,8 @@ def recital(case: Case, lang: str) -> str:
 
 
 def rationale(case: Case, lang: str) -> str:
-    """The recital, a sentence for each comparison in the order of the rows (of the choices, where they are sensors), what fits
-    where that is not one, and the conclusion: the choice's text, then its letter."""
+    """The recital, a sentence for each comparison in the order of the rows (of the choices, where they are sensors),
+    what fits where that is not one, and the conclusion: the choice's text, then its letter."""
     w, found = WORDINGS[lang], fitting(case)
     if case.kind is Kind.OTHER:
         said = [w.other]
@@ -171,14 +209,23 @@ def rationale(case: Case, lang: str) -> str:
 def _comparisons(case: Case, w: Wording) -> list[str]:
     found = fitting(case)
     if case.kind in OF_SENSORS:
-        return [w.choice.format(sensor=name, held=w.held[name in case.row.sensors], said=w.fits if name in found else w.no)
-                for name in case.choices]
-    return [w.signature.format(mode=row.mode, sensors=w.comma.join(row.sensors),
-                               said=w.fits if row.mode in found else _why_not(case, row, w)) for row in case.rows]
+        return [
+            w.choice.format(sensor=name, held=w.held[name in case.row.sensors], said=w.fits if name in found else w.no)
+            for name in case.choices
+        ]
+    return [
+        w.signature.format(
+            mode=row.mode,
+            sensors=w.comma.join(row.sensors),
+            said=w.fits if row.mode in found else _why_not(case, row, w),
+        )
+        for row in case.rows
+    ]
 
 
 def _why_not(case: Case, row: Row, w: Wording) -> str:
-    """Names the first sensor that speaks against a row: one that responded unexplained, else one of the row that stayed quiet."""
+    """Names the first sensor that speaks against a row: one that responded unexplained, else one of the row that stayed
+    quiet."""
     if case.kind in OF_MODES:
         return w.no
     if unexplained := [sensor for sensor in case.responded if sensor not in row.sensors]:

@@ -1,7 +1,7 @@
 """Draws cases: rows with controlled overlap, what responded, and choices in an order of their own. Words nothing.
 
-Each of a case's choices, `cannot tell` among them, is the answer equally often, so that no letter is a way to guess. Rows are
-often near misses of each other, one sensor apart, and so are observations that no row fits.
+Each of a case's choices, `cannot tell` among them, is the answer equally often, so that no letter is a way to guess.
+Rows are often near misses of each other, one sensor apart, and so are observations that no row fits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from .rules import OF_MODES, OF_SENSORS, Case, Kind, Row, fitting
 ROWS = range(2, 6)  # of a question about modes; as many choices has one about sensors
 SENSORS_MAX = 10  # that a question knows of
 ROW_SENSORS_MAX = (4, 4, 8, 10)  # of one question's rows, drawn alike; those of real assets hold up to eleven
-LONG, LONG_SHARE = 5, 0.4  # of the questions whose rows may be long hold none shorter than this, or than there is room for
+LONG, LONG_SHARE = (
+    5,
+    0.4,
+)  # of the questions whose rows may be long hold none shorter than this, or than there is room for
 BESIDE = (2, 2, 3)  # rows of a question about sensors, that of the mode asked for among them
 ALONE_SHARE = 0.4  # of the generated ones have that row alone: else one row would tell that it is another's
 NAMED_MAX = 26  # names in a question, see `named`: what keeps it and its rationale within 200 tokens
@@ -24,7 +27,14 @@ UNREPORTED_SHARE = 0.3  # of the observations leave a sensor out
 NO_ROWS_SHARE = 0.1  # of the observations that no one mode fits stand without rows
 NO_ROW_SHARE = 0.3  # of the questions about sensors that cannot be told lack the row of the mode
 
-KINDS = {Kind.SIGNATURE: 0.5, Kind.SENSOR: 0.11, Kind.NOT_SENSOR: 0.11, Kind.MODE: 0.11, Kind.NOT_MODE: 0.11, Kind.OTHER: 0.06}
+KINDS = {
+    Kind.SIGNATURE: 0.5,
+    Kind.SENSOR: 0.11,
+    Kind.NOT_SENSOR: 0.11,
+    Kind.MODE: 0.11,
+    Kind.NOT_MODE: 0.11,
+    Kind.OTHER: 0.06,
+}
 
 
 def draw(rng: random.Random, kind: Kind, modes: Sequence[str], sensors: Sequence[str], choices: int) -> Case:
@@ -46,12 +56,17 @@ def draw(rng: random.Random, kind: Kind, modes: Sequence[str], sensors: Sequence
 
 
 def from_rows(
-    rng: random.Random, kind: Kind, table: Sequence[Row], sensors: Sequence[str], choices: int, tries: int = 200,
+    rng: random.Random,
+    kind: Kind,
+    table: Sequence[Row],
+    sensors: Sequence[str],
+    choices: int,
+    tries: int = 200,
 ) -> Case | None:
     """As `draw`, but of rows that are given; None where they yield no case of the outcome drawn."""
     told = _told(rng, choices)
     count = min(rng.choice(BESIDE), len(table)) if kind in OF_SENSORS else choices
-    if count > len(table) or kind in OF_SENSORS and choices > len(sensors):
+    if count > len(table) or (kind in OF_SENSORS and choices > len(sensors)):
         return None
     for _ in range(tries):
         rows = tuple(Row(row.mode, _shuffled(rng, row.sensors)) for row in rng.sample(table, count))
@@ -65,8 +80,11 @@ def from_rows(
     return None
 
 
-def ask(rng: random.Random, kind: Kind, rows: tuple[Row, ...], sensors: Sequence[str], choices: int, told: bool) -> Case | None:
-    """A question about rows and sensors, one that they tell or do not; None where they yield none, or too long a one."""
+def ask(
+    rng: random.Random, kind: Kind, rows: tuple[Row, ...], sensors: Sequence[str], choices: int, told: bool
+) -> Case | None:
+    """A question about rows and sensors, one that they tell or do not; None where they yield none, or too long a
+    one."""
     if kind in OF_SENSORS:
         case = of_sensors(rng, kind, rows, sensors, choices, told)
     elif kind in OF_MODES:
@@ -109,7 +127,9 @@ def changed(rng: random.Random, row: set[str], sensors: Sequence[str], row_max: 
     return row - removed | added
 
 
-def signature(rng: random.Random, rows: tuple[Row, ...], sensors: Sequence[str], told: bool, tries: int = 50) -> Case | None:
+def signature(
+    rng: random.Random, rows: tuple[Row, ...], sensors: Sequence[str], told: bool, tries: int = 50
+) -> Case | None:
     """What responded as one of the rows has it, or nearly; None where the rows do not yield the outcome drawn."""
     wanted = 1 if told else rng.choice((0, 2))  # 2 for several
     modes = _shuffled(rng, [row.mode for row in rows])
@@ -124,12 +144,15 @@ def signature(rng: random.Random, rows: tuple[Row, ...], sensors: Sequence[str],
         quiet = tuple(sensor for sensor in reported if sensor not in seen)
         case = Case(Kind.SIGNATURE, rows, modes, responded, quiet)
         if responded and min(len(fitting(case)), 2) == wanted:
-            return Case(Kind.SIGNATURE, (), modes, responded, quiet) if not told and rng.random() < NO_ROWS_SHARE else case
+            return (
+                Case(Kind.SIGNATURE, (), modes, responded, quiet) if not told and rng.random() < NO_ROWS_SHARE else case
+            )
     return None
 
 
 def of_modes(rng: random.Random, kind: Kind, rows: tuple[Row, ...], sensors: Sequence[str], told: bool) -> Case | None:
-    """Which of the rows holds a sensor, or does not, for a sensor that yields the outcome drawn; None where there is none."""
+    """Which of the rows holds a sensor, or does not, for a sensor that yields the outcome drawn; None where there is
+    none."""
     modes = _shuffled(rng, [row.mode for row in rows])
     cases = [Case(kind, rows, modes, asked=sensor) for sensor in sensors]
     cases = [case for case in cases if (len(fitting(case)) == 1) == told]
@@ -137,18 +160,31 @@ def of_modes(rng: random.Random, kind: Kind, rows: tuple[Row, ...], sensors: Seq
 
 
 def of_sensors(
-    rng: random.Random, kind: Kind, rows: tuple[Row, ...], sensors: Sequence[str], choices: int, told: bool,
+    rng: random.Random,
+    kind: Kind,
+    rows: tuple[Row, ...],
+    sensors: Sequence[str],
+    choices: int,
+    told: bool,
 ) -> Case | None:
-    """Which of so many sensors one of the rows holds, or does not; None where the rows do not yield the outcome drawn."""
+    """Which of so many sensors one of the rows holds, or does not; None where the rows do not yield the outcome
+    drawn."""
     row = rng.choice(rows)
     if not told and len(rows) > 1 and rng.random() < NO_ROW_SHARE:
-        return Case(kind, tuple(other for other in rows if other is not row), tuple(rng.sample(sensors, choices)), asked=row.mode)
+        return Case(
+            kind,
+            tuple(other for other in rows if other is not row),
+            tuple(rng.sample(sensors, choices)),
+            asked=row.mode,
+        )
     fit = [sensor for sensor in sensors if (sensor in row.sensors) == (kind is Kind.SENSOR)]
     unfit = [sensor for sensor in sensors if sensor not in fit]
     count = 1 if told else rng.choice([0, *range(2, choices + 1)])
     if len(fit) < count or len(unfit) < choices - count:
         return None
-    return Case(kind, rows, _shuffled(rng, [*rng.sample(fit, count), *rng.sample(unfit, choices - count)]), asked=row.mode)
+    return Case(
+        kind, rows, _shuffled(rng, [*rng.sample(fit, count), *rng.sample(unfit, choices - count)]), asked=row.mode
+    )
 
 
 def other(rng: random.Random, rows: tuple[Row, ...], sensors: Sequence[str]) -> Case | None:

@@ -1,7 +1,7 @@
 """The task `sensor-modes` as the toolkit knows it: which pairs it trains on, its tests, its answers and its bounds.
 
-Draws and judges nothing itself. What a letter means stands in the question; the last choice of every question is `cannot tell`,
-which is an answer like the others: no letter calls a person, only too little confidence does.
+Draws and judges nothing itself. What a letter means stands in the question; the last choice of every question is
+`cannot tell`, which is an answer like the others: no letter calls a person, only too little confidence does.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from ...pair import LANGUAGES, Pair
 from ...task import ClosedBook, Task
 from .. import generator
-from . import failuresensoriq, pairs, rationale_check, rules as teacher, sampling
+from . import failuresensoriq, pairs, rationale_check, sampling
+from . import rules as teacher
 from .rules import TASK_ID, Case
 
 CHOICES = generator.letters(sampling.ROWS[-1] + 1)  # as many as a question has at most, `cannot tell` among them
@@ -26,8 +27,10 @@ def stream(seed: int | str) -> Iterator[Pair]:
 
 def golden(seed: int | str) -> list[Iterator[Pair]]:
     """Every letter in each language."""
-    return [pairs.GENERATOR.golden(TASK_ID, seed, lambda pair, asked=asked: (pair.lang, pair.answer) == asked)
-            for asked in itertools.product(LANGUAGES, (choice.text for choice in CHOICES))]
+    return [
+        pairs.GENERATOR.golden(TASK_ID, seed, lambda pair, asked=asked: (pair.lang, pair.answer) == asked)
+        for asked in itertools.product(LANGUAGES, (choice.text for choice in CHOICES))
+    ]
 
 
 def near(pair: Pair) -> bool:
@@ -42,12 +45,15 @@ def rules(pair: Pair) -> str:
 
 
 def rows(path: Path) -> dict[str, list[Pair]]:
-    """FailureSensorIQ, from the folder that holds its rule base (the one `.json`) and its questions (the one `.jsonl`): its
-    questions with the rows that decide them, and the task's own on the rows of its assets. Every asset is out of training, which
-    knows generated names only. Its questions stand as they are, also those whose rows are too long to be asked."""
+    """FailureSensorIQ, from the folder that holds its rule base (the one `.json`) and its questions (the one `.jsonl`):
+    its questions with the rows that decide them, and the task's own on the rows of its assets. Every asset is out of
+    training, which knows generated names only. Its questions stand as they are, also those whose rows are too long to
+    be asked."""
     assets, asked = _read(path)
-    own = {lang: [pair for asset in assets.values() for pair in failuresensoriq.matching(asset, lang, MATCHING, "rows")[0]]
-           for lang in LANGUAGES}
+    own = {
+        lang: [pair for asset in assets.values() for pair in failuresensoriq.matching(asset, lang, MATCHING, "rows")[0]]
+        for lang in LANGUAGES
+    }
     return {
         "FailureSensorIQ, its questions": [failuresensoriq.open_book(question, assets) for question in asked],
         **{f"FailureSensorIQ, its rows, {lang}": of for lang, of in own.items()},
@@ -88,8 +94,10 @@ TASK = Task(
     faults=rationale_check.faults,
     rows=rows,
     closed_book=closed_book,
-    sources=(Path(generator.__file__),
-             *(_HERE / f"{name}.py" for name in ("rules", "sampling", "words", "phrasing", "pairs", "task"))),
+    sources=(
+        Path(generator.__file__),
+        *(_HERE / f"{name}.py" for name in ("rules", "sampling", "words", "phrasing", "pairs", "task")),
+    ),
     question_tokens_max=256,
     rationale_tokens_max=240,
 )

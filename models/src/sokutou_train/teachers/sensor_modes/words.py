@@ -1,7 +1,8 @@
 """Plant vocabulary of our own in English and Japanese, and names made up from letters, digits and syllables.
 
-Written from general engineering knowledge, copied from no data set. Says nothing of which sensor responds to which failure mode:
-rows are drawn at random, so that a student learns to match what a question says and not what it remembers.
+Written from general engineering knowledge, copied from no data set. Says nothing of which sensor responds to which
+failure mode: rows are drawn at random, so that a student learns to match what a question says and not what it
+remembers.
 """
 
 from __future__ import annotations
@@ -69,10 +70,52 @@ conveyor=コンベヤ | roller line=ローラライン | robot=ロボット | we
 grinder=研削盤 | machining center=マシニングセンタ | injection machine=射出成形機 | extruder=押出機 | mixer=撹拌機 | crusher=破砕機 | chiller=チラー
 boiler=ボイラ | cooling tower=冷却塔 | crane=クレーン | lift=リフト | packer=包装機 | labeler=ラベラ | furnace=加熱炉 | separator=遠心分離機
 """)
-_ASSETS_HELD_OUT = _names("winch=ウインチ | kiln=キルン | loom=織機 | sawmill=製材機 | turbine=タービン | bottling line=充填ライン")
+_ASSETS_HELD_OUT = _names(
+    "winch=ウインチ | kiln=キルン | loom=織機 | sawmill=製材機 | turbine=タービン | bottling line=充填ライン"
+)
 
-_SYLLABLES = ("ba", "ce", "do", "fi", "gu", "ka", "lo", "mi", "ne", "po", "ra", "su", "te", "vo", "zu", "nar", "tol", "bex")
-_KANA = ("カ", "ロ", "ミ", "ネ", "ポ", "ラ", "ス", "テ", "ボ", "ズ", "ナ", "ト", "ベ", "リ", "ム", "フィ", "グ", "ダ", "ソ", "ン")
+_SYLLABLES = (
+    "ba",
+    "ce",
+    "do",
+    "fi",
+    "gu",
+    "ka",
+    "lo",
+    "mi",
+    "ne",
+    "po",
+    "ra",
+    "su",
+    "te",
+    "vo",
+    "zu",
+    "nar",
+    "tol",
+    "bex",
+)
+_KANA = (
+    "カ",
+    "ロ",
+    "ミ",
+    "ネ",
+    "ポ",
+    "ラ",
+    "ス",
+    "テ",
+    "ボ",
+    "ズ",
+    "ナ",
+    "ト",
+    "ベ",
+    "リ",
+    "ム",
+    "フィ",
+    "グ",
+    "ダ",
+    "ソ",
+    "ン",
+)
 
 
 def _tag(rng: random.Random, lang: str) -> str:
@@ -121,15 +164,27 @@ _DEFECTS = _names("""
 damage=損傷 | wear=摩耗 | fault=不良 | blockage=閉塞 | crack=亀裂 | deterioration=劣化 | leakage=漏れ | fouling=汚れ | looseness=緩み
 eccentricity=偏心 | distortion=変形 | stall=失速 | ageing=経年 | overheating=過熱 | imbalance=不釣合い | burn-out=焼損 | seizure=焼付き | scoring=かじり
 """)
-_KANJI = ("温圧流量速電油水気軸弁管板輪刃台機械動力熱冷蒸発送排吸吐回転固定子羽根車室内外上下左右前後高低大小長短新旧金属鋼銅鉛塩酸粉液体質漏損傷摩耗"
-          "焼付割折曲振音響光色時間比率差値計測検知器盤線路相極芯面角度位置数量重荷張締緩汚詰")
+_KANJI = (
+    "温圧流量速電油水気軸弁管板輪刃台機械動力熱冷蒸発送排吸吐回転固定子羽根車室内外上下左右前後高低大小長短新旧金属鋼銅鉛塩酸粉液体質漏損傷摩耗"
+    "焼付割折曲振音響光色時間比率差値計測検知器盤線路相極芯面角度位置数量重荷張締緩汚詰"
+)
 
 
 def _described(rng: random.Random, lang: str) -> str:
     """Two or three words, as in `inlet oil pressure` or `cracked rotor blade`."""
     ja = lang == "ja"
-    parts = rng.choice(((_PLACES, _QUANTITIES), (_MEDIA, _QUANTITIES), (_PLACES, _MEDIA, _QUANTITIES), (_PARTS, _QUANTITIES),
-                        (_PARTS, _DEFECTS), (_PLACES, _PARTS, _DEFECTS), (_MEDIA, _PARTS, _DEFECTS), (_PARTS, _PARTS, _DEFECTS)))
+    parts = rng.choice(
+        (
+            (_PLACES, _QUANTITIES),
+            (_MEDIA, _QUANTITIES),
+            (_PLACES, _MEDIA, _QUANTITIES),
+            (_PARTS, _QUANTITIES),
+            (_PARTS, _DEFECTS),
+            (_PLACES, _PARTS, _DEFECTS),
+            (_MEDIA, _PARTS, _DEFECTS),
+            (_PARTS, _PARTS, _DEFECTS),
+        )
+    )
     said = [rng.choice(part)[ja] for part in parts]
     if rng.random() < 0.15:  # as tables often have it: one name for two things
         said[-1] += f"/{rng.choice(parts[-1])[ja]}" if ja or rng.random() < 0.5 else f"/ {rng.choice(parts[-1])[ja]}"
@@ -149,13 +204,20 @@ def _suffixed(rng: random.Random, lang: str) -> str:
 
 
 TRAINED = Words(_SENSORS, _MODES, _ASSETS, {_tag: 1, _loop: 1, _syllables: 1, _letters: 1, _described: 3, _anything: 1})
-HELD_OUT = Words(_SENSORS_HELD_OUT, _MODES_HELD_OUT, _ASSETS_HELD_OUT, {_dotted: 1, _suffixed: 1})  # never drawn for training
+HELD_OUT = Words(
+    _SENSORS_HELD_OUT, _MODES_HELD_OUT, _ASSETS_HELD_OUT, {_dotted: 1, _suffixed: 1}
+)  # never drawn for training
 
-ALL_MADE_UP, SOME_MADE_UP = 0.3, 0.35  # of the questions; in the latter each name is made up or not by the toss of a coin
+ALL_MADE_UP, SOME_MADE_UP = (
+    0.3,
+    0.35,
+)  # of the questions; in the latter each name is made up or not by the toss of a coin
 _TYPES = {"sensor": ("sensor {}", "センサ{}"), "mode": ("fault {}", "故障{}"), "asset": ("unit {}", "設備{}")}
 TYPED_SHARE, TYPED_MODES_MAX = 0.3, 3  # of the short questions that have made-up names write what they are: "sensor K7"
 
-RELATED_SHARE = 0.25  # of the questions have names that others of them begin with a word more, as `inlet pressure` and `pressure`
+RELATED_SHARE = (
+    0.25  # of the questions have names that others of them begin with a word more, as `inlet pressure` and `pressure`
+)
 
 
 @dataclass(frozen=True)
@@ -193,4 +255,6 @@ def name(rng: random.Random, words: Words, lang: str, sensors: int, modes: int) 
                     drawn[place] = made
         return drawn
 
-    return Named(draw("asset", words.assets, 1)[0], draw("sensor", words.sensors, sensors), draw("mode", words.modes, modes))
+    return Named(
+        draw("asset", words.assets, 1)[0], draw("sensor", words.sensors, sensors), draw("mode", words.modes, modes)
+    )

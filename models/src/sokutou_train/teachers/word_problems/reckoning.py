@@ -19,8 +19,20 @@ HIGHS = (12, 20, 20, 50, 99, 99, 99, 200, 999)  # the largest number told, befor
 TABLE_HIGHS = (12, 12, 20, 20, 50, 99)  # the same beside a product or a quotient
 TABLE_MAX = 12  # of the times table; most products and quotients keep to it, so that one can know them by heart
 # Decimals: what a whole number is multiplied with, and how large it may be.
-SCALES = tuple((Decimal(scale), high) for scale, high in (("0.1", 9), ("0.1", 99), ("0.1", 200), ("0.01", 99), ("0.01", 2500),
-                                                          ("0.125", 7), ("0.125", 60), ("0.25", 40), ("0.25", 4)))
+SCALES = tuple(
+    (Decimal(scale), high)
+    for scale, high in (
+        ("0.1", 9),
+        ("0.1", 99),
+        ("0.1", 200),
+        ("0.01", 99),
+        ("0.01", 2500),
+        ("0.125", 7),
+        ("0.125", 60),
+        ("0.25", 40),
+        ("0.25", 4),
+    )
+)
 DECIMAL_SHARE = 0.6  # of the stories that may have them
 TRIES_MAX = 1000
 ANSWER_MAX = 9999
@@ -62,10 +74,18 @@ class Reckoning:
     @property
     def told(self) -> list[str]:
         """The numbers that are needed, each once, in the order of their use."""
-        leaves = [leaf for step in _inner_first(_tree(self.expression)) for leaf in (step.left, step.right)
-                  if not isinstance(leaf, ast.BinOp)]
-        return list({ast.dump(leaf): self.numbers[leaf.id] if isinstance(leaf, ast.Name) else str(leaf.value)
-                     for leaf in leaves}.values())
+        leaves = [
+            leaf
+            for step in _inner_first(_tree(self.expression))
+            for leaf in (step.left, step.right)
+            if not isinstance(leaf, ast.BinOp)
+        ]
+        return list(
+            {
+                ast.dump(leaf): self.numbers[leaf.id] if isinstance(leaf, ast.Name) else str(leaf.value)
+                for leaf in leaves
+            }.values()
+        )
 
     @property
     def answer(self) -> str:
@@ -86,13 +106,16 @@ def names(expression: str) -> set[str]:
 
 
 def draw(rng: random.Random, expression: str, spare: set[str], alike: set[str], decimals: bool) -> dict[str, str]:
-    """Numbers for the expression and for those `spare`, that nothing needs; with `decimals` those of the expression and `alike`
-    may be decimals."""
+    """Numbers for the expression and for those `spare`, that nothing needs; with `decimals` those of the expression and
+    `alike` may be decimals."""
     alike = alike | names(expression)
     tree, summed = _tree(expression), set(signs(expression)) <= {"+", "-"}
     for _ in range(TRIES_MAX):
-        scale, high = (rng.choice(SCALES) if decimals and summed and rng.random() < DECIMAL_SHARE
-                       else (Decimal(1), rng.choice(HIGHS if summed else TABLE_HIGHS)))
+        scale, high = (
+            rng.choice(SCALES)
+            if decimals and summed and rng.random() < DECIMAL_SHARE
+            else (Decimal(1), rng.choice(HIGHS if summed else TABLE_HIGHS))
+        )
         numbers: dict[str, int] = {}
         try:
             _fill(rng, tree, None, numbers, high)
@@ -100,7 +123,10 @@ def draw(rng: random.Random, expression: str, spare: set[str], alike: set[str], 
             continue
         for name in sorted(spare):
             numbers[name] = _spare(rng, list(numbers.values()))
-        written = {name: f"{(value * (scale if name in alike else Decimal(1))).normalize():f}" for name, value in numbers.items()}
+        written = {
+            name: f"{(value * (scale if name in alike else Decimal(1))).normalize():f}"
+            for name, value in numbers.items()
+        }
         steps = Reckoning(expression, written).steps
         if all(0 < Decimal(result) <= ANSWER_MAX and (scale != 1 or "." not in result) for _, result in steps):
             return written
@@ -157,8 +183,9 @@ def _fill(rng: random.Random, node: ast.expr, target: int | None, numbers: dict[
     _fill(rng, node.right, right, numbers, high)
 
 
-def _rest(target: int | None, left: int | None, right: int | None,
-          less: Callable[[int, int], int]) -> tuple[int | None, int | None]:
+def _rest(
+    target: int | None, left: int | None, right: int | None, less: Callable[[int, int], int]
+) -> tuple[int | None, int | None]:
     """Both sides, as far as the target and one of them settle the other."""
     if target is not None:
         left = less(target, right) if left is None and right is not None else left

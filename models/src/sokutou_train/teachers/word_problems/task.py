@@ -1,7 +1,8 @@
-"""Teacher pairs of the task `word_problems`: short arithmetic word problems with answer and rationale, made from a seed.
+"""Teacher pairs of the task `word_problems`: short arithmetic word problems with answer and rationale, made from a
+seed.
 
-All of it is generated from stories of our own; no question of a published set is read but to test on. Difficulty is the steps
-that the reckoning takes, or 3 where a number is told that nothing needs.
+All of it is generated from stories of our own; no question of a published set is read but to test on. Difficulty is the
+steps that the reckoning takes, or 3 where a number is told that nothing needs.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from . import reckoning, telling, words_en, words_ja
 from ... import calculator, pair_files
 from ...pair import LANGUAGES, Pair, Probe
 from ...task import Task
 from ..generator import Generator, Said
 from ..marks import evaluated
 from ..probing import one_of
+from . import reckoning, telling, words_en, words_ja
 from .reckoning import Reckoning
 from .telling import STORIES, Story
 
@@ -40,8 +41,8 @@ _EQUATION = re.compile(r"(<<)?([0-9.]+[-+*/][0-9.]+)=([0-9.]*[0-9])(?:>>)?")
 
 
 def draw(rng: random.Random, lang: str, difficulty: int) -> Said:
-    """A question as in training: stories alike within a difficulty. Of those with a number that is not needed, half bring it and
-    half are given it."""
+    """A question as in training: stories alike within a difficulty. Of those with a number that is not needed, half
+    bring it and half are given it."""
     stories = _trained(lang, difficulty)
     return from_story(rng, rng.choice(rng.choice(stories)), difficulty)
 
@@ -50,23 +51,34 @@ def from_story(rng: random.Random, story: Story, difficulty: int) -> Said:
     question, numbers = telling.tell(rng, story, aside=difficulty == max(DIFFICULTIES) and not story.spare)
     reckoned = Reckoning(story.expression, numbers)
     magnitude = math.log10(1 + float(reckoned.answer)) / ANSWER_MAGNITUDE
-    return Said(question, reckoned.answer, rationale(reckoned, story.lang), kind=story.kind, reading=reckoned,
-                margins=(min(1.0, round(magnitude, 4)),), probes=_steps(question, reckoned))
+    return Said(
+        question,
+        reckoned.answer,
+        rationale(reckoned, story.lang),
+        kind=story.kind,
+        reading=reckoned,
+        margins=(min(1.0, round(magnitude, 4)),),
+        probes=_steps(question, reckoned),
+    )
 
 
 def _steps(question: str, reckoned: Reckoning) -> tuple[Probe, ...]:
-    """At the end of the question, of the first step and of the last: its sign and the last digits of what it comes to."""
+    """At the end of the question, of the first step and of the last: its sign and the last digits of what it comes
+    to."""
+
     def told(step: str, result: str) -> tuple[float, ...]:
         digits = result.replace(".", "")[-PROBED_DIGITS:].rjust(PROBED_DIGITS, "0")
         signs = [float(sign == re.search("[-+*/]", step)[0]) for sign in _STEPS["en"]]
         return *signs, *itertools.chain.from_iterable(one_of(10, int(digit)) for digit in digits)
 
-    return tuple(Probe(kind, len(question), told(*reckoned.steps[at])) for kind, at in (("first step", 0), ("last step", -1)))
+    return tuple(
+        Probe(kind, len(question), told(*reckoned.steps[at])) for kind, at in (("first step", 0), ("last step", -1))
+    )
 
 
 def rationale(reckoned: Reckoning, lang: str) -> str:
-    """The numbers that are needed, in the order of their use, then each step. The calculator's marks hold one decimal; a step
-    that needs more is written without."""
+    """The numbers that are needed, in the order of their use, then each step. The calculator's marks hold one decimal;
+    a step that needs more is written without."""
     stop, colon, comma = ("。", "：", "、") if lang == "ja" else (".", ": ", ", ")
     said = [comma.join(reckoned.told) + stop]
     for step, result in reckoned.steps:
@@ -78,8 +90,12 @@ def rationale(reckoned: Reckoning, lang: str) -> str:
 @functools.cache
 def _trained(lang: str, difficulty: int) -> list[list[Story]]:
     """The stories to train on: those as they are, and those that take an aside."""
-    stories = [story for story in STORIES if story.lang == lang and difficulty in story.difficulties and not story.held_out]
-    return [some for some in ([story for story in stories if bool(story.spare) == own] for own in (True, False)) if some]
+    stories = [
+        story for story in STORIES if story.lang == lang and difficulty in story.difficulties and not story.held_out
+    ]
+    return [
+        some for some in ([story for story in stories if bool(story.spare) == own] for own in (True, False)) if some
+    ]
 
 
 def _by_kind(stories: list[Story]) -> dict[str, list[Story]]:
@@ -95,15 +111,19 @@ def stream(seed: int | str) -> Iterator[Pair]:
 
 def golden(seed: int | str) -> list[Iterator[Pair]]:
     """Each difficulty in each language."""
-    return [GENERATOR.golden(TASK_ID, seed, lambda pair, asked=asked: (pair.lang, pair.difficulty) == asked)
-            for asked in itertools.product(LANGUAGES, DIFFICULTIES)]
+    return [
+        GENERATOR.golden(TASK_ID, seed, lambda pair, asked=asked: (pair.lang, pair.difficulty) == asked)
+        for asked in itertools.product(LANGUAGES, DIFFICULTIES)
+    ]
 
 
 def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
     """Fresh pairs as in training, then pairs told by stories never trained on, every kind of them alike."""
+
     def held_out(rng: random.Random, lang: str, difficulty: int) -> Said:
-        kinds = _by_kind([story for story in STORIES
-                          if story.lang == lang and difficulty in story.difficulties and story.held_out])
+        kinds = _by_kind(
+            [story for story in STORIES if story.lang == lang and difficulty in story.difficulties and story.held_out]
+        )
         return from_story(rng, rng.choice(kinds[rng.choice(sorted(kinds))]), difficulty)
 
     generators = {"generated": GENERATOR, "generated, held-out wording": Generator(held_out, DIFFICULTIES)}
@@ -111,11 +131,13 @@ def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
 
 
 def rows(path: Path) -> dict[str, list[Pair]]:
-    """The test questions of published sets, set by set, asked as questions of this task: a file of pairs, or a folder of files or
-    of the sets' own folders."""
+    """The test questions of published sets, set by set, asked as questions of this task: a file of pairs, or a folder
+    of files or of the sets' own folders."""
     files = [path]
     if path.is_dir():
-        files = [file for name in PUBLISHED if (file := path / name / "test.jsonl").is_file()] or sorted(path.glob("*.jsonl"))
+        files = [file for name in PUBLISHED if (file := path / name / "test.jsonl").is_file()] or sorted(
+            path.glob("*.jsonl")
+        )
     by_set: dict[str, list[Pair]] = {}
     for pair in pair_files.read(*files).pairs:
         by_set.setdefault(pair.task, []).append(replace(pair, task=TASK_ID))
@@ -132,12 +154,16 @@ def rules(pair: Pair) -> str:
 
 
 def faults(pair: Pair, said: str) -> list[str]:
-    """What is wrong in a rationale: an equation that does not hold, none at all, other steps than the question's, or an end that
-    is not the answer."""
+    """What is wrong in a rationale: an equation that does not hold, none at all, other steps than the question's, or an
+    end that is not the answer."""
     equations = _EQUATION.findall(said)
     if not equations:
         return ["nothing is reckoned"]
-    found = [f"{step} is not {result}" for _, step, result in equations if evaluated(step, reckoning.ANSWER_DECIMALS) != result]
+    found = [
+        f"{step} is not {result}"
+        for _, step, result in equations
+        if evaluated(step, reckoning.ANSWER_DECIMALS) != result
+    ]
     if not _same(equations[-1][2], pair.answer):
         found.append(f"reckoned {equations[-1][2]}, expected {pair.answer}")
     if isinstance(pair.reading, Reckoning):
@@ -169,8 +195,12 @@ TASK = Task(
     rules=rules,
     faults=faults,
     rows=rows,
-    sources=(Path(calculator.__file__), *telling.SOURCES.values(),
-             *(Path(module.__file__) for module in (words_en, words_ja, reckoning, telling)), _HERE / "task.py"),
+    sources=(
+        Path(calculator.__file__),
+        *telling.SOURCES.values(),
+        *(Path(module.__file__) for module in (words_en, words_ja, reckoning, telling)),
+        _HERE / "task.py",
+    ),
     question_tokens_max=208,  # what is generated has 98 at most, published questions up to 193
     rationale_tokens_max=80,
     answer_tokens_max=12,

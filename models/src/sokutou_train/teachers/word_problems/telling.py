@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from . import reckoning, words_en, words_ja
 from ...pair import LANGUAGES
+from . import reckoning, words_en, words_ja
 
 MADE_UP_SHARE = 0.12  # of the English names: nobody's, so that any name will do
 SPELLED_SHARE = 0.06  # of the stories, small numbers in words
@@ -56,8 +56,12 @@ def _lines(lang: str) -> list[tuple[str, str]]:
     return [tuple(line.split(" :: ", 1)) for line in lines if line and not line.startswith("#")]
 
 
-STORIES = [Story(lang, head.lstrip("~!"), text, "~" in head, "!" in head)
-           for lang in LANGUAGES for head, text in _lines(lang) if head != "aside"]
+STORIES = [
+    Story(lang, head.lstrip("~!"), text, "~" in head, "!" in head)
+    for lang in LANGUAGES
+    for head, text in _lines(lang)
+    if head != "aside"
+]
 _ASIDES = {lang: [text for head, text in _lines(lang) if head == "aside"] for lang in LANGUAGES}
 
 
@@ -74,7 +78,9 @@ def tell(rng: random.Random, story: Story, aside: bool) -> tuple[str, dict[str, 
     numbers = reckoning.draw(rng, story.expression, spare, story.spare, story.decimals)
     words = _words_en(rng) if story.lang == "en" else _words_ja(rng)
     spelled = rng.random() < SPELLED_SHARE
-    written = {name: _written(number, story.lang, spelled and f"${{{name}}}" not in text) for name, number in numbers.items()}
+    written = {
+        name: _written(number, story.lang, spelled and f"${{{name}}}" not in text) for name, number in numbers.items()
+    }
     if "${" in text and any("." in number for number in numbers.values()):
         for name in re.findall(r"\$\{(\w)\}", text):  # prices have cents
             places = max(MONEY_DECIMALS, len(numbers[name].partition(".")[2]))
@@ -103,7 +109,9 @@ def _finished(rng: random.Random, text: str, lang: str) -> str:
     text = re.sub(r"\ba (?=[aeiou])", "an ", text)
     text = re.sub(r" (?=[.,?])", "", text)
     of = rng.choice(("of a ", ""))
-    text = re.sub(rf"\b(0\.\d+) ({_MEASURES})\b", lambda found: f"{found[1]} {of}{singular(found[2])}", text)  # half of a cup
+    text = re.sub(
+        rf"\b(0\.\d+) ({_MEASURES})\b", lambda found: f"{found[1]} {of}{singular(found[2])}", text
+    )  # half of a cup
     text = re.sub(r"(?:^|(?<=[.?] ))[a-z]", lambda first: first[0].upper(), text)
     if rng.random() < SPACED_SHARE:
         text = re.sub(r"(?<! )([.,?]|'s\b)(?=\s|$)", r" \1", text)
@@ -120,23 +128,51 @@ def _words_en(rng: random.Random) -> dict[str, str]:
         names.append(_made_up(rng))
     things = [thing.replace("+", " ") for thing in rng.sample(words["o"], 3)]
     box, thing = rng.choice(words["box"]), rng.choice(words["thing"]).replace("+", " ")
-    one = {slot: rng.choice(words[slot]).replace("+", " ")
-           for slot in ("spot", "staff", "people", "store", "item", "animal", "ride")}
+    one = {
+        slot: rng.choice(words[slot]).replace("+", " ")
+        for slot in ("spot", "staff", "people", "store", "item", "animal", "ride")
+    }
     foods = [food.replace("+", " ") for food in rng.sample(words["food"], 3)]
     (sweet, salty), (ripe, unripe) = rng.choice(words["tastes"]), rng.choice(words["ripeness"])
-    two = {slot: [word.replace("+", " ") for word in rng.sample(words[slot], 2)]
-           for slot in ("kin", "day", "good", "stuff", "c1", "place")}
+    two = {
+        slot: [word.replace("+", " ") for word in rng.sample(words[slot], 2)]
+        for slot in ("kin", "day", "good", "stuff", "c1", "place")
+    }
     return {
-        "N": names[0], "M": names[1], "L": names[2], "he": "he" if he else "she", "his": "his" if he else "her",
+        "N": names[0],
+        "M": names[1],
+        "L": names[2],
+        "he": "he" if he else "she",
+        "his": "his" if he else "her",
         "him": "him" if he else "her",
-        "o": things[0], "p": things[1], "q": things[2], "o1": singular(things[0]),
-        "box": box, "boxes": plural(box), "thing": thing, "things": plural(thing),
-        "u": rng.choice(words["u"]), "v": rng.choice(words["v"]),
-        "Staff": f"{rng.choice(['The', 'Park', 'Some'])} {one['staff']}", **one,
-        **{slot: pair[0] for slot, pair in two.items()}, "kin2": two["kin"][1], "day2": two["day"][1], "good": _a(two["good"][0]),
-        "good2": _a(two["good"][1]), "bare": two["good"][0],
-        "stuff2": two["stuff"][1], "food": foods[0], "food2": foods[1], "food3": foods[2],
-        "sweet": sweet, "salty": salty, "ripe": ripe, "unripe": unripe, "c2": two["c1"][1], "place2": f"the {two['place'][1]}",
+        "o": things[0],
+        "p": things[1],
+        "q": things[2],
+        "o1": singular(things[0]),
+        "box": box,
+        "boxes": plural(box),
+        "thing": thing,
+        "things": plural(thing),
+        "u": rng.choice(words["u"]),
+        "v": rng.choice(words["v"]),
+        "Staff": f"{rng.choice(['The', 'Park', 'Some'])} {one['staff']}",
+        **one,
+        **{slot: pair[0] for slot, pair in two.items()},
+        "kin2": two["kin"][1],
+        "day2": two["day"][1],
+        "good": _a(two["good"][0]),
+        "good2": _a(two["good"][1]),
+        "bare": two["good"][0],
+        "stuff2": two["stuff"][1],
+        "food": foods[0],
+        "food2": foods[1],
+        "food3": foods[2],
+        "sweet": sweet,
+        "salty": salty,
+        "ripe": ripe,
+        "unripe": unripe,
+        "c2": two["c1"][1],
+        "place2": f"the {two['place'][1]}",
     }
 
 
@@ -152,8 +188,15 @@ def _words_ja(rng: random.Random) -> dict[str, str]:
     one = {slot: rng.choice(words[slot]) for slot in ("kin", "spot", "place", "box", "u", "v")}
     two = {slot: rng.sample(words[slot], 2) for slot in ("day", "good", "c1", "stuff")}
     return {
-        "N": names[0], "M": names[1], "L": names[2], **one, **{slot: pair[0] for slot, pair in two.items()},
-        "day2": two["day"][1], "good2": two["good"][1], "c2": two["c1"][1], "stuff2": two["stuff"][1],
+        "N": names[0],
+        "M": names[1],
+        "L": names[2],
+        **one,
+        **{slot: pair[0] for slot, pair in two.items()},
+        "day2": two["day"][1],
+        "good2": two["good"][1],
+        "c2": two["c1"][1],
+        "stuff2": two["stuff"][1],
         **{slot: thing for slot, (thing, _) in zip("opq", things, strict=True)},
         **{slot: dict(zip("opq", things, strict=True))[of][1] for slot, of in _COUNTERS.items()},
     }

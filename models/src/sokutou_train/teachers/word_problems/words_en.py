@@ -87,9 +87,23 @@ WORDS = {
     """.split(),
 }
 IRREGULAR = {
-    "mice": "mouse", "inches": "inch", "feet": "foot", "geese": "goose", "leaves": "leaf", "sheep": "sheep", "fish": "fish",
-    "goldfish": "goldfish", "scissors": "scissors", "shoes": "shoe", "cookies": "cookie", "brownies": "brownie",
-    "pies": "pie", "movies": "movie", "families": "family", "lives": "life", "buses": "bus",
+    "mice": "mouse",
+    "inches": "inch",
+    "feet": "foot",
+    "geese": "goose",
+    "leaves": "leaf",
+    "sheep": "sheep",
+    "fish": "fish",
+    "goldfish": "goldfish",
+    "scissors": "scissors",
+    "shoes": "shoe",
+    "cookies": "cookie",
+    "brownies": "brownie",
+    "pies": "pie",
+    "movies": "movie",
+    "families": "family",
+    "lives": "life",
+    "buses": "bus",
 }
 PLURAL = {"shelf": "shelves", "box": "boxes", "family": "families"}
 SYLLABLES = """
