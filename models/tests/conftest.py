@@ -5,12 +5,12 @@ import itertools
 import pytest
 import torch
 
-from workshop import __main__, steps
-from workshop.distil import vocabulary
-from workshop.teachers import toy
-from workshop.teachers.machine_failure.task import TASK
-from workshop.distil.sequences import Encoder
-from workshop.distil.student import Geometry, Student
+from sokutou_train import __main__, steps
+from sokutou_train.distil import vocabulary
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.distil.student import Geometry, Student
+from sokutou_train.teachers import toy
+from sokutou_train.teachers.machine_failure.task import TASK
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""SmolLM2's format is read as it is written, and what is cut of a base is still the base: its tokens, its rows, its layers."""
+"""SmolLM2's format is read as it is written, and what is cut of a base is still the base: its tokens, its rows, its
+layers."""
 
 import dataclasses
 import itertools
@@ -12,20 +13,44 @@ import pytest
 import torch
 from tokenizers import Tokenizer, pre_tokenizers
 
-from workshop.distil import base, smollm, train, vocabulary
-from workshop.distil.base import Base
-from workshop.distil.sequences import Encoder
-from workshop.recipe import Sizes
-from workshop.ship import export, uncut
-from workshop.teachers import toy
+from sokutou_train.distil import base, smollm, train, vocabulary
+from sokutou_train.distil.base import Base
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.recipe import Sizes
+from sokutou_train.ship import export, uncut
+from sokutou_train.teachers import toy
 
 # SmolLM2 in small: 9 query heads on 3 key-value heads, a vocabulary without some bytes, its three kinds of tensors.
 LAYERS, HEADS, KV_HEADS, HEAD_DIM, HIDDEN, THETA, EPS = 3, 9, 3, 32, 64, 1e5, 1e-5
 WIDTH = HEADS * HEAD_DIM
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MISSING = {"À", "ÿ", "Ą"}  # bytes c0, ff and 04
-MERGES = ["< <", "> >", "Ġ W", "h i", "Ġ l", "a r", "hi c", "hic h", "Ġl ar", "Ġlar g", "a g", "ag a", "i n", "in s", "t h",
-          "e r", "Ġ t", "Ġ th", "Ġth e", "A n", "An s", "b e", "c a", "6 1"]
+MERGES = [
+    "< <",
+    "> >",
+    "Ġ W",
+    "h i",
+    "Ġ l",
+    "a r",
+    "hi c",
+    "hic h",
+    "Ġl ar",
+    "Ġlar g",
+    "a g",
+    "ag a",
+    "i n",
+    "in s",
+    "t h",
+    "e r",
+    "Ġ t",
+    "Ġ th",
+    "Ġth e",
+    "A n",
+    "An s",
+    "b e",
+    "c a",
+    "6 1",
+]
 TEXT = "Which is larger, 61 or 27? 61 と 27、大きいのは？ 🤖𝄞 \u0004\u007f\n\tthe ÿ"
 
 
@@ -47,15 +72,27 @@ def written(tmp_path_factory):
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
     writer.add_token_list(tokens)
-    writer.add_token_types([gguf.TokenType.CONTROL] * len(CONTROL) + [gguf.TokenType.NORMAL] * (len(tokens) - len(CONTROL)))
+    writer.add_token_types(
+        [gguf.TokenType.CONTROL] * len(CONTROL) + [gguf.TokenType.NORMAL] * (len(tokens) - len(CONTROL))
+    )
     writer.add_token_merges(MERGES)
     kinds = gguf.GGMLQuantizationType
     shapes = {"token_embd": ((len(tokens), WIDTH), kinds.Q8_0), "output_norm": ((WIDTH,), kinds.F32)}
     for i in range(LAYERS):
-        shapes |= {f"blk.{i}.{name}": (shape, kinds.F32 if len(shape) == 1 else kinds.Q4_1) for name, shape in {
-            "attn_norm": (WIDTH,), "attn_q": (WIDTH, WIDTH), "attn_k": (KV_HEADS * HEAD_DIM, WIDTH),
-            "attn_v": (KV_HEADS * HEAD_DIM, WIDTH), "attn_output": (WIDTH, WIDTH), "ffn_norm": (WIDTH,),
-            "ffn_gate": (HIDDEN, WIDTH), "ffn_up": (HIDDEN, WIDTH), "ffn_down": (WIDTH, HIDDEN)}.items()}
+        shapes |= {
+            f"blk.{i}.{name}": (shape, kinds.F32 if len(shape) == 1 else kinds.Q4_1)
+            for name, shape in {
+                "attn_norm": (WIDTH,),
+                "attn_q": (WIDTH, WIDTH),
+                "attn_k": (KV_HEADS * HEAD_DIM, WIDTH),
+                "attn_v": (KV_HEADS * HEAD_DIM, WIDTH),
+                "attn_output": (WIDTH, WIDTH),
+                "ffn_norm": (WIDTH,),
+                "ffn_gate": (HIDDEN, WIDTH),
+                "ffn_up": (HIDDEN, WIDTH),
+                "ffn_down": (WIDTH, HIDDEN),
+            }.items()
+        }
     rng, held = np.random.default_rng(1), {}
     for name, (shape, kind) in shapes.items():
         values = rng.normal(1 if len(shape) == 1 else 0, 0.1, shape).astype(np.float32)
@@ -80,18 +117,24 @@ def texts():
     return [text for pair in itertools.islice(toy.stream("base"), 400) for text in (pair.question, pair.rationale)]
 
 
-@pytest.mark.parametrize(("origins", "licence"), [
-    ((), base.OWN_LICENCE),
-    ((("model", base.OWN_LICENCE),), base.OWN_LICENCE),
-    ((("model", "Apache-2.0"), ("model", base.OWN_LICENCE)), "Apache-2.0"),
-    ((("model", base.OWN_LICENCE), ("human", "mine"), ("model", "mine"), ("human", "mine")), "mine"),
-    ((("model", "Apache-2.0"), ("human", "mine"), ("human", "CC0-1.0")), "mine; CC0-1.0; Apache-2.0")])
+@pytest.mark.parametrize(
+    ("origins", "licence"),
+    [
+        ((), base.OWN_LICENCE),
+        ((("model", base.OWN_LICENCE),), base.OWN_LICENCE),
+        ((("model", "Apache-2.0"), ("model", base.OWN_LICENCE)), "Apache-2.0"),
+        ((("model", base.OWN_LICENCE), ("human", "mine"), ("model", "mine"), ("human", "mine")), "mine"),
+        ((("model", "Apache-2.0"), ("human", "mine"), ("human", "CC0-1.0")), "mine; CC0-1.0; Apache-2.0"),
+    ],
+)
 def test_weights_stay_under_the_licences_of_what_they_came_from(origins, licence):
     assert base.licence([{"kind": kind, "licence": of} for kind, of in origins]) == licence
 
 
 def naive(held: dict, tokens: list[int]) -> torch.Tensor:
-    """Logits (seq, vocabulary) by the tensors as GGUF has them: neighbours are rotated together, head by head, place by place."""
+    """Logits (seq, vocabulary) by the tensors as GGUF has them: neighbours are rotated together, head by head, place by
+    place."""
+
     def norm(x, gain):
         return x / (x.square().mean(-1, keepdim=True) + EPS).sqrt() * gain
 
@@ -124,7 +167,14 @@ def naive(held: dict, tokens: list[int]) -> torch.Tensor:
 @torch.no_grad()
 def test_a_gguf_file_is_the_model_that_it_holds(written, tiny):
     g = tiny.student.g
-    assert (g.layers, g.width, g.heads, g.kv_heads, g.head_dim, g.hidden) == (LAYERS, WIDTH, HEADS, KV_HEADS, HEAD_DIM, HIDDEN)
+    assert (g.layers, g.width, g.heads, g.kv_heads, g.head_dim, g.hidden) == (
+        LAYERS,
+        WIDTH,
+        HEADS,
+        KV_HEADS,
+        HEAD_DIM,
+        HIDDEN,
+    )
     assert (g.rope_theta, g.norm_eps, g.max_len) == (THETA, pytest.approx(EPS), 64)
     tokens = random.Random(1).choices(range(g.vocabulary), k=9)
     torch.testing.assert_close(tiny.student(torch.tensor([tokens]))[0], naive(written[1], tokens), atol=1e-4, rtol=1e-4)
@@ -132,7 +182,14 @@ def test_a_gguf_file_is_the_model_that_it_holds(written, tiny):
 
 def test_the_tokenizer_of_a_gguf_file_cuts_digits_apart_and_knows_its_control_tokens(tiny):
     assert tiny.tokenizer.encode("<|im_start|>Which 61<|im_end|>").tokens == [
-        "<|im_start|>", "W", "hich", "Ġ", "6", "1", "<|im_end|>"]
+        "<|im_start|>",
+        "W",
+        "hich",
+        "Ġ",
+        "6",
+        "1",
+        "<|im_end|>",
+    ]
 
 
 def test_a_wheel_with_another_digest_is_refused(tmp_path):
@@ -163,13 +220,19 @@ def test_a_cut_vocabulary_reads_every_text_and_reaches_every_token(tiny, texts):
     assert {*vocabulary.CONTROL, *vocabulary.MARKS, *toy.TASK.texts} <= tokens.keys()
     for token in tokens.keys() - set(vocabulary.CONTROL):
         assert [piece.value for piece in made.model.tokenize(token)] == [token]
-    for text in (TEXT.replace("？", "?"), "".join(map(chr, range(0x20, 0x7f))), "<|answer|> <|end|>", "\u0001\u0004\u001b"):
+    for text in (
+        TEXT.replace("？", "?"),
+        "".join(map(chr, range(0x20, 0x7F))),
+        "<|answer|> <|end|>",
+        "\u0001\u0004\u001b",
+    ):
         assert made.decode(made.encode(text).ids, skip_special_tokens=False) == text
     assert made.encode("a<<61-27=34>>b").tokens == ["a", "<<", "6", "1", "-", "2", "7", "=", "3", "4", ">>", "b"]
 
 
 def test_kept_tokens_come_first_and_the_rest_is_learned_behind_them(tiny, texts):
-    """` larg` is the base's; ` larger` and Japanese are learned. `at` is learned too, and must not go before the base's `th`."""
+    """` larg` is the base's; ` larger` and Japanese are learned. `at` is learned too, and must not go before the base's
+    `th`."""
     made = vocabulary.cut(tiny.tokenizer, [*texts, *["at"] * 100], toy.TASK.texts, 400, 0.5)
     assert made.encode("Which is larger,").tokens == ["Which", "Ġis", "Ġlarger", ","]
     assert len(made.encode("大きいのは").tokens) == 1
@@ -184,7 +247,9 @@ def test_calculator_marks_are_tokens_whatever_the_texts_say(tiny):
 
 def test_without_a_size_nothing_of_the_base_is_lost(tiny):
     made = vocabulary.cut(tiny.tokenizer, (), (), None, 1.0)
-    assert made.get_vocab().keys() == tiny.tokenizer.get_vocab().keys() - set(CONTROL) | set(vocabulary.CONTROL) | MISSING
+    assert (
+        made.get_vocab().keys() == tiny.tokenizer.get_vocab().keys() - set(CONTROL) | set(vocabulary.CONTROL) | MISSING
+    )
     assert made.encode("Which larger the").tokens == tiny.tokenizer.encode("Which larger the").tokens
 
 
@@ -246,15 +311,31 @@ def test_the_uncut_base_is_a_bundle_that_answers_nothing(tiny, tmp_path, monkeyp
 
 def test_training_starts_from_a_base_and_from_what_it_left(tiny, tmp_path, monkeypatch):
     def run(folder, **changed):
-        plan = dataclasses.replace(toy.RECIPE.plan, steps=2, checkpoint_every=2, dev_pairs=20, first_tokens=200, whole_tokens=200,
-                                   read_tokens=200, reread_tokens=100, **changed)
+        plan = dataclasses.replace(
+            toy.RECIPE.plan,
+            steps=2,
+            checkpoint_every=2,
+            dev_pairs=20,
+            first_tokens=200,
+            whole_tokens=200,
+            read_tokens=200,
+            reread_tokens=100,
+            **changed,
+        )
         return train.run(dataclasses.replace(toy.RECIPE, plan=plan), folder)
 
     with monkeypatch.context() as patch:
         patch.setattr(base, "load", lambda name: tiny)
         path = run(tmp_path / "one", base=base.SMOLLM2, base_layers=(0, 2), vocabulary=300)
     g = train.load(path).g
-    assert (g.layers, g.width, g.heads, g.kv_heads, g.vocabulary, g.rope_theta) == (2, WIDTH, HEADS, KV_HEADS, 300, THETA)
+    assert (g.layers, g.width, g.heads, g.kv_heads, g.vocabulary, g.rope_theta) == (
+        2,
+        WIDTH,
+        HEADS,
+        KV_HEADS,
+        300,
+        THETA,
+    )
     earlier = base.load(str(tmp_path / "one"))
     assert [origin["name"] for origin in earlier.origins] == ["tiny", "earlier student, one"]
     path = run(tmp_path / "two", base=str(tmp_path / "one"), muon_lr=0.0, adam_lr=0.0, vocabulary=280)

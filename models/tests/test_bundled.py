@@ -7,9 +7,9 @@ import shutil
 import pytest
 import torch
 
-from workshop.distil import base, bundled, train
-from workshop.ship import export
-from workshop.teachers import toy
+from sokutou_train.distil import base, bundled, train
+from sokutou_train.ship import export
+from sokutou_train.teachers import toy
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,8 @@ def test_every_weight_is_what_int8_left_of_it(toy_work, read):
         if was.ndim == 1:
             assert torch.equal(was, weight)
             continue
-        # Each row has a scale of its own, of the embedding each block in it: rounding takes half of one of 127 steps at most.
+        # Each row has a scale of its own, of the embedding each block in it: rounding takes half of one of 127 steps at
+        # most.
         rows = was if "embedding" not in name else was.reshape(-1, export.EMBEDDING_BLOCK)
         steps = rows.abs().amax(1, keepdim=True) / 127
         assert ((weight.reshape(rows.shape) - rows).abs() <= 0.51 * steps).all()
@@ -51,11 +52,17 @@ def test_a_matrix_that_stayed_fp32_comes_back_whole(toy_work, tmp_path):
 def test_what_it_came_from_is_named(toy_work, read, tmp_path):
     [origin] = read.origins
     manifest = json.loads((toy_work.bundle / "manifest.json").read_text("utf-8"))
-    assert (origin["name"], origin["kind"], origin["licence"]) == ("earlier student, toy-0.0.1", "model", base.OWN_LICENCE)
+    assert (origin["name"], origin["kind"], origin["licence"]) == (
+        "earlier student, toy-0.0.1",
+        "model",
+        base.OWN_LICENCE,
+    )
     assert origin["sha256"] == manifest["files"]["model.onnx"]["sha256"]
     human = {"name": "reviews", "kind": "human", "licence": "mine", "sha256": "0"}
     shutil.copytree(toy_work.bundle, tmp_path / "bundle")
-    (tmp_path / "bundle" / "manifest.json").write_text(json.dumps(manifest | {"data": [human, *manifest["data"]]}), "utf-8")
+    (tmp_path / "bundle" / "manifest.json").write_text(
+        json.dumps(manifest | {"data": [human, *manifest["data"]]}), "utf-8"
+    )
     kept, model = base.load(str(tmp_path / "bundle")).origins
     assert kept == human and model["licence"] == "mine"
 

@@ -1,13 +1,16 @@
-"""The cases that bind both calculators, the workshop's and the runtime's."""
+"""The cases that bind both calculators, the toolkit's and the runtime's."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from workshop import calculator
+from sokutou_train import calculator
 
-CASES = [json.loads(line) for line in (Path(__file__).parents[2] / "tests/data/calculator.jsonl").read_text("utf-8").splitlines()]
+CASES = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "tests/data/calculator.jsonl").read_text("utf-8").splitlines()
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: repr(case["expression"]))

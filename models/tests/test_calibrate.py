@@ -1,27 +1,50 @@
 """Bounds against known values; thresholds that keep what they promise."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from workshop.pair import Pair
-from workshop.ship import calibrate
-from workshop.ship.calibrate import Asked, error_bound, fit_temperature, fit_weights, interval, minimum, needed, start_share, walk
-from workshop.ship.decode import NEVER, Calibration, Scores, Written
-from workshop.teachers import toy
+from sokutou_train.pair import Pair
+from sokutou_train.ship import calibrate
+from sokutou_train.ship.calibrate import (
+    Asked,
+    error_bound,
+    fit_temperature,
+    fit_weights,
+    interval,
+    minimum,
+    needed,
+    start_share,
+    walk,
+)
+from sokutou_train.ship.decode import NEVER, Calibration, Scores, Written
+from sokutou_train.teachers import toy
 
 
-@pytest.mark.parametrize(("errors", "n", "bound"), [
-    (0, 149, 0.019904), (0, 10, 0.258866), (1, 100, 0.046560), (5, 500, 0.020908), (10, 10, 1.0),
-])
+@pytest.mark.parametrize(
+    ("errors", "n", "bound"),
+    [
+        (0, 149, 0.019904),
+        (0, 10, 0.258866),
+        (1, 100, 0.046560),
+        (5, 500, 0.020908),
+        (10, 10, 1.0),
+    ],
+)
 def test_upper_bound(errors, n, bound):
     assert error_bound(errors, n) == pytest.approx(bound, abs=1e-5)
 
 
-@pytest.mark.parametrize(("successes", "n", "low", "high"), [
-    (5, 10, 0.187086, 0.812914), (0, 10, 0, 0.308497), (10, 10, 0.691503, 1),
-])
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [
+        (5, 10, 0.187086, 0.812914),
+        (0, 10, 0, 0.308497),
+        (10, 10, 0.691503, 1),
+    ],
+)
 def test_interval(successes, n, low, high):
     assert interval(successes, n) == pytest.approx((low, high), abs=1e-5)
 
@@ -44,7 +67,7 @@ def _answers(n: int, seed: int):
 def test_a_looser_promise_never_raises_the_threshold():
     asked = _answers(5000, 1)
     walks = [walk(*asked, risk) for risk in (0.005, 0.01, 0.02, 0.05)]
-    assert all(a.threshold >= b.threshold and a.coverage <= b.coverage for a, b in zip(walks, walks[1:], strict=False))
+    assert all(a.threshold >= b.threshold and a.coverage <= b.coverage for a, b in itertools.pairwise(walks))
     assert walks[-1].coverage > walks[0].coverage
 
 
@@ -61,7 +84,9 @@ def test_a_walk_starts_where_the_fitting_pairs_are_furthest_below_the_risk():
     n, answers = 8000, np.ones(8000, bool)
     confidence = np.linspace(1, 0, n)
     place = np.arange(n)
-    flat = place % 125 != 0  # 32 wrong of 4,000 for 40 expected at 1%, 16 of 2,000 for 20, 8 of 1,000 for 10: 1.26, 0.89, 0.63
+    flat = (
+        place % 125 != 0
+    )  # 32 wrong of 4,000 for 40 expected at 1%, 16 of 2,000 for 20, 8 of 1,000 for 10: 1.26, 0.89, 0.63
     assert start_share(confidence, flat, answers, 0.01) == 0.5
     steep = (place < 2000) | (place % 50 != 0)  # 40 of 4,000, none of 2,000, none of 1,000: 0, 4.47, 3.16
     assert start_share(confidence, steep, answers, 0.01) == 0.25
@@ -125,7 +150,8 @@ def test_the_temperature_is_that_of_the_scores():
 
 
 def test_a_few_sure_misses_do_not_lower_every_confidence(monkeypatch):
-    """Half a percent of the answers is wrong, and as sure as can be; the less sure ones are right, and shall not pay for it."""
+    """Half a percent of the answers is wrong, and as sure as can be; the less sure ones are right, and shall not pay
+    for it."""
     margins = np.where(np.arange(1000) % 200 == 0, -9.0, 9.0) / 2
     margins[1::2] /= 3  # every second is less sure, and right too
 
@@ -140,8 +166,10 @@ def test_a_few_sure_misses_do_not_lower_every_confidence(monkeypatch):
 
 def test_a_free_answer_is_fitted_on_right_and_wrong():
     """Texts of probability 0.5 that are right in 80% of all cases: 0.5 ** x = 0.8."""
-    asked = [Asked(Pair(task="toy-digits", question="?", answer="17" if at % 5 else "71"), Written("17", [], np.log(0.5)))
-             for at in range(1000)]
+    asked = [
+        Asked(Pair(task="toy-digits", question="?", answer="17" if at % 5 else "71"), Written("17", [], np.log(0.5)))
+        for at in range(1000)
+    ]
     asked += [Asked(asked[0].pair, Written("", [], -3.0))] * 50  # no answer, no confidence
     answerer = SimpleNamespace(task=toy.DIGITS)
     temperature = fit_temperature(*calibrate._of_first(answerer, asked))

@@ -9,11 +9,11 @@ import torch
 import torch.fx.experimental._config
 from torch import nn
 
-from workshop.distil import compute, train
-from workshop.distil.muon import Muon, orthogonal
-from workshop.distil.sequences import Probed, Sequence
-from workshop.distil.student import Geometry, Student
-from workshop.study import arms
+from sokutou_train.distil import compute, train
+from sokutou_train.distil.muon import Muon, orthogonal
+from sokutou_train.distil.sequences import Probed, Sequence
+from sokutou_train.distil.student import Geometry, Student
+from sokutou_train.study import arms
 
 CUDA = torch.device("cuda")
 
@@ -22,8 +22,10 @@ def test_muon_steps_as_pytorch_s_own_does():
     torch.manual_seed(5)
     ours = [nn.Parameter(torch.randn(shape)) for shape in ((8, 24), (24, 8), (8, 8))]
     theirs = copy.deepcopy(ours)
-    pairs = [(Muon(ours, lr=0.02, weight_decay=0.1), ours),
-             (torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, momentum=0.95), theirs)]
+    pairs = [
+        (Muon(ours, lr=0.02, weight_decay=0.1), ours),
+        (torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, momentum=0.95), theirs),
+    ]
     for _ in range(3):
         gradients = [torch.randn_like(matrix) for matrix in ours]
         for optimiser, matrices in pairs:
@@ -31,23 +33,28 @@ def test_muon_steps_as_pytorch_s_own_does():
                 matrix.grad = gradient.clone()
             optimiser.step()
     for own, other in zip(ours, theirs, strict=True):
-        assert torch.allclose(own, other, atol=2e-3)  # theirs is made orthogonal in bfloat16; a step moves a weight by about 0.007
+        assert torch.allclose(
+            own, other, atol=2e-3
+        )  # theirs is made orthogonal in bfloat16; a step moves a weight by about 0.007
 
 
 @pytest.mark.parametrize("shape", [(6, 20), (20, 6), (6, 6)])
 def test_directions_are_nearly_orthogonal(shape):
     values = torch.linalg.svdvals(orthogonal(torch.randn(shape, generator=torch.Generator().manual_seed(1))))
-    assert 0.5 < values.min() and values.max() < 1.3
+    assert values.min() > 0.5 and values.max() < 1.3
     assert torch.equal(orthogonal(torch.zeros(shape)), torch.zeros(shape))
 
 
-@pytest.mark.parametrize(("said", "multiplies"), [
-    ("model name\t: Some CPU\nflags\t\t: fpu avx2 avx512f avx512_bf16\n", True),
-    ("flags\t\t: fpu amx_bf16\n", True),
-    ("Features\t: fp asimd bf16\n", True),
-    ("flags\t\t: fpu avx2 avx512f\n", False),
-    ("", False),
-])
+@pytest.mark.parametrize(
+    ("said", "multiplies"),
+    [
+        ("model name\t: Some CPU\nflags\t\t: fpu avx2 avx512f avx512_bf16\n", True),
+        ("flags\t\t: fpu amx_bf16\n", True),
+        ("Features\t: fp asimd bf16\n", True),
+        ("flags\t\t: fpu avx2 avx512f\n", False),
+        ("", False),
+    ],
+)
 def test_bfloat16_is_for_processors_that_multiply_it_themselves(said, multiplies, tmp_path, monkeypatch):
     monkeypatch.setattr(compute, "CPUINFO", tmp_path / "cpuinfo")
     compute.CPUINFO.write_text(said)

@@ -6,16 +6,17 @@ import math
 import numpy as np
 import pytest
 
-from workshop.distil.sequences import Encoder
-from workshop.ship.bundle import bands
-from workshop.ship.decode import NEVER, Answerer, Calibration, Scores, Written, decide, softmax
-from workshop.teachers import toy
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.ship.bundle import bands
+from sokutou_train.ship.decode import NEVER, Answerer, Calibration, Scores, Written, decide, softmax
+from sokutou_train.teachers import toy
 
 SURE = 0.9  # probability of what the script says; all other tokens share the rest
 
 
 class Script:
-    """Stands for a decoder: after what was fed until then, the token that is next, by its end; else a token that says nothing."""
+    """Stands for a decoder: after what was fed until then, the token that is next, by its end; else a token that says
+    nothing."""
 
     def __init__(self, vocabulary: int):
         self.vocabulary, self.fed, self.runs = vocabulary, [], []
@@ -24,7 +25,7 @@ class Script:
     def feed(self, tokens, at):
         self.fed[at:] = tokens
         self.runs.append(list(tokens))
-        said = next((token for end, token in self.next.items() if tuple(self.fed[-len(end):]) == end), 0)
+        said = next((token for end, token in self.next.items() if tuple(self.fed[-len(end) :]) == end), 0)
         posterior = np.full(self.vocabulary, (1 - SURE) / (self.vocabulary - 1))
         posterior[said] = SURE
         return np.log(posterior)
@@ -83,7 +84,8 @@ def test_an_explanation_agrees_where_it_leads_to_the_same_text(answerer):
     answerer.ask("61 and 27?")
     said = answerer.explain("17")
     assert (said.text, said.leads_to, said.strength) == ("so", "17", pytest.approx(SURE**3))
-    # To another text: as likely as the given one would have been, its two tokens and the likelier end behind the same rationale.
+    # To another text: as likely as the given one would have been, its two tokens and the likelier end behind the same
+    # rationale.
     answerer.decoder.next.clear()
     answerer.decoder.writes([control["<|why|>"]], [*encoder.text("so"), control["<|end|>"]])
     _says(answerer, [encoder.text("so")[-1], control["<|answer|>"]], "77")
@@ -97,7 +99,11 @@ CALIBRATION = Calibration(temperature=2.0, threshold=0.9, first_weight=0.5, thin
 
 
 def test_confidences_of_free_answers():
-    one, same, other = Written("17", [], math.log(0.64)), Written("17", [], math.log(0.9)), Written("71", [], math.log(0.9))
+    one, same, other = (
+        Written("17", [], math.log(0.64)),
+        Written("17", [], math.log(0.9)),
+        Written("71", [], math.log(0.9)),
+    )
     nothing = Written("", [], -0.1)
     assert CALIBRATION.first(one).confidence == pytest.approx(0.8)  # the root of 0.64
     both = CALIBRATION.joint(one, same)
@@ -128,7 +134,8 @@ def test_the_cascade_of_a_free_answer(answerer):
         found = decide(answerer, dataclasses.replace(CALIBRATION, **changed), "61 and 27?")
         return found.last.answer, found.mode, found.answered
 
-    # Two tokens and the end at 0.9 each: 0.729 in probability, 0.85 at a temperature of 2; together 0.729 ** 2, apart 0.09.
+    # Two tokens and the end at 0.9 each: 0.729 in probability, 0.85 at a temperature of 2; together 0.729 ** 2, apart
+    # 0.09.
     assert decided("17", "17", threshold=0.85) == ("17", "answer_first", True)
     assert decided("17", "17", think_threshold=0.53) == ("17", "think_first", True)
     assert decided("17", "17", think_threshold=0.54) == ("17", "think_first", False)

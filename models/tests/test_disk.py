@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from workshop import __main__, disk, steps
+from sokutou_train import __main__, disk, steps
 
 
 def _fill(folder, text):
@@ -21,7 +21,9 @@ def test_a_folder_takes_the_place_of_the_one_before(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), OSError(errno.EDQUOT, "quota"), ValueError("no")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left"), OSError(errno.EDQUOT, "quota"), ValueError("no")]
+)
 def test_what_fails_leaves_what_was_there(tmp_path, error):
     _fill(tmp_path / "bundle", "old")
     expected = disk.DiskFull if isinstance(error, OSError) else ValueError

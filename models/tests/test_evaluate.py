@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
-from workshop.pair import Pair
-from workshop.ship import evaluate
-from workshop.ship.decode import Belief, Outcome
-from workshop.ship.evaluate import Row
-from workshop.task import ClosedBook
-from workshop.teachers import toy
+from sokutou_train.pair import Pair
+from sokutou_train.ship import evaluate
+from sokutou_train.ship.decode import Belief, Outcome
+from sokutou_train.ship.evaluate import Row
+from sokutou_train.task import ClosedBook
+from sokutou_train.teachers import toy
 
 
 def _row(task, truth, first, last, lang="en", answered=True):
     """`first` and `last` are an answer and its confidence."""
+
     def belief(answer, confidence):
         if not task.choices:
             return Belief(answer, confidence)
@@ -26,16 +27,22 @@ def _row(task, truth, first, last, lang="en", answered=True):
     return Row(pair, Outcome(belief(*first), belief(*last), answered, mode, 10 * (mode == "think_first")))
 
 
-FREE = [_row(toy.DIGITS, "17", ("17", 0.9), ("17", 0.9)),
-        _row(toy.DIGITS, "17", ("71", 0.4), ("17", 0.8), "ja"),
-        _row(toy.DIGITS, "23", ("23", 0.7), ("32", 0.6), "ja", answered=False),
-        _row(toy.DIGITS, "45", ("", 0.0), ("", 0.0), answered=False)]
+FREE = [
+    _row(toy.DIGITS, "17", ("17", 0.9), ("17", 0.9)),
+    _row(toy.DIGITS, "17", ("71", 0.4), ("17", 0.8), "ja"),
+    _row(toy.DIGITS, "23", ("23", 0.7), ("32", 0.6), "ja", answered=False),
+    _row(toy.DIGITS, "45", ("", 0.0), ("", 0.0), answered=False),
+]
 
 
 def test_free_answers_have_a_plain_accuracy():
     measured = evaluate.measure(toy.DIGITS, FREE)
     assert (measured["first answer"]["count"], measured["first answer"]["value"]) == (2, 0.5)
-    assert measured[evaluate.FORCED]["value"] == 0.5 and "classes" not in measured and "macro_f1" not in measured["first answer"]
+    assert (
+        measured[evaluate.FORCED]["value"] == 0.5
+        and "classes" not in measured
+        and "macro_f1" not in measured["first answer"]
+    )
     assert measured["auto-answers"]["n"] == 2 and measured["auto-answers"]["errors"] == 0
     assert measured["escalated"] == {**measured["escalated"], "count": 2, "as not its own": 1, "unsure": 1}
     assert (measured["thought"]["count"], measured["thought"]["tokens, mean"]) == (2, 10)
@@ -47,7 +54,10 @@ def test_free_answers_have_a_plain_accuracy():
 def test_closed_answers_have_a_balanced_one():
     rows = [_row(toy.TASK, truth, (answer, 0.8), (answer, 0.8)) for truth, answer in ("AA", "AA", "AB", "BB")]
     measured = evaluate.measure(toy.TASK, rows)
-    assert measured["first answer"]["value"] == pytest.approx((2 / 3 + 1) / 2) and measured["first answer"]["plain"] == 0.75
+    assert (
+        measured["first answer"]["value"] == pytest.approx((2 / 3 + 1) / 2)
+        and measured["first answer"]["plain"] == 0.75
+    )
     assert measured["classes"] == {"A": 3, "B": 1}
     right, wrong = 0.2**2 + 2 * 0.1**2, 0.8**2 + 0.9**2 + 0.1**2
     assert measured["calibration of the first answer"]["brier"] == pytest.approx((3 * right + wrong) / 4)
@@ -55,8 +65,9 @@ def test_closed_answers_have_a_balanced_one():
 
 def test_languages_stand_beside_each_other():
     said = evaluate.languages(toy.DIGITS, FREE)
-    assert {lang: (of["n"], of["first answer"]["value"], of[evaluate.FORCED]["value"]) for lang, of in said.items()} == {
-        "en": (2, 0.5, 0.5), "ja": (2, 0.5, 0.5)}
+    assert {
+        lang: (of["n"], of["first answer"]["value"], of[evaluate.FORCED]["value"]) for lang, of in said.items()
+    } == {"en": (2, 0.5, 0.5), "ja": (2, 0.5, 0.5)}
     assert said["en"]["ece"] == pytest.approx((0.1 + 0.0) / 2) and said["ja"]["ece"] == pytest.approx((0.4 + 0.3) / 2)
     assert set(evaluate.languages(toy.DIGITS, FREE[:1])) == {"en"}
 
@@ -64,25 +75,51 @@ def test_languages_stand_beside_each_other():
 def test_closed_books_stand_beside_what_guessing_gives(monkeypatch):
     asked = {f"{at}?": row.outcome for at, row in enumerate(FREE)}
     monkeypatch.setattr(evaluate, "decide", lambda answerer, calibration, question: asked.get(question))
-    pairs = [Pair(task="toy-digits", question=f"{at}?", answer=answer) for at, answer in enumerate(("17", "71", "32", "54", "9"))]
+    pairs = [
+        Pair(task="toy-digits", question=f"{at}?", answer=answer)
+        for at, answer in enumerate(("17", "71", "32", "54", "9"))
+    ]
     answerer = type("Answerer", (), {"task": toy.DIGITS})
     measured = evaluate.closed_book(answerer, None, "pump", ClosedBook(pairs, {"a guess": 0.25, "others": 0.5}))
-    assert (measured["n"], measured["unaskable"], measured["right at once"]["count"], measured["answered"]["count"]) == (4, 1, 2, 2)
-    table = evaluate.markdown({"toy-digits": {"suites": {"closed book: pump": measured}}}).split("\n\n")[-1].splitlines()
+    assert (
+        measured["n"],
+        measured["unaskable"],
+        measured["right at once"]["count"],
+        measured["answered"]["count"],
+    ) == (4, 1, 2, 2)
+    table = (
+        evaluate.markdown({"toy-digits": {"suites": {"closed book: pump": measured}}}).split("\n\n")[-1].splitlines()
+    )
     assert table[0] == "| closed book | n | right at once | answered without a person | by a guess | by others |"
     assert table[1].count("|") == table[2].count("|") == table[0].count("|")
     assert table[2].startswith("| pump | 4 | 0.500 (") and table[2].endswith(" | 0.250 | 0.500 |")
 
 
 def test_the_tables_show_them():
-    rationales = {"explained": 3, **{key: evaluate._rate(1, 2) for key in (
-        "without a fault, of auto-answers", "in the question's language", "agrees, answer right", "agrees, answer wrong")},
-        "strength of agreement, AUROC of a right answer": 0.75}
+    rationales = {
+        "explained": 3,
+        **{
+            key: evaluate._rate(1, 2)
+            for key in (
+                "without a fault, of auto-answers",
+                "in the question's language",
+                "agrees, answer right",
+                "agrees, answer wrong",
+            )
+        },
+        "strength of agreement, AUROC of a right answer": 0.75,
+    }
 
     def suite(rows):
-        return {**evaluate.measure(toy.DIGITS, rows), "languages": evaluate.languages(toy.DIGITS, rows), "rationales": rationales}
+        return {
+            **evaluate.measure(toy.DIGITS, rows),
+            "languages": evaluate.languages(toy.DIGITS, rows),
+            "rationales": rationales,
+        }
 
-    lines = evaluate.markdown({"toy-digits": {"suites": {"both": suite(FREE), "one language": suite(FREE[:1])}}}).splitlines()
+    lines = evaluate.markdown(
+        {"toy-digits": {"suites": {"both": suite(FREE), "one language": suite(FREE[:1])}}}
+    ).splitlines()
     assert lines[0] == "### toy-digits"
     tables = "\n".join(lines[2:]).split("\n\n")
     assert [len(table.splitlines()) for table in tables] == [4, 3, 4]  # a suite in one language has nothing beside it

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workshop.ship import measures
+from sokutou_train.ship import measures
 
 SURE = np.array([0.9, 0.8, 0.6, 0.3])
 RIGHT = np.array([True, False, True, False])
@@ -36,7 +36,9 @@ def test_accuracy_at_a_coverage_rounds_up(coverage, accuracy):
 def test_calibration_error_weighs_bins_by_size():
     sure, right = np.array([1.0, 1.0, 1.0, 0.25]), np.array([True, True, False, False])
     assert measures.reliability(sure, right, 2) == [
-        {"n": 1, "confidence": 0.25, "right": 0.0}, {"n": 3, "confidence": 1.0, "right": pytest.approx(2 / 3)}]
+        {"n": 1, "confidence": 0.25, "right": 0.0},
+        {"n": 3, "confidence": 1.0, "right": pytest.approx(2 / 3)},
+    ]
     assert measures.ece(sure, right) == pytest.approx(3 / 4 * 1 / 3 + 1 / 4 * 0.25)
 
 

@@ -2,14 +2,27 @@
 
 import itertools
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from workshop.peers import figures, run, systems, weights, worker
-from workshop.peers.questions import ASKS, BECAUSE, CHOICE, CHOICES, ENDS, EXPLAINED, FREE, KINDS, LETTERS, RATIONALE_TOKENS, THINKS
-from workshop.peers.systems import OURS, REFERENCE, Process, Said, System, SystemFailed
+from sokutou_train.peers import figures, run, weights, worker
+from sokutou_train.peers.questions import (
+    ASKS,
+    BECAUSE,
+    CHOICE,
+    CHOICES,
+    ENDS,
+    EXPLAINED,
+    FREE,
+    KINDS,
+    LETTERS,
+    RATIONALE_TOKENS,
+    THINKS,
+)
+from sokutou_train.peers.systems import OURS, REFERENCE, Process, Said, System, SystemFailed
 
 NAMES = (OURS, "peer", REFERENCE)
 COUNT = figures.COUNT_MIN
@@ -17,22 +30,52 @@ PROMPTS = {kind.name: [f"{kind.name}-{at}" for at in range(COUNT)] for kind in K
 
 
 def said(kind, at, ms, name=REFERENCE, **other):
-    return {"ms": ms, "inside_ms": ms, "answer": LETTERS[at % 4] if kind.lettered else None,
-            "confidence": 0.5 if kind.lettered else None, "tokens_out": kind.tokens_out, "tokens_in": None if name == OURS else 100,
-            "tokens_read": None if name == OURS else 40, "prompt": None if name == OURS else PROMPTS[kind.name][at], **other}
+    return {
+        "ms": ms,
+        "inside_ms": ms,
+        "answer": LETTERS[at % 4] if kind.lettered else None,
+        "confidence": 0.5 if kind.lettered else None,
+        "tokens_out": kind.tokens_out,
+        "tokens_in": None if name == OURS else 100,
+        "tokens_read": None if name == OURS else 40,
+        "prompt": None if name == OURS else PROMPTS[kind.name][at],
+        **other,
+    }
 
 
 @pytest.fixture
 def raw():
     """Samples of three systems: ours takes 10 to 39 ms, the peer half of that, the reference three times."""
-    kinds = {kind.name: {"questions": [], "said": {
-        name: [said(kind, at, (10 + at) * times, name) for at in range(COUNT)] for name, times in zip(NAMES, (1, 0.5, 3))}}
-        for kind in KINDS}
-    system = {"settings": "scripted", "version": "1", "start_s": 1.5, "load_s": 1.0, "rss_kib": 2048, "peak_rss_kib": 2048}
-    return {"date": "2026-01-01", "command": "models/run peers", "threads": 2, "foreign_share": 0.01, "stolen_share": 0.0,
-            "machine": {"cpu": "an old one", "cores": 2, "features": ["avx2"], "kernel": "6", "python": "3.11"},
-            "load_average": {"before": (0.5, 0, 0), "after": (1.5, 0, 0)}, "warm_up": 3,
-            "systems": {name: dict(system) for name in NAMES}, "kinds": kinds}
+    kinds = {
+        kind.name: {
+            "questions": [],
+            "said": {
+                name: [said(kind, at, (10 + at) * times, name) for at in range(COUNT)]
+                for name, times in zip(NAMES, (1, 0.5, 3), strict=False)
+            },
+        }
+        for kind in KINDS
+    }
+    system = {
+        "settings": "scripted",
+        "version": "1",
+        "start_s": 1.5,
+        "load_s": 1.0,
+        "rss_kib": 2048,
+        "peak_rss_kib": 2048,
+    }
+    return {
+        "date": "2026-01-01",
+        "command": "models/run peers",
+        "threads": 2,
+        "foreign_share": 0.01,
+        "stolen_share": 0.0,
+        "machine": {"cpu": "an old one", "cores": 2, "features": ["avx2"], "kernel": "6", "python": "3.11"},
+        "load_average": {"before": (0.5, 0, 0), "after": (1.5, 0, 0)},
+        "warm_up": 3,
+        "systems": {name: dict(system) for name in NAMES},
+        "kinds": kinds,
+    }
 
 
 def test_what_is_whole_is_counted(raw):
@@ -47,7 +90,7 @@ def test_what_is_whole_is_counted(raw):
 
 def test_a_ratio_is_of_the_same_question_and_its_interval_holds_it(raw):
     rng = np.random.default_rng(1)
-    for answer, noise in zip(raw["kinds"]["choice"]["said"]["peer"], rng.normal(2, 0.2, COUNT)):
+    for answer, noise in zip(raw["kinds"]["choice"]["said"]["peer"], rng.normal(2, 0.2, COUNT), strict=False):
         answer["ms"] *= noise  # now as long as ours, and ours is spread fourfold
     for at, answer in enumerate(raw["kinds"]["free"]["said"]["peer"]):
         answer["ms"] = (10 + at) * (2 if at < 18 else 0.1)
@@ -58,18 +101,30 @@ def test_a_ratio_is_of_the_same_question_and_its_interval_holds_it(raw):
     assert one["ratio_high"] - one["ratio_low"] < 0.2, "the spread between questions is no part of it"
 
 
-@pytest.mark.parametrize(("broken", "named"), [
-    (lambda raw: raw["systems"].pop("peer"), "no results of peer"),
-    (lambda raw: raw["kinds"].pop("free"), f"free: expected 30 answers of {OURS}, got 0"),
-    (lambda raw: raw["kinds"]["free"]["said"]["peer"].pop(), "free: expected 30 answers of peer, got 29"),
-    (lambda raw: raw["kinds"]["choice"]["said"]["peer"][7].update(prompt="choice-8"), "choice, question 7, peer: expected a prompt"),
-    (lambda raw: raw["kinds"]["explained"]["said"]["peer"][0].update(tokens_out=48), "expected 49 tokens, got 48"),
-    (lambda raw: raw["kinds"]["choice"]["said"][OURS][0].update(answer="E"), "expected a letter, got 'E'"),
-    (lambda raw: raw["kinds"]["choice"]["said"][OURS][0].update(ms=0.0), "expected a time above 0"),
-    (lambda raw: raw.update(foreign_share=0.2), "other programs took 20%"),
-    (lambda raw: [answer.update(answer="A") for kind in ("choice", "explained") for answer in raw["kinds"][kind]["said"]["peer"]],
-     "peer gives the letter of transformers fp32 to 27%"),
-])
+@pytest.mark.parametrize(
+    ("broken", "named"),
+    [
+        (lambda raw: raw["systems"].pop("peer"), "no results of peer"),
+        (lambda raw: raw["kinds"].pop("free"), f"free: expected 30 answers of {OURS}, got 0"),
+        (lambda raw: raw["kinds"]["free"]["said"]["peer"].pop(), "free: expected 30 answers of peer, got 29"),
+        (
+            lambda raw: raw["kinds"]["choice"]["said"]["peer"][7].update(prompt="choice-8"),
+            "choice, question 7, peer: expected a prompt",
+        ),
+        (lambda raw: raw["kinds"]["explained"]["said"]["peer"][0].update(tokens_out=48), "expected 49 tokens, got 48"),
+        (lambda raw: raw["kinds"]["choice"]["said"][OURS][0].update(answer="E"), "expected a letter, got 'E'"),
+        (lambda raw: raw["kinds"]["choice"]["said"][OURS][0].update(ms=0.0), "expected a time above 0"),
+        (lambda raw: raw.update(foreign_share=0.2), "other programs took 20%"),
+        (
+            lambda raw: [
+                answer.update(answer="A")
+                for kind in ("choice", "explained")
+                for answer in raw["kinds"][kind]["said"]["peer"]
+            ],
+            "peer gives the letter of transformers fp32 to 27%",
+        ),
+    ],
+)
 def test_what_cannot_be_compared_is_refused(raw, broken, named):
     broken(raw)
     with pytest.raises(figures.Refused) as refused:
@@ -86,7 +141,9 @@ def test_too_few_questions_are_refused_and_a_noisy_machine_can_be_accepted(raw):
 
 def test_the_table_says_who_took_how_long(raw):
     table = figures.table(raw, figures.summary(raw, NAMES, KINDS), KINDS)
-    assert f"| {OURS} | 24.0 | 38.0 | 1 | 100 |" in table and "| peer | 12.0 | 19.0 | 0.50 (0.50 to 0.50) | 40 |" in table
+    assert (
+        f"| {OURS} | 24.0 | 38.0 | 1 | 100 |" in table and "| peer | 12.0 | 19.0 | 0.50 (0.50 to 0.50) | 40 |" in table
+    )
     assert "other programs took 1.0%" in table and "60 of 60" in table and table.count("n = 30") == len(KINDS)
 
 
@@ -121,7 +178,9 @@ def test_all_are_asked_a_question_before_anyone_is_asked_the_next():
     found = run.measure(three, (CHOICE, FREE), count=5, warm_up=2)
     rounds = [asked[at : at + 3] for at in range(0, len(asked), 3)]
     assert len(rounds) == 2 * (5 + 2)
-    assert all(len({question for _, question, _ in one}) == 1 and {name for *_, name in one} == set(NAMES) for one in rounds)
+    assert all(
+        len({question for _, question, _ in one}) == 1 and {name for *_, name in one} == set(NAMES) for one in rounds
+    )
     assert len({tuple(name for *_, name in one) for one in rounds}) > 2, "the order within a round is drawn anew"
     assert len({question for _, question, _ in asked}) == len(rounds), "no question comes twice"
     for kind in (CHOICE, FREE):
@@ -149,8 +208,7 @@ class Still:
 
 
 def state(process):
-    with open(f"/proc/{process.child.pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0]
+    return Path(f"/proc/{process.child.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_a_process_is_stopped_while_it_is_not_asked():
@@ -183,7 +241,7 @@ def wait_for(condition):
 class Counting(worker.Driver):
     """Encodes words, and says of each token the next number. Its letters and ` Because` are tokens 0 to 4."""
 
-    words = [*CHOICES, BECAUSE]
+    words = (*CHOICES, BECAUSE)
 
     def __init__(self):
         super().__init__()
@@ -232,9 +290,22 @@ def test_a_peer_writes_as_many_tokens_as_are_asked_behind_what_it_answered():
 
 def test_our_tokenizer_is_the_published_one_but_for_four_names():
     pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = [("Ġ", ":"), ("Ġ:", ":"), ("B", "e"), ("Ġ", "Be"), ("ĠBe", "c"), ("ĠBec", "a"), ("ĠBeca", "u"), ("ĠBecau", "s"),
-              ("ĠBecaus", "e"), ("o", "i")]
-    vocabulary = {token: at for at, token in enumerate(dict.fromkeys([THINKS, ENDS, *pieces, *("".join(merge) for merge in merges)]))}
+    merges = [
+        ("Ġ", ":"),
+        ("Ġ:", ":"),
+        ("B", "e"),
+        ("Ġ", "Be"),
+        ("ĠBe", "c"),
+        ("ĠBec", "a"),
+        ("ĠBeca", "u"),
+        ("ĠBecau", "s"),
+        ("ĠBecaus", "e"),
+        ("o", "i"),
+    ]
+    vocabulary = {
+        token: at
+        for at, token in enumerate(dict.fromkeys([THINKS, ENDS, *pieces, *("".join(merge) for merge in merges)]))
+    }
     published = Tokenizer(models.BPE(vocabulary, merges))
     published.pre_tokenizer, published.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     published.add_special_tokens([THINKS, ENDS])
@@ -245,8 +316,10 @@ def test_our_tokenizer_is_the_published_one_but_for_four_names():
         assert ours.token_to_id(control) == published.token_to_id(token) and ours.token_to_id(token) is None
     for kind in KINDS:
         question = next(kind.questions())
-        assert [*ours.encode(kind.template.format(question=question)).ids, ours.token_to_id("<|answer|>")] == \
-            published.encode(kind.prompt(question)).ids
+        assert [
+            *ours.encode(kind.template.format(question=question)).ids,
+            ours.token_to_id("<|answer|>"),
+        ] == published.encode(kind.prompt(question)).ids
     assert not {"<|answer|>", "<|why|>"} & set(ours.encode("oil : A Because <|answer|>").tokens), "nobody can type them"
     with pytest.raises(weights.WeightsError, match="lacks"):
         weights.renamed(ours)

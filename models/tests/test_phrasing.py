@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from workshop.teachers.machine_failure import out_of_scope, phrasing, sampling
-from workshop.teachers.machine_failure.rules import FIELD_NAMES, Answer
-from workshop.teachers.machine_failure.task import FIRST_PAGE, IN_SCOPE, from_reading
+from sokutou_train.teachers.machine_failure import out_of_scope, phrasing, sampling
+from sokutou_train.teachers.machine_failure.rules import FIELD_NAMES, Answer
+from sokutou_train.teachers.machine_failure.task import FIRST_PAGE, IN_SCOPE, from_reading
 
 ALL = phrasing.FORMS + phrasing.HELD_OUT
 
@@ -22,7 +22,9 @@ def test_every_written_value_appears(form):
         reading = sampling.draw(rng, rng.choice(IN_SCOPE))
         parts, written = phrasing.write(rng, form, reading)
         question = phrasing.ask(rng, form, parts)
-        assert all(value.lower() in question.lower() for value in vars(written).values())  # a grade may be in lower case
+        assert all(
+            value.lower() in question.lower() for value in vars(written).values()
+        )  # a grade may be in lower case
         assert all(part in question for part in parts.values())
         assert reading.grade in parts["grade"].upper()
         kelvin = abs(float(written.air) * 10 - reading.air_dk) < 0.5
@@ -30,19 +32,26 @@ def test_every_written_value_appears(form):
         assert kelvin or (celsius and form.celsius)
         assert round(10 * (float(written.process) - float(written.air))) == reading.gap_dk
         assert (int(written.speed), int(written.wear), round(10 * float(written.torque))) == (
-            reading.speed_rpm, reading.wear_min, reading.torque_dnm)
+            reading.speed_rpm,
+            reading.wear_min,
+            reading.torque_dnm,
+        )
 
 
 def test_forms_enough_and_told_apart():
     for lang in ("en", "ja"):
         assert sum(form.lang == lang for form in phrasing.FORMS) >= 8
-    assert len({form.name for form in ALL}) == len({form.parts + (form.separator, form.question) for form in ALL}) == len(ALL)
+    assert (
+        len({form.name for form in ALL})
+        == len({(*form.parts, form.separator, form.question) for form in ALL})
+        == len(ALL)
+    )
 
 
 def test_composed_forms_differ_and_leave_no_empty_unit():
     rng = random.Random(4)
     forms = [phrasing.compose(rng) for _ in range(300)]
-    assert len({form.parts + (form.separator, form.question) for form in forms}) > 290
+    assert len({(*form.parts, form.separator, form.question) for form in forms}) > 290
     for form in forms:
         parts, _ = phrasing.write(rng, form, FIRST_PAGE)
         assert not any(empty in part for part in parts.values() for empty in ("[]", "()", "{"))
@@ -60,8 +69,12 @@ def test_the_first_page_asks_as_readme_does():
 def test_what_is_held_out_is_never_trained_on_and_its_words_are():
     rng = random.Random(10)
     forms = [phrasing.pick(rng) for _ in range(20_000)]
-    assert not any(phrasing.withheld(form) for form in forms) and all(phrasing.withheld(form) for form in phrasing.HELD_OUT)
-    assert phrasing.withheld(dataclasses.replace(phrasing.EN_MAIN, parts=("Running at {v} {u}",) * 6))  # one part will do
+    assert not any(phrasing.withheld(form) for form in forms) and all(
+        phrasing.withheld(form) for form in phrasing.HELD_OUT
+    )
+    assert phrasing.withheld(
+        dataclasses.replace(phrasing.EN_MAIN, parts=("Running at {v} {u}",) * 6)
+    )  # one part will do
     trained = {word for form in forms for text in (form.question, *form.parts) for word in _words(text)}
     held_out = {word for form in phrasing.HELD_OUT for text in (form.question, *form.parts) for word in _words(text)}
     assert held_out <= trained

@@ -1,5 +1,5 @@
-"""The run rules on both sides of every edge, the questions answered again from their text alone, the checker of rationales, and
-the reader of measured series.
+"""The run rules on both sides of every edge, the questions answered again from their text alone, the checker of
+rationales, and the reader of measured series.
 """
 
 import dataclasses
@@ -11,16 +11,33 @@ from fractions import Fraction
 
 import pytest
 
-from workshop.pair import LANGUAGES, Pair
-from workshop.teachers.catalogue import GENERATORS
-from workshop.teachers.process_control import grinding, out_of_scope, sampling
-from workshop.teachers.process_control.pairs import (
-    DIFFICULTIES, IN_SCOPE, PERSON_SHARE, RATIONALE_LEN_MAX, from_series, in_scope,
+from sokutou_train.pair import LANGUAGES, Pair
+from sokutou_train.teachers.catalogue import GENERATORS
+from sokutou_train.teachers.process_control import grinding, out_of_scope, sampling
+from sokutou_train.teachers.process_control.pairs import (
+    DIFFICULTIES,
+    IN_SCOPE,
+    PERSON_SHARE,
+    RATIONALE_LEN_MAX,
+    from_series,
+    in_scope,
 )
-from workshop.teachers.process_control.phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, Chart
-from workshop.teachers.process_control.rationale_check import faults
-from workshop.teachers.process_control.rules import (
-    CHOICES, LINES, MARGIN_SCALES, READINGS_MAX, READINGS_MIN, RULES, TASK_ID, Answer, Series, fired, margins, near_edge, verdict,
+from sokutou_train.teachers.process_control.phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, Chart
+from sokutou_train.teachers.process_control.rationale_check import faults
+from sokutou_train.teachers.process_control.rules import (
+    CHOICES,
+    LINES,
+    MARGIN_SCALES,
+    READINGS_MAX,
+    READINGS_MIN,
+    RULES,
+    TASK_ID,
+    Answer,
+    Series,
+    fired,
+    margins,
+    near_edge,
+    verdict,
 )
 
 LIMIT, RUN, TREND, ZONE = RULES
@@ -31,42 +48,60 @@ def chart(*readings, centre=50, upper=80, lower=20):  # two sigma lines at 70 an
     return Series(centre, upper, lower, readings)
 
 
-@pytest.mark.parametrize(("readings", "rules"), [
-    ((52, 48, 55, 45, 51, 49, 53, 47), ()),
-    ((52, 80, 55, 20, 51, 49, 53, 47), ()),  # on a limit is within
-    ((52, 81, 55, 45, 51, 49, 53, 47), (LIMIT,)),
-    ((52, 48, 55, 19, 51, 49, 53, 47), (LIMIT,)),
-    ((81, 48, 55, 45, 51, 49, 53, 47, 52, 48), (LIMIT,)),  # wherever it stands
-    ((52, 48, 55, 45, 51, 49, 53, 81), (LIMIT,)),
-    ((51, 52, 51, 60, 55, 51, 53, 52), (RUN,)),
-    ((49, 48, 49, 40, 45, 49, 47, 48), (RUN,)),
-    ((49, 52, 51, 60, 55, 51, 53, 52), ()),  # seven
-    ((50, 52, 51, 60, 55, 51, 53, 52), ()),  # one on the centre line is on neither side
-    ((51, 52, 51, 60, 50, 51, 53, 52), ()),
-    ((50, 50, 50, 50, 50, 50, 50, 50), ()),
-    ((49, 49, 51, 52, 51, 60, 55, 51, 53, 52), (RUN,)),  # the last eight of ten
-    ((51, 52, 51, 60, 55, 51, 53, 52, 49), ()),  # ended
-    ((55, 48, 42, 46, 49, 51, 53, 58), (TREND,)),
-    ((55, 62, 58, 53, 51, 49, 46, 42), (TREND,)),
-    ((55, 48, 47, 46, 49, 51, 53, 58), (),),  # five
-    ((55, 48, 46, 46, 49, 51, 53, 58), (),),  # equal readings break it
-    ((55, 48, 42, 46, 49, 51, 51, 58), (),),
-    ((55, 48, 42, 46, 49, 51, 53, 53), (),),
-    ((42, 46, 49, 51, 53, 58, 52, 51), (),),  # ended
-    ((55, 48, 41, 43, 46, 49, 51, 52, 58), (TREND,)),  # seven are a trend too
-    ((52, 48, 55, 45, 51, 71, 53, 71), (ZONE,)),
-    ((52, 48, 55, 45, 51, 49, 71, 71), (ZONE,)),
-    ((52, 48, 55, 45, 51, 29, 53, 29), (ZONE,)),
-    ((52, 48, 55, 45, 51, 70, 53, 71), ()),  # on a two sigma line is inside
-    ((52, 48, 55, 45, 51, 71, 53, 70), ()),
-    ((52, 48, 55, 45, 51, 29, 53, 71), ()),  # on two sides
-    ((52, 48, 55, 45, 71, 49, 53, 71), ()),  # two of four
-    ((52, 48, 55, 45, 51, 71, 71, 53), ()),  # not the latest
-    ((51, 52, 53, 54, 55, 71, 72, 81), (LIMIT, RUN, TREND, ZONE)),
-    ((51, 52, 53, 54, 55, 71, 72, 73), (RUN, TREND, ZONE)),
-    ((55, 48, 29, 51, 53, 55, 71, 72), (TREND, ZONE)),
-    ((49, 48, 29, 51, 53, 55, 71, 81), (LIMIT, TREND, ZONE)),
-])
+@pytest.mark.parametrize(
+    ("readings", "rules"),
+    [
+        ((52, 48, 55, 45, 51, 49, 53, 47), ()),
+        ((52, 80, 55, 20, 51, 49, 53, 47), ()),  # on a limit is within
+        ((52, 81, 55, 45, 51, 49, 53, 47), (LIMIT,)),
+        ((52, 48, 55, 19, 51, 49, 53, 47), (LIMIT,)),
+        ((81, 48, 55, 45, 51, 49, 53, 47, 52, 48), (LIMIT,)),  # wherever it stands
+        ((52, 48, 55, 45, 51, 49, 53, 81), (LIMIT,)),
+        ((51, 52, 51, 60, 55, 51, 53, 52), (RUN,)),
+        ((49, 48, 49, 40, 45, 49, 47, 48), (RUN,)),
+        ((49, 52, 51, 60, 55, 51, 53, 52), ()),  # seven
+        ((50, 52, 51, 60, 55, 51, 53, 52), ()),  # one on the centre line is on neither side
+        ((51, 52, 51, 60, 50, 51, 53, 52), ()),
+        ((50, 50, 50, 50, 50, 50, 50, 50), ()),
+        ((49, 49, 51, 52, 51, 60, 55, 51, 53, 52), (RUN,)),  # the last eight of ten
+        ((51, 52, 51, 60, 55, 51, 53, 52, 49), ()),  # ended
+        ((55, 48, 42, 46, 49, 51, 53, 58), (TREND,)),
+        ((55, 62, 58, 53, 51, 49, 46, 42), (TREND,)),
+        (
+            (55, 48, 47, 46, 49, 51, 53, 58),
+            (),
+        ),  # five
+        (
+            (55, 48, 46, 46, 49, 51, 53, 58),
+            (),
+        ),  # equal readings break it
+        (
+            (55, 48, 42, 46, 49, 51, 51, 58),
+            (),
+        ),
+        (
+            (55, 48, 42, 46, 49, 51, 53, 53),
+            (),
+        ),
+        (
+            (42, 46, 49, 51, 53, 58, 52, 51),
+            (),
+        ),  # ended
+        ((55, 48, 41, 43, 46, 49, 51, 52, 58), (TREND,)),  # seven are a trend too
+        ((52, 48, 55, 45, 51, 71, 53, 71), (ZONE,)),
+        ((52, 48, 55, 45, 51, 49, 71, 71), (ZONE,)),
+        ((52, 48, 55, 45, 51, 29, 53, 29), (ZONE,)),
+        ((52, 48, 55, 45, 51, 70, 53, 71), ()),  # on a two sigma line is inside
+        ((52, 48, 55, 45, 51, 71, 53, 70), ()),
+        ((52, 48, 55, 45, 51, 29, 53, 71), ()),  # on two sides
+        ((52, 48, 55, 45, 71, 49, 53, 71), ()),  # two of four
+        ((52, 48, 55, 45, 51, 71, 71, 53), ()),  # not the latest
+        ((51, 52, 53, 54, 55, 71, 72, 81), (LIMIT, RUN, TREND, ZONE)),
+        ((51, 52, 53, 54, 55, 71, 72, 73), (RUN, TREND, ZONE)),
+        ((55, 48, 29, 51, 53, 55, 71, 72), (TREND, ZONE)),
+        ((49, 48, 29, 51, 53, 55, 71, 81), (LIMIT, TREND, ZONE)),
+    ],
+)
 def test_each_rule_on_both_sides_of_its_edge_and_the_most_urgent_first(readings, rules):
     series = chart(*readings)
     assert fired(series) == rules
@@ -85,7 +120,9 @@ def test_a_person_is_asked_where_the_lines_are_impossible_or_the_readings_too_fe
     eight = (52, 48, 55, 45, 51, 49, 53, 47)
     for lines in ({"upper": 50}, {"lower": 50}, {"upper": 20, "lower": 80}, {"centre": 81}, {"centre": 19}):
         assert verdict(chart(*eight, **lines)) is Answer.PERSON
-    assert verdict(chart(*eight, upper=51)) is not Answer.PERSON and verdict(chart(*eight, lower=49)) is not Answer.PERSON
+    assert (
+        verdict(chart(*eight, upper=51)) is not Answer.PERSON and verdict(chart(*eight, lower=49)) is not Answer.PERSON
+    )
     assert verdict(chart(*eight[1:])) is Answer.PERSON and verdict(chart(*eight)) is Answer.NONE
 
 
@@ -98,7 +135,9 @@ def test_margins_tell_which_rules_fire():
             assert len(found) == 2 * len(RULES) * len(MARGIN_SCALES) and all(-1 <= margin <= 1 for margin in found)
             for scale in range(len(MARGIN_SCALES)):
                 sides = found[scale :: len(MARGIN_SCALES)]
-                assert tuple(rule for at, rule in enumerate(RULES) if max(sides[2 * at : 2 * at + 2]) > 0) == fired(series)
+                assert tuple(rule for at, rule in enumerate(RULES) if max(sides[2 * at : 2 * at + 2]) > 0) == fired(
+                    series
+                )
 
 
 def test_codes_and_texts_are_a_closed_set():
@@ -107,17 +146,18 @@ def test_codes_and_texts_are_a_closed_set():
     assert all(0 <= code < 1 << 16 for code, *_ in CHOICES)
 
 
-# The questions answered again from their text alone: lines by their labels, readings by what numbers are left, rules by counting.
+# The questions answered again from their text alone: lines by their labels, readings by what numbers are left, rules by
+# counting.
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _NEXT = r'"?(?: ?[:=] ?| is | at | |は|が|)(?P<value>' + _NUMBER + ")"
 _LABELS = {
     "upper": r"(?i:upper control limit|upper limit|upper cl|\bupper|ucl|ctrl max|control limit high|high limit|\bup to|"
-             r"(?:上方管理限界|上側管理限界|上部管理限界線|管理上限|上方限界|上方)(?:ucl)?)",
+    r"(?:上方管理限界|上側管理限界|上部管理限界線|管理上限|上方限界|上方)(?:ucl)?)",
     "lower": r"(?i:lower control limit|lower limit|lower cl|\blower|lcl|ctrl min|control limit low|low limit|\bdown to|"
-             r"(?:下方管理限界|下側管理限界|下部管理限界線|管理下限|下方限界|下方)(?:lcl)?)",
+    r"(?:下方管理限界|下側管理限界|下部管理限界線|管理下限|下方限界|下方)(?:lcl)?)",
     "centre": r"(?i:cent(?:er|re) line|\bcentre|grand mean|mean line|\bmean|average|xbar|\baround|(?<![a-z])cl|"
-              r"(?:中心線|中央線|中心)(?:cl)?|平均値|平均)",
+    r"(?:中心線|中央線|中心)(?:cl)?|平均値|平均)",
 }
 
 
@@ -127,7 +167,9 @@ def parsed(question):
         if found := re.search(_LABELS[line] + _NEXT, question):
             lines[line] = Fraction(found["value"])
             question = question[: found.start()] + "|" + question[found.end() :]
-    return lines, [Fraction(number) for number in re.findall(rf"(?<![\w.]){_NUMBER}|(?<=[^\x00-\x7f]){_NUMBER}", question)]
+    return lines, [
+        Fraction(number) for number in re.findall(rf"(?<![\w.]){_NUMBER}|(?<=[^\x00-\x7f]){_NUMBER}", question)
+    ]
 
 
 def longest_to_the_end(signs):
@@ -138,8 +180,10 @@ def solved(question):
     lines, readings = parsed(question)
     if len(lines) < 3 or len(readings) < 8 or not lines["lower"] < lines["centre"] < lines["upper"]:
         return "ASK"
+
     def sign(number):
         return (number > 0) - (number < 0)
+
     zones = []
     for reading in readings[-3:]:
         off = reading - lines["centre"]
@@ -149,7 +193,7 @@ def solved(question):
         return "LIM"
     if longest_to_the_end([sign(reading - lines["centre"]) for reading in readings]) >= 8:
         return "RUN"
-    if longest_to_the_end([sign(after - before) for before, after in zip(readings, readings[1:])]) >= 5:
+    if longest_to_the_end([sign(after - before) for before, after in itertools.pairwise(readings)]) >= 5:
         return "TRD"
     return "TWO" if zones[-1] and zones.count(zones[-1]) >= 2 else "OK"
 
@@ -195,7 +239,9 @@ def test_answers_are_balanced_and_one_of_five_is_for_a_person(pairs):
     answers = Counter(pair.answer for pair in pairs)
     asked = answers.pop("ASK")
     assert abs(asked / len(pairs) - PERSON_SHARE) < 0.03
-    assert answers.keys() == {answer.value for answer in IN_SCOPE} and max(answers.values()) < 1.3 * min(answers.values())
+    assert answers.keys() == {answer.value for answer in IN_SCOPE} and max(answers.values()) < 1.3 * min(
+        answers.values()
+    )
     kinds = Counter(pair.kind for pair in pairs if pair.answer == "ASK")
     assert kinds.keys() == set(out_of_scope.KINDS) and min(kinds.values()) > 0.08 * asked
 
@@ -211,12 +257,19 @@ def test_difficulty_sets_how_many_readings_and_how_near_an_edge(pairs):
 
 
 def test_edges_are_drawn_on_purpose():
-    """Near misses stand among the series in control, and each rule fires by a single unit often enough to learn from."""
+    """Near misses stand among the series in control, and each rule fires by a single unit often enough to learn
+    from."""
     rng = random.Random(2)
     calm = [sampling.draw(rng, Answer.NONE, 8, near=True) for _ in range(400)]
     assert sum(s.upper in s.readings or s.lower in s.readings for s in calm) > 20
     assert sum(longest_to_the_end([(r > s.centre) - (r < s.centre) for r in s.readings]) == 7 for s in calm) > 20
-    assert sum(longest_to_the_end([(b > a) - (b < a) for a, b in zip(s.readings, s.readings[1:])]) == 4 for s in calm) > 20
+    assert (
+        sum(
+            longest_to_the_end([(b > a) - (b < a) for a, b in zip(s.readings, s.readings[1:], strict=False)]) == 4
+            for s in calm
+        )
+        > 20
+    )
     assert sum(0 in s.steps for s in calm) > 20 and sum(s.centre in s.run for s in calm) > 20
     calm = [sampling.draw(rng, Answer.NONE, 10, near=True) for _ in range(400)]
     ended = [dataclasses.replace(s, readings=s.readings[:-1]) for s in calm]
@@ -270,46 +323,103 @@ ON = chart(52, 48, 80, 20, 50, 49, 53, 47)  # each line has a reading on it
 
 def asked(series, form):
     said = from_series(random.Random(0), series, form, Chart("T1", "µm", 1))
-    return Pair(task=TASK_ID, question=said.question, answer=said.answer, rationale=said.rationale, lang=form.lang,
-                reading=series)
+    return Pair(
+        task=TASK_ID,
+        question=said.question,
+        answer=said.answer,
+        rationale=said.rationale,
+        lang=form.lang,
+        reading=series,
+    )
 
 
 def test_a_rationale_word_for_word():
     assert asked(STEADY, EN_MAIN).rationale == (
         "Read CL 5.0, UCL 8.0, LCL 2.0: a5.2 b4.8 c8.0 d4.5 e5.1 f4.9 g5.3 h7.1. "
-        "Sides a+ b- c+ d- e+ f- g+ h+: within. From a: no run. Steps back h<<71-53=18>> g<<53-49=4>> f<<49-51=-2>>: 3 rising. "
-        "Past two sigma, times 3, h<<3*71-2*80-50=3>> g<<3*53-2*80-50=-51>> f<<3*49-2*80-50=-63>>: 1 beyond. In control.")
+        "Sides a+ b- c+ d- e+ f- g+ h+: within. From a: no run. Steps back h<<71-53=18>> g<<53-49=4>> f<<49-51=-2>>: 3 "
+        "rising. "
+        "Past two sigma, times 3, h<<3*71-2*80-50=3>> g<<3*53-2*80-50=-51>> f<<3*49-2*80-50=-63>>: 1 beyond. In "
+        "control."
+    )
     assert asked(RISING, JA_MAIN).rationale == (
         "読み取り CL 5.0、UCL 8.0、LCL 2.0、測定値 a5.5 b4.8 c4.2 d4.6 e4.9 f5.1 g5.3 h5.8。"
         "側 a+ b- c- d- e- f+ g+ h+、限界内。aから、連なし。後ろから差 h<<58-53=5>> g<<53-51=2>> f<<51-49=2>> "
-        "e<<49-46=3>> d<<46-42=4>>、6点上昇。傾向。")
+        "e<<49-46=3>> d<<46-42=4>>、6点上昇。傾向。"
+    )
 
 
-@pytest.mark.parametrize(("series", "old", "new"), [
-    (STEADY, "a5.2", "a5.3"), (STEADY, "CL 5.0", "CL 5.1"), (STEADY, " h7.1", ""),  # read wrong
-    (STEADY, "a+", "a-"), (STEADY, "a+", "a0"), (STEADY, "c+", "c^"), (STEADY, " h+", ""), (STEADY, "a+ b-", "b- a+"),
-    (OUT, "d_", "d-"), (OUT, "d_", "d^"), (ON, "d-", "d_"), (ON, "e0", "e+"), (ON, "e0", "e-"),
-    (STEADY, "<<71-53=18>>", "<<71-53=19>>"), (STEADY, "<<71-53=18>>", "<<71-53=-18>>"),  # miscalculated, wrong sign
-    (STEADY, "<<71-53=18>>", "<<71-50=21>>"), (STEADY, "<<71-53=18>>", "<<71+53=124>>"), (STEADY, "<<71-53=18>>", "<<71-=18>>"),
-    (STEADY, "within", "beyond"), (STEADY, "限界内", "限界外"), (OUT, "beyond", "within"), (OUT, "限界外。管", "限界内。管"),
-    (ABOVE, "From c", "From a"), (ABOVE, "cから", "bから"),
-    (ABOVE, "8 above", "8 below"), (ABOVE, "8 above", "7 above"), (ABOVE, "8 above", "no run"), (ABOVE, "8点上側", "連なし"),
-    (STEADY, "no run", "8 above"), (STEADY, "連なし", "8点下側"),
-    (STEADY, "<<53-49=4>>", "<<49-53=-4>>"), (STEADY, " f<<49-51=-2>>", ""), (STEADY, "g<<53-49=4>>", "f<<53-49=4>>"),
-    (STEADY, "3 rising", "2 rising"), (STEADY, "3 rising", "3 falling"), (STEADY, "3点上昇", "3点下降"), (STEADY, "3 rising", "level"),
-    (RISING, "6 rising", "5 rising"), (RISING, "6点上昇", "横ばい"),
-    (RISING, "h<<58-53=5>> ", ""), (RISING, " Trend.", " In control."), (RISING, "傾向。", "管理状態。"),
-    (STEADY, "<<3*71-2*80-50=3>>", "<<3*71-2*80-50=-3>>"), (STEADY, "<<3*71-2*80-50=3>>", "<<2*71-2*80-50=-68>>"),
-    (STEADY, "h<<3*71-2*80-50=3>>", "h<<3*71-2*20-50=123>>"),  # the line on the other side
-    (STEADY, " f<<3*49-2*80-50=-63>>", ""), (STEADY, "1 beyond", "2 beyond"), (STEADY, "1点外", "内側"),
-    (CALM, "2 beyond", "1 beyond"), (CALM, "2点外。3", "1点外。3"), (CALM, "Two of three beyond two sigma.", "In control."),
-    (STEADY, "In control.", "Trend."), (STEADY, "管理状態。", "片側の連。"), (OUT, "Beyond a limit.", "Run on one side."),
-    (STEADY, " In control.", ""), (STEADY, "Sides", "Side"),
-    (STEADY, " Past two sigma, times 3, h<<3*71-2*80-50=3>> g<<3*53-2*80-50=-51>> f<<3*49-2*80-50=-63>>: 1 beyond.", ""),
-])
+@pytest.mark.parametrize(
+    ("series", "old", "new"),
+    [
+        (STEADY, "a5.2", "a5.3"),
+        (STEADY, "CL 5.0", "CL 5.1"),
+        (STEADY, " h7.1", ""),  # read wrong
+        (STEADY, "a+", "a-"),
+        (STEADY, "a+", "a0"),
+        (STEADY, "c+", "c^"),
+        (STEADY, " h+", ""),
+        (STEADY, "a+ b-", "b- a+"),
+        (OUT, "d_", "d-"),
+        (OUT, "d_", "d^"),
+        (ON, "d-", "d_"),
+        (ON, "e0", "e+"),
+        (ON, "e0", "e-"),
+        (STEADY, "<<71-53=18>>", "<<71-53=19>>"),
+        (STEADY, "<<71-53=18>>", "<<71-53=-18>>"),  # miscalculated, wrong sign
+        (STEADY, "<<71-53=18>>", "<<71-50=21>>"),
+        (STEADY, "<<71-53=18>>", "<<71+53=124>>"),
+        (STEADY, "<<71-53=18>>", "<<71-=18>>"),
+        (STEADY, "within", "beyond"),
+        (STEADY, "限界内", "限界外"),
+        (OUT, "beyond", "within"),
+        (OUT, "限界外。管", "限界内。管"),
+        (ABOVE, "From c", "From a"),
+        (ABOVE, "cから", "bから"),
+        (ABOVE, "8 above", "8 below"),
+        (ABOVE, "8 above", "7 above"),
+        (ABOVE, "8 above", "no run"),
+        (ABOVE, "8点上側", "連なし"),
+        (STEADY, "no run", "8 above"),
+        (STEADY, "連なし", "8点下側"),
+        (STEADY, "<<53-49=4>>", "<<49-53=-4>>"),
+        (STEADY, " f<<49-51=-2>>", ""),
+        (STEADY, "g<<53-49=4>>", "f<<53-49=4>>"),
+        (STEADY, "3 rising", "2 rising"),
+        (STEADY, "3 rising", "3 falling"),
+        (STEADY, "3点上昇", "3点下降"),
+        (STEADY, "3 rising", "level"),
+        (RISING, "6 rising", "5 rising"),
+        (RISING, "6点上昇", "横ばい"),
+        (RISING, "h<<58-53=5>> ", ""),
+        (RISING, " Trend.", " In control."),
+        (RISING, "傾向。", "管理状態。"),
+        (STEADY, "<<3*71-2*80-50=3>>", "<<3*71-2*80-50=-3>>"),
+        (STEADY, "<<3*71-2*80-50=3>>", "<<2*71-2*80-50=-68>>"),
+        (STEADY, "h<<3*71-2*80-50=3>>", "h<<3*71-2*20-50=123>>"),  # the line on the other side
+        (STEADY, " f<<3*49-2*80-50=-63>>", ""),
+        (STEADY, "1 beyond", "2 beyond"),
+        (STEADY, "1点外", "内側"),
+        (CALM, "2 beyond", "1 beyond"),
+        (CALM, "2点外。3", "1点外。3"),
+        (CALM, "Two of three beyond two sigma.", "In control."),
+        (STEADY, "In control.", "Trend."),
+        (STEADY, "管理状態。", "片側の連。"),
+        (OUT, "Beyond a limit.", "Run on one side."),
+        (STEADY, " In control.", ""),
+        (STEADY, "Sides", "Side"),
+        (
+            STEADY,
+            " Past two sigma, times 3, h<<3*71-2*80-50=3>> g<<3*53-2*80-50=-51>> f<<3*49-2*80-50=-63>>: 1 beyond.",
+            "",
+        ),
+    ],
+)
 def test_a_planted_fault_is_found(series, old, new):
-    planted = [(pair, pair.rationale.replace(old, new, 1)) for pair in (asked(series, EN_MAIN), asked(series, JA_MAIN))
-               if old in pair.rationale]
+    planted = [
+        (pair, pair.rationale.replace(old, new, 1))
+        for pair in (asked(series, EN_MAIN), asked(series, JA_MAIN))
+        if old in pair.rationale
+    ]
     assert planted, "no rationale holds what should be changed"
     for pair, rationale in planted:
         assert faults(pair, rationale)
@@ -317,7 +427,9 @@ def test_a_planted_fault_is_found(series, old, new):
 
 def test_a_wrong_reading_is_named():
     pair = asked(STEADY, EN_MAIN)
-    assert faults(pair, pair.rationale.replace("a5.2", "a5.3"))[0].startswith("read 'Read CL 5.0, UCL 8.0, LCL 2.0: a5.3 ")
+    assert faults(pair, pair.rationale.replace("a5.2", "a5.3"))[0].startswith(
+        "read 'Read CL 5.0, UCL 8.0, LCL 2.0: a5.3 "
+    )
 
 
 def test_the_two_sigma_line_of_the_other_side_hides_nothing():
@@ -386,18 +498,27 @@ def table(tmp_path, rows, head=HEAD):
 
 def one_run():
     """T1 sways by 2 about 6 in the first two settings, then lies above; T2 never moves; T3 rises by 1."""
-    return [row(number, setting, f"{5 + 2 * (number % 2) + (setting > 1) * 3}.00", t3=f"{10 + number + setting % 2}.00")
-            for setting in range(4) for number in range(1, 11)]
+    return [
+        row(number, setting, f"{5 + 2 * (number % 2) + (setting > 1) * 3}.00", t3=f"{10 + number + setting % 2}.00")
+        for setting in range(4)
+        for number in range(1, 11)
+    ]
 
 
 def test_series_are_held_to_the_limits_of_the_setting_before(tmp_path):
     measured = grinding.read(table(tmp_path, one_run() * 2))
-    assert [(m.of, m.line) for m in measured] == [(of, line) for line in (12, 22, 32, 52, 62, 72) for of in ("T1", "T2", "T3")]
+    assert [(m.of, m.line) for m in measured] == [
+        (of, line) for line in (12, 22, 32, 52, 62, 72) for of in ("T1", "T2", "T3")
+    ]
     first = measured[0].series  # mean 6, nine ranges of 2: 6 +- 5.32
     assert first == Series(60, 113, 7, (70, 50) * 5) and verdict(first) is Answer.NONE
     assert measured[3].series == Series(60, 113, 7, (100, 80) * 5) and verdict(measured[3].series) is RUN
     assert measured[1].series == Series(500, 500, 500, (500,) * 10)  # nothing moved, so no limits
-    assert measured[2].series.readings == tuple(range(120, 220, 10)) and fired(measured[2].series) == (LIMIT, TREND, ZONE)
+    assert measured[2].series.readings == tuple(range(120, 220, 10)) and fired(measured[2].series) == (
+        LIMIT,
+        TREND,
+        ZONE,
+    )
     assert measured[2].series.upper == 182 and measured[2].series.lower == 128  # 15.5 +- 2.66
 
 
@@ -409,28 +530,35 @@ def test_limits_are_rounded_half_up_and_never_below_zero():
 def test_measured_series_are_asked_in_both_main_forms(tmp_path):
     found = grinding.pairs(table(tmp_path, one_run()))
     assert list(found) == ["grinding series, en-main", "grinding series, ja-main"]
-    for pairs, lang in zip(found.values(), ("en", "ja")):
+    for pairs, lang in zip(found.values(), ("en", "ja"), strict=False):
         assert Counter(pair.answer for pair in pairs) == {"OK": 2, "ASK": 3, "RUN": 1, "LIM": 3}
         assert len({pair.id for pair in pairs}) == 9
         for pair in pairs:
             assert pair.lang == lang and solved(pair.question) == pair.answer and faults(pair, pair.rationale) == []
     assert found["grinding series, en-main"][0].question == (
-        "CL 6.0, UCL 11.3, LCL 0.7 µm. Readings 7.0, 5.0, 7.0, 5.0, 7.0, 5.0, 7.0, 5.0, 7.0, 5.0. In control?")
+        "CL 6.0, UCL 11.3, LCL 0.7 µm. Readings 7.0, 5.0, 7.0, 5.0, 7.0, 5.0, 7.0, 5.0, 7.0, 5.0. In control?"
+    )
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda rows: rows[:-1], r"rings\.csv: expected whole runs of 40 rows, got 39 rows"),
-    (lambda rows: [], r"rings\.csv: expected whole runs of 40 rows, got 0 rows"),
-    (lambda rows: [*rows[:4], row(5, 0, "abc"), *rows[5:]], r"rings\.csv:6: expected T1 to be a number, got 'abc'"),
-    (lambda rows: [*rows[:4], row(5, 0, ""), *rows[5:]], r"rings\.csv:6: expected T1 to be a number, got ''"),
-    (lambda rows: [*rows[:4], row(5, 0, "5,5"), *rows[5:]], r"rings\.csv:6: expected 10 values"),
-    (lambda rows: [*rows[:4], row(5, 0, "5.25"), *rows[5:]], r"rings\.csv:6: expected T1 .* 1 decimal, got '5\.25'"),
-    (lambda rows: [*rows[:4], row(5, 0, "-5.0"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size"),
-    (lambda rows: [*rows[:4], row(5, 0, "nan"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size"),
-    (lambda rows: [*rows[:4], "5,0.1,50\n", *rows[5:]], r"rings\.csv:6: expected 10 values"),
-    (lambda rows: [*rows[:4], row(5, 1, "5.0"), *rows[5:]], r"rings\.csv:6: expected the noise setting 1 A of"),
-    (lambda rows: [*rows[1:], rows[0]], r"rings\.csv:2: expected replicate 1, got '2'"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows[:-1], r"rings\.csv: expected whole runs of 40 rows, got 39 rows"),
+        (lambda rows: [], r"rings\.csv: expected whole runs of 40 rows, got 0 rows"),
+        (lambda rows: [*rows[:4], row(5, 0, "abc"), *rows[5:]], r"rings\.csv:6: expected T1 to be a number, got 'abc'"),
+        (lambda rows: [*rows[:4], row(5, 0, ""), *rows[5:]], r"rings\.csv:6: expected T1 to be a number, got ''"),
+        (lambda rows: [*rows[:4], row(5, 0, "5,5"), *rows[5:]], r"rings\.csv:6: expected 10 values"),
+        (
+            lambda rows: [*rows[:4], row(5, 0, "5.25"), *rows[5:]],
+            r"rings\.csv:6: expected T1 .* 1 decimal, got '5\.25'",
+        ),
+        (lambda rows: [*rows[:4], row(5, 0, "-5.0"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size"),
+        (lambda rows: [*rows[:4], row(5, 0, "nan"), *rows[5:]], r"rings\.csv:6: expected T1 to be a size"),
+        (lambda rows: [*rows[:4], "5,0.1,50\n", *rows[5:]], r"rings\.csv:6: expected 10 values"),
+        (lambda rows: [*rows[:4], row(5, 1, "5.0"), *rows[5:]], r"rings\.csv:6: expected the noise setting 1 A of"),
+        (lambda rows: [*rows[1:], rows[0]], r"rings\.csv:2: expected replicate 1, got '2'"),
+    ],
+)
 def test_a_table_of_another_shape_is_refused_by_file_and_line(tmp_path, change, message):
     with pytest.raises(grinding.TableError, match=message):
         grinding.read(table(tmp_path, change(one_run())))
@@ -445,7 +573,9 @@ def test_a_missing_column_is_named(tmp_path):
 
 def test_a_setting_that_repeats_the_one_before_is_refused(tmp_path):
     rows = one_run()
-    with pytest.raises(grinding.TableError, match=r"rings\.csv:12: expected a noise setting that its run has not had, got 1 A"):
+    with pytest.raises(
+        grinding.TableError, match=r"rings\.csv:12: expected a noise setting that its run has not had, got 1 A"
+    ):
         grinding.read(table(tmp_path, [*rows[:10], *rows[:10], *rows[20:]]))
 
 
@@ -459,6 +589,9 @@ def test_wording_repeats_every_number(pairs):
 
 
 def test_a_pair_file_holds_no_series(pairs):
-    assert all("reading" not in field.metadata or field.metadata["file"] is False for field in dataclasses.fields(pairs[0])
-               if field.name in ("reading", "margins"))
+    assert all(
+        "reading" not in field.metadata or field.metadata["file"] is False
+        for field in dataclasses.fields(pairs[0])
+        if field.name in ("reading", "margins")
+    )
     assert {pair.reading is None for pair in pairs if pair.answer == "ASK"} == {True}

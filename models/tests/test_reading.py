@@ -1,4 +1,5 @@
-"""Reading before all tasks: what is repeated stands in the question, nothing is answered, and the base is trained first."""
+"""Reading before all tasks: what is repeated stands in the question, nothing is answered, and the base is trained
+first."""
 
 import dataclasses
 import itertools
@@ -6,9 +7,9 @@ import re
 
 import pytest
 
-from workshop import __main__ as main
-from workshop.recipes import READER, RECIPES, SHOP_FLOOR
-from workshop.teachers import reading, toy
+from sokutou_train import __main__ as main
+from sokutou_train.recipes import READER, RECIPES, SHOP_FLOOR
+from sokutou_train.teachers import reading, toy
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,9 @@ def pairs():
 
 
 def test_every_kind_is_read_in_both_languages(pairs):
-    assert {(pair.kind, pair.lang) for pair in pairs} == {(kind, lang) for kind in reading.KINDS for lang in ("en", "ja")}
+    assert {(pair.kind, pair.lang) for pair in pairs} == {
+        (kind, lang) for kind in reading.KINDS for lang in ("en", "ja")
+    }
 
 
 def test_what_is_told_stands_in_the_question_and_answers_nothing(pairs):
@@ -39,7 +42,11 @@ def test_a_value_is_its_keys(pairs):
 
 def test_the_reader_sees_no_task_and_shares_the_words_of_the_shipped_student():
     assert READER.plan.read_steps_max == READER.plan.steps and READER.plan.read_goal >= 1
-    assert (READER.tasks, READER.shares, READER.plan.vocabulary) == (SHOP_FLOOR.tasks, SHOP_FLOOR.shares, SHOP_FLOOR.plan.vocabulary)
+    assert (READER.tasks, READER.shares, READER.plan.vocabulary) == (
+        SHOP_FLOOR.tasks,
+        SHOP_FLOOR.shares,
+        SHOP_FLOOR.plan.vocabulary,
+    )
 
 
 def test_the_base_is_trained_first_unless_the_student_has_begun(monkeypatch, tmp_path):
@@ -48,9 +55,16 @@ def test_the_base_is_trained_first_unless_the_student_has_begun(monkeypatch, tmp
     monkeypatch.setattr(main.train, "run", lambda recipe, folder: ran.append((recipe.id, recipe.plan.base, folder)))
     ways = ("first", None), ("second", "first"), ("third", "second")
     for name, start in ways:
-        monkeypatch.setitem(RECIPES, name, dataclasses.replace(toy.RECIPE, id=name, plan=dataclasses.replace(toy.RECIPE.plan, base=start)))
-    whole = [("first", None, tmp_path / "first"), ("second", str(tmp_path / "first"), tmp_path / "second"),
-             ("third", str(tmp_path / "second"), tmp_path / "third")]
+        monkeypatch.setitem(
+            RECIPES,
+            name,
+            dataclasses.replace(toy.RECIPE, id=name, plan=dataclasses.replace(toy.RECIPE.plan, base=start)),
+        )
+    whole = [
+        ("first", None, tmp_path / "first"),
+        ("second", str(tmp_path / "first"), tmp_path / "second"),
+        ("third", str(tmp_path / "second"), tmp_path / "third"),
+    ]
     main.main(["train", "--recipe", "third"])
     assert ran == whole
     for begun, name in (2, "second"), (3, "third"):  # what has begun needs its base no more

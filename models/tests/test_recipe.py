@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from workshop.distil import base
-from workshop.pair import Pair
-from workshop.recipe import Recipe, Sizes
-from workshop.recipes import DEFAULT, RECIPES
-from workshop.teachers import toy
+from sokutou_train.distil import base
+from sokutou_train.pair import Pair
+from sokutou_train.recipe import Recipe, Sizes
+from sokutou_train.recipes import DEFAULT, RECIPES
+from sokutou_train.teachers import toy
 
 
 def _taught(task, **changed):
@@ -23,14 +23,25 @@ def test_pairs_are_drawn_by_the_shares_and_the_same_from_the_same_seed():
     pairs = list(itertools.islice(toy.RECIPE.stream(1), 2000))
     digits = sum(pair.task == "toy-digits" for pair in pairs) / 2000
     assert digits == pytest.approx(toy.RECIPE.shares[1], abs=0.04)
-    assert pairs == list(itertools.islice(toy.RECIPE.stream(1), 2000)) != list(itertools.islice(toy.RECIPE.stream(2), 2000))
+    assert (
+        pairs
+        == list(itertools.islice(toy.RECIPE.stream(1), 2000))
+        != list(itertools.islice(toy.RECIPE.stream(2), 2000))
+    )
 
 
-@pytest.mark.parametrize(("task", "changed", "said"), [
-    (toy.TASK, {"answer": ""}, "task toy: a pair without answer cannot be taught: .*[対larger?against大]"),
-    (toy.DIGITS, {"answer": "", "rationale": None, "id": "x-1"}, "a pair without answer and rationale cannot be taught: x-1"),
-    (toy.TASK, {"answer": "C"}, "task toy: expected one of A, B, ASK for an answer, got 'C'"),
-])
+@pytest.mark.parametrize(
+    ("task", "changed", "said"),
+    [
+        (toy.TASK, {"answer": ""}, "task toy: a pair without answer cannot be taught: .*[対larger?against大]"),
+        (
+            toy.DIGITS,
+            {"answer": "", "rationale": None, "id": "x-1"},
+            "a pair without answer and rationale cannot be taught: x-1",
+        ),
+        (toy.TASK, {"answer": "C"}, "task toy: expected one of A, B, ASK for an answer, got 'C'"),
+    ],
+)
 def test_a_pair_that_teaches_nothing_is_refused(task, changed, said):
     with pytest.raises(ValueError, match=said):
         _taught(task, **changed)

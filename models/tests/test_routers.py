@@ -1,4 +1,5 @@
-"""What chooses the order, against other means: the logistic gate, the soft prompts; and whether answers depend on rationales."""
+"""What chooses the order, against other means: the logistic gate, the soft prompts; and whether answers depend on
+rationales."""
 
 import math
 import random
@@ -7,13 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from workshop.distil import vocabulary
-from workshop.distil.sequences import Encoder
-from workshop.distil.student import Geometry, Student
-from workshop.distil.vocabulary import ANSWER
-from workshop.pair import Pair
-from workshop.ship.calibrate import minimum
-from workshop.study import gate, independence, soft_prompt
+from sokutou_train.distil import vocabulary
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.distil.student import Geometry, Student
+from sokutou_train.distil.vocabulary import ANSWER
+from sokutou_train.pair import Pair
+from sokutou_train.ship.calibrate import minimum
+from sokutou_train.study import gate, independence, soft_prompt
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,9 @@ def encoder():
 @pytest.fixture(scope="module")
 def student(encoder):
     torch.manual_seed(3)
-    student = Student(Geometry(encoder.tokenizer.get_vocab_size(), width=32, layers=2, heads=1, kv_heads=1, hidden=48, max_len=96))
+    student = Student(
+        Geometry(encoder.tokenizer.get_vocab_size(), width=32, layers=2, heads=1, kv_heads=1, hidden=48, max_len=96)
+    )
     for parameter in student.parameters():  # the small weights of a fresh student would hardly let a prompt through
         if parameter.ndim == 2:
             torch.nn.init.normal_(parameter, std=0.3)
@@ -37,7 +40,9 @@ def test_the_gate_is_the_least_penalised_logistic_loss():
     at = 1 / math.sqrt(2)
     weight = minimum(lambda w: 2 * math.log1p(math.exp(-at * w)) + 3 / 2 * w * w, 0, 10)
     fitted = gate.fit(torch.tensor([[-1.0], [1.0]]), torch.tensor([False, True]), penalty=3)
-    assert fitted.weights.tolist() == pytest.approx([weight * at], rel=1e-4) and fitted.bias == pytest.approx(0, abs=1e-6)
+    assert fitted.weights.tolist() == pytest.approx([weight * at], rel=1e-4) and fitted.bias == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_a_gates_bias_carries_no_penalty():

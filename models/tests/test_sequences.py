@@ -6,10 +6,10 @@ import unicodedata
 
 import pytest
 
-from workshop.teachers.machine_failure.task import TASK
-from workshop.distil.sequences import ANSWER_WEIGHT, MARGINS, Probed
-from workshop.pair import Probe
-from workshop.distil.vocabulary import ANSWER, CONTROL
+from sokutou_train.distil.sequences import ANSWER_WEIGHT, MARGINS, Probed
+from sokutou_train.distil.vocabulary import ANSWER, CONTROL
+from sokutou_train.pair import Probe
+from sokutou_train.teachers.machine_failure.task import TASK
 
 PAIRS = list(itertools.islice(TASK.stream("test-sequences"), 60))
 
@@ -38,15 +38,27 @@ def test_margins_are_predicted_where_the_first_answer_is_and_never_when_thinking
 
 
 def test_probes_of_the_question_stand_at_the_token_that_ends_before_them(encoder):
-    plain = next(pair for pair in PAIRS if unicodedata.is_normalized("NFKC", pair.text))  # else tokens hold other characters
+    plain = next(
+        pair for pair in PAIRS if unicodedata.is_normalized("NFKC", pair.text)
+    )  # else tokens hold other characters
     text = plain.text
-    pair = dataclasses.replace(plain, probes=tuple(Probe("k", end, (end / len(text),)) for end in range(1, len(text) + 1)))
+    pair = dataclasses.replace(
+        plain, probes=tuple(Probe("k", end, (end / len(text),)) for end in range(1, len(text) + 1))
+    )
     tokens = encoder.text(pair.prompt)
-    for sequence in (encoder.first(pair), encoder.why(pair), encoder.think(pair), encoder.read(pair), encoder.reason(pair)):
+    for sequence in (
+        encoder.first(pair),
+        encoder.why(pair),
+        encoder.think(pair),
+        encoder.read(pair),
+        encoder.reason(pair),
+    ):
         probed = [probe for probe in sequence.probed if probe.kind == "k"]
         assert len(probed) == len(text) and probed[-1].place == len(tokens) - 1
         for probe, told in zip(probed, pair.probes, strict=True):
-            read = [encoder.tokenizer.decode(tokens[: probe.place + more], skip_special_tokens=False) for more in (0, 1)]
+            read = [
+                encoder.tokenizer.decode(tokens[: probe.place + more], skip_special_tokens=False) for more in (0, 1)
+            ]
             ahead = len(pair.prompt) - len(text) + told.end
             assert len(read[0]) < ahead <= len(read[1]) and probe.values == told.values
 
@@ -56,7 +68,7 @@ def test_reading_stops_after_the_first_sentence(encoder):
         sequence = encoder.read(pair)
         assert sum(sequence.weights) == pytest.approx(1 - ANSWER_WEIGHT)
         read = encoder.tokenizer.decode([t for t, w in zip(sequence.tokens, sequence.weights, strict=True) if w > 0])
-        assert pair.rationale.startswith(read) and (read.endswith(".") or read.endswith("。"))
+        assert pair.rationale.startswith(read) and read.endswith((".", "。"))
         assert not pair.reading or "<<" not in read
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from workshop.distil.student import QUERIES, Attention, Geometry, _rotate, rotary_tables
+from sokutou_train.distil.student import QUERIES, Attention, Geometry, _rotate, rotary_tables
 
 GEOMETRY = Geometry(vocabulary=32, width=96, layers=1, heads=4, kv_heads=2, hidden=32, max_len=3 * QUERIES)
 

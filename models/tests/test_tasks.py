@@ -1,5 +1,5 @@
-"""What every task promises, asked of each: valid pairs, rules and checker at one with the teacher, tests kept out of training,
-golden questions to choose from, and questions and rationales within the task's bounds."""
+"""What every task promises, asked of each: valid pairs, rules and checker at one with the teacher, tests kept out of
+training, golden questions to choose from, and questions and rationales within the task's bounds."""
 
 import dataclasses
 import itertools
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from workshop import pair_files
-from workshop.distil.sequences import Encoder
-from workshop.pair import LANGUAGES
-from workshop.teachers import symbolic_tasks
-from workshop.teachers.process_control.task import TASK as PROCESS_CONTROL
-from workshop.teachers.sensor_modes.task import TASK as SENSOR_MODES
+from sokutou_train import pair_files
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.pair import LANGUAGES
+from sokutou_train.teachers import symbolic_tasks
+from sokutou_train.teachers.process_control.task import TASK as PROCESS_CONTROL
+from sokutou_train.teachers.sensor_modes.task import TASK as SENSOR_MODES
 
 TASKS = (PROCESS_CONTROL, SENSOR_MODES, *symbolic_tasks.TASKS)
 COUNT = 300
@@ -61,7 +61,7 @@ def test_the_rules_are_asked_and_the_answer_is_not_believed(task):
 def test_the_checker_finds_what_is_wrong(task):
     """The rationale of another question, one without its last sentence, and one in another language."""
     pairs = drawn(task)
-    for pair, other in zip(pairs, pairs[1:]):
+    for pair, other in itertools.pairwise(pairs):
         if other.rationale != pair.rationale:
             assert task.faults(pair, other.rationale), (pair.rationale, other.rationale)
         cut = re.sub(r"(?<=[.。])[^.。]+[.。]$", "", pair.rationale)
@@ -74,7 +74,8 @@ def test_the_first_sentence_that_differs_is_named():
     first, second, *rest = re.split(r"(?<=\.) ", pair.rationale)
     turned = second.replace("heads", "?").replace("tails", "heads").replace("?", "tails")
     assert symbolic_tasks.faults(pair, " ".join([first, turned, *rest])) == [
-        f"sentence 2 said as {turned!r}, expected {second!r}"]
+        f"sentence 2 said as {turned!r}, expected {second!r}"
+    ]
     assert symbolic_tasks.faults(dataclasses.replace(pair, rationale=None), first) is None
 
 
@@ -90,8 +91,12 @@ def test_answers_begin_with_tokens_of_their_own(task, encoder):
 @every_task
 def test_questions_rationales_and_answers_keep_within_the_bounds_and_fit_the_student(task, encoder):
     pairs = [*drawn(task, "bounds", 1000), *(pair for suite in task.tests("bounds", 60).values() for pair in suite)]
-    long = [pair for pair in pairs if len(encoder.text(pair.prompt)) > task.question_tokens_max
-            or len(encoder.text(pair.rationale)) > task.rationale_tokens_max]
+    long = [
+        pair
+        for pair in pairs
+        if len(encoder.text(pair.prompt)) > task.question_tokens_max
+        or len(encoder.text(pair.rationale)) > task.rationale_tokens_max
+    ]
     assert len(long) <= TOO_LONG_MAX.get(task.id, 0) * len(pairs)
     assert all(len(encoder.answer(pair)) <= (task.answer_tokens_max or 1) for pair in pairs)
     control = 3  # <|think|>, <|answer|>, <|end|>
@@ -119,7 +124,8 @@ def test_tests_are_made_by_their_seed_in_both_languages(task):
 def test_the_suites_are_what_their_names_say():
     suites = PROCESS_CONTROL.tests("named", 60)
     assert [name for name in suites if all(pair.answer == "ASK" for pair in suites[name])] == [
-        f"generated, {kind}" for kind in ("no-lines", "few", "unreadable", "impossible", "other")]
+        f"generated, {kind}" for kind in ("no-lines", "few", "unreadable", "impossible", "other")
+    ]
     assert all("held-out" in pair.kind for pair in suites["generated, held-out wording"])
     assert all(PROCESS_CONTROL.near(pair) for pair in suites["generated, near an edge"])
     for name in ("in scope", "held-out wording", "near an edge"):
@@ -137,10 +143,14 @@ def test_golden_questions_cover_the_answers_in_both_languages_and_have_a_kind(ta
 
 def test_published_pairs_take_the_name_of_their_task(tmp_path):
     path = tmp_path / "shuffled" / "test.jsonl"
-    asked = dataclasses.replace(drawn(symbolic_tasks.SHUFFLED_OBJECTS)[0], task="tracking_shuffled_objects", rationale=None)
+    asked = dataclasses.replace(
+        drawn(symbolic_tasks.SHUFFLED_OBJECTS)[0], task="tracking_shuffled_objects", rationale=None
+    )
     pair_files.write(path, [asked])
-    (name, [pair]), = symbolic_tasks.SHUFFLED_OBJECTS.rows(path).items()
-    assert name == "published, shuffled" and pair.prompt.startswith("shuffled_objects: ") and pair.answer == asked.answer
+    ((name, [pair]),) = symbolic_tasks.SHUFFLED_OBJECTS.rows(path).items()
+    assert (
+        name == "published, shuffled" and pair.prompt.startswith("shuffled_objects: ") and pair.answer == asked.answer
+    )
 
 
 def test_a_folder_without_one_rule_base_is_refused(tmp_path):

@@ -18,12 +18,20 @@ from pathlib import Path
 
 import pytest
 
-from workshop import __main__, pair_files
-from workshop.pair import Pair
-from workshop.teachers.endpoint import client
-from workshop.teachers.endpoint.cache import Replies
-from workshop.teachers.endpoint.client import Endpoint, EndpointError, Reply, Stopped
-from workshop.teachers.endpoint.teach import TEMPLATE_TOKENS_MAX, Budget, BudgetReached, Sampling, cache_path, dropped_path, teach
+from sokutou_train import __main__, pair_files
+from sokutou_train.pair import Pair
+from sokutou_train.teachers.endpoint import client
+from sokutou_train.teachers.endpoint.cache import Replies
+from sokutou_train.teachers.endpoint.client import Endpoint, EndpointError, Reply, Stopped
+from sokutou_train.teachers.endpoint.teach import (
+    TEMPLATE_TOKENS_MAX,
+    Budget,
+    BudgetReached,
+    Sampling,
+    cache_path,
+    dropped_path,
+    teach,
+)
 
 KEY = "sk-teach-0123456789"
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20}
@@ -31,7 +39,11 @@ QUESTIONS = [Pair(id=f"q-{n}", task="sums", question=f"{n} + {n}?", answer=str(2
 
 
 def completion(text, usage=USAGE):
-    return 200, {}, {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}], "usage": usage}
+    return (
+        200,
+        {},
+        {"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}], "usage": usage},
+    )
 
 
 def sum_of(request):
@@ -106,22 +118,37 @@ class Clock:
 
 def endpoint(server, clock=None, **more):
     clock = clock or Clock()
-    return Endpoint(server if isinstance(server, str) else server.url, now=clock.now, wait=clock.wait, jitter=lambda: 1.0, **more)
+    return Endpoint(
+        server if isinstance(server, str) else server.url, now=clock.now, wait=clock.wait, jitter=lambda: 1.0, **more
+    )
 
 
-def taught(folder, server, questions=QUESTIONS, samples=2, budget=Budget(), parallel=1, said=None, **more):
+def taught(folder, server, questions=QUESTIONS, samples=2, budget=None, parallel=1, said=None, **more):
     out = folder / "pairs.jsonl"
     sampling = Sampling("teacher", samples=samples, tokens_max=50)
     said = [] if said is None else said
-    teach(questions, out, endpoint(server, **more), sampling, budget, parallel=parallel, say=said.append)
+    teach(questions, out, endpoint(server, **more), sampling, budget or Budget(), parallel=parallel, say=said.append)
     return out
 
 
 def command(folder, server, *more):
     questions = folder / "questions.jsonl"
     pair_files.write(questions, QUESTIONS)
-    return ["teach", str(questions), "--url", server if isinstance(server, str) else server.url, "--model", "teacher",
-            "--out", str(folder / "pairs.jsonl"), "--samples", "2", "--retries", "0", *more]
+    return [
+        "teach",
+        str(questions),
+        "--url",
+        server if isinstance(server, str) else server.url,
+        "--model",
+        "teacher",
+        "--out",
+        str(folder / "pairs.jsonl"),
+        "--samples",
+        "2",
+        "--retries",
+        "0",
+        *more,
+    ]
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
@@ -131,11 +158,20 @@ def test_every_sample_makes_a_pair(tmp_path, parallel):
         out = taught(tmp_path, server, budget=Budget(1.0, 10.0), parallel=parallel, said=said)
     pairs = pair_files.read(out).pairs
     assert [pair.id for pair in pairs] == [f"q-{n}-{sample}" for n in range(1, 5) for sample in (1, 2)]
-    assert pairs[2] == Pair(id="q-2-1", task="sums", question="2 + 2?", answer="4", rationale="Twice 2 is 4.", teacher="teacher")
+    assert pairs[2] == Pair(
+        id="q-2-1", task="sums", question="2 + 2?", answer="4", rationale="Twice 2 is 4.", teacher="teacher"
+    )
     assert len(server.requests) == 8
     assert {key: server.requests[0][key] for key in ("model", "temperature", "max_tokens")} == {
-        "model": "teacher", "temperature": 0.7, "max_tokens": 50}
-    assert "replies  8 of 8, 0 of them" in said[-1] and "pairs    8 in" in said[-1] and "tokens   800 in, 160 out" in said[-1]
+        "model": "teacher",
+        "temperature": 0.7,
+        "max_tokens": 50,
+    }
+    assert (
+        "replies  8 of 8, 0 of them" in said[-1]
+        and "pairs    8 in" in said[-1]
+        and "tokens   800 in, 160 out" in said[-1]
+    )
     assert "cost     0.0024; at 1 in and 10 out" in said[-1]
 
 
@@ -157,49 +193,70 @@ def test_nothing_is_asked_twice(tmp_path):
 
 def test_a_wrong_answer_and_an_unreadable_one_are_told_and_kept(tmp_path):
     said = []
-    with Server(completion("It is three.\nAnswer: 3"), completion("It is two, I think."), completion(None),
-                (200, {}, {"choices": []})) as server:
+    with Server(
+        completion("It is three.\nAnswer: 3"),
+        completion("It is two, I think."),
+        completion(None),
+        (200, {}, {"choices": []}),
+    ) as server:
         out = taught(tmp_path, server, QUESTIONS[:2] + QUESTIONS[3:], said=said)
     assert [pair.id for pair in pair_files.read(out).pairs] == ["q-4-1", "q-4-2"]
     dropped = [json.loads(line) for line in dropped_path(out).read_text("utf-8").splitlines()]
     assert [(line["id"], line["kind"], line["why"]) for line in dropped] == [
-        ("q-1-1", "wrong", "says '3', right is '2'"), ("q-1-2", "unreadable", "no line says the answer"),
-        ("q-2-1", "unreadable", "empty"), ("q-2-2", "unreadable", "empty")]
+        ("q-1-1", "wrong", "says '3', right is '2'"),
+        ("q-1-2", "unreadable", "no line says the answer"),
+        ("q-2-1", "unreadable", "empty"),
+        ("q-2-2", "unreadable", "empty"),
+    ]
     assert "It is two, I think." in dropped[1]["reply"] and "It is two, I think." in cache_path(out).read_text("utf-8")
     assert "dropped  3 unreadable, 1 wrong" in said[-1]
 
 
 def test_a_question_without_answer_takes_the_teachers(tmp_path):
     path = tmp_path / "questions.jsonl"
-    path.write_text('{"id": "q-1", "task": "t", "question": "3 + 3?"}\n{"id": "q-2", "task": "t", "question": "1 + 1?", '
-                    '"choices": ["1", "2"]}\n', encoding="utf-8")
+    path.write_text(
+        '{"id": "q-1", "task": "t", "question": "3 + 3?"}\n{"id": "q-2", "task": "t", "question": "1 + 1?", '
+        '"choices": ["1", "2"]}\n',
+        encoding="utf-8",
+    )
     questions = pair_files.read_questions(path).pairs
     assert [question.answer for question in questions] == ["", ""]
     with Server(sum_of, completion("1 and 1 are 2.\nAnswer: B")) as server:
         out = taught(tmp_path, server, questions, samples=1)
     assert [pair.answer for pair in pair_files.read(out).pairs] == ["6", "B"]
-    path.write_text('{"id": "q-1", "task": "t"}\n'
-                    '{"id": "q-2", "task": "t", "question": "?", "choices": ["1", "2"], "answer": "C"}\n')
-    with pytest.raises(pair_files.PairsError, match=r"jsonl:1: expected the key 'question'(.|\n)*:2: expected 'answer' to be"):
+    path.write_text(
+        '{"id": "q-1", "task": "t"}\n'
+        '{"id": "q-2", "task": "t", "question": "?", "choices": ["1", "2"], "answer": "C"}\n'
+    )
+    with pytest.raises(
+        pair_files.PairsError, match=r"jsonl:1: expected the key 'question'(.|\n)*:2: expected 'answer' to be"
+    ):
         pair_files.read_questions(path)
 
 
-@pytest.mark.parametrize(("act", "why"), [
-    ((500, {}, b"<html>oops</html>"), "status 500, <html>oops</html>"),
-    ((503, {}, {"detail": "warming up"}), "status 503, warming up"),
-    ((429, {}, {"error": {"message": "slow\x1b[31m down"}}), "status 429, slow[31m down"),
-    ((200, {}, b"garbage"), "expected a chat completion, got no JSON but garbage"),
-    ((200, {}, b"[" * 100_000), "got no JSON"),
-    ((200, {}, {"choices": "none"}), "got no list of choices"),
-    ((200, {}, {"choices": [{"text": "as of old"}]}), "got a choice without a message of text"),
-    ((200, {}, {"choices": [{"message": {"content": ["parts"]}}]}), "got a choice without a message of text"),
-    ((200, {"content-encoding": "gzip"}, b"\x1f\x8b\x00"), "got no JSON"),
-    ("hang up", "RemoteProtocolError"),
-])
+@pytest.mark.parametrize(
+    ("act", "why"),
+    [
+        ((500, {}, b"<html>oops</html>"), "status 500, <html>oops</html>"),
+        ((503, {}, {"detail": "warming up"}), "status 503, warming up"),
+        ((429, {}, {"error": {"message": "slow\x1b[31m down"}}), "status 429, slow[31m down"),
+        ((200, {}, b"garbage"), "expected a chat completion, got no JSON but garbage"),
+        ((200, {}, b"[" * 100_000), "got no JSON"),
+        ((200, {}, {"choices": "none"}), "got no list of choices"),
+        ((200, {}, {"choices": [{"text": "as of old"}]}), "got a choice without a message of text"),
+        ((200, {}, {"choices": [{"message": {"content": ["parts"]}}]}), "got a choice without a message of text"),
+        ((200, {"content-encoding": "gzip"}, b"\x1f\x8b\x00"), "got no JSON"),
+        ("hang up", "RemoteProtocolError"),
+    ],
+)
 def test_what_may_pass_is_tried_again(act, why):
     clock, said = Clock(), []
     with Server(act, act) as server:
-        assert endpoint(server, clock, say=said.append).ask(Sampling("m").request(QUESTIONS[0], 1)).text.endswith("Answer: 2")
+        assert (
+            endpoint(server, clock, say=said.append)
+            .ask(Sampling("m").request(QUESTIONS[0], 1))
+            .text.endswith("Answer: 2")
+        )
         assert len(server.requests) == 3
     assert clock.waits == [1.0, 2.0]
     assert why in said[0] and said[0].endswith("; trying again in 1.0 s")
@@ -211,7 +268,10 @@ def test_what_may_pass_is_tried_again(act, why):
 
 def test_a_reply_that_never_ends_is_cut(monkeypatch):
     monkeypatch.setattr(client, "BODY_BYTES_MAX", 1000)
-    with Server(rest=completion("x" * 2000)) as server, pytest.raises(EndpointError, match="a reply of more than 1000 bytes"):
+    with (
+        Server(rest=completion("x" * 2000)) as server,
+        pytest.raises(EndpointError, match="a reply of more than 1000 bytes"),
+    ):
         endpoint(server, retries=0).ask({})
 
 
@@ -223,6 +283,7 @@ def test_a_server_that_is_slow_or_drips_or_is_not_there():
     with Server(slow) as server, pytest.raises(EndpointError, match="no answer within 0.1 s"):
         Endpoint(server.url, timeout_s=0.1, retries=0).ask({})
     with socket.create_server(("127.0.0.1", 0)) as listener:
+
         def drip():
             with contextlib.suppress(OSError), listener.accept()[0] as connection:
                 connection.recv(65536)
@@ -235,7 +296,9 @@ def test_a_server_that_is_slow_or_drips_or_is_not_there():
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         with pytest.raises(EndpointError, match="no answer within 0.3 s"):
             Endpoint(url, timeout_s=0.3, retries=0).ask({})
-    with pytest.raises(EndpointError, match=f"{url}: no reply after 1 tries, the last: ConnectError.*See that the server runs"):
+    with pytest.raises(
+        EndpointError, match=f"{url}: no reply after 1 tries, the last: ConnectError.*See that the server runs"
+    ):
         Endpoint(url, retries=0).ask({})
 
 
@@ -250,9 +313,11 @@ def test_a_server_that_says_when_to_come_back_is_heeded():
         clock = Clock()
         endpoint(server, clock).ask(Sampling("m").request(QUESTIONS[0], 1))
     assert 95 < clock.waits[0] < 101 and clock.waits[1:] == [2.0, 4.0, 8.0, 1.6]
-    with Server((429, {"retry-after": "86400"}, {"error": "quota"})) as server:
-        with pytest.raises(EndpointError, match="quota; it asks to wait 86400 s"):
-            endpoint(server).ask({})
+    with (
+        Server((429, {"retry-after": "86400"}, {"error": "quota"})) as server,
+        pytest.raises(EndpointError, match="quota; it asks to wait 86400 s"),
+    ):
+        endpoint(server).ask({})
 
 
 def test_when_to_come_back_holds_for_everyone():
@@ -272,12 +337,25 @@ def test_requests_keep_their_distance(tmp_path):
     assert clock.waits == [2.0] * 7
 
 
-@pytest.mark.parametrize(("status", "headers", "body", "says"), [
-    (400, {}, {"error": {"message": "max_tokens is too large"}}, "status 400, max_tokens is too large; the server refuses"),
-    (401, {}, {"error": {"message": f"no such key: {KEY}"}}, "status 401, no such key: [key]; the server knows no"),
-    (404, {}, b"", "status 404, no message; nothing is there: check --url"),
-    (307, {"location": "http://elsewhere.example/v1"}, b"", "redirects to http://elsewhere.example/v1; if you trust"),
-])
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "says"),
+    [
+        (
+            400,
+            {},
+            {"error": {"message": "max_tokens is too large"}},
+            "status 400, max_tokens is too large; the server refuses",
+        ),
+        (401, {}, {"error": {"message": f"no such key: {KEY}"}}, "status 401, no such key: [key]; the server knows no"),
+        (404, {}, b"", "status 404, no message; nothing is there: check --url"),
+        (
+            307,
+            {"location": "http://elsewhere.example/v1"},
+            b"",
+            "redirects to http://elsewhere.example/v1; if you trust",
+        ),
+    ],
+)
 def test_what_will_not_pass_stops_at_once(tmp_path, capsys, monkeypatch, status, headers, body, says):
     monkeypatch.setenv("TEACHER_KEY", KEY)
     with Server(sum_of, rest=(status, headers, body)) as server:
@@ -321,7 +399,9 @@ def test_control_characters_and_half_surrogates_are_cleaned(tmp_path):
     assert pair_files.read(out).pairs[0].rationale == "So [2J\N{REPLACEMENT CHARACTER} it\nis."
 
 
-@pytest.mark.parametrize("usage", [None, [], {}, *[{"prompt_tokens": n, "completion_tokens": 2} for n in (-1, True, 1 << 40)]])
+@pytest.mark.parametrize(
+    "usage", [None, [], {}, *[{"prompt_tokens": n, "completion_tokens": 2} for n in (-1, True, 1 << 40)]]
+)
 def test_a_server_that_does_not_count_is_taken_at_its_most(tmp_path, usage):
     said = []
     with Server(completion("So it is.\nAnswer: 2", usage)) as server:
@@ -370,7 +450,9 @@ def test_a_torn_last_line_is_said_and_a_bad_one_before_is_refused(tmp_path):
         taught(tmp_path, server, said=said)
         assert len(server.requests) == 9
         assert sorted(cache.read_bytes().splitlines()) == sorted(whole.splitlines())
-        assert said[0] == f"{cache}: the last line was never finished; it is cut off, and what it answered is asked again"
+        assert (
+            said[0] == f"{cache}: the last line was never finished; it is cut off, and what it answered is asked again"
+        )
         cache.write_bytes(b"{}\n" + whole)
         with pytest.raises(RuntimeError, match=r"replies.jsonl:1: expected a teacher's reply; remove the line"):
             taught(tmp_path, server)
@@ -395,10 +477,15 @@ def test_a_reply_that_does_not_reach_the_disk_leaves_no_trace(tmp_path, monkeypa
 
 
 def process(folder, server):
-    command_line = [sys.executable, "-m", "workshop", *command(folder, server)]
+    command_line = [sys.executable, "-m", "sokutou_train", *command(folder, server)]
     # A job that a shell runs in the background ignores Ctrl-C, and what it starts would too.
-    return subprocess.Popen(command_line, cwd=Path(__main__.__file__).parents[1], stderr=subprocess.PIPE, text=True,
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    return subprocess.Popen(
+        command_line,
+        cwd=Path(__main__.__file__).parents[1],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def test_killed_in_the_middle_it_goes_on_as_if_nothing_had_been(tmp_path):

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from workshop import __main__, steps
-from workshop.distil import base
-from workshop.distil.sequences import Encoder
-from workshop.pair import Pair
-from workshop.ship import bundle, calibrate, evaluate
-from workshop.ship.decode import NEVER, Answerer, Decoder, ThinkingFailed, decide
-from workshop.teachers.toy import DIGITS, RECIPE, TASK
+from sokutou_train import __main__, steps
+from sokutou_train.distil import base
+from sokutou_train.distil.sequences import Encoder
+from sokutou_train.pair import Pair
+from sokutou_train.ship import bundle, calibrate, evaluate
+from sokutou_train.ship.decode import NEVER, Answerer, Decoder, ThinkingFailed, decide
+from sokutou_train.teachers.toy import DIGITS, RECIPE, TASK
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,22 @@ def test_the_bundle_is_what_its_manifest_says(work, packed):
 
 def test_the_manifest_is_of_format_3(packed):
     manifest, _, _ = packed
-    top = {key: manifest[key] for key in ("format", "name", "version", "serial", "minimum_runtime", "licence", "teacher")}
-    assert top == {"format": 3, "name": "toy", "version": "0.0.1", "serial": 1, "minimum_runtime": "0.2.0",
-                   "licence": "MIT OR Apache-2.0", "teacher": "subtraction; remainders"}
+    top = {
+        key: manifest[key] for key in ("format", "name", "version", "serial", "minimum_runtime", "licence", "teacher")
+    }
+    assert top == {
+        "format": 3,
+        "name": "toy",
+        "version": "0.0.1",
+        "serial": 1,
+        "minimum_runtime": "0.2.0",
+        "licence": "MIT OR Apache-2.0",
+        "teacher": "subtraction; remainders",
+    }
     assert [(data["name"], data["kind"]) for data in manifest["data"]] == [
-        ("toy teacher pairs", "generated"), ("toy-digits teacher pairs", "generated")]
+        ("toy teacher pairs", "generated"),
+        ("toy-digits teacher pairs", "generated"),
+    ]
     closed, free = manifest["tasks"]
     keys = {"id", "title", "graph", "prompt", "question_tokens_max", "rationale_tokens_max", "answers", "calibration"}
     assert set(closed) == set(free) == keys
@@ -89,15 +100,18 @@ def test_thinking_is_right_too_and_the_first_answer_takes_fewer_tokens(packed):
         outcomes = [decide(answerers[task.id], thinks, pair.text) for pair in pairs]
         assert sum(outcome.last.answer == pair.answer for pair, outcome in zip(pairs, outcomes, strict=True)) >= 57
         assert all(outcome.mode == "think_first" for outcome in outcomes)
-        longest = max((len(answerers[task.id].encoder.free_text(pair.answer)) for pair in pairs))
+        longest = max(len(answerers[task.id].encoder.free_text(pair.answer)) for pair in pairs)
         assert all(outcome.think_tokens > longest for outcome in outcomes)
 
 
 def test_golden_questions_come_out(work, packed):
     _, answerers, calibrations = packed
     lines = [json.loads(line) for line in (work.bundle / "golden.jsonl").read_text("utf-8").splitlines()]
-    assert len(lines) == len({line["id"] for line in lines}) == sum(
-        min(len(task.golden("golden")), bundle.GOLDEN_MAX) for task in RECIPE.tasks)
+    assert (
+        len(lines)
+        == len({line["id"] for line in lines})
+        == sum(min(len(task.golden("golden")), bundle.GOLDEN_MAX) for task in RECIPE.tasks)
+    )
     for line in lines:
         task, said = answerers[line["task"]].task, "code" if line["task"] == "toy" else "answer"
         assert set(line) == {"id", "task", "question", said, "decision", "mode", "confidence"}
@@ -110,7 +124,13 @@ def test_golden_questions_come_out(work, packed):
 
 def test_the_card_shows_both_languages_and_what_it_was_trained_on(work):
     card, time = (work.bundle / "card.md").read_text("utf-8"), work.load("time.json")
-    for said in (time["processor"], time["date"], f"torch {time['versions']['torch']}", "### toy\n", "### toy-digits\n"):
+    for said in (
+        time["processor"],
+        time["date"],
+        f"torch {time['versions']['torch']}",
+        "### toy\n",
+        "### toy-digits\n",
+    ):
         assert said in card
     measured = work.load("evaluation.json")["toy-digits"]["suites"]["digits"]
     en, ja = (measured["languages"][lang] for lang in ("en", "ja"))
@@ -121,8 +141,15 @@ def test_the_card_shows_both_languages_and_what_it_was_trained_on(work):
 
 def test_real_rows_and_other_questions_are_measured_by_task(work, tmp_path, monkeypatch, capsys):
     # Measured in processes of their own, which tell what they were given by what they return.
-    monkeypatch.setattr(evaluate, "evaluate", lambda answerer, calibrated, sizes, seed, table, others: {
-        "sizes": dataclasses.asdict(sizes), "table": str(table), "others": others})
+    monkeypatch.setattr(
+        evaluate,
+        "evaluate",
+        lambda answerer, calibrated, sizes, seed, table, others: {
+            "sizes": dataclasses.asdict(sizes),
+            "table": str(table),
+            "others": others,
+        },
+    )
     monkeypatch.setattr(evaluate, "markdown", lambda measured: "")
     arguments = ["evaluate", "--recipe", "toy", "--work", str(tmp_path)]
     for name in ("model.onnx", "tokenizer.json", "calibration.json"):
@@ -130,9 +157,13 @@ def test_real_rows_and_other_questions_are_measured_by_task(work, tmp_path, monk
     assert __main__.main([*arguments, "--rows", "toy-digits=rows.csv", "--other", "alarms.jsonl"]) == 0
     asked = json.loads((tmp_path / "evaluation.json").read_text())
     assert {task: (given["table"], given["others"]) for task, given in asked.items()} == {
-        "toy": ("None", ["alarms.jsonl"]), "toy-digits": ("rows.csv", ["alarms.jsonl"])}
+        "toy": ("None", ["alarms.jsonl"]),
+        "toy-digits": ("rows.csv", ["alarms.jsonl"]),
+    }
     own = RECIPE.own_sizes["toy-digits"]
-    assert [asked[task]["sizes"] for task in ("toy", "toy-digits")] == [dataclasses.asdict(sizes) for sizes in (RECIPE.sizes, own)]
+    assert [asked[task]["sizes"] for task in ("toy", "toy-digits")] == [
+        dataclasses.asdict(sizes) for sizes in (RECIPE.sizes, own)
+    ]
     assert own != RECIPE.sizes
     assert __main__.main([*arguments, "--rows", "coins=rows.csv"]) == 1
     assert "--rows: toy has no task coins, only toy, toy-digits" in capsys.readouterr().err
@@ -149,8 +180,17 @@ def test_a_bundle_that_cannot_be_packed_leaves_the_one_before(work, packed):
     before = {path.name: path.read_bytes() for path in work.bundle.iterdir()}
     g = steps.train.load(work.checkpoint).g
     with pytest.raises(bundle.PackError, match="at most 1000 bytes"):
-        bundle.pack(work.bundle, work.model, work.tokenizer, g, RECIPE, list(answerers.values()), work.load("calibration.json"),
-                    "card", bytes_max=1000)
+        bundle.pack(
+            work.bundle,
+            work.model,
+            work.tokenizer,
+            g,
+            RECIPE,
+            list(answerers.values()),
+            work.load("calibration.json"),
+            "card",
+            bytes_max=1000,
+        )
     assert {path.name: path.read_bytes() for path in work.bundle.iterdir()} == before
     assert not list(work.out.glob("*.new"))
 
@@ -177,7 +217,10 @@ def test_a_question_that_cannot_be_asked(packed):
 def test_explaining_and_thinking_leave_the_question_in_place(packed):
     _, answerers, _ = packed
     # Of two choices the likelier one has more than half; a free answer has all other texts beside it.
-    for task, question, answer, least in (("toy", "Which is larger, 61 or 27?", "A", 0.5), ("toy-digits", "Last digits of 61 and 27?", "17", 0)):
+    for task, question, answer, least in (
+        ("toy", "Which is larger, 61 or 27?", "A", 0.5),
+        ("toy-digits", "Last digits of 61 and 27?", "17", 0),
+    ):
         answerer = answerers[task]
         first = answerer.ask(question)
         thought = answerer.think()
@@ -192,7 +235,10 @@ def test_explaining_and_thinking_leave_the_question_in_place(packed):
 def test_reference_logits_are_of_this_model(work):
     reference = json.loads(work.reference.read_text("utf-8"))
     digest = hashlib.sha256(work.model.read_bytes()).hexdigest()
-    assert {(prompt["task"], prompt["model_sha256"]) for prompt in reference["prompts"]} == {("toy", digest), ("toy-digits", digest)}
+    assert {(prompt["task"], prompt["model_sha256"]) for prompt in reference["prompts"]} == {
+        ("toy", digest),
+        ("toy-digits", digest),
+    }
     for prompt in reference["prompts"]:
         assert prompt["question"].startswith(f"{prompt['task']}: ")
         assert len(prompt["runs"][0]["tokens"]) > 1 and all(len(run["tokens"]) == 1 for run in prompt["runs"][1:])
@@ -206,17 +252,26 @@ def test_of_many_golden_questions_some_are_asked_from_all_over():
 def test_a_golden_question_must_come_out_as_taught(packed):
     manifest, answerers, _ = packed
     fitted = {task["id"]: task["calibration"] for task in manifest["tasks"]}
-    for task, question, wrong in ((TASK, "Which is larger, 90 or 10?", "B"), (DIGITS, "Last digits of 90 and 13?", "30")):
-        lying = dataclasses.replace(task, golden=lambda seed: [iter([Pair(task=task.id, question=question, answer=wrong)])])
+    for task, question, wrong in (
+        (TASK, "Which is larger, 90 or 10?", "B"),
+        (DIGITS, "Last digits of 90 and 13?", "30"),
+    ):
+        asked = Pair(task=task.id, question=question, answer=wrong)
+        lying = dataclasses.replace(task, golden=lambda seed, asked=asked: [iter([asked])])
         honest = answerers[task.id]
-        with pytest.raises(bundle.PackError, match=f"golden question 1, of {task.id}, is never answered as the teacher says"):
+        with pytest.raises(
+            bundle.PackError, match=f"golden question 1, of {task.id}, is never answered as the teacher says"
+        ):
             list(bundle.golden_lines([Answerer(honest.decoder, honest.encoder, lying)], fitted))
 
 
 def test_a_task_that_promises_nothing_has_golden_questions_that_go_to_a_person(packed):
     manifest, answerers, _ = packed
-    fitted = {task["id"]: task["calibration"] | {way: task["calibration"][way] | {"threshold": NEVER} for way in ("first", "think")}
-              for task in manifest["tasks"]}
+    fitted = {
+        task["id"]: task["calibration"]
+        | {way: task["calibration"][way] | {"threshold": NEVER} for way in ("first", "think")}
+        for task in manifest["tasks"]
+    }
     lines = list(bundle.golden_lines([answerers["toy-digits"]], fitted))
     assert len(lines) == 2 and {line["decision"] for line in lines} == {"escalated"}
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from workshop import disk
-from workshop.distil import train
-from workshop.distil.sequences import EMPTY, Probed, Sequence
-from workshop.distil.student import Geometry, Student
+from sokutou_train import disk
+from sokutou_train.distil import train
+from sokutou_train.distil.sequences import EMPTY, Probed, Sequence
+from sokutou_train.distil.student import Geometry, Student
 
 GEOMETRY = Geometry(vocabulary=32, width=32, layers=1, heads=1, kv_heads=1, hidden=32, max_len=32)
 
@@ -33,7 +33,9 @@ def drawn(task, sequence, share=1.0):
 def test_probes_of_one_kind_are_graded_together_by_their_mean_squared_error():
     once = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)),))
     twice = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)), Probed("k", 2, (0.5, 0.0))))
-    [batch] = train._batches([drawn("t", Sequence([1, 2], [0.0] * 2)), drawn("t", once), drawn("t", twice, 0.5)], GEOMETRY.max_len)
+    [batch] = train._batches(
+        [drawn("t", Sequence([1, 2], [0.0] * 2)), drawn("t", once), drawn("t", twice, 0.5)], GEOMETRY.max_len
+    )
     loss = train._loss(Student(GEOMETRY), nn.ModuleDict({"t/k": head(0.5, -0.5)}), batch).item()
     first, second = (0.2**2 + 1.0**2) / 2, 0.5**2 / 2
     assert loss == pytest.approx(train.PROBE_WEIGHT * (first + 0.5 * (first + second) / 2))
@@ -49,7 +51,9 @@ def test_probes_are_read_from_the_state_at_their_place():
     [batch] = train._batches(rows, GEOMETRY.max_len)
     predicted = reader(student.hidden(torch.tensor([tokens]))[0])[:, 0]
     expected = train.PROBE_WEIGHT * (predicted - torch.arange(4)).square().sum().item()
-    assert train._loss(student, nn.ModuleDict({"t/k": reader}), batch).item() == pytest.approx(expected, rel=1e-2)  # states are bfloat16
+    assert train._loss(student, nn.ModuleDict({"t/k": reader}), batch).item() == pytest.approx(
+        expected, rel=1e-2
+    )  # states are bfloat16
 
 
 def test_graded_tokens_count_by_their_weights():
@@ -63,8 +67,10 @@ def test_graded_tokens_count_by_their_weights():
 
 def test_each_task_and_kind_has_probes_of_its_own():
     heads = nn.ModuleDict({"a/k": head(0.1), "b/k": head(0.2, 0.3), "b/l": head(0.4)})
-    kind = [drawn("a", Sequence([1, 2], [0.0] * 2, probed=(Probed("k", 1, (0.5,)),))),
-            drawn("b", Sequence([1, 3], [0.0] * 2, probed=(Probed("k", 1, (0.0, 0.8)), Probed("l", 0, (1.0,)))))]
+    kind = [
+        drawn("a", Sequence([1, 2], [0.0] * 2, probed=(Probed("k", 1, (0.5,)),))),
+        drawn("b", Sequence([1, 3], [0.0] * 2, probed=(Probed("k", 1, (0.0, 0.8)), Probed("l", 0, (1.0,))))),
+    ]
     [batch] = train._batches(kind, GEOMETRY.max_len)
     expected = train.PROBE_WEIGHT * (0.4**2 + (0.2**2 + 0.5**2) / 2 + 0.6**2)
     assert train._loss(Student(GEOMETRY), heads, batch).item() == pytest.approx(expected)
@@ -86,11 +92,15 @@ def test_sequences_that_share_a_row_do_not_see_each_other():
     for parameter in student.parameters():
         nn.init.normal_(parameter, std=0.5)
     sequences = [[4, 9, 2, 7, 7], [1, 2, 3], [9, 9, 1, 6]]
-    [batch] = train._batches([drawn("t", Sequence(tokens, [0.0] * len(tokens))) for tokens in sequences], GEOMETRY.max_len)
+    [batch] = train._batches(
+        [drawn("t", Sequence(tokens, [0.0] * len(tokens))) for tokens in sequences], GEOMETRY.max_len
+    )
     states, start = student.hidden(batch.tokens, batch.of)[0], 0
     for tokens in sorted(sequences, key=len, reverse=True):
         alone = student.hidden(torch.tensor([tokens]))[0]
-        torch.testing.assert_close(states[start : start + len(tokens)], alone, rtol=1e-4, atol=1e-4)  # angles are single precision
+        torch.testing.assert_close(
+            states[start : start + len(tokens)], alone, rtol=1e-4, atol=1e-4
+        )  # angles are single precision
         start += len(tokens)
 
 
@@ -99,9 +109,14 @@ def test_rows_are_packed_into_two_shapes_and_none_is_lost():
     rows = [drawn("t", Sequence([at + 1] * (at % max_len + 1), [0.0] * (at % max_len + 1))) for at in range(700)]
     batches = list(train._batches(rows, max_len))
     assert {tuple(batch.tokens.shape) for batch in batches} == {
-        (train.PACKED_TOKENS["cpu"] // length, length) for length in (train.SHORT_ROW["cpu"], max_len)}
-    held = Counter(batch.tokens[row, batch.of[row] == number][0].item() for batch in batches
-                   for row in range(len(batch.tokens)) for number in range(1, batch.of[row].max() + 1))
+        (train.PACKED_TOKENS["cpu"] // length, length) for length in (train.SHORT_ROW["cpu"], max_len)
+    }
+    held = Counter(
+        batch.tokens[row, batch.of[row] == number][0].item()
+        for batch in batches
+        for row in range(len(batch.tokens))
+        for number in range(1, batch.of[row].max() + 1)
+    )
     assert held == Counter(range(1, 701))
     told = sum(len(row.sequence.tokens) for row in rows)
     assert sum((batch.tokens > 0).sum().item() for batch in batches) == told
@@ -114,7 +129,9 @@ def test_rows_are_cut_into_batches_of_few_shapes_and_none_is_lost():
     batches = list(train.alike(rows, lambda row: row, EMPTY))
     assert sorted(id(row) for own, _ in batches for row in own if row is not EMPTY) == sorted(map(id, rows))
     lengths = [*range(train.LENGTH_STEP // 2, train.FINE_MAX + 1, train.LENGTH_STEP // 2), longest]
-    assert {(len(own), length) for own, length in batches} == {(train.BATCH_TOKENS["cpu"] // length, length) for length in lengths}
+    assert {(len(own), length) for own, length in batches} == {
+        (train.BATCH_TOKENS["cpu"] // length, length) for length in lengths
+    }
     assert all(max(len(row.tokens) for row in own) <= length for own, length in batches)
 
 

@@ -8,14 +8,14 @@ from fractions import Fraction
 
 import pytest
 
-from workshop import pair_files
-from workshop.pair import LANGUAGES, Pair
-from workshop.teachers import generator
-from workshop.teachers.catalogue import GENERATORS
-from workshop.teachers.word_problems import reckoning, telling
-from workshop.teachers.word_problems import task as word_problems
-from workshop.teachers.word_problems.reckoning import Reckoning
-from workshop.teachers.word_problems.telling import STORIES, Story
+from sokutou_train import pair_files
+from sokutou_train.pair import LANGUAGES, Pair
+from sokutou_train.teachers import generator
+from sokutou_train.teachers.catalogue import GENERATORS
+from sokutou_train.teachers.word_problems import reckoning, telling
+from sokutou_train.teachers.word_problems import task as word_problems
+from sokutou_train.teachers.word_problems.reckoning import Reckoning
+from sokutou_train.teachers.word_problems.telling import STORIES, Story
 
 COUNT = 4000
 
@@ -37,7 +37,9 @@ def test_the_answer_is_what_the_equations_come_to(pairs):
         assert equations and all(reckoned(step) == Fraction(result) > 0 for step, result in equations), pair.rationale
         assert Fraction(equations[-1][1]) == Fraction(pair.answer)
         assert re.fullmatch(r"\d+(\.\d{0,5}[1-9])?", pair.answer), pair.answer
-        assert len(equations) == pair.kind.count("-") + 1 and (pair.difficulty == 3 or len(equations) == pair.difficulty)
+        assert len(equations) == pair.kind.count("-") + 1 and (
+            pair.difficulty == 3 or len(equations) == pair.difficulty
+        )
         assert -1 <= pair.margins[0] <= 1
 
 
@@ -90,16 +92,36 @@ def test_held_out_stories_never_train_and_every_test_of_held_out_wording_is_one(
     assert [len(pairs) for pairs in tests.values()] == [300, 300]
     own = [story.held_out for story in told].index(True)
     assert not any(story.held_out for story in told[:own]) and all(story.held_out for story in told[own:])
-    assert all(generator.tested(pair) for pairs in tests.values() for pair in pairs) and not any(map(generator.tested, trained_on))
+    assert all(generator.tested(pair) for pairs in tests.values() for pair in pairs) and not any(
+        map(generator.tested, trained_on)
+    )
     assert {(pair.lang, pair.difficulty) for pair in tests["generated, held-out wording"]} == set(
-        itertools.product(LANGUAGES, word_problems.DIFFICULTIES))
+        itertools.product(LANGUAGES, word_problems.DIFFICULTIES)
+    )
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_common_kinds_have_stories_to_train_and_to_hold_out(lang):
     kinds = {held: {s.kind for s in STORIES if s.lang == lang and s.held_out == held} for held in (False, True)}
-    assert {"add", "subtract", "multiply", "divide", "add-add", "add-subtract", "subtract-add", "add-divide", "subtract-divide",
-            "add-multiply", "subtract-multiply", "multiply-add", "multiply-subtract"} <= kinds[True] <= kinds[False]
+    assert (
+        {
+            "add",
+            "subtract",
+            "multiply",
+            "divide",
+            "add-add",
+            "add-subtract",
+            "subtract-add",
+            "add-divide",
+            "subtract-divide",
+            "add-multiply",
+            "subtract-multiply",
+            "multiply-add",
+            "multiply-subtract",
+        }
+        <= kinds[True]
+        <= kinds[False]
+    )
 
 
 def test_stories_told_by_hand():
@@ -116,8 +138,12 @@ def test_stories_told_by_hand():
 
 
 def test_rationales_of_tenths_are_marked_and_finer_ones_are_not():
-    assert word_problems.rationale(Reckoning("a-b", {"a": "54", "b": "28"}), "en") == "54, 28. Difference: <<54-28=26>>."
-    assert word_problems.rationale(Reckoning("a+b", {"a": "0.25", "b": "0.5"}), "en") == "0.25, 0.5. Sum: 0.25+0.5=0.75."
+    assert (
+        word_problems.rationale(Reckoning("a-b", {"a": "54", "b": "28"}), "en") == "54, 28. Difference: <<54-28=26>>."
+    )
+    assert (
+        word_problems.rationale(Reckoning("a+b", {"a": "0.25", "b": "0.5"}), "en") == "0.25, 0.5. Sum: 0.25+0.5=0.75."
+    )
     assert word_problems.rationale(Reckoning("a*b", {"a": "5", "b": "5"}), "en") == "5, 5. Product: <<5*5=25>>."
     twice = word_problems.rationale(Reckoning("a+(a-b)", {"a": "9", "b": "3"}), "en")
     assert twice == "9, 3. Difference: <<9-3=6>>. Sum: <<9+6=15>>."
@@ -126,26 +152,44 @@ def test_rationales_of_tenths_are_marked_and_finer_ones_are_not():
 
 
 def test_a_linked_choice_falls_alike_all_over_a_story():
-    story = Story("en", "a-b", "{N} [#ate|sold|lost] {b} of {a} {o}. How many did {he} not [#eat|sell|lose]?", False, False)
+    story = Story(
+        "en", "a-b", "{N} [#ate|sold|lost] {b} of {a} {o}. How many did {he} not [#eat|sell|lose]?", False, False
+    )
     told = [telling.tell(random.Random(seed), story, aside=False)[0] for seed in range(60)]
-    verbs = {(past, now) for text in told for past, now in [re.search(r" (ate|sold|lost) .* (eat|sell|lose) ?\?", text).groups()]}
+    verbs = {
+        (past, now)
+        for text in told
+        for past, now in [re.search(r" (ate|sold|lost) .* (eat|sell|lose) ?\?", text).groups()]
+    }
     assert verbs == {("ate", "eat"), ("sold", "sell"), ("lost", "lose")}
 
 
 def test_nouns():
     nouns = ("berries", "boxes", "baseball cards", "mice", "cookies", "glasses", "peaches", "cages")
     assert [telling.singular(noun) for noun in nouns] == [
-        "berry", "box", "baseball card", "mouse", "cookie", "glass", "peach", "cage"]
+        "berry",
+        "box",
+        "baseball card",
+        "mouse",
+        "cookie",
+        "glass",
+        "peach",
+        "cage",
+    ]
     nouns = ("shelf", "box", "bench", "table set")
     assert [telling.plural(noun) for noun in nouns] == ["shelves", "boxes", "benches", "table sets"]
 
 
 def test_published_questions_are_asked_as_questions_of_this_task(tmp_path):
     for name in ("svamp", "addsub", "other"):
-        pair_files.write(tmp_path / name / "test.jsonl", [Pair(id=f"{name}-1", task=name, question="1 and 1?", answer="2")])
+        pair_files.write(
+            tmp_path / name / "test.jsonl", [Pair(id=f"{name}-1", task=name, question="1 and 1?", answer="2")]
+        )
     read = word_problems.rows(tmp_path)
     assert {name: [(pair.task, pair.answer) for pair in pairs] for name, pairs in read.items()} == {
-        "addsub": [("word_problems", "2")], "svamp": [("word_problems", "2")]}
+        "addsub": [("word_problems", "2")],
+        "svamp": [("word_problems", "2")],
+    }
     assert set(word_problems.rows(tmp_path / "other" / "test.jsonl")) == {"other"}
     assert not word_problems.near(read["svamp"][0]) and word_problems.rules(read["svamp"][0]) == "2"
 
@@ -155,4 +199,6 @@ def test_draws_are_made_by_their_seed():
     one, same, other = (list(itertools.islice(generator.pairs("word_problems", seed), 300)) for seed in (1, 1, 2))
     assert one == same and one != other
     golden = [next(pairs) for pairs in word_problems.golden(1)]
-    assert [(pair.lang, pair.difficulty) for pair in golden] == list(itertools.product(LANGUAGES, word_problems.DIFFICULTIES))
+    assert [(pair.lang, pair.difficulty) for pair in golden] == list(
+        itertools.product(LANGUAGES, word_problems.DIFFICULTIES)
+    )

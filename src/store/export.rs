@@ -16,8 +16,8 @@ const _: () = assert!(
     ESCAPED * (QUESTION_BYTES_MAX + 2 * ANSWER_BYTES_MAX + RATIONALE_BYTES_MAX + 8 * NAME_BYTES_MAX) < LINE_BYTES_MAX
 );
 
-/// One review as one JSON line. The format is the one that `reviews.py` of the training toolkit reads: every key of it that the runtime
-/// knows, and no other.
+/// One review as one JSON line. The format is the one that `models/src/sokutou_train/reviews.py` reads: every key of it that the
+/// runtime knows, and no other.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReviewLine {

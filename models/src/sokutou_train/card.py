@@ -1,0 +1,135 @@
+"""The model card: what a student is for, as its recipe says it, how it came about and how well it does, as the steps
+measured it.
+
+Measures nothing, and says no figure that is not in the work folder or in the card of the student before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .ship import bundle
+
+if TYPE_CHECKING:
+    from .steps import Work
+
+RETRAINED = "retrained.md"  # what `retrain` says of a student
+HOW, WELL = "\n## How it came about\n", "\n## How well it does\n"
+CALIBRATED = "- Each task is calibrated"  # begins the line that follows what was trained
+TRUST = (
+    "| task | int8 answers like fp32 | calibrated on | first answer, threshold | wrong | coverage | "
+    "after thinking, threshold | wrong | coverage of the unsure |"
+)
+
+
+class CardError(ValueError):
+    """The card of an earlier student is not one that was written here."""
+
+
+def whole(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) -> str:
+    """Of a student whose graph answers all tasks."""
+    risk, level = fitted[work.recipe.tasks[0].id]["risk"], fitted[work.recipe.tasks[0].id]["confidence_level"]
+    rows = "\n".join(_trust(work, fitted).values())
+    return f"""{_intro(work)}
+{HOW}
+- {parameters:,} parameters from {_trained(work, origins)}.
+- int8 graph of {work.load("export.json")["bytes"]:,} bytes.
+{CALIBRATED} on generated pairs of its own: a third fits, the others prove the thresholds.
+- Promise of each task: at most {risk:.0%} wrong among auto-answers, with {level:.0%} confidence, on questions drawn \
+like those.
+  Where it could not be proved, nothing is answered that way.
+
+{TRUST}
+|{"---|" * (TRUST.count("|") - 1)}
+{rows}
+
+{_retrained(work)}{WELL.lstrip()}
+Rates with 95% intervals. "Forced" takes the likeliest answer whatever the confidence; an auto-answer is also wrong \
+when a person
+should have been asked. Agreement says whether a rationale leads back to the answer. The rules themselves, as a \
+program, are the
+ceiling; always the commonest answer is the floor. Free answers are right only as a whole.
+
+{_measured(work)}"""
+
+
+def grafted(earlier: str, work: Work, fitted: dict, origins: Sequence[dict]) -> str:
+    """The `earlier` card with what became of the recipe's tasks, which alone were taught further. Raises
+    `CardError`."""
+    try:
+        _, rest = earlier.split(HOW)
+        how, well = rest.split(WELL)
+    except ValueError as err:
+        raise CardError(f"expected the earlier card to have {HOW.strip()!r} and {WELL.strip()!r} once") from err
+    tasks = [task.id for task in work.recipe.tasks]
+    said = (
+        f"- {work.recipe.version}: {' and '.join(tasks)} alone taught further, from {_trained(work, origins)}. "
+        f"Answered by\n"
+        f"  {bundle.grafted_graph(work.recipe)}, {work.load('export.json')['bytes']:,} bytes, since; all other tasks "
+        f"as before, to "
+        "the byte.\n"
+    )
+    how = _once(how, rf"(?m)^(?={CALIBRATED})", said)
+    for task, row in _trust(work, fitted).items():
+        how = _once(how, rf"(?m)^\| {re.escape(task)} \|.*\n", f"{row}\n")
+    sections = {section.split("\n", 1)[0].removeprefix("### "): section for section in _sections(_measured(work))}
+    for task in tasks:
+        well = _once(well, rf"(?ms)^### {re.escape(task)}\n.*?(?=^### |\Z)", f"{sections[task].strip()}\n\n")
+    return f"{_intro(work)}\n{HOW}{how.rstrip()}\n\n{_retrained(work)}{WELL.lstrip()}{well.rstrip()}\n"
+
+
+def _intro(work: Work) -> str:
+    return f"# {work.recipe.id} {work.recipe.version}\n\n{work.recipe.card.read_text(encoding='utf-8').strip()}"
+
+
+def _trained(work: Work, origins: Sequence[dict]) -> str:
+    """Where the weights started, how long they were trained, and on what."""
+    models = [f"{origin['name']} ({origin['licence']})" for origin in origins if origin["kind"] == "model"]
+    time = work.load("time.json")
+    last = json.loads((work.folder / "curve.jsonl").read_text().splitlines()[-1])
+    versions = ", ".join(f"{name} {version}" for name, version in time["versions"].items())
+    return (
+        f"{' and '.join(models) or 'scratch'}, {last['step']} steps in {time['seconds'] / 60:.0f} minutes on "
+        f"{time['processor']}\n"
+        f"  with {time['threads']} CPU threads, finished on {time['date']} (UTC), with {versions}"
+    )
+
+
+def _measured(work: Work) -> str:
+    return (work.folder / "evaluation.md").read_text(encoding="utf-8")
+
+
+def _sections(measured: str) -> list[str]:
+    return re.split(r"(?m)^(?=### )", measured)[1:]
+
+
+def _retrained(work: Work) -> str:
+    path = work.folder / RETRAINED
+    return f"{path.read_text(encoding='utf-8')}\n" if path.exists() else ""
+
+
+def _once(text: str, pattern: str, put: str) -> str:
+    found, count = re.subn(pattern, lambda _: put, text)
+    if count != 1:
+        raise CardError(f"expected the earlier card to match {pattern!r} once, it does {count} times")
+    return found
+
+
+def _trust(work: Work, fitted: dict) -> dict[str, str]:
+    """By task, its row of the table `TRUST`."""
+    gates = work.by_task("export", work.load("export.json").get("tasks", {}))
+    rows = {}
+    for task in work.recipe.tasks:
+        exported, found = gates[task.id], fitted[task.id]
+        cells = [task.id, f"{exported['int8_same_answer']:.1%} of {exported['pairs']}", str(found["n"])]
+        for walk in (found["first"], found["think"]):
+            cells += (
+                [f"{walk['threshold']:.3f}", f"{walk['errors']} of {walk['n']}", f"{walk['coverage']:.1%}"]
+                if walk["n"]
+                else ["not proved", "-", "-"]
+            )
+        rows[task.id] = f"| {' | '.join(cells)} |"
+    return rows

@@ -1,0 +1,277 @@
+"""Packs a student into the bundle folder that the runtime opens: graph, tokenizer, golden questions, card and manifest.
+Format 3: a bundle holds several tasks, of closed answer sets and of free answers, and says of each which graph answers
+it.
+
+Measures nothing: calibration and evaluation are handed in as they were measured. A golden question enters only if the
+reference decoder is confident in exactly what the rule teacher says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from .. import calculator, disk
+from ..distil import base
+from ..distil.sequences import Encoder
+from ..distil.student import Geometry
+from ..distil.vocabulary import ANSWER, END, THINK, WHY
+from ..pair import Pair
+from ..recipe import Recipe
+from ..task import Task
+from .calibrate import calibration
+from .decode import NEVER, Answerer, Calibration, Outcome, decide
+
+FORMAT = 3
+MINIMUM_RUNTIME = "0.2.0"
+BYTES_MAX = 40 << 20  # the repository's budget for the student it brings
+HIGH, MEDIUM = 0.98, 0.8
+GOLDEN_CONFIDENCE = 0.9  # far enough from where another CPU's rounding could turn it
+GOLDEN_DOUBT_SHARE = 0.1  # of the doubt at which a first answer no longer stands: .995 where .985 was wanted did turn
+GOLDEN_MAX = 12  # of a task: a box asks them all after every load or update, and a small one thinks for seconds
+GOLDEN_TRIES_MAX = 100
+
+
+class PackError(RuntimeError):
+    """The bundle would not keep the contract."""
+
+
+def pack(
+    folder: Path,
+    model: Path,
+    tokenizer: Path,
+    geometry: Geometry,
+    recipe: Recipe,
+    answerers: Sequence[Answerer],
+    fitted: Mapping[str, dict],
+    card: str,
+    origins: Sequence[dict] = (),
+    fp32_matrices: Sequence[str] = (),
+    golden: Iterable[dict] | None = None,
+    bytes_max: int = BYTES_MAX,
+) -> dict:
+    """Fills `folder` anew, whole or not at all, and returns its manifest. `answerers` are the recipe's tasks, in its
+    order; `fitted` is what calibration found of each, by its id, `origins` what the weights came from beside the tasks,
+    both as the manifest says them. Without `golden`, the tasks' questions that come out as taught."""
+    recipe.check_fit()
+    weights = ", ".join(["int8-dynamic", *(f"fp32 {name}" for name in fp32_matrices)])
+
+    def manifest(files: dict) -> dict:
+        return _manifest(recipe, geometry, answerers[0].encoder, fitted, files, origins, weights)
+
+    lines = golden_lines(answerers, fitted) if golden is None else golden
+    return _write(folder, {base.GRAPH: model, "tokenizer.json": tokenizer}, lines, card, manifest, bytes_max)
+
+
+def graft(
+    folder: Path,
+    earlier: Path,
+    model: Path,
+    recipe: Recipe,
+    answerers: Sequence[Answerer],
+    fitted: Mapping[str, dict],
+    card: str,
+    origins: Sequence[dict] = (),
+    fp32_matrices: Sequence[str] = (),
+    bytes_max: int = BYTES_MAX,
+) -> dict:
+    """As `pack`, the bundle in `earlier` with the recipe's tasks taught further: `model` becomes a graph of their own.
+    Graph, calibration and golden questions of every other task are taken over byte for byte, so that none of their
+    answers can change."""
+    recipe.check_fit()
+    before = json.loads((earlier / base.MANIFEST).read_text(encoding="utf-8"))
+    name = grafted_graph(recipe)
+    taught = {task.id: _task(task, fitted[task.id], name) for task in recipe.tasks}
+    tasks = [
+        taught.get(task["id"], {"graph": base.GRAPH} | task) for task in before["tasks"]
+    ]  # format 2 had one, and did not name it
+    weights = ", ".join([before["graph"]["weights"], *(f"fp32 {matrix} of {name}" for matrix in fp32_matrices)])
+    data = [*before["data"], *origins, *map(_data, recipe.tasks)]
+
+    def manifest(files: dict) -> dict:
+        return before | {
+            "format": FORMAT,
+            "version": recipe.version,
+            "serial": recipe.serial,
+            "minimum_runtime": MINIMUM_RUNTIME,
+            "licence": base.licence([source for source in data if source["kind"] in base.OWN]),
+            "data": list({json.dumps(source): source for source in data}.values()),  # each source once
+            "files": files,
+            "graph": before["graph"] | {"weights": weights},
+            "tasks": tasks,
+        }
+
+    golden = [json.loads(line) for line in (earlier / "golden.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = itertools.chain(
+        (line for line in golden if line["task"] not in taught), golden_lines(answerers, fitted, len(golden))
+    )
+    kept = {task["graph"]: earlier / task["graph"] for task in tasks if task["id"] not in taught}
+    return _write(
+        folder, {**kept, name: model, "tokenizer.json": earlier / "tokenizer.json"}, lines, card, manifest, bytes_max
+    )
+
+
+def grafted_graph(recipe: Recipe) -> str:
+    """Name of the file with the graph that answers a grafted bundle's new tasks."""
+    return f"model-{recipe.serial}.onnx"
+
+
+def _write(
+    folder: Path,
+    copied: Mapping[str, Path],
+    golden: Iterable[dict],
+    card: str,
+    manifest: Callable[[dict], dict],
+    bytes_max: int,
+) -> dict:
+    """Fills `folder`, whole or not at all. `manifest` is made from the digests of all other files."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in golden)
+    with disk.whole(folder) as new:
+        new.mkdir()
+        for name, path in copied.items():
+            shutil.copy(path, new / name)
+        (new / "golden.jsonl").write_text(text, encoding="utf-8")
+        (new / "card.md").write_text(card, encoding="utf-8")
+        said = manifest(_files(new))
+        (new / base.MANIFEST).write_text(json.dumps(said, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        size = sum(path.stat().st_size for path in new.iterdir())
+        if size > bytes_max:
+            raise PackError(f"expected a bundle of at most {bytes_max} bytes, got {size}")
+    return said
+
+
+def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict], number: int = 0) -> Iterator[dict]:
+    """Of each task and each golden question the first candidate that comes out as the teacher says, confidently and far
+    from the threshold of first answers; where none of the first hundred is so sure, the surest of them. They are
+    numbered from the one after `number`."""
+    for answerer in answerers:
+        task, calibrated = answerer.task, calibration(fitted[answerer.task.id])
+        proved = fitted[task.id]["first"]["threshold"]
+        far = max(GOLDEN_CONFIDENCE, 1 - GOLDEN_DOUBT_SHARE * (1 - proved)) if proved < 1 else GOLDEN_CONFIDENCE
+        for candidates in _spread(task.golden("golden"), GOLDEN_MAX):
+            number += 1
+            surest: tuple[Pair, Outcome] | None = None
+            for pair in itertools.islice(candidates, GOLDEN_TRIES_MAX):
+                outcome = decide(answerer, calibrated, pair.text)
+                if outcome and _as_taught(task, pair, outcome, calibrated):
+                    if surest is None or outcome.last.confidence > surest[1].last.confidence:
+                        surest = pair, outcome
+                    if outcome.last.confidence >= far:
+                        break
+            if surest is None:
+                raise PackError(
+                    f"golden question {number}, of {task.id}, is never answered as the teacher says; the last tried: "
+                    f"{pair.text}"
+                )
+            yield golden_line(task, number, *surest)
+
+
+def _spread(of: list[Iterator[Pair]], count: int) -> list[Iterator[Pair]]:
+    """At most so many, evenly spread."""
+    count = min(count, len(of))
+    return [of[at * len(of) // count] for at in range(count)]
+
+
+def golden_line(task: Task, number: int, pair: Pair, outcome: Outcome) -> dict:
+    answer = outcome.last.answer
+    said = {"code": task.choices[task.index(answer)].code} if task.choices else {"answer": answer}
+    return {
+        "id": f"{number:02}-{pair.kind or task.id}-{pair.answer}",
+        "task": task.id,
+        "question": pair.text,
+        **said,
+        "decision": "answered" if outcome.answered else "escalated",
+        "mode": outcome.mode,
+        "confidence": round(outcome.last.confidence, 4),
+    }
+
+
+def bands(fitted: dict) -> dict:
+    """Where a confidence is called high, and where medium. An answer that stands is never called low: medium begins no
+    higher than the lowest threshold that was proved."""
+    return {"high": HIGH, "medium": min(MEDIUM, fitted["first"]["threshold"], fitted["think"]["threshold"])}
+
+
+def _as_taught(task: Task, pair: Pair, outcome: Outcome, calibrated: Calibration) -> bool:
+    promised = min(calibrated.threshold, calibrated.think_threshold) < NEVER  # else everything goes to a person
+    return outcome.last.answer == pair.answer and outcome.answered == (promised and task.answers(pair.answer))
+
+
+def _manifest(
+    recipe: Recipe,
+    g: Geometry,
+    encoder: Encoder,
+    fitted: Mapping[str, dict],
+    files: dict,
+    origins: Sequence[dict],
+    weights: str,
+) -> dict:
+    control = {
+        name: encoder.control[token]
+        for name, token in (("answer", ANSWER), ("why", WHY), ("think", THINK), ("end", END))
+    }
+    return {
+        "format": FORMAT,
+        "name": recipe.id,
+        "version": recipe.version,
+        "serial": recipe.serial,
+        "minimum_runtime": MINIMUM_RUNTIME,
+        "licence": base.licence(origins),
+        "teacher": "; ".join(dict.fromkeys(task.teacher for task in recipe.tasks)),
+        "data": [
+            *origins,
+            *(_data(task) for task in recipe.tasks if task.sources),
+        ],  # a student that nobody taught has no sources
+        "files": files,
+        "graph": {
+            "layers": g.layers,
+            "kv_heads": g.kv_heads,
+            "head_dim": g.head_dim,
+            "max_len": g.max_len,
+            "vocabulary": g.vocabulary,
+            "weights": weights,
+        },
+        "control": control,
+        "calculator": {
+            "open": encoder.open,
+            "equals": encoder.equals,
+            "close": encoder.close,
+            "decimals": calculator.DECIMALS,
+        },
+        "tasks": [_task(task, fitted[task.id], base.GRAPH) for task in recipe.tasks],
+    }
+
+
+def _data(task: Task) -> dict:
+    sources = hashlib.sha256(b"".join(path.read_bytes() for path in task.sources)).hexdigest()
+    return {"name": f"{task.id} teacher pairs", "kind": "generated", "licence": task.licence, "sha256": sources}
+
+
+def _task(task: Task, fitted: dict, graph: str) -> dict:
+    split = (
+        "generated pairs of their own seed, drawn as for training; every third fits, the others prove the thresholds"
+    )
+    return {
+        "id": task.id,
+        "title": task.title,
+        "graph": graph,
+        "prompt": task.template,
+        "question_tokens_max": task.question_tokens_max,
+        "rationale_tokens_max": task.rationale_tokens_max,
+        "answers": {"choices": [vars(choice) for choice in task.choices]}
+        if task.choices
+        else {"free": {"tokens_max": task.answer_tokens_max}},
+        "calibration": {"split": split, **fitted, "bands": bands(fitted)},
+    }
+
+
+def _files(folder: Path) -> dict:
+    return {
+        path.name: {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in sorted(folder.iterdir())
+    }

@@ -1,0 +1,297 @@
+"""Fits temperature, weights and thresholds of one task of a student on generated calibration pairs of the task, on the
+int8 graph that ships.
+
+Every third pair fits, the rest prove, so that no threshold is proved on a pair that shaped the confidences. A threshold
+is chosen by fixed-sequence Learn-then-Test (Angelopoulos et al. 2021): thresholds are walked from high to low, each is
+accepted only if the Clopper-Pearson bound of the error among its auto-answers keeps the promised risk, and the walk
+ends at the first that does not. Never sees a training, dev or test pair, or a real row.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from ..pair import Pair
+from ..recipe import Sizes
+from .decode import NEVER, Answerer, Belief, Calibration, Look, ThinkingFailed, log_softmax
+
+RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the promise, of each way to answer
+# A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second
+# and is right more often. At the promised risk itself hardly anything would be left to think about.
+FIRST_RISK = 0.01
+FIT = 3  # every third pair fits
+# A walk starts at the threshold that one of these shares of the answers reaches, and not before so many of them that
+# none being wrong would prove anything. Higher up, a few unlucky pairs would end it: the surest errors are impossible
+# readings that the student did not notice, and they stand at the top of every walk. Further down, a student that knows
+# well what it does not know is wrong too often. Which share, the fitting pairs say, which prove nothing: see
+# `start_share`.
+START_SHARES, STEP_SHARE = (0.5, 0.25, 0.125), 0.01
+# Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove
+# nothing more.
+STREAM = "calibration-g"
+# So many answers may be wrong however sure they are: a reading overlooked leaves no trace in the scores. A plain
+# likelihood would lower the confidence of all others for these few; see `_loss`.
+MISSES = 0.01
+# Of 1 / temperature and of the think weight; the first weight begins at 0, since first looks may be worth nothing.
+# Pairs without an error would ask for any: choices for ever sharper confidences, texts for ever flatter ones, until all
+# of them are certain.
+SHARPNESS_MIN, SHARPNESS_MAX = 0.25, 2.0
+UNFITTED = 0.5, 0.5  # weights: both looks alike, and together as sure as one, since one student had both
+GRID, ROUNDS = 40, 12
+CONFIDENCE_MAX = 1 - 1e-9  # rounding makes a certainty of what is almost one; it stays below `NEVER`
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A threshold and the counts that prove it."""
+
+    threshold: float
+    n: int  # auto-answers at the threshold
+    errors: int
+    coverage: float  # n as a share of all pairs walked
+
+
+@dataclass(frozen=True)
+class Fitted:
+    calibration: Calibration
+    pairs: int  # drawn in all
+    first: Walk
+    think: Walk
+
+    def asdict(self) -> dict:
+        """As the manifest says it."""
+        c = self.calibration
+        return {
+            "n": self.pairs,
+            "risk": RISK,
+            "confidence_level": CONFIDENCE_LEVEL,
+            "first": {"temperature": c.temperature, **vars(self.first)},
+            "think": {"first_weight": c.first_weight, "think_weight": c.think_weight, **vars(self.think)},
+        }
+
+
+def calibration(fitted: dict) -> Calibration:
+    """What the reference decoder needs of `Fitted.asdict`."""
+    first, think = fitted["first"], fitted["think"]
+    return Calibration(
+        first["temperature"], first["threshold"], think["first_weight"], think["think_weight"], think["threshold"]
+    )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A calibration pair and what the student made of it."""
+
+    pair: Pair
+    first: Look
+    think: Look | None = None
+
+
+def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
+    """Draws the task's calibration pairs, and more until enough of them are below the first threshold or the cap is
+    reached."""
+    task = answerer.task
+    stream = task.stream(f"{STREAM}-{seed}")
+
+    drawn = list(_asked(answerer, itertools.islice(stream, sizes.calibration)))
+    temperature = fit_temperature(*_of_first(answerer, drawn[::FIT]))
+    calibration = Calibration(temperature, NEVER, *UNFITTED, NEVER)  # of the first answer alone; nobody thinks yet
+    first = _walk(answerer, drawn, lambda asked: calibration.first(asked.first), FIRST_RISK)
+
+    def below(asked: Asked) -> bool:
+        return calibration.first(asked.first).confidence < first.threshold
+
+    more = filter(below, _asked(answerer, itertools.islice(stream, sizes.calibration_max - sizes.calibration)))
+    doubtful = list(itertools.islice(itertools.chain(filter(below, drawn), more), sizes.unsure))
+    thought = list(_thought(answerer, doubtful))
+    think = Walk(NEVER, 0, 0, 0.0)
+    if len(thought) >= FIT:
+        weights = fit_weights(*_of_both(answerer, thought[::FIT], calibration))
+        calibration = Calibration(temperature, first.threshold, *weights, NEVER)
+        think = _walk(answerer, thought, lambda asked: calibration.joint(asked.first, asked.think), RISK)
+    return Fitted(
+        Calibration(temperature, first.threshold, calibration.first_weight, calibration.think_weight, think.threshold),
+        len(drawn),
+        first,
+        think,
+    )
+
+
+def walk(
+    confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float = RISK, share: float = START_SHARES[0]
+) -> Walk:
+    """The lowest proved threshold, from (n,) confidences and truth values: is it the teacher's answer, is it an answer
+    at all? What calls a person or is no answer is handed over, which is never wrong. The walk starts at the surest
+    `share` of the answers, which these pairs must not have chosen."""
+    n, confidence = len(confidence), np.minimum(confidence, CONFIDENCE_MAX)
+    # Only confidences decide where the walk stops for a test, never a truth: so each test is as good as one fixed
+    # beforehand.
+    steps = sorted(confidence[answers], reverse=True)
+    proved = Walk(NEVER, 0, 0, 0.0)
+    start, step = max(needed(risk), round(share * len(steps))), max(1, round(STEP_SHARE * n))
+    for count in [*range(start, len(steps), step), len(steps)]:
+        if count < start:
+            break
+        threshold = steps[count - 1]
+        auto = answers & (confidence >= threshold)
+        answered, errors = int(auto.sum()), int((~right[auto]).sum())
+        if error_bound(errors, answered) > risk:
+            break
+        proved = Walk(float(threshold), answered, errors, round(answered / n, 4))
+    return proved
+
+
+def start_share(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float) -> float:
+    """The share of the surest answers, one of `START_SHARES`, among which errors are furthest below the risk, in
+    standard deviations of their count at that risk; of several the largest."""
+    wrong = ~right[answers][np.argsort(-confidence[answers], kind="stable")]
+
+    def room(share: float) -> float:
+        expected = risk * (count := max(1, round(share * len(wrong))))
+        return (expected - wrong[:count].sum()) / math.sqrt(expected)
+
+    return max(START_SHARES, key=room) if len(wrong) else START_SHARES[0]
+
+
+def needed(risk: float, level: float = CONFIDENCE_LEVEL) -> int:
+    """So many answers without an error prove that the risk is kept; fewer prove nothing."""
+    return math.ceil(math.log(1 - level) / math.log(1 - risk))
+
+
+def error_bound(errors: int, n: int, level: float = CONFIDENCE_LEVEL) -> float:
+    """One-sided Clopper-Pearson upper bound of a rate: the largest rate at which so few errors are not too unlikely."""
+    if errors >= n:
+        return 1.0
+    low, high = errors / n, 1.0
+    for _ in range(60):
+        rate = (low + high) / 2
+        low, high = (rate, high) if _at_most(errors, n, rate) > 1 - level else (low, rate)
+    return high
+
+
+def interval(successes: int, n: int, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
+    """Two-sided Clopper-Pearson interval of a rate."""
+    if n == 0:
+        return 0.0, 1.0
+    half = (1 + level) / 2
+    return 1 - error_bound(n - successes, n, half), error_bound(successes, n, half)
+
+
+def _at_most(errors: int, n: int, rate: float) -> float:
+    """Probability of at most `errors` in `n`, each with probability `rate`."""
+    logs = (
+        math.lgamma(n + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(n - k + 1)
+        + k * math.log(rate)
+        + (n - k) * math.log1p(-rate)
+        for k in range(errors + 1)
+    )
+    return math.fsum(map(math.exp, logs))
+
+
+def minimum(loss: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function of one number is least: the best of a grid, then ternary search between its neighbours. On a
+    grid, since the losses here are convex but for what `MISSES` flattens."""
+    grid = np.linspace(low, high, GRID + 1)
+    best = int(np.argmin([loss(x) for x in grid]))
+    low, high = grid[max(0, best - 1)], grid[min(GRID, best + 1)]
+    for _ in range(40):
+        a, b = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, b) if loss(a) < loss(b) else (a, high)
+    return float((low + high) / 2)
+
+
+def fit_temperature(likelihoods: Callable[[float], np.ndarray], choices: int) -> float:
+    """`likelihoods(1 / temperature)` are (n,) log-probabilities of what was right, among so many choices."""
+    if not len(likelihoods(1.0)):
+        return 1.0
+    return 1 / minimum(lambda x: _loss(likelihoods(x), choices), SHARPNESS_MIN, SHARPNESS_MAX)
+
+
+def fit_weights(likelihoods: Callable[[float, float], np.ndarray], choices: int) -> tuple[float, float]:
+    """Weights of the first look and of the one after thinking with the least loss, one after the other."""
+    if not len(likelihoods(1.0, 1.0)):
+        return UNFITTED
+    first, think = UNFITTED
+    for _ in range(ROUNDS):
+        first = minimum(lambda w, think=think: _loss(likelihoods(w, think), choices), 0, SHARPNESS_MAX)
+        think = minimum(lambda w, first=first: _loss(likelihoods(first, w), choices), SHARPNESS_MIN, SHARPNESS_MAX)
+    return first, think
+
+
+def _loss(log_likelihoods: np.ndarray, choices: int) -> float:
+    """Mean negative log-likelihood where a share `MISSES` of the pairs says nothing: those are right by luck alone. So
+    no miss, however sure, costs more than a fixed amount."""
+    return float(-np.log((1 - MISSES) * np.exp(log_likelihoods) + MISSES / choices).mean())
+
+
+def _of_first(answerer: Answerer, fit: list[Asked]) -> tuple[Callable[[float], np.ndarray], int]:
+    """Log-likelihoods of the truth by 1 / temperature, and the number of choices. A free answer is right or it is
+    wrong."""
+    task = answerer.task
+    if task.choices:
+        scores = np.array([asked.first.values for asked in fit])  # (n, choices)
+        rows, truths = np.arange(len(fit)), [task.index(asked.pair.answer) for asked in fit]
+        return lambda x: log_softmax(x * scores)[rows, truths], len(task.choices)
+    fit = [asked for asked in fit if asked.first.text]  # the others have no confidence to be fitted
+    scores = np.array([asked.first.score for asked in fit])
+    right = np.array([asked.first.text == asked.pair.answer for asked in fit], bool)
+    return lambda x: _right_or_wrong(x * scores, right), 2
+
+
+def _of_both(
+    answerer: Answerer, fit: list[Asked], calibration: Calibration
+) -> tuple[Callable[[float, float], np.ndarray], int]:
+    """The same by the two weights."""
+    task = answerer.task
+    if task.choices:
+        ones, twos = np.array([asked.first.values for asked in fit]), np.array([asked.think.values for asked in fit])
+        rows, truths = np.arange(len(fit)), [task.index(asked.pair.answer) for asked in fit]
+        return lambda a, b: log_softmax(a * ones + b * twos)[rows, truths], len(task.choices)
+    fit = [asked for asked in fit if asked.think.text]
+    ones, twos = np.array([asked.first.score for asked in fit]), np.array([asked.think.score for asked in fit])
+    same = np.array([asked.first.text == asked.think.text for asked in fit], bool)
+    doubt = np.log1p(-np.minimum([calibration.first(asked.first).confidence for asked in fit], CONFIDENCE_MAX))
+    right = np.array([asked.think.text == asked.pair.answer for asked in fit], bool)
+    return lambda a, b: _right_or_wrong(np.where(same, a * ones, doubt) + b * twos, right), 2
+
+
+def _right_or_wrong(log_confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
+    log_confidence = np.minimum(log_confidence, -1e-12)
+    return np.where(right, log_confidence, np.log(-np.expm1(log_confidence)))
+
+
+def _walk(answerer: Answerer, asked: list[Asked], believed: Callable[[Asked], Belief], risk: float) -> Walk:
+    """Walks over what does not fit, from where the fitting pairs say."""
+    beliefs = [believed(one) for one in asked]
+    confidence = np.array([belief.confidence for belief in beliefs])
+    right = np.array([belief.answer == one.pair.answer for belief, one in zip(beliefs, asked, strict=True)], bool)
+    answers = np.array([answerer.task.answers(belief.answer) for belief in beliefs], bool)
+    fits = np.arange(len(asked)) % FIT == 0
+    share = start_share(confidence[fits], right[fits], answers[fits], risk)
+    return walk(confidence[~fits], right[~fits], answers[~fits], risk, share)
+
+
+def _asked(answerer: Answerer, pairs: Iterator[Pair]) -> Iterator[Asked]:
+    """Pairs with their first looks; a question too long to be asked is left out."""
+    for pair in tqdm(pairs, f"{answerer.task.id}: first answers", unit="pair", mininterval=1):
+        look = answerer.ask(pair.text)
+        if look is not None:
+            yield Asked(pair, look)
+
+
+def _thought(answerer: Answerer, doubtful: list[Asked]) -> Iterator[Asked]:
+    """With their looks after thinking; left out where thinking fails, since a person is asked then."""
+    for asked in tqdm(doubtful, f"{answerer.task.id}: thinking", unit="pair", mininterval=1):
+        answerer.ask(asked.pair.text)
+        try:
+            yield Asked(asked.pair, asked.first, answerer.think().look)
+        except ThinkingFailed:
+            continue

@@ -1,0 +1,87 @@
+"""(R2) The logistic gate: from the state at `<|answer|>`, before anything is decoded, will the first answer be right?
+
+Its labels are the student's own first answers on one half of the dev split, which is never trained on; the threshold is
+set on the other half, by `table`. The student stays as it is, and nothing is decoded here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..distil.student import Student
+from ..distil.train import pad
+from ..pair import Pair
+
+# of the squared weights over standardised states, beside the summed loss: there are hardly more labels than weights
+PENALTY = 10.0
+ROWS = 32  # questions read at once
+
+
+@dataclass(frozen=True)
+class Gate:
+    weights: Tensor  # (width,)
+    bias: float
+
+    def chances(self, states: Tensor) -> Tensor:
+        """(n, width) states to (n,) probabilities that the first answer is right."""
+        return torch.sigmoid(states @ self.weights + self.bias)
+
+
+def in_fit_half(pair: Pair) -> bool:
+    """The half of the dev split that routers learn from, by the question."""
+    return hashlib.sha256(f"half {pair.asked}".encode()).digest()[0] % 2 == 0
+
+
+def fit(states: Tensor, right: Tensor, penalty: float = PENALTY) -> Gate:
+    """Logistic regression: least summed cross entropy plus `penalty`/2 times the squared weights, over (n, width)
+    states that are standardised for it; the bias is free."""
+    mean, spread = states.mean(0), states.std(0).clamp_min(1e-6)
+    x, y = ((states - mean) / spread).double(), right.double()
+    weights, bias = (
+        torch.zeros(x.shape[1], dtype=torch.double, requires_grad=True),
+        torch.zeros((), dtype=torch.double, requires_grad=True),
+    )
+    descent = torch.optim.LBFGS(
+        [weights, bias], max_iter=500, tolerance_grad=1e-8, tolerance_change=1e-12, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        descent.zero_grad()
+        total = (
+            F.binary_cross_entropy_with_logits(x @ weights + bias, y, reduction="sum")
+            + penalty / 2 * weights.square().sum()
+        )
+        total.backward()
+        return total
+
+    descent.step(loss)
+    weights, bias = weights.detach(), bias.detach()
+    weights = weights / spread
+    return Gate(weights.float(), float(bias - weights @ mean.double()))
+
+
+@torch.no_grad()
+def last_states(student: Student, prompts: list[list[int]]) -> Tensor:
+    """(n, width), the state at each prompt's last token."""
+    return _read(student, prompts, lambda states, length: states[length - 1])
+
+
+@torch.no_grad()
+def mean_states(student: Student, prompts: list[list[int]]) -> Tensor:
+    """(n, width), the mean over each prompt's tokens."""
+    return _read(student, prompts, lambda states, length: states[:length].mean(0))
+
+
+def _read(student: Student, prompts: list[list[int]], pooled) -> Tensor:
+    order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
+    found = torch.empty(len(prompts), student.g.width)
+    for start in range(0, len(order), ROWS):
+        rows = order[start : start + ROWS]
+        for at, states in zip(rows, student.hidden(pad([prompts[at] for at in rows])), strict=True):
+            found[at] = pooled(states, len(prompts[at]))
+    return found
