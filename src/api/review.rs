@@ -141,7 +141,7 @@ pub struct Resolve {
     /// The right answer, where the verdict is wrong: a choice's text or label, or free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction: Option<String>,
-    /// Who says so, as far as it may be told.
+    /// Name of the person who decided, as far as it may be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reviewer: Option<String>,
 }

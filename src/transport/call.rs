@@ -35,9 +35,9 @@ pub enum Call {
     Reviews {
         /// Those that are open, or resolved.
         state: ReviewStateName,
-        /// Behind this case.
+        /// The page begins behind this case.
         after: Option<i64>,
-        /// At most so many.
+        /// The most entries of the page.
         limit: usize,
         /// The way back.
         reply: Reply<Body>,
@@ -73,7 +73,7 @@ pub enum Call {
         format: Format,
         /// Behind this resolution; `None` is the last that was marked as exported.
         after: Option<i64>,
-        /// At most so many.
+        /// The most entries of the page.
         limit: usize,
         /// The way back.
         reply: Reply<Page>,

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `00003,09870,tool wear` | choice 3, confidence 98.70 %, its label |
 //! | `65534,09120,bearing wear` | a task of free text: the label is the answer |
-//! | `65535,04210,tool wear` | no answer: a person is asked; the label is only the student's guess, and may be empty |
+//! | `65535,04210,tool wear` | no answer: a person is asked; the label is only the best guess, and may be empty |
 //! | `ERR07,00000,busy` | refused, for reason 7 of a Nack ([`super`] has the table); never a number |
 //!
 //! LABEL is all the rest, commas included. What the encoding does not have is sent as `?`, a control character as a space;
@@ -28,6 +28,7 @@ use alloc::borrow::ToOwned as _;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use encoding_rs::{SHIFT_JIS, UTF_8};
 use thiserror::Error;
@@ -48,6 +49,15 @@ pub enum Encoding {
     Cp932,
 }
 
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Utf8 => "UTF-8",
+            Self::Cp932 => "Shift_JIS (CP932)",
+        })
+    }
+}
+
 /// Why a line is no question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
@@ -55,7 +65,7 @@ pub enum Fault {
     #[error("failed to read a line: it is longer than {0} bytes")]
     TooLong(usize),
     /// Not text in the encoding that was configured.
-    #[error("failed to read a line: it is not {0:?}; see which encoding the device is set to")]
+    #[error("failed to read a line: it is not {0}; see which encoding the device is set to")]
     Encoding(Encoding),
     /// A character that is no text.
     #[error("failed to read a line: it holds the control character U+{:04X}", u32::from(*.0))]
