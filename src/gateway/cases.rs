@@ -15,7 +15,6 @@ use crate::domain::{CaseEventKind, CaseId, Decision, DeliveryId, DeliveryKind, c
 use crate::store::{self, Batch, Case, NewCase, Outcome, Received, RecordedRationale, ReviewReason};
 use crate::transport::OUTBOUND_MAX;
 use crate::transport::request::{Key, OutboundMessage, Refusal, Request, Route, Source, random_unit};
-use crate::transport::serial::reason_code;
 
 /// Cases of the outbox that one sweep looks at for what nobody fetches.
 const SWEPT_AT_ONCE: usize = 64;
@@ -353,7 +352,7 @@ impl Gateway {
     }
 
     fn send_refusal(&mut self, key: &Key, route: Route, refusal: &Refusal) {
-        let message = answer::refusal(&key.client, &key.id, &refusal.to_string(), reason_code(refusal));
+        let message = answer::refusal(&key.client, &key.id, &refusal.to_string(), refusal.reason());
         self.send_to(None, route, message);
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::answer::Message;
 use crate::domain::DeliveryId;
+use crate::wire;
 
 /// What makes a request the same one again: who asks, and the name it gave the question before it asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -182,6 +183,20 @@ pub enum Refusal {
     /// The model could not do it.
     #[error("{0}")]
     Failed(String),
+}
+
+impl Refusal {
+    /// Its code in a message.
+    pub fn reason(&self) -> wire::Reason {
+        use wire::Reason;
+        match self {
+            Self::Unreadable(_) | Self::Forbidden(_) => Reason::Question,
+            Self::Reused(_) => Reason::IdReused,
+            Self::Full => Reason::JournalFull,
+            Self::Unavailable(_) => Reason::Busy,
+            Self::Unknown(_) | Self::Conflict(_) | Self::Failed(_) => Reason::Failed,
+        }
+    }
 }
 
 /// From 0 to 1: keeps gateways from coming back at one moment, and draws what a person looks at. Not for secrets.

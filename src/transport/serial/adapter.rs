@@ -14,7 +14,7 @@ use super::port::{PortEvent, SendError, Serial, Writer};
 use crate::api::answer::{Body, Message, State};
 use crate::domain::DeliveryId;
 use crate::transport::arrival::Arrival;
-use crate::transport::request::{Key, Refusal, Request, Route, SerialReplyTo, Source};
+use crate::transport::request::{Key, Request, Route, SerialReplyTo, Source};
 use crate::wire::line::Encoding;
 use crate::wire::{
     self, Answer, Ask, CODE_ASK_A_PERSON, CODE_TEXT, Confidence, Frame, Nack, Pending, RationaleChunk, Reason,
@@ -292,16 +292,5 @@ fn answer<'a>(body: &'a Body, message: &Message, request: RequestId) -> Answer<'
         label_cut,
         request,
         label,
-    }
-}
-
-/// What a refusal is on the wire.
-pub fn reason_code(refusal: &Refusal) -> Reason {
-    match refusal {
-        Refusal::Unreadable(_) | Refusal::Forbidden(_) => Reason::Question,
-        Refusal::Reused(_) => Reason::IdReused,
-        Refusal::Full => Reason::JournalFull,
-        Refusal::Unavailable(_) => Reason::Busy,
-        Refusal::Unknown(_) | Refusal::Conflict(_) | Refusal::Failed(_) => Reason::Failed,
     }
 }
