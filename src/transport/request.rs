@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::answer::Message;
-use crate::domain::DeliveryId;
+use crate::domain::{DeliveryId, QUESTION_BYTES_MAX};
 use crate::wire;
 
 /// What makes a request the same one again: who asks, and the name it gave the question before it asked.
@@ -115,6 +115,26 @@ pub struct AskBody {
     /// The rationale is wanted too.
     #[serde(default)]
     pub explain: bool,
+}
+
+impl AskBody {
+    /// Reads JSON, or plain text as a question without a name; or says what was expected instead. How long the whole may be is for
+    /// the transport to say.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))?;
+        let body = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|error| {
+                format!("expected {{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}}: {error}")
+            })?
+        } else {
+            Self { question: text.trim().to_owned(), id: None, client: None, task: None, explain: false }
+        };
+        let length = body.question.len();
+        if length > QUESTION_BYTES_MAX {
+            return Err(format!("expected a question of at most {QUESTION_BYTES_MAX} bytes, got {length}"));
+        }
+        Ok(body)
+    }
 }
 
 /// A kind of transport.
