@@ -382,7 +382,7 @@ impl Gateway {
     }
 
     /// Tells systemd that a change is done, once it is.
-    fn notify_ready(&self) {
+    fn notify_ready(&mut self) {
         if self.transports.is_settled() && !self.scheduler.is_loading() {
             notify(&[NotifyState::Ready]);
         }
