@@ -53,7 +53,7 @@ use crate::store::{self, Batch, Journal, Opened, Outcome, Running, Writer};
 use crate::transport::Transports;
 use crate::transport::arrival::Arrival;
 use crate::transport::mqtt::Statuses;
-use crate::transport::request::{SerialReplyTo, Source};
+use crate::transport::request::{Route, Source};
 use crate::wire;
 
 /// Arrivals that the loop has not taken up: more than a transport may have on its way.
@@ -96,8 +96,8 @@ enum Event {
     Case(CaseStep),
     /// What a call asked of the journal is known.
     Call(CallEvent),
-    /// A client of a serial line asked how the gateway is, and the journal has counted.
-    StatusCounted(SerialReplyTo, Option<store::Counts>),
+    /// A client asked how the gateway is, and the journal has counted.
+    StatusCounted(Route, Option<store::Counts>),
     /// The status is due, and so is a sweep of the outbox.
     Heartbeat,
     /// Systemd's watchdog is due; the journal took a step in time, or not.
@@ -399,7 +399,7 @@ impl Gateway {
         self.statuses.send_replace(self.supervision.statuses(&settings.gateway, bundle.as_deref(), counts));
     }
 
-    fn tell_status(&self, to: &SerialReplyTo, counts: Option<store::Counts>) {
+    fn tell_status(&self, to: &Route, counts: Option<store::Counts>) {
         let Some(counts) = counts else { return };
         let small = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
         let status = wire::Status {

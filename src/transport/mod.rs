@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use arrival::Arrival;
-use request::{OutboundMessage, Route, SerialReplyTo, Source};
+use request::{OutboundMessage, Route, Source};
 use slot::{Channels, Slot, Task};
 
 use crate::config::check::Check;
@@ -66,9 +66,10 @@ impl Sections {
         self.mqtt.check().into_iter().chain(serial).chain(self.http.check()).collect()
     }
 
-    /// Tasks that a transport's questions belong to where they name none, each with the place that names it.
-    pub fn default_tasks(&self) -> impl Iterator<Item = (String, &str)> {
-        self.serial.iter().filter_map(|port| Some((port.path.display().to_string(), port.task.as_deref()?)))
+    /// Tasks that a transport's questions belong to where they name none: the name of the check, the place that names it, the task.
+    pub fn default_tasks(&self) -> impl Iterator<Item = (&'static str, String, &str)> {
+        let of_port = |port: &serial::Settings| port.path.display().to_string();
+        self.serial.iter().filter_map(move |port| Some(("serial task", of_port(port), port.task.as_deref()?)))
     }
 }
 
@@ -176,16 +177,21 @@ impl Transports {
         }
     }
 
-    /// Tells whoever asked on a serial line that the question is durable; others hear it from the broker or wait.
+    /// Tells whoever asked that the question is durable, where its transport has a message for that; others hear it from the broker
+    /// or wait.
     pub fn tell_pending(&self, route: &Route, before: usize) {
-        if let Route::Serial(to) = route {
-            self.serial.tell_pending(to, before);
+        match route {
+            Route::Serial(to) => self.serial.tell_pending(to, before),
+            Route::Mqtt(_) | Route::Fetched => {}
         }
     }
 
-    /// Tells whoever asked on a serial line how the gateway is.
-    pub fn tell_status(&self, to: &SerialReplyTo, status: wire::Status) {
-        self.serial.tell_status(to, status);
+    /// Tells whoever asked how the gateway is, where its transport has a message for that.
+    pub fn tell_status(&self, route: &Route, status: wire::Status) {
+        match route {
+            Route::Serial(to) => self.serial.tell_status(to, status),
+            Route::Mqtt(_) | Route::Fetched => {}
+        }
     }
 
     /// Tells all to end; what is returned is ready when they have, or were given up. They stay closed.

@@ -190,7 +190,7 @@ impl Adapter {
                 }
                 wire::Message::AskStatus => {
                     let to = self.reply_to(Vec::new(), sequence);
-                    drop(self.arrivals.try_send(Arrival::AskStatus(to)));
+                    drop(self.arrivals.try_send(Arrival::AskStatus(Route::Serial(to))));
                 }
                 _ => {} // the port lets nothing else through
             },
