@@ -442,7 +442,7 @@ mod tests {
     use crate::domain::{Band, Confidence, Decision, DeliveryId, DeliveryKind, Mode};
     use crate::store::{RecordedAnswer, Student};
     use crate::transport::call::Call;
-    use crate::transport::request::{Key, MqttReplyTo, OutboundMessage, Refusal, Request, Route};
+    use crate::transport::request::{Key, MqttReplyTo, OutboundMessage, Refusal, Request, Route, SerialReplyTo};
 
     /// A gateway with a real journal, a channel in the broker's place, and a worker that is never heard.
     struct Harness {
@@ -602,6 +602,27 @@ mod tests {
                     harness.step().await;
                 }
                 assert_eq!(harness.gateway.counts.delivered, 1);
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_a_port_that_is_no_more_holds_up_no_other() {
+        LocalSet::new()
+            .run_until(async {
+                let mut harness = Harness::new();
+                let port =
+                    SerialReplyTo { port: "/dev/none".to_owned(), request: vec![1], sequence: 1, acknowledges: false };
+                let to_port = Request { route: Route::Serial(port), ..request("1") };
+                harness.gateway.on(Event::Arrival(Arrival::Ask(to_port, oneshot::channel().0)));
+                harness.step().await;
+                drop(harness.ask("2").await);
+                harness.answer(CaseId(1)).await;
+                harness.answer(CaseId(2)).await;
+                harness.gateway.on(Event::Arrival(Arrival::Connected(Source::Mqtt)));
+                harness.step().await;
+                let delivery = DeliveryId { case: CaseId(2), kind: DeliveryKind::Reply(0) };
+                assert_eq!(harness.outbound.try_recv().unwrap().delivery, Some(delivery));
             })
             .await;
     }

@@ -10,6 +10,7 @@ pub mod request;
 pub mod serial;
 mod slot;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -82,6 +83,28 @@ pub struct Settings {
     pub http: Option<http::Settings>,
     /// Serial ports.
     pub serial: Vec<serial::Settings>,
+}
+
+/// What became of a message that was to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Sent {
+    /// Its transport has it.
+    Left,
+    /// Too much waits for its transport.
+    NoRoom,
+    /// Its transport is not open, or it is one from which answers are fetched.
+    Closed,
+}
+
+impl Sent {
+    fn to<T>(transport: Option<&mpsc::Sender<T>>, message: T) -> Self {
+        match transport.map(|transport| transport.try_send(message)) {
+            Some(Ok(())) => Self::Left,
+            Some(Err(TrySendError::Full(_))) => Self::NoRoom,
+            Some(Err(TrySendError::Closed(_))) | None => Self::Closed,
+        }
+    }
 }
 
 /// The transports, each open, closed or on its way there. One whose settings change is closed and opened again, the others stay as
@@ -168,12 +191,12 @@ impl Transports {
         self.wanted.mqtt.is_some().then_some(self.mqtt.task.is_connected())
     }
 
-    /// Sends a message; false where it does not leave now: its transport is not open, or too much waits for it.
-    pub fn send(&self, outbound: OutboundMessage) -> bool {
+    /// Sends a message.
+    pub fn send(&self, outbound: OutboundMessage) -> Sent {
         match &outbound.route {
             Route::Mqtt(_) => self.mqtt.task.send(outbound),
             Route::Serial(to) => self.serial.send(outbound.delivery, to.clone(), outbound.message),
-            Route::Fetched => false,
+            Route::Fetched => Sent::Closed,
         }
     }
 
@@ -219,12 +242,13 @@ mod tests {
         let to = request::MqttReplyTo { topic: "a".to_owned(), correlation: None };
         let message = crate::api::answer::refusal("plc", "1", "why", wire::Reason::Busy);
         let outbound = || OutboundMessage { delivery: None, route: Route::Mqtt(to.clone()), message: message.clone() };
-        assert!(!transports.send(outbound()), "there is no broker");
+        assert_eq!(transports.send(outbound()), Sent::Closed, "there is no broker");
         assert_eq!(transports.broker_connected(), None);
         let mut messages;
         (transports.mqtt, messages) = Slot::with_channel_of_test(Source::Mqtt, 1);
-        assert!(transports.send(outbound()) && !transports.send(outbound()), "the second finds no room");
+        assert_eq!([(); 2].map(|()| transports.send(outbound())), [Sent::Left, Sent::NoRoom]);
         assert!(messages.recv().await.is_some());
-        assert!(!transports.send(OutboundMessage { route: Route::Fetched, ..outbound() }), "it waits to be fetched");
+        let fetched = OutboundMessage { route: Route::Fetched, ..outbound() };
+        assert_eq!(transports.send(fetched), Sent::Closed, "it waits to be fetched");
     }
 }

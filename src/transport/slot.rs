@@ -6,9 +6,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
-use super::OUTBOUND_MAX;
 use super::arrival::Arrival;
 use super::request::{OutboundMessage, Source};
+use super::{OUTBOUND_MAX, Sent};
 
 /// How long a transport may take to end: for the last messages, and for taking leave.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -93,9 +93,9 @@ impl Task {
         self.source
     }
 
-    /// Sends a message; false where the task is not open, or too much waits for it.
-    pub fn send(&self, outbound: OutboundMessage) -> bool {
-        self.outbound.as_ref().is_some_and(|messages| messages.try_send(outbound).is_ok())
+    /// Sends a message.
+    pub fn send(&self, outbound: OutboundMessage) -> Sent {
+        Sent::to(self.outbound.as_ref(), outbound)
     }
 
     pub fn is_connected(&self) -> bool {

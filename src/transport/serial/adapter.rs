@@ -13,6 +13,7 @@ use super::config::{Settings, Speaks};
 use super::port::{PortEvent, SendError, Serial, Writer};
 use crate::api::answer::{Body, Message, State};
 use crate::domain::DeliveryId;
+use crate::transport::Sent;
 use crate::transport::arrival::Arrival;
 use crate::transport::request::{Key, Request, Route, SerialReplyTo, Source};
 use crate::wire::line::Encoding;
@@ -91,10 +92,10 @@ impl Ports {
         Ok(Open { settings, outgoing, _serial: serial })
     }
 
-    /// Sends a message; false where the port is no more, or too much waits for it.
-    pub fn send(&self, delivery: Option<DeliveryId>, to: SerialReplyTo, message: Message) -> bool {
-        let open = self.open.get(&to.port);
-        open.is_some_and(|port| port.outgoing.try_send(Outgoing::Message(delivery, to, Box::new(message))).is_ok())
+    /// Sends a message to its port.
+    pub fn send(&self, delivery: Option<DeliveryId>, to: SerialReplyTo, message: Message) -> Sent {
+        let port = self.open.get(&to.port).map(|open| &open.outgoing);
+        Sent::to(port, Outgoing::Message(delivery, to, Box::new(message)))
     }
 
     /// Tells a client that its question is durable, and how many are before it.
