@@ -156,7 +156,7 @@ fn student(config: &Config) -> Vec<Check> {
     let defaults = config
         .transports
         .default_tasks()
-        .filter_map(|(place, id)| Some(Check::fail("serial task", format!("{place}: {}", unknown(id)?), hint)));
+        .filter_map(|(check, place, id)| Some(Check::fail(check, format!("{place}: {}", unknown(id)?), hint)));
     [opened].into_iter().chain(task).chain(defaults).collect()
 }
 

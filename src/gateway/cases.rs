@@ -13,9 +13,8 @@ use crate::api;
 use crate::api::answer::{self, Message, graph_digest};
 use crate::domain::{CaseEventKind, CaseId, Decision, DeliveryId, DeliveryKind, chain};
 use crate::store::{self, Batch, Case, NewCase, Outcome, Received, RecordedRationale, ReviewReason};
-use crate::transport::OUTBOUND_MAX;
 use crate::transport::request::{Key, OutboundMessage, Refusal, Request, Route, Source, random_unit};
-use crate::transport::serial::reason_code;
+use crate::transport::{OUTBOUND_MAX, Sent};
 
 /// Cases of the outbox that one sweep looks at for what nobody fetches.
 const SWEPT_AT_ONCE: usize = 64;
@@ -345,15 +344,15 @@ impl Gateway {
         if route == Route::Fetched {
             return false;
         }
-        let left = self.transports.send(OutboundMessage { delivery, route, message });
-        if !left {
-            self.outbox.set_backpressured(true);
+        let sent = self.transports.send(OutboundMessage { delivery, route, message });
+        if sent == Sent::NoRoom {
+            self.outbox.set_backpressured(true); // what is closed says when it is open again, and holds up no other until then
         }
-        left
+        sent == Sent::Left
     }
 
     fn send_refusal(&mut self, key: &Key, route: Route, refusal: &Refusal) {
-        let message = answer::refusal(&key.client, &key.id, &refusal.to_string(), reason_code(refusal));
+        let message = answer::refusal(&key.client, &key.id, &refusal.to_string(), refusal.reason());
         self.send_to(None, route, message);
     }
 

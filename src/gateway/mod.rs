@@ -53,7 +53,7 @@ use crate::store::{self, Batch, Journal, Opened, Outcome, Running, Writer};
 use crate::transport::Transports;
 use crate::transport::arrival::Arrival;
 use crate::transport::mqtt::Statuses;
-use crate::transport::request::{SerialReplyTo, Source};
+use crate::transport::request::{Route, Source};
 use crate::wire;
 
 /// Arrivals that the loop has not taken up: more than a transport may have on its way.
@@ -96,8 +96,8 @@ enum Event {
     Case(CaseStep),
     /// What a call asked of the journal is known.
     Call(CallEvent),
-    /// A client of a serial line asked how the gateway is, and the journal has counted.
-    StatusCounted(SerialReplyTo, Option<store::Counts>),
+    /// A client asked how the gateway is, and the journal has counted.
+    StatusCounted(Route, Option<store::Counts>),
     /// The status is due, and so is a sweep of the outbox.
     Heartbeat,
     /// Systemd's watchdog is due; the journal took a step in time, or not.
@@ -382,7 +382,7 @@ impl Gateway {
     }
 
     /// Tells systemd that a change is done, once it is.
-    fn notify_ready(&self) {
+    fn notify_ready(&mut self) {
         if self.transports.is_settled() && !self.scheduler.is_loading() {
             notify(&[NotifyState::Ready]);
         }
@@ -399,7 +399,7 @@ impl Gateway {
         self.statuses.send_replace(self.supervision.statuses(&settings.gateway, bundle.as_deref(), counts));
     }
 
-    fn tell_status(&self, to: &SerialReplyTo, counts: Option<store::Counts>) {
+    fn tell_status(&self, to: &Route, counts: Option<store::Counts>) {
         let Some(counts) = counts else { return };
         let small = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
         let status = wire::Status {
@@ -442,7 +442,7 @@ mod tests {
     use crate::domain::{Band, Confidence, Decision, DeliveryId, DeliveryKind, Mode};
     use crate::store::{RecordedAnswer, Student};
     use crate::transport::call::Call;
-    use crate::transport::request::{Key, MqttReplyTo, OutboundMessage, Refusal, Request, Route};
+    use crate::transport::request::{Key, MqttReplyTo, OutboundMessage, Refusal, Request, Route, SerialReplyTo};
 
     /// A gateway with a real journal, a channel in the broker's place, and a worker that is never heard.
     struct Harness {
@@ -602,6 +602,27 @@ mod tests {
                     harness.step().await;
                 }
                 assert_eq!(harness.gateway.counts.delivered, 1);
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_a_port_that_is_no_more_holds_up_no_other() {
+        LocalSet::new()
+            .run_until(async {
+                let mut harness = Harness::new();
+                let port =
+                    SerialReplyTo { port: "/dev/none".to_owned(), request: vec![1], sequence: 1, acknowledges: false };
+                let to_port = Request { route: Route::Serial(port), ..request("1") };
+                harness.gateway.on(Event::Arrival(Arrival::Ask(to_port, oneshot::channel().0)));
+                harness.step().await;
+                drop(harness.ask("2").await);
+                harness.answer(CaseId(1)).await;
+                harness.answer(CaseId(2)).await;
+                harness.gateway.on(Event::Arrival(Arrival::Connected(Source::Mqtt)));
+                harness.step().await;
+                let delivery = DeliveryId { case: CaseId(2), kind: DeliveryKind::Reply(0) };
+                assert_eq!(harness.outbound.try_recv().unwrap().delivery, Some(delivery));
             })
             .await;
     }

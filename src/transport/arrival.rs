@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::call::Call;
-use super::request::{Explain, Key, Refusal, Request, SerialReplyTo, Source};
+use super::request::{Explain, Key, Refusal, Request, Route, Source};
 use crate::domain::DeliveryId;
 
 /// What a transport hands to the gateway.
@@ -19,11 +19,11 @@ pub enum Arrival {
     Connected(Source),
     /// It does not reach them now.
     Disconnected(Source),
-    /// A client of a serial line has this revision of an answer.
+    /// A client that acknowledges answers has this revision of one.
     Acknowledged(Key, u32),
-    /// A client of a serial line asks how the gateway is.
-    AskStatus(SerialReplyTo),
-    /// A message arrived, as the broker or the line says.
+    /// A client asks how the gateway is, and where that is to be said.
+    AskStatus(Route),
+    /// A message arrived, as its transport says.
     Delivered(DeliveryId),
     /// A message did not arrive, and the transport has given it up.
     Returned(DeliveryId),

@@ -8,25 +8,23 @@ pub mod http;
 pub mod mqtt;
 pub mod request;
 pub mod serial;
+mod slot;
 
-use std::time::Duration;
-
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet, spawn_local};
-use tokio::time::timeout;
+use tokio::task::JoinSet;
 
 use arrival::Arrival;
-use request::{OutboundMessage, Route, SerialReplyTo, Source};
+use request::{OutboundMessage, Route, Source};
+use slot::{Channels, Slot, Task};
 
 use crate::config::check::Check;
 use crate::config::{FileError, Reader, Warning};
 use crate::domain::Name;
 use crate::wire;
 
-/// Messages on their way to the broker.
+/// Messages that wait for one transport.
 pub const OUTBOUND_MAX: usize = 64;
-/// How long a transport may take to end: for the last messages, and for taking leave.
-const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The sections of all transports.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,9 +67,10 @@ impl Sections {
         self.mqtt.check().into_iter().chain(serial).chain(self.http.check()).collect()
     }
 
-    /// Tasks that a transport's questions belong to where they name none, each with the place that names it.
-    pub fn default_tasks(&self) -> impl Iterator<Item = (String, &str)> {
-        self.serial.iter().filter_map(|port| Some((port.path.display().to_string(), port.task.as_deref()?)))
+    /// Tasks that a transport's questions belong to where they name none: the name of the check, the place that names it, the task.
+    pub fn default_tasks(&self) -> impl Iterator<Item = (&'static str, String, &str)> {
+        let of_port = |port: &serial::Settings| port.path.display().to_string();
+        self.serial.iter().filter_map(move |port| Some(("serial task", of_port(port), port.task.as_deref()?)))
     }
 }
 
@@ -86,6 +85,28 @@ pub struct Settings {
     pub serial: Vec<serial::Settings>,
 }
 
+/// What became of a message that was to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Sent {
+    /// Its transport has it.
+    Left,
+    /// Too much waits for its transport.
+    NoRoom,
+    /// Its transport is not open, or it is one from which answers are fetched.
+    Closed,
+}
+
+impl Sent {
+    fn to<T>(transport: Option<&mpsc::Sender<T>>, message: T) -> Self {
+        match transport.map(|transport| transport.try_send(message)) {
+            Some(Ok(())) => Self::Left,
+            Some(Err(TrySendError::Full(_))) => Self::NoRoom,
+            Some(Err(TrySendError::Closed(_))) | None => Self::Closed,
+        }
+    }
+}
+
 /// The transports, each open, closed or on its way there. One whose settings change is closed and opened again, the others stay as
 /// they are. Needs a `LocalSet`.
 pub struct Transports {
@@ -94,10 +115,6 @@ pub struct Transports {
     session: u64,
     wanted: Settings,
     mqtt: Slot<mqtt::Settings>,
-    /// To the broker, while there is a connection to it or one is tried.
-    outbound: Option<mpsc::Sender<OutboundMessage>>,
-    /// Whether the broker is reached.
-    connected: bool,
     http: Slot<http::Settings>,
     serial: serial::Ports,
 }
@@ -110,10 +127,8 @@ impl Transports {
             statuses,
             session,
             wanted: Settings::default(),
-            mqtt: Slot::Closed,
-            outbound: None,
-            connected: false,
-            http: Slot::Closed,
+            mqtt: Slot::new(Source::Mqtt),
+            http: Slot::new(Source::Http),
             serial: serial::Ports::default(),
         }
     }
@@ -121,8 +136,8 @@ impl Transports {
     /// A channel in the place of the broker.
     #[cfg(test)]
     pub fn with_broker_of_test(statuses: watch::Receiver<mqtt::Statuses>) -> (Self, mpsc::Receiver<OutboundMessage>) {
-        let (outbound, messages) = mpsc::channel(OUTBOUND_MAX);
-        (Self { outbound: Some(outbound), ..Self::new(mpsc::channel(1).0, statuses, 1) }, messages)
+        let (mqtt, messages) = Slot::with_channel_of_test(Source::Mqtt, OUTBOUND_MAX);
+        (Self { mqtt, ..Self::new(mpsc::channel(1).0, statuses, 1) }, messages)
     }
 
     /// Makes the transports what the settings say: at once, or after those that must close first have said [`Arrival::Closed`].
@@ -131,176 +146,92 @@ impl Transports {
         self.reconcile();
     }
 
+    /// Those that are one task each.
+    fn tasks(&mut self) -> [&mut Task; 2] {
+        [&mut self.mqtt.task, &mut self.http.task]
+    }
+
+    fn task(&mut self, source: Source) -> Option<&mut Task> {
+        self.tasks().into_iter().find(|task| task.source() == source)
+    }
+
     /// A transport has ended; opens it again if it is wanted.
     pub fn on_closed(&mut self, source: Source) {
-        match source {
-            Source::Mqtt => self.mqtt = Slot::Closed,
-            Source::Http => self.http = Slot::Closed,
-            Source::Serial => {}
+        if let Some(task) = self.task(source) {
+            task.on_closed();
         }
         self.reconcile();
     }
 
     fn reconcile(&mut self) {
-        let arrivals = &self.arrivals;
-        if self.mqtt.must_close(self.wanted.mqtt.as_ref()) {
-            self.mqtt.close(Source::Mqtt, arrivals);
-            (self.outbound, self.connected) = (None, false);
-        }
-        if let (Slot::Closed, Some(settings)) = (&self.mqtt, &self.wanted.mqtt) {
-            let (outbound, messages) = mpsc::channel(OUTBOUND_MAX);
-            self.outbound = Some(outbound);
-            let (statuses, arrivals) = (self.statuses.clone(), arrivals.clone());
-            self.mqtt = Slot::open(settings, |settings, stop| mqtt::run(settings, statuses, arrivals, messages, stop));
-        }
-        if self.http.must_close(self.wanted.http.as_ref()) {
-            self.http.close(Source::Http, arrivals);
-        }
-        if let (Slot::Closed, Some(settings)) = (&self.http, &self.wanted.http) {
-            let arrivals = arrivals.clone();
-            self.http = Slot::open(settings, |settings, stop| http::run(settings, arrivals, stop));
-        }
-        self.serial.apply(&self.wanted.serial, self.session, arrivals);
+        let Self { arrivals, statuses, wanted, session, .. } = self;
+        self.mqtt.reconcile(wanted.mqtt.as_ref(), arrivals, |settings, Channels { arrivals, messages, stop }| {
+            mqtt::run(settings, statuses.clone(), arrivals, messages, stop)
+        });
+        self.http.reconcile(wanted.http.as_ref(), arrivals, |settings, Channels { arrivals, stop, .. }| {
+            http::run(settings, arrivals, stop)
+        });
+        self.serial.apply(&wanted.serial, *session, arrivals);
     }
 
     /// Whether none is on its way to close or to open.
-    pub fn is_settled(&self) -> bool {
-        !matches!(self.mqtt, Slot::Closing) && !matches!(self.http, Slot::Closing)
+    pub fn is_settled(&mut self) -> bool {
+        self.tasks().iter().all(|task| !task.is_closing())
     }
 
     /// A transport reaches its clients, or does not.
     pub fn set_connected(&mut self, source: Source, connected: bool) {
-        if source == Source::Mqtt {
-            self.connected = connected;
+        if let Some(task) = self.task(source) {
+            task.set_connected(connected);
         }
     }
 
     /// Whether the broker is reached; `None` where none is configured.
     pub fn broker_connected(&self) -> Option<bool> {
-        self.wanted.mqtt.is_some().then_some(self.connected)
+        self.wanted.mqtt.is_some().then_some(self.mqtt.task.is_connected())
     }
 
-    /// Sends a message; false where it does not leave now: its transport is not open, or too much waits for it.
-    pub fn send(&self, outbound: OutboundMessage) -> bool {
+    /// Sends a message.
+    pub fn send(&self, outbound: OutboundMessage) -> Sent {
         match &outbound.route {
-            Route::Mqtt(_) => self.outbound.as_ref().is_some_and(|messages| messages.try_send(outbound).is_ok()),
+            Route::Mqtt(_) => self.mqtt.task.send(outbound),
             Route::Serial(to) => self.serial.send(outbound.delivery, to.clone(), outbound.message),
-            Route::Fetched => false,
+            Route::Fetched => Sent::Closed,
         }
     }
 
-    /// Tells whoever asked on a serial line that the question is durable; others hear it from the broker or wait.
+    /// Tells whoever asked that the question is durable, where its transport has a message for that; others hear it from the broker
+    /// or wait.
     pub fn tell_pending(&self, route: &Route, before: usize) {
-        if let Route::Serial(to) = route {
-            self.serial.tell_pending(to, before);
+        match route {
+            Route::Serial(to) => self.serial.tell_pending(to, before),
+            Route::Mqtt(_) | Route::Fetched => {}
         }
     }
 
-    /// Tells whoever asked on a serial line how the gateway is.
-    pub fn tell_status(&self, to: &SerialReplyTo, status: wire::Status) {
-        self.serial.tell_status(to, status);
+    /// Tells whoever asked how the gateway is, where its transport has a message for that.
+    pub fn tell_status(&self, route: &Route, status: wire::Status) {
+        match route {
+            Route::Serial(to) => self.serial.tell_status(to, status),
+            Route::Mqtt(_) | Route::Fetched => {}
+        }
     }
 
     /// Tells all to end; what is returned is ready when they have, or were given up. They stay closed.
     pub fn close(&mut self) -> impl Future<Output = ()> + use<> {
         self.wanted = Settings::default();
-        let tasks = [self.mqtt.take(), self.http.take()];
+        let running: Vec<_> = self.tasks().into_iter().filter_map(Task::take).collect();
         async move {
             let mut closing = JoinSet::new();
-            tasks.into_iter().flatten().for_each(|task| drop(closing.spawn_local(end(task))));
+            running.into_iter().for_each(|running| drop(closing.spawn_local(running.end())));
             while closing.join_next().await.is_some() {}
         }
     }
 }
 
-/// One transport's task.
-enum Slot<S> {
-    Closed,
-    Open {
-        settings: S,
-        task: Task,
-    },
-    /// [`Arrival::Closed`] will say that it is closed.
-    Closing,
-}
-
-struct Task {
-    stop: watch::Sender<bool>,
-    running: JoinHandle<()>,
-}
-
-impl<S: Clone + PartialEq> Slot<S> {
-    fn open<F: Future<Output = ()> + 'static>(settings: &S, run: impl FnOnce(S, watch::Receiver<bool>) -> F) -> Self {
-        let (stop, stopping) = watch::channel(false);
-        let running = spawn_local(run(settings.clone(), stopping));
-        Self::Open { settings: settings.clone(), task: Task { stop, running } }
-    }
-
-    fn must_close(&self, wanted: Option<&S>) -> bool {
-        matches!(self, Self::Open { settings, .. } if wanted != Some(settings))
-    }
-
-    fn close(&mut self, source: Source, arrivals: &mpsc::Sender<Arrival>) {
-        if let Some(task) = self.take() {
-            *self = Self::Closing;
-            let arrivals = arrivals.clone();
-            spawn_local(async move {
-                end(task).await;
-                drop(arrivals.send(Arrival::Closed(source)).await); // without a gateway nobody opens it again
-            });
-        }
-    }
-
-    fn take(&mut self) -> Option<Task> {
-        match std::mem::replace(self, Self::Closed) {
-            Self::Open { task, .. } => Some(task),
-            Self::Closed | Self::Closing => None,
-        }
-    }
-}
-
-async fn end(mut task: Task) {
-    task.stop.send_replace(true);
-    if timeout(CLOSE_TIME_MAX, &mut task.running).await.is_err() {
-        task.running.abort();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
-    use tokio::task::LocalSet;
-
     use super::*;
-
-    /// A slot of a transport that notes when it opens and ends.
-    fn open(settings: &u8, log: &Rc<RefCell<Vec<String>>>) -> Slot<u8> {
-        let log = log.clone();
-        Slot::open(settings, |settings, mut stop| async move {
-            log.borrow_mut().push(format!("open {settings}"));
-            let _ = stop.wait_for(|stop| *stop).await;
-            log.borrow_mut().push(format!("end {settings}"));
-        })
-    }
-
-    #[tokio::test]
-    async fn a_transport_whose_settings_change_ends_before_it_may_open_again() {
-        let log = Rc::default();
-        LocalSet::new()
-            .run_until(async {
-                let (arrivals, mut arrived) = mpsc::channel(1);
-                let mut slot = open(&1, &log);
-                tokio::task::yield_now().await;
-                assert!(!slot.must_close(Some(&1)) && slot.must_close(Some(&2)) && slot.must_close(None));
-                slot.close(Source::Http, &arrivals);
-                assert!(matches!(slot, Slot::Closing) && !slot.must_close(Some(&2)), "it is not told twice");
-                assert!(matches!(arrived.recv().await, Some(Arrival::Closed(Source::Http))));
-                assert_eq!(*log.borrow(), ["open 1", "end 1"]);
-            })
-            .await;
-    }
 
     #[tokio::test]
     async fn a_message_leaves_only_where_its_transport_is_open() {
@@ -311,12 +242,13 @@ mod tests {
         let to = request::MqttReplyTo { topic: "a".to_owned(), correlation: None };
         let message = crate::api::answer::refusal("plc", "1", "why", wire::Reason::Busy);
         let outbound = || OutboundMessage { delivery: None, route: Route::Mqtt(to.clone()), message: message.clone() };
-        assert!(!transports.send(outbound()), "there is no broker");
+        assert_eq!(transports.send(outbound()), Sent::Closed, "there is no broker");
         assert_eq!(transports.broker_connected(), None);
-        let (sender, mut messages) = mpsc::channel(1);
-        transports.outbound = Some(sender);
-        assert!(transports.send(outbound()) && !transports.send(outbound()), "the second finds no room");
+        let mut messages;
+        (transports.mqtt, messages) = Slot::with_channel_of_test(Source::Mqtt, 1);
+        assert_eq!([(); 2].map(|()| transports.send(outbound())), [Sent::Left, Sent::NoRoom]);
         assert!(messages.recv().await.is_some());
-        assert!(!transports.send(OutboundMessage { route: Route::Fetched, ..outbound() }), "it waits to be fetched");
+        let fetched = OutboundMessage { route: Route::Fetched, ..outbound() };
+        assert_eq!(transports.send(fetched), Sent::Closed, "it waits to be fetched");
     }
 }

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::answer::Message;
-use crate::domain::DeliveryId;
+use crate::domain::{DeliveryId, QUESTION_BYTES_MAX};
+use crate::wire;
 
 /// What makes a request the same one again: who asks, and the name it gave the question before it asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -116,6 +117,26 @@ pub struct AskBody {
     pub explain: bool,
 }
 
+impl AskBody {
+    /// Reads JSON, or plain text as a question without a name; or says what was expected instead. How long the whole may be is for
+    /// the transport to say.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))?;
+        let body = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|error| {
+                format!("expected {{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}}: {error}")
+            })?
+        } else {
+            Self { question: text.trim().to_owned(), id: None, client: None, task: None, explain: false }
+        };
+        let length = body.question.len();
+        if length > QUESTION_BYTES_MAX {
+            return Err(format!("expected a question of at most {QUESTION_BYTES_MAX} bytes, got {length}"));
+        }
+        Ok(body)
+    }
+}
+
 /// A kind of transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -182,6 +203,20 @@ pub enum Refusal {
     /// The model could not do it.
     #[error("{0}")]
     Failed(String),
+}
+
+impl Refusal {
+    /// Its code in a message.
+    pub fn reason(&self) -> wire::Reason {
+        use wire::Reason;
+        match self {
+            Self::Unreadable(_) | Self::Forbidden(_) => Reason::Question,
+            Self::Reused(_) => Reason::IdReused,
+            Self::Full => Reason::JournalFull,
+            Self::Unavailable(_) => Reason::Busy,
+            Self::Unknown(_) | Self::Conflict(_) | Self::Failed(_) => Reason::Failed,
+        }
+    }
 }
 
 /// From 0 to 1: keeps gateways from coming back at one moment, and draws what a person looks at. Not for secrets.

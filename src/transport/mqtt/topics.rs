@@ -72,12 +72,6 @@ pub fn read(settings: &Settings, publish: &Publish) -> Result<Incoming, (Option<
         return Ok(Incoming::Explain(Explain { key: key(client, id), route: Route::Mqtt(reply_to) }));
     }
     let body = body(&publish.payload).map_err(refused)?;
-    if body.question.len() > QUESTION_BYTES_MAX {
-        return Err(refused(format!(
-            "expected a question of at most {QUESTION_BYTES_MAX} bytes, got {}",
-            body.question.len()
-        )));
-    }
     let key = match (named, &body.id, &reply_to.correlation) {
         (Some((client, id)), ..) => key(client, id),
         (None, Some(id), _) => {
@@ -105,13 +99,7 @@ fn body(payload: &[u8]) -> Result<AskBody, String> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(format!("expected at most {PAYLOAD_BYTES_MAX} bytes, got {}", payload.len()));
     }
-    let text = std::str::from_utf8(payload).map_err(|error| format!("expected UTF-8: {error}"))?;
-    if text.trim_start().starts_with('{') {
-        return serde_json::from_str(text).map_err(|error| {
-            format!("expected {{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}}: {error}")
-        });
-    }
-    Ok(AskBody { question: text.trim().to_owned(), id: None, client: None, task: None, explain: false })
+    AskBody::read(payload)
 }
 
 /// A name made of what has none: the first half of SHA-256, with a border after each part.

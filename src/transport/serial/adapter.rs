@@ -13,8 +13,9 @@ use super::config::{Settings, Speaks};
 use super::port::{PortEvent, SendError, Serial, Writer};
 use crate::api::answer::{Body, Message, State};
 use crate::domain::DeliveryId;
+use crate::transport::Sent;
 use crate::transport::arrival::Arrival;
-use crate::transport::request::{Key, Refusal, Request, Route, SerialReplyTo, Source};
+use crate::transport::request::{Key, Request, Route, SerialReplyTo, Source};
 use crate::wire::line::Encoding;
 use crate::wire::{
     self, Answer, Ask, CODE_ASK_A_PERSON, CODE_TEXT, Confidence, Frame, Nack, Pending, RationaleChunk, Reason,
@@ -91,10 +92,10 @@ impl Ports {
         Ok(Open { settings, outgoing, _serial: serial })
     }
 
-    /// Sends a message; false where the port is no more, or too much waits for it.
-    pub fn send(&self, delivery: Option<DeliveryId>, to: SerialReplyTo, message: Message) -> bool {
-        let open = self.open.get(&to.port);
-        open.is_some_and(|port| port.outgoing.try_send(Outgoing::Message(delivery, to, Box::new(message))).is_ok())
+    /// Sends a message to its port.
+    pub fn send(&self, delivery: Option<DeliveryId>, to: SerialReplyTo, message: Message) -> Sent {
+        let port = self.open.get(&to.port).map(|open| &open.outgoing);
+        Sent::to(port, Outgoing::Message(delivery, to, Box::new(message)))
     }
 
     /// Tells a client that its question is durable, and how many are before it.
@@ -190,7 +191,7 @@ impl Adapter {
                 }
                 wire::Message::AskStatus => {
                     let to = self.reply_to(Vec::new(), sequence);
-                    drop(self.arrivals.try_send(Arrival::AskStatus(to)));
+                    drop(self.arrivals.try_send(Arrival::AskStatus(Route::Serial(to))));
                 }
                 _ => {} // the port lets nothing else through
             },
@@ -292,16 +293,5 @@ fn answer<'a>(body: &'a Body, message: &Message, request: RequestId) -> Answer<'
         label_cut,
         request,
         label,
-    }
-}
-
-/// What a refusal is on the wire.
-pub fn reason_code(refusal: &Refusal) -> Reason {
-    match refusal {
-        Refusal::Unreadable(_) | Refusal::Forbidden(_) => Reason::Question,
-        Refusal::Reused(_) => Reason::IdReused,
-        Refusal::Full => Reason::JournalFull,
-        Refusal::Unavailable(_) => Reason::Busy,
-        Refusal::Unknown(_) | Refusal::Conflict(_) | Refusal::Failed(_) => Reason::Failed,
     }
 }

@@ -5,5 +5,5 @@ mod adapter;
 pub mod config;
 pub mod port;
 
-pub use adapter::{Ports, reason_code};
+pub use adapter::Ports;
 pub use config::{Settings, Speaks};
