@@ -40,7 +40,15 @@ const ONLY_IN: [(&str, &[&str]); 8] = [
             "store/schema.rs",
         ],
     ),
-    ("axum::", &["transport/http/routes.rs"]),
+    (
+        "axum::",
+        &[
+            "transport/http/guard.rs",
+            "transport/http/openapi.rs",
+            "transport/http/routes.rs",
+            "transport/http/server.rs",
+        ],
+    ),
     ("println!", &[]),
 ];
 
