@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use sokutou::store::{self, Journal, NewCase, Received, ReviewLine};
 use sokutou::transport::http::ROUTES;
+use sokutou::transport::http::openapi::Route;
 
 use super::gateway::{Asker, Broker, Gateway, PATIENCE};
 use super::support::{HeldStudent, NO_FAILURE_EN, NO_FAILURE_JA, failing, free_port, sokutou, wait_until};
@@ -709,7 +710,7 @@ fn an_address_that_is_taken_keeps_nothing_else_from_running_and_stop_ends_those_
 fn the_documents_list_every_route_and_topic_and_the_schemas_refuse_what_is_none() {
     let openapi = schema("openapi");
     let mut listed = 0;
-    for (method, path, _) in ROUTES {
+    for Route { method, path, .. } in ROUTES {
         let operation = &openapi["paths"][path][method.as_str().to_lowercase()];
         assert!(operation["summary"].is_string() && operation["responses"]["default"].is_object(), "{method} {path}");
         assert_eq!(operation["requestBody"].is_object(), method == "POST" && !path.ends_with("/explain"), "{path}");
@@ -719,7 +720,7 @@ fn the_documents_list_every_route_and_topic_and_the_schemas_refuse_what_is_none(
     assert_eq!(listed, all);
 
     let asyncapi = schema("asyncapi");
-    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/triggers/mqtt.rs")).unwrap();
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/transport/mqtt/mod.rs")).unwrap();
     let mut topics: Vec<String> = source
         .lines()
         .filter_map(|line| line.strip_prefix("//! | `")?.split_once('`'))

@@ -4,9 +4,10 @@
 
 pub mod config;
 mod guard;
+pub mod openapi;
 mod routes;
 mod server;
 
 pub use config::{Section, Settings};
-pub use routes::{Accepted, MORE, Operation, PAGE_MAX, Problem, ROUTES, THROUGH};
+pub use routes::{Accepted, MORE, PAGE_MAX, Problem, ROUTES, THROUGH};
 pub use server::run;

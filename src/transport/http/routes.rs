@@ -15,20 +15,23 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodFilter, on};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::openapi::{Gives, Parameter, Route, Takes};
 use super::server::stopped;
+use crate::api::answer::Message;
 use crate::api::json as to_json;
-use crate::api::review::{Claim, Exported, Format, Resolve, ReviewStateName};
+use crate::api::review::{Claim, Exported, Format, Resolve, ReviewCase, ReviewPage, ReviewStateName};
+use crate::api::status::Health;
 use crate::domain::{NAME_BYTES_MAX, QUESTION_BYTES_MAX, is_name};
 use crate::transport::arrival::Arrival;
 use crate::transport::call::{Call, Reply};
-use crate::transport::request::{AskBody, Key, Refusal, Request, Route, unique_name};
+use crate::transport::request::{self, AskBody, Key, Refusal, Request, unique_name};
 
 /// The longest body: a question in JSON, where each byte may stand as an escape of six, and a few keys around it.
 pub const BODY_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
@@ -36,53 +39,27 @@ pub const BODY_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
 pub const WAITING_MAX: usize = 48;
 /// For a request's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long who asks waits where nothing else is said: many times what a student needs.
+/// How long who asks waits where nothing else is said: many times what a model needs.
 const WAIT_DEFAULT: Duration = Duration::from_secs(5);
 /// How long anybody may wait; proxies give up after a minute.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
-/// For the daemon's word on anything else; more than a slow card's longest pause.
+/// For the gateway's word on anything else; more than a slow card's longest pause.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Cases on a page of reviews, and reviews on a page of an export: some MB where every text is the longest.
 pub const PAGE_MAX: usize = 100;
 const PAGE_DEFAULT: usize = 50;
 /// Who asks without saying who.
 const CLIENT_DEFAULT: &str = "http";
+const THROUGH_NAME: &str = "sokutou-through";
+const MORE_NAME: &str = "sokutou-more";
 /// On a page of an export: the last review on it.
-pub const THROUGH: HeaderName = HeaderName::from_static("sokutou-through");
+pub const THROUGH: HeaderName = HeaderName::from_static(THROUGH_NAME);
 /// On a page of an export: does another one follow?
-pub const MORE: HeaderName = HeaderName::from_static("sokutou-more");
+pub const MORE: HeaderName = HeaderName::from_static(MORE_NAME);
 
-/// What can be asked of the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // ROUTES says it
-pub enum Operation {
-    Ask,
-    Answer,
-    Explain,
-    Reviews,
-    Review,
-    Claim,
-    Resolve,
-    Export,
-    Exported,
-    Health,
-    Metrics,
-}
-
-/// Method, path and operation of everything there is; the router is made from it, and so is the OpenAPI document.
-pub const ROUTES: [(Method, &str, Operation); 11] = [
-    (Method::POST, "/v1/ask", Operation::Ask),
-    (Method::GET, "/v1/answers/{client}/{id}", Operation::Answer),
-    (Method::POST, "/v1/answers/{client}/{id}/explain", Operation::Explain),
-    (Method::GET, "/v1/reviews", Operation::Reviews),
-    (Method::GET, "/v1/reviews/{case}", Operation::Review),
-    (Method::POST, "/v1/reviews/{case}/claim", Operation::Claim),
-    (Method::POST, "/v1/reviews/{case}/resolve", Operation::Resolve),
-    (Method::GET, "/v1/reviews/export", Operation::Export),
-    (Method::POST, "/v1/reviews/exported", Operation::Exported),
-    (Method::GET, "/healthz", Operation::Health),
-    (Method::GET, "/metrics", Operation::Metrics),
-];
+/// Everything there is. The router is made from it, and so is the OpenAPI document.
+pub const ROUTES: [Route; 11] =
+    [ASK, ANSWER, EXPLAIN, REVIEWS, REVIEW, CLAIM, RESOLVE, EXPORT, EXPORTED, HEALTH, METRICS];
 
 /// A question is kept, and not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -102,33 +79,20 @@ pub struct Problem {
     pub error: String,
 }
 
-/// All of them, without the guard.
+/// All routes, without the guard.
 pub fn router() -> Router<Arc<AppState>> {
     ROUTES
-        .iter()
-        .fold(Router::new(), |router, (_, path, operation)| router.route(path, served(*operation)))
+        .into_iter()
+        .fold(Router::new(), |router, Route { method, path, serve, .. }| {
+            let method = MethodFilter::try_from(method).expect("a method of HTTP/1.1");
+            router.route(path, serve(method))
+        })
         .fallback(|| async {
             refused(StatusCode::NOT_FOUND, "no such path; the paths are listed by `sokutou schema openapi`")
         })
         .method_not_allowed_fallback(|| async {
             refused(StatusCode::METHOD_NOT_ALLOWED, "no such method here; `sokutou schema openapi` lists them")
         })
-}
-
-fn served(operation: Operation) -> MethodRouter<Arc<AppState>> {
-    match operation {
-        Operation::Ask => post(ask),
-        Operation::Answer => get(answer),
-        Operation::Explain => post(explain),
-        Operation::Reviews => get(reviews),
-        Operation::Review => get(review),
-        Operation::Claim => post(claim),
-        Operation::Resolve => post(resolve),
-        Operation::Export => get(export),
-        Operation::Exported => post(exported),
-        Operation::Health => get(health),
-        Operation::Metrics => get(metrics),
-    }
 }
 
 /// What the handlers share.
@@ -143,7 +107,7 @@ impl AppState {
         Self { arrivals, waiting: Semaphore::new(WAITING_MAX), stop }
     }
 
-    /// Hands a call to the daemon and waits for its word.
+    /// Hands a call to the gateway and waits for its reply.
     async fn call<T>(&self, until: Instant, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Failure> {
         let (reply, said) = oneshot::channel();
         let asked = async {
@@ -177,6 +141,23 @@ impl AppState {
     }
 }
 
+/// How long a caller wants to wait; see [`wait`].
+const PREFER: Parameter = Parameter::header("Prefer", "`wait=SECONDS`: how long to wait, at most 30");
+
+const ASK: Route = Route {
+    method: Method::POST,
+    path: "/v1/ask",
+    id: "ask",
+    summary: "Asks a question; the same client and id again gets the same answer",
+    parameters: &[PREFER],
+    takes: Some(Takes::json::<AskBody>()),
+    gives: &[
+        Gives::json::<Message>("200", "The answer, as it stands now"),
+        Gives::json::<Accepted>("202", "Kept and not answered yet; Location says where the answer will be"),
+    ],
+    serve: |method| on(method, ask),
+};
+
 async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
     let expected = "{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}";
     let AskBody { question, id, client, task, explain } = read(body, expected).await?;
@@ -188,7 +169,8 @@ async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -
     let key = key(client, id)?;
     let until = Instant::now() + wait(&headers).unwrap_or(WAIT_DEFAULT);
     let (said, taken) = oneshot::channel();
-    let request = Request { key: key.clone(), task, question, explain, expires_in: None, route: Route::Fetched };
+    let request =
+        Request { key: key.clone(), task, question, explain, expires_in: None, route: request::Route::Fetched };
     app.arrivals.send(Arrival::Ask(request, said)).await.map_err(|_| Failure::stopping())?;
     taken.await.map_err(|_| Failure::stopping())??;
     let Some(answer) = app.answer(&key, until).await? else { return Ok(accepted(&key)) };
@@ -197,6 +179,20 @@ async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -
     }
     Ok(json(answer))
 }
+
+const ANSWER: Route = Route {
+    method: Method::GET,
+    path: "/v1/answers/{client}/{id}",
+    id: "answer",
+    summary: "The latest answer to a question",
+    parameters: &[PREFER],
+    takes: None,
+    gives: &[
+        Gives::json::<Message>("200", "The answer, as it stands now"),
+        Gives::json::<Accepted>("202", "Kept and not answered yet; Location says where the answer will be"),
+    ],
+    serve: |method| on(method, answer),
+};
 
 async fn answer(
     State(app): State<Arc<AppState>>,
@@ -209,6 +205,17 @@ async fn answer(
     Ok(app.answer(&key, until).await?.map_or_else(|| accepted(&key), json))
 }
 
+const EXPLAIN: Route = Route {
+    method: Method::POST,
+    path: "/v1/answers/{client}/{id}/explain",
+    id: "explain",
+    summary: "The rationale of an answer: the one that is kept, or one written now",
+    parameters: &[PREFER],
+    takes: None,
+    gives: &[Gives::json::<Message>("200", "The answer with the model's rationale")],
+    serve: |method| on(method, explain),
+};
+
 async fn explain(
     State(app): State<Arc<AppState>>,
     at: PathParam<(String, String)>,
@@ -219,6 +226,21 @@ async fn explain(
     let until = Instant::now() + wait(&headers).unwrap_or(REPLY_TIMEOUT);
     app.call(until, |reply| Call::Explain { key, reply }).await.map(json)
 }
+
+const REVIEWS: Route = Route {
+    method: Method::GET,
+    path: "/v1/reviews",
+    id: "reviews",
+    summary: "Cases that a person was asked about, the oldest first",
+    parameters: &[
+        Parameter::query::<ReviewStateName>("state"),
+        Parameter::query::<i64>("after"),
+        Parameter::query::<u32>("limit"),
+    ],
+    takes: None,
+    gives: &[Gives::json::<ReviewPage>("200", "A page")],
+    serve: |method| on(method, reviews),
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -238,10 +260,32 @@ async fn reviews(
     app.soon(|reply| Call::Reviews { state, after, limit, reply }).await.map(json)
 }
 
+const REVIEW: Route = Route {
+    method: Method::GET,
+    path: "/v1/reviews/{case}",
+    id: "review",
+    summary: "One case",
+    parameters: &[],
+    takes: None,
+    gives: &[Gives::json::<ReviewCase>("200", "The case")],
+    serve: |method| on(method, review),
+};
+
 async fn review(State(app): State<Arc<AppState>>, at: PathParam<i64>) -> Result<Response, Failure> {
     let Path(case) = at?;
     app.soon(|reply| Call::Review { case, reply }).await.map(json)
 }
+
+const CLAIM: Route = Route {
+    method: Method::POST,
+    path: "/v1/reviews/{case}/claim",
+    id: "claim",
+    summary: "Takes a review for some minutes",
+    parameters: &[],
+    takes: Some(Takes::json::<Claim>()),
+    gives: &[Gives::json::<ReviewCase>("200", "The case as it is now")],
+    serve: |method| on(method, claim),
+};
 
 async fn claim(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
     let Path(case) = at?;
@@ -249,12 +293,45 @@ async fn claim(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body)
     app.soon(|reply| Call::Claim { case, claim, reply }).await.map(json)
 }
 
+const RESOLVE: Route = Route {
+    method: Method::POST,
+    path: "/v1/reviews/{case}/resolve",
+    id: "resolve",
+    summary: "Says whether the model was right",
+    parameters: &[],
+    takes: Some(Takes::json::<Resolve>()),
+    gives: &[Gives::json::<ReviewCase>("200", "The case as it is now; the asker gets the next revision of the answer")],
+    serve: |method| on(method, resolve),
+};
+
 async fn resolve(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
     let Path(case) = at?;
     let expected = "{\"verdict\": \"right\" | \"wrong\" | \"unclear\", \"correction\"?, \"reviewer\"?}";
     let resolve: Resolve = read(body, expected).await?;
     app.soon(|reply| Call::Resolve { case, resolve, reply }).await.map(json)
 }
+
+const EXPORT: Route = Route {
+    method: Method::GET,
+    path: "/v1/reviews/export",
+    id: "export",
+    summary: "A page of resolved reviews, for the training toolkit or for Label Studio",
+    parameters: &[
+        Parameter::query::<Format>("format"),
+        Parameter::query::<i64>("after"),
+        Parameter::query::<u32>("limit"),
+    ],
+    takes: None,
+    gives: &[Gives::text(
+        &["application/jsonl", "application/json"],
+        "Resolved reviews behind `after`, or behind what was marked as exported",
+    )
+    .with_headers(&[
+        (THROUGH_NAME, "integer", "The last review on the page"),
+        (MORE_NAME, "boolean", "Does another page follow?"),
+    ])],
+    serve: |method| on(method, export),
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -282,11 +359,33 @@ async fn export(
     Ok(response)
 }
 
+const EXPORTED: Route = Route {
+    method: Method::POST,
+    path: "/v1/reviews/exported",
+    id: "exported",
+    summary: "Marks reviews as exported, once they are safe",
+    parameters: &[],
+    takes: Some(Takes::json::<Exported>()),
+    gives: &[Gives::json::<Exported>("200", "What was marked")],
+    serve: |method| on(method, exported),
+};
+
 async fn exported(State(app): State<Arc<AppState>>, body: Body) -> Result<Response, Failure> {
     let exported: Exported = read(body, "{\"through\"}").await?;
     app.soon(|reply| Call::Exported { exported, reply }).await?;
     Ok(json(to_json(&exported)))
 }
+
+const HEALTH: Route = Route {
+    method: Method::GET,
+    path: "/healthz",
+    id: "health",
+    summary: "Is the gateway well? Asks for no token",
+    parameters: &[],
+    takes: None,
+    gives: &[Gives::json::<Health>("200", "All is well"), Gives::json::<Health>("503", "Something is missing")],
+    serve: |method| on(method, health),
+};
 
 async fn health(State(app): State<Arc<AppState>>) -> Result<Response, Failure> {
     let (well, body) = app.soon(|reply| Call::Health { reply }).await?;
@@ -296,6 +395,17 @@ async fn health(State(app): State<Arc<AppState>>) -> Result<Response, Failure> {
     }
     Ok(response)
 }
+
+const METRICS: Route = Route {
+    method: Method::GET,
+    path: "/metrics",
+    id: "metrics",
+    summary: "What the gateway has counted",
+    parameters: &[],
+    takes: None,
+    gives: &[Gives::text(&["text/plain"], "Prometheus text")],
+    serve: |method| on(method, metrics),
+};
 
 async fn metrics(State(app): State<Arc<AppState>>) -> Result<Response, Failure> {
     let text = app.soon(|reply| Call::Metrics { reply }).await?;
@@ -378,7 +488,7 @@ impl Failure {
         Self(status, why.to_owned())
     }
 
-    /// The daemon let the way back fall.
+    /// The gateway dropped the way back.
     fn stopping() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
