@@ -475,6 +475,9 @@ fn a_review_lives_from_the_escalated_question_to_the_revision_at_its_asker() {
     let (exit, _) = failing(&mut here.command(&["review", "export", "--out", "/nowhere/reviews.jsonl"]));
     assert_eq!(exit, 1);
     assert!(here.succeeds(&["review", "export", "--out", out]).contains("2 reviews"));
+    for line in fs::read_to_string(out).unwrap().lines() {
+        valid("review-export", &serde_json::from_str(line).unwrap());
+    }
     let lines: Vec<ReviewLine> =
         fs::read_to_string(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines[0].verdict.as_str(), lines[0].correction.as_deref()), ("wrong", Some("OSF")));
@@ -743,6 +746,12 @@ fn the_documents_list_every_route_and_topic_and_the_schemas_refuse_what_is_none(
         valid(document, message);
     }
     assert!(golden.lines().count() > 8);
+    let shipped = include_str!("../../models/bundles/shop-floor-1.2.0/manifest.json");
+    let manifest: Value = serde_json::from_str(shipped).unwrap();
+    valid("manifest", &manifest);
+    let [mut unknown, mut earlier] = [manifest.clone(), manifest];
+    unknown["tasks"][0]["calibration"]["more"] = 1.into();
+    earlier["format"] = 2.into();
     for (document, message) in [
         ("message", json!({"v": 1, "client": "plc", "id": "1", "rev": 0})),
         ("message", json!({"v": 1, "client": "plc", "id": "1", "rev": -1, "state": "answered"})),
@@ -751,6 +760,9 @@ fn the_documents_list_every_route_and_topic_and_the_schemas_refuse_what_is_none(
         ("ask", json!({"id": "1"})),
         ("status", json!({"v": 1, "gateway": "press-3"})),
         ("review", json!({"case": "1"})),
+        ("manifest", unknown),
+        ("manifest", earlier),
+        ("review-export", json!({"id": "1"})),
     ] {
         assert!(!jsonschema::is_valid(&schema(document), &message), "{document}: {message}");
     }
