@@ -182,6 +182,7 @@ impl Station {
     fn command(&self, words: &[&str]) -> assert_cmd::Command {
         let mut command = sokutou();
         command.args(words).args(["--config", "/dev/null"]);
+        command.envs([("http_proxy", "http://127.0.0.1:1"), ("ALL_PROXY", "http://127.0.0.1:1")]); // is not asked
         let journal = format!("journal.folder={}", self.folder.join("journal").display());
         for setting in self.settings.iter().map(String::as_str).chain([journal.as_str()]) {
             command.args(["--set", setting]);
