@@ -8,11 +8,18 @@ pub mod status;
 
 use std::time::Duration;
 
+use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde::Serialize;
 
 /// A value as JSON.
 pub fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("our own records have string keys and finite numbers")
+}
+
+/// A generator of JSON Schemas whose types stand below `components`, where OpenAPI and AsyncAPI have them.
+pub fn component_schemas() -> SchemaGenerator {
+    let settings = SchemaSettings::draft2020_12();
+    settings.with(|settings| settings.definitions_path = "/components/schemas".into()).into_generator()
 }
 
 /// Milliseconds with three decimals.

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::{Bilingual, TokenId};
@@ -22,9 +23,10 @@ pub struct Versioned {
 }
 
 /// The whole manifest.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    #[schemars(extend("const" = FORMAT))]
     pub format: u32,
     /// Name of the model.
     pub name: String,
@@ -50,7 +52,7 @@ pub struct Manifest {
 }
 
 /// One source of training pairs.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataSource {
     pub name: String,
@@ -63,7 +65,7 @@ pub struct DataSource {
 }
 
 /// Size and SHA-256 of a file.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileDigest {
     pub bytes: u64,
@@ -72,7 +74,7 @@ pub struct FileDigest {
 }
 
 /// Dimensions of a decoder graph.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Geometry {
     pub layers: usize,
@@ -89,7 +91,7 @@ pub struct Geometry {
 }
 
 /// Ids of the control tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Control {
     /// An answer follows.
@@ -103,7 +105,7 @@ pub struct Control {
 }
 
 /// Ids of the tokens that the calculator watches, and how it rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CalculatorMarks {
     /// `<<`
@@ -117,12 +119,13 @@ pub struct CalculatorMarks {
 }
 
 /// One task: a kind of question and the kind of answer to it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// Id, unique in the bundle.
     pub id: String,
     #[serde(deserialize_with = "bilingual")]
+    #[schemars(with = "InBothLanguages")]
     pub title: Bilingual,
     /// File name of the graph that answers the task. Tasks may share a graph; a task with a graph of its own can be
     /// retrained without changing the answers of the others.
@@ -138,7 +141,7 @@ pub struct Task {
 }
 
 /// What a task may be answered with.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answers {
     /// One of a closed set.
@@ -148,7 +151,7 @@ pub enum Answers {
 }
 
 /// Bounds of a free answer.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreeText {
     /// Largest number of tokens in an answer; a longer text is no answer.
@@ -156,7 +159,7 @@ pub struct FreeText {
 }
 
 /// One answer of the closed set.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
     /// For machines; `u16::MAX` is reserved for "ask a person".
@@ -165,6 +168,7 @@ pub struct Choice {
     pub text: String,
     /// For people.
     #[serde(deserialize_with = "bilingual")]
+    #[schemars(with = "InBothLanguages")]
     pub label: Bilingual,
     /// This choice means "ask a person": a question so answered is escalated.
     #[serde(rename = "person")]
@@ -172,7 +176,7 @@ pub struct Choice {
 }
 
 /// What was fitted on a calibration split, on the graph that ships.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// Name of the calibration split.
@@ -192,7 +196,7 @@ pub struct Calibration {
 
 /// Calibration of the first answer: posterior = softmax(scores / temperature); of free text, confidence = exp(score /
 /// temperature).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FirstCalibration {
     pub temperature: f64,
@@ -209,7 +213,7 @@ pub struct FirstCalibration {
 /// Calibration of thinking: posterior = softmax(first_weight * first scores + think_weight * scores after thinking). Of
 /// free text, confidence = exp(first_weight * first score + think_weight * score after thinking) if both predictions
 /// are the same text, else exp(think_weight * score after thinking) * (1 - first confidence).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ThinkCalibration {
     /// Weight of the first answer's scores.
@@ -227,7 +231,7 @@ pub struct ThinkCalibration {
 }
 
 /// Confidences at which the bands begin.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bands {
     pub high: f64,
@@ -272,12 +276,15 @@ pub enum GoldenMode {
     ThinkFirst,
 }
 
+/// A text in both languages.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Bilingual")]
+struct InBothLanguages {
+    en: String,
+    ja: String,
+}
+
 fn bilingual<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Bilingual, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct OnDisk {
-        en: String,
-        ja: String,
-    }
-    OnDisk::deserialize(from).map(|OnDisk { en, ja }| Bilingual { en, ja })
+    InBothLanguages::deserialize(from).map(|InBothLanguages { en, ja }| Bilingual { en, ja })
 }

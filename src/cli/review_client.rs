@@ -5,16 +5,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use ureq::Agent;
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap};
+use ureq::http::{Method, Request, StatusCode};
 
 use super::Error;
 use super::open::bundle_folder;
@@ -28,7 +23,7 @@ use crate::transport::http::{MORE, PAGE_MAX, Problem, THROUGH};
 /// A daemon that does not answer within this does not answer.
 const TIME_MAX: Duration = Duration::from_secs(30);
 /// A page of the longest texts.
-const BODY_BYTES_MAX: usize = 32 << 20;
+const BODY_BYTES_MAX: u64 = 32 << 20;
 
 /// Where the reviews are.
 pub enum ReviewClient {
@@ -106,7 +101,7 @@ impl ReviewClient {
             Self::Daemon(daemon) => {
                 let after = after.map_or_else(String::new, |after| format!("&after={after}"));
                 let path = format!("/v1/reviews/export?format=jsonl&limit={PAGE_MAX}{after}");
-                let (headers, body) = daemon.ask(Method::GET, &path, None)?;
+                let (headers, body) = daemon.ask(&path, None)?;
                 let said = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
                 let odd = || Error::Review("the daemon's export cannot be read; is it of this version?".to_owned());
                 let through = Resolution(said(THROUGH).parse().map_err(|_| odd())?);
@@ -169,19 +164,21 @@ impl Daemon {
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        self.ask(Method::GET, path, None).and_then(|(_, body)| read(&body))
+        self.ask(path, None).and_then(|(_, body)| read(&body))
     }
 
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
         let body = serde_json::to_vec(body).expect("our own records have string keys");
-        self.ask(Method::POST, path, Some(body)).and_then(|(_, body)| read(&body))
+        self.ask(path, Some(body)).and_then(|(_, body)| read(&body))
     }
 
-    /// One request on a connection of its own.
-    fn ask(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<(HeaderMap, Bytes), Error> {
+    /// One request on a connection of its own: a POST where there is a body, else a GET.
+    fn ask(&self, path: &str, body: Option<Vec<u8>>) -> Result<(HeaderMap, Vec<u8>), Error> {
         let address = self.address;
         let failed = |source: io::Error| Error::Daemon { address, source };
-        let mut request = Request::builder().method(method).uri(path).header(HOST, address.to_string());
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let mut request =
+            Request::builder().method(method).uri(format!("http://{address}{path}")).header(HOST, address.to_string()); // with the port, be it 80
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -189,35 +186,127 @@ impl Daemon {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let request = request
-            .body(Full::<Bytes>::from(body.unwrap_or_default()))
+            .body(body.unwrap_or_default())
             .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
-        let exchange = async {
-            let stream = TcpStream::connect(address).await?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-            let connection = tokio::spawn(connection);
-            let response = sender.send_request(request).await.map_err(io::Error::other)?;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(io::Error::other)?.to_bytes();
-            drop(sender);
-            connection.abort();
-            Ok((parts, body))
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let (parts, body) = runtime
-            .block_on(async { timeout(TIME_MAX, exchange).await.unwrap_or_else(|late| Err(late.into())) })
-            .map_err(failed)?;
-        match parts.status {
-            StatusCode::OK => Ok((parts.headers, body)),
-            status => {
-                let said = serde_json::from_slice(&body).map(|Problem { error }| error);
-                let said = said.unwrap_or_else(|_| format!("the daemon at {address} answered {status}"));
-                Err(if status.is_server_error() { failed(io::Error::other(said)) } else { Error::Review(said) })
-            }
+        let (status, headers, body) = exchange(request).map_err(|error| failed(io_error(error)))?;
+        if status == StatusCode::OK {
+            return Ok((headers, body));
         }
+        let said = serde_json::from_slice(&body).map(|Problem { error }| error);
+        let said = said.unwrap_or_else(|_| format!("the daemon at {address} answered {status}"));
+        Err(if status.is_server_error() { failed(io::Error::other(said)) } else { Error::Review(said) })
+    }
+}
+
+/// Asks nobody but the address in the request: no proxy, whatever the environment says, and no other place that the answer names.
+fn exchange(request: Request<Vec<u8>>) -> Result<(StatusCode, HeaderMap, Vec<u8>), ureq::Error> {
+    let agent: Agent = Agent::config_builder()
+        .proxy(None)
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .timeout_global(Some(TIME_MAX))
+        .build()
+        .into();
+    let (parts, body) = request.into_parts();
+    let response = match parts.method {
+        Method::GET => agent.run(Request::from_parts(parts, ())),
+        _ => agent.run(Request::from_parts(parts, body)),
+    }?;
+    let (parts, mut body) = response.into_parts();
+    let body = body.with_config().limit(BODY_BYTES_MAX).read_to_vec()?;
+    Ok((parts.status, parts.headers, body))
+}
+
+fn io_error(error: ureq::Error) -> io::Error {
+    match error {
+        ureq::Error::Timeout(_) => io::ErrorKind::TimedOut.into(),
+        error => error.into_io(),
     }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body)
         .map_err(|error| Error::Review(format!("the daemon's answer cannot be read; is it of this version? {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+
+    use super::*;
+
+    /// Answers one request with these bytes, and gives back what it was asked.
+    fn server(answer: String) -> (Daemon, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = String::new();
+            while !asked.contains("\r\n\r\n") || (asked.starts_with("POST") && !asked.ends_with('}')) {
+                let mut bytes = [0; 1024];
+                let count = stream.read(&mut bytes).unwrap();
+                asked.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+            }
+            let _ = stream.write_all(answer.as_bytes()); // may be closed before all is sent
+            asked.to_lowercase()
+        });
+        (Daemon { address, token: Some("sesame".to_owned()) }, asked)
+    }
+
+    fn answer(head: &str, body: &str) -> String {
+        format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    }
+
+    #[test]
+    fn it_says_where_it_asks_and_shows_the_token() {
+        let (daemon, asked) = server(answer("200 OK\r\nSokutou-Through: 7", "{}"));
+        let (headers, body) = daemon.ask("/v1/reviews?limit=1", None).unwrap();
+        assert_eq!((headers[THROUGH].as_bytes(), body.as_slice()), (&b"7"[..], &b"{}"[..]));
+        let asked = asked.join().unwrap();
+        assert!(asked.starts_with("get /v1/reviews?limit=1 http/1.1\r\n"), "{asked}");
+        for header in [format!("host: {}", daemon.address), "authorization: bearer sesame".to_owned()] {
+            assert!(asked.contains(&format!("\r\n{header}\r\n")), "{asked}");
+        }
+
+        let (daemon, asked) = server(answer("200 OK", "{}"));
+        daemon.ask("/v1/reviews/exported", Some(b"{\"through\":7}".to_vec())).unwrap();
+        let asked = asked.join().unwrap();
+        assert!(asked.starts_with("post /v1/reviews/exported http/1.1\r\n"), "{asked}");
+        assert!(
+            asked.contains("\r\ncontent-type: application/json\r\n") && asked.ends_with("{\"through\":7}"),
+            "{asked}"
+        );
+    }
+
+    #[test]
+    fn it_follows_no_redirect_and_tells_what_the_gateway_says() {
+        let told = |answer: String| {
+            let (daemon, asked) = server(answer);
+            let error = daemon.ask("/v1/reviews/1", None).unwrap_err();
+            asked.join().unwrap();
+            (daemon.address, error)
+        };
+        let (address, error) = told(answer("302 Found\r\nLocation: http://127.0.0.1:1/", ""));
+        assert_eq!(error.to_string(), format!("the daemon at {address} answered 302 Found"));
+        let (_, error) = told(answer("409 Conflict", "{\"error\":\"it is taken\"}"));
+        assert!(matches!(&error, Error::Review(said) if said == "it is taken"), "{error:?}");
+        let (_, error) = told(answer("503 Service Unavailable", "{\"error\":\"ask again\"}"));
+        assert!(matches!(&error, Error::Daemon { source, .. } if source.to_string() == "ask again"), "{error:?}");
+    }
+
+    #[test]
+    fn an_answer_too_long_and_nobody_at_all_are_errors() {
+        let (daemon, asked) =
+            server(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat((32 << 20) + 1)));
+        assert!(matches!(daemon.ask("/v1/reviews", None), Err(Error::Daemon { .. })));
+        asked.join().unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let nobody = Daemon { address: closed, token: None };
+        let error = nobody.ask("/v1/reviews", None).unwrap_err();
+        let refused = io::ErrorKind::ConnectionRefused;
+        assert!(matches!(&error, Error::Daemon { source, .. } if source.kind() == refused), "{error:?}");
+        assert_eq!(io_error(ureq::Error::Timeout(ureq::Timeout::Global)).kind(), io::ErrorKind::TimedOut);
+    }
 }

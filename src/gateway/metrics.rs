@@ -1,8 +1,15 @@
 //! What the gateway has counted, as Prometheus reads it. No label ever holds a request, a client or a text.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
+use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
+
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
 
 use crate::bundle::Bundle;
 use crate::domain::CaseId;
@@ -11,23 +18,19 @@ use crate::store;
 /// Upper ends of the histogram, in seconds: from a small model on a fast device to one that thinks on a slow one, and a queue.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
+/// Names and values.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
 /// Counters since the process began.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Metrics {
     /// Cases without an outcome: the transport that brought each, and when; `None` where an earlier process took it.
     in_flight: HashMap<CaseId, (&'static str, Option<Instant>)>,
-    requests: BTreeMap<(&'static str, &'static str), u64>,
-    durations: BTreeMap<&'static str, Histogram>,
+    requests: Family<Labels<2>, Counter>,
+    durations: Family<Labels<1>, Histogram, fn() -> Histogram>,
     connections: u64,
-    /// None where nothing was to be taken over yet.
+    /// `None` before the first change of configuration or model.
     reloaded: Option<bool>,
-}
-
-#[derive(Debug, Default)]
-struct Histogram {
-    /// Not cumulative; the last one is of what was longer than all.
-    counts: [u64; SECONDS.len() + 1],
-    sum: Duration,
 }
 
 /// What is so now.
@@ -36,14 +39,26 @@ pub(super) struct Now<'a> {
     pub journal: &'a store::Counts,
     /// What the journal dropped to keep its budget.
     pub dropped: &'a [store::Dropped],
-    /// To the broker, if there is one.
+    /// Whether the broker is reached; `None` where none is configured.
     pub connected: Option<bool>,
     pub time: SystemTime,
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            in_flight: HashMap::new(),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            connections: 0,
+            reloaded: None,
+        }
+    }
+}
+
 impl Metrics {
     pub fn requested(&mut self, source: &'static str, outcome: &'static str) {
-        *self.requests.entry((source, outcome)).or_default() += 1;
+        self.requests.get_or_create(&[("source", source), ("outcome", outcome)]).inc();
     }
 
     /// A case has begun. Said again, it changes nothing.
@@ -61,10 +76,7 @@ impl Metrics {
     }
 
     fn took(&mut self, source: &'static str, time: Duration) {
-        let histogram = self.durations.entry(source).or_default();
-        let seconds = time.as_secs_f64();
-        histogram.counts[SECONDS.iter().take_while(|&&end| seconds > end).count()] += 1;
-        histogram.sum += time;
+        self.durations.get_or_create(&[("source", source)]).observe(time.as_secs_f64());
     }
 
     pub fn connected(&mut self) {
@@ -75,81 +87,156 @@ impl Metrics {
         self.reloaded = Some(whole);
     }
 
+    /// The text that Prometheus reads, of version 0.0.4. Its encoder ends each description with a full stop.
     pub fn render(&self, now: &Now<'_>) -> String {
-        let mut text = Text::default();
-        text.family("requests_total", "counter", "Requests by what became of them.");
-        for ((source, outcome), count) in &self.requests {
-            text.sample("requests_total", &[("source", source), ("outcome", outcome)], *count as f64);
-        }
-        let name = "request_duration_seconds";
-        text.family(name, "histogram", "From a question's arrival to its durable outcome.");
-        for (source, Histogram { counts, sum }) in &self.durations {
-            let mut through = 0;
-            let ends = SECONDS.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
-            for (end, count) in ends.zip(counts) {
-                through += count;
-                text.sample(&format!("{name}_bucket"), &[("source", source), ("le", &end)], through as f64);
-            }
-            text.sample(&format!("{name}_sum"), &[("source", source)], sum.as_secs_f64());
-            text.sample(&format!("{name}_count"), &[("source", source)], through as f64);
-        }
+        let mut registry = Registry::with_prefix("sokutou");
+        registry.register("requests", "Requests by what became of them", self.requests.clone());
+        let what = "From a question's arrival to its durable outcome";
+        registry.register("request_duration_seconds", what, self.durations.clone());
         let journal = now.journal;
-        let age = journal.oldest_review.map_or(0.0, |at| now.time.duration_since(at).unwrap_or_default().as_secs_f64());
         for (name, what, value) in [
-            ("queue_length", "Questions that wait for the student.", journal.unanswered as f64),
-            ("undelivered", "Answers and rationales that wait to be delivered.", journal.undelivered as f64),
-            ("reviews_open", "Cases that wait for a person.", journal.reviews_open as f64),
-            ("reviews_oldest_age_seconds", "Age of the review that waits longest; 0 without one.", age),
-            ("reviews_unexported", "Resolved reviews that no export took.", journal.unexported as f64),
-            ("journal_bytes", "Bytes of the journal in use.", journal.used_bytes as f64),
+            ("queue_length", "Questions that wait for the student", journal.unanswered),
+            ("undelivered", "Answers and rationales that wait to be delivered", journal.undelivered),
+            ("reviews_open", "Cases that wait for a person", journal.reviews_open),
+            ("reviews_unexported", "Resolved reviews that no export took", journal.unexported),
+            ("journal_bytes", "Bytes of the journal in use", journal.used_bytes),
         ] {
-            text.one(name, "gauge", what, &[], value);
+            registry.register(name, what, ConstGauge::new(value));
         }
-        text.family(
-            "journal_dropped_total",
-            "counter",
-            "Cases that the journal let go of, since it began, by what went.",
-        );
+        let age = journal.oldest_review.map_or(0.0, |at| now.time.duration_since(at).unwrap_or_default().as_secs_f64());
+        let what = "Age of the review that waits longest; 0 without one";
+        registry.register("reviews_oldest_age_seconds", what, ConstGauge::new(age));
+        let dropped = Family::<[(&str, String); 1], Counter>::default();
         for store::Dropped { why, count, .. } in now.dropped {
-            text.sample("journal_dropped_total", &[("what", why)], *count as f64);
+            dropped.get_or_create(&[("what", why.clone())]).inc_by(*count);
         }
+        let what = "Cases that the journal let go of, since it began, by what went";
+        registry.register("journal_dropped", what, dropped);
         if let Some(connected) = now.connected {
-            text.one("mqtt_connected", "gauge", "Is the broker there?", &[], f64::from(u8::from(connected)));
-            let again = self.connections.saturating_sub(1) as f64;
-            text.one("mqtt_reconnects_total", "counter", "Connections to the broker after the first.", &[], again);
+            let what = "Whether the broker is there";
+            registry.register("mqtt_connected", what, ConstGauge::new(u64::from(connected)));
+            let again = ConstCounter::new(self.connections.saturating_sub(1));
+            registry.register("mqtt_reconnects", "Connections to the broker after the first", again);
         }
-        let reloaded = f64::from(u8::from(self.reloaded.unwrap_or(true)));
-        let what = "Was the last change of configuration or student taken over? 1 before the first.";
-        text.one("reload_successful", "gauge", what, &[], reloaded);
-        let version = [("version", env!("CARGO_PKG_VERSION"))];
-        text.one("build_info", "gauge", "What runs here.", &version, 1.0);
+        let reloaded = ConstGauge::new(u64::from(self.reloaded.unwrap_or(true)));
+        let what = "Was the last change of configuration or student taken over? 1 before the first";
+        registry.register("reload_successful", what, reloaded);
+        registry.register("build", "What runs here", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         if let Some(student) = now.student {
             let manifest = &student.manifest;
-            let (version, serial) = (manifest.version.to_string(), manifest.serial.to_string());
-            let labels = [("name", manifest.name.as_str()), ("version", &version), ("serial", &serial)];
-            text.one("student_info", "gauge", "Who answers.", &labels, 1.0);
+            let labels = [
+                ("name", manifest.name.clone()),
+                ("version", manifest.version.to_string()),
+                ("serial", manifest.serial.to_string()),
+            ];
+            registry.register("student", "Who answers", Info::new(labels));
         }
-        text.0
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &registry).expect("a String takes all");
+        text
     }
 }
 
-#[derive(Default)]
-struct Text(String);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Text {
-    fn one(&mut self, name: &str, kind: &str, what: &str, labels: &[(&str, &str)], value: f64) {
-        self.family(name, kind, what);
-        self.sample(name, labels, value);
+    fn render(metrics: &Metrics, dropped: &[store::Dropped], connected: Option<bool>) -> String {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let journal = store::Counts {
+            received: 9,
+            unanswered: 3,
+            undelivered: 0,
+            reviews_open: 2,
+            oldest_review: Some(time - Duration::from_millis(90_500)),
+            unexported: 1,
+            used_bytes: 40_960,
+            full: false,
+        };
+        metrics.render(&Now { student: None, journal: &journal, dropped, connected, time })
     }
 
-    fn family(&mut self, name: &str, kind: &str, what: &str) {
-        write!(self.0, "# HELP sokutou_{name} {what}\n# TYPE sokutou_{name} {kind}\n").expect("a text takes all");
+    #[test]
+    fn the_text_is_of_version_0_0_4_with_the_names_that_dashboards_use() {
+        let mut metrics = Metrics::default();
+        let begin = Instant::now();
+        metrics.started(CaseId(1), "http", Some(begin));
+        metrics.started(CaseId(1), "mqtt", None); // said again
+        metrics.ended(CaseId(1), "answered", begin + Duration::from_millis(250));
+        metrics.ended(CaseId(1), "failed", begin); // has its outcome already
+        metrics.started(CaseId(2), "http", Some(begin));
+        metrics.ended(CaseId(2), "answered", begin + Duration::from_secs(90));
+        metrics.started(CaseId(3), "http", None); // of an earlier process: counted, not timed
+        metrics.ended(CaseId(3), "answered", begin);
+        metrics.connected();
+        metrics.connected();
+        metrics.reloaded(false);
+        let time = SystemTime::UNIX_EPOCH;
+        let dropped = store::Dropped { why: "a \"b\"\\\n".to_owned(), count: 7, first_at: time, last_at: time };
+        let expected = r#"# HELP sokutou_requests_total Requests by what became of them.
+# TYPE sokutou_requests_total counter
+sokutou_requests_total{source="http",outcome="answered"} 3
+# HELP sokutou_request_duration_seconds From a question's arrival to its durable outcome.
+# TYPE sokutou_request_duration_seconds histogram
+sokutou_request_duration_seconds_bucket{source="http",le="0.005"} 0
+sokutou_request_duration_seconds_bucket{source="http",le="0.01"} 0
+sokutou_request_duration_seconds_bucket{source="http",le="0.025"} 0
+sokutou_request_duration_seconds_bucket{source="http",le="0.05"} 0
+sokutou_request_duration_seconds_bucket{source="http",le="0.1"} 0
+sokutou_request_duration_seconds_bucket{source="http",le="0.25"} 1
+sokutou_request_duration_seconds_bucket{source="http",le="0.5"} 1
+sokutou_request_duration_seconds_bucket{source="http",le="1"} 1
+sokutou_request_duration_seconds_bucket{source="http",le="2.5"} 1
+sokutou_request_duration_seconds_bucket{source="http",le="5"} 1
+sokutou_request_duration_seconds_bucket{source="http",le="15"} 1
+sokutou_request_duration_seconds_bucket{source="http",le="60"} 1
+sokutou_request_duration_seconds_bucket{source="http",le="+Inf"} 2
+sokutou_request_duration_seconds_sum{source="http"} 90.25
+sokutou_request_duration_seconds_count{source="http"} 2
+# HELP sokutou_queue_length Questions that wait for the student.
+# TYPE sokutou_queue_length gauge
+sokutou_queue_length 3
+# HELP sokutou_undelivered Answers and rationales that wait to be delivered.
+# TYPE sokutou_undelivered gauge
+sokutou_undelivered 0
+# HELP sokutou_reviews_open Cases that wait for a person.
+# TYPE sokutou_reviews_open gauge
+sokutou_reviews_open 2
+# HELP sokutou_reviews_unexported Resolved reviews that no export took.
+# TYPE sokutou_reviews_unexported gauge
+sokutou_reviews_unexported 1
+# HELP sokutou_journal_bytes Bytes of the journal in use.
+# TYPE sokutou_journal_bytes gauge
+sokutou_journal_bytes 40960
+# HELP sokutou_reviews_oldest_age_seconds Age of the review that waits longest; 0 without one.
+# TYPE sokutou_reviews_oldest_age_seconds gauge
+sokutou_reviews_oldest_age_seconds 90.5
+# HELP sokutou_journal_dropped_total Cases that the journal let go of, since it began, by what went.
+# TYPE sokutou_journal_dropped_total counter
+sokutou_journal_dropped_total{what="a \"b\"\\\n"} 7
+# HELP sokutou_mqtt_connected Whether the broker is there.
+# TYPE sokutou_mqtt_connected gauge
+sokutou_mqtt_connected 1
+# HELP sokutou_mqtt_reconnects_total Connections to the broker after the first.
+# TYPE sokutou_mqtt_reconnects_total counter
+sokutou_mqtt_reconnects_total 1
+# HELP sokutou_reload_successful Was the last change of configuration or student taken over? 1 before the first.
+# TYPE sokutou_reload_successful gauge
+sokutou_reload_successful 0
+# HELP sokutou_build_info What runs here.
+# TYPE sokutou_build_info gauge
+sokutou_build_info{version="VERSION"} 1
+"#;
+        let expected = expected.replace("VERSION", env!("CARGO_PKG_VERSION"));
+        assert_eq!(render(&metrics, &[dropped], Some(true)), expected);
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", quoted(value))).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        writeln!(self.0, "sokutou_{name}{labels} {value}").expect("a text takes all");
+    #[test]
+    fn what_is_not_configured_or_not_there_yet_is_absent() {
+        let text = render(&Metrics::default(), &[], None);
+        for absent in ["mqtt", "student_info", "requests_total{", "duration_seconds_bucket", "dropped_total{"] {
+            assert!(!text.contains(absent), "{absent}: {text}");
+        }
+        assert!(text.contains("\nsokutou_reload_successful 1\n"), "{text}");
     }
 }

@@ -1,6 +1,7 @@
 //! Resolved reviews as they leave the device: one JSON line each, for the training toolkit. Writes no file and judges nothing.
 
 use rusqlite::params;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{ANSWER_BYTES_MAX, Batch, NAME_BYTES_MAX, RATIONALE_BYTES_MAX};
@@ -16,9 +17,9 @@ const _: () = assert!(
     ESCAPED * (QUESTION_BYTES_MAX + 2 * ANSWER_BYTES_MAX + RATIONALE_BYTES_MAX + 8 * NAME_BYTES_MAX) < LINE_BYTES_MAX
 );
 
-/// One review as one JSON line. The format is the one that `models/src/sokutou_train/reviews.py` reads: every key of it that the
-/// runtime knows, and no other.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// One review as one JSON line. The format is the one that the training toolkit reads: every key of it that the runtime
+/// knows, and no other.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReviewLine {
     /// Journal and number of the case, a hyphen, and which review of the case it is.
@@ -54,7 +55,7 @@ pub struct ReviewLine {
 }
 
 /// Which student answered, as an export names it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudentId {
     /// Of its bundle.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use sokutou::store::{self, Journal, NewCase, Received, ReviewLine};
 use sokutou::transport::http::ROUTES;
+use sokutou::transport::http::openapi::Route;
 
 use super::gateway::{Asker, Broker, Gateway, PATIENCE};
 use super::support::{HeldStudent, NO_FAILURE_EN, NO_FAILURE_JA, failing, free_port, sokutou, wait_until};
@@ -181,6 +182,7 @@ impl Station {
     fn command(&self, words: &[&str]) -> assert_cmd::Command {
         let mut command = sokutou();
         command.args(words).args(["--config", "/dev/null"]);
+        command.envs([("http_proxy", "http://127.0.0.1:1"), ("ALL_PROXY", "http://127.0.0.1:1")]); // is not asked
         let journal = format!("journal.folder={}", self.folder.join("journal").display());
         for setting in self.settings.iter().map(String::as_str).chain([journal.as_str()]) {
             command.args(["--set", setting]);
@@ -474,6 +476,9 @@ fn a_review_lives_from_the_escalated_question_to_the_revision_at_its_asker() {
     let (exit, _) = failing(&mut here.command(&["review", "export", "--out", "/nowhere/reviews.jsonl"]));
     assert_eq!(exit, 1);
     assert!(here.succeeds(&["review", "export", "--out", out]).contains("2 reviews"));
+    for line in fs::read_to_string(out).unwrap().lines() {
+        valid("review-export", &serde_json::from_str(line).unwrap());
+    }
     let lines: Vec<ReviewLine> =
         fs::read_to_string(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines[0].verdict.as_str(), lines[0].correction.as_deref()), ("wrong", Some("OSF")));
@@ -709,7 +714,7 @@ fn an_address_that_is_taken_keeps_nothing_else_from_running_and_stop_ends_those_
 fn the_documents_list_every_route_and_topic_and_the_schemas_refuse_what_is_none() {
     let openapi = schema("openapi");
     let mut listed = 0;
-    for (method, path, _) in ROUTES {
+    for Route { method, path, .. } in ROUTES {
         let operation = &openapi["paths"][path][method.as_str().to_lowercase()];
         assert!(operation["summary"].is_string() && operation["responses"]["default"].is_object(), "{method} {path}");
         assert_eq!(operation["requestBody"].is_object(), method == "POST" && !path.ends_with("/explain"), "{path}");
@@ -719,7 +724,7 @@ fn the_documents_list_every_route_and_topic_and_the_schemas_refuse_what_is_none(
     assert_eq!(listed, all);
 
     let asyncapi = schema("asyncapi");
-    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/triggers/mqtt.rs")).unwrap();
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/transport/mqtt/mod.rs")).unwrap();
     let mut topics: Vec<String> = source
         .lines()
         .filter_map(|line| line.strip_prefix("//! | `")?.split_once('`'))
@@ -742,6 +747,12 @@ fn the_documents_list_every_route_and_topic_and_the_schemas_refuse_what_is_none(
         valid(document, message);
     }
     assert!(golden.lines().count() > 8);
+    let shipped = include_str!("../../models/bundles/shop-floor-1.2.0/manifest.json");
+    let manifest: Value = serde_json::from_str(shipped).unwrap();
+    valid("manifest", &manifest);
+    let [mut unknown, mut earlier] = [manifest.clone(), manifest];
+    unknown["tasks"][0]["calibration"]["more"] = 1.into();
+    earlier["format"] = 2.into();
     for (document, message) in [
         ("message", json!({"v": 1, "client": "plc", "id": "1", "rev": 0})),
         ("message", json!({"v": 1, "client": "plc", "id": "1", "rev": -1, "state": "answered"})),
@@ -750,6 +761,9 @@ fn the_documents_list_every_route_and_topic_and_the_schemas_refuse_what_is_none(
         ("ask", json!({"id": "1"})),
         ("status", json!({"v": 1, "gateway": "press-3"})),
         ("review", json!({"case": "1"})),
+        ("manifest", unknown),
+        ("manifest", earlier),
+        ("review-export", json!({"id": "1"})),
     ] {
         assert!(!jsonschema::is_valid(&schema(document), &message), "{document}: {message}");
     }

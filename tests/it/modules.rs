@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A library's name, and the only files that may say it.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("ort::", &["engine/library.rs", "engine/session.rs"]),
     ("prost::", &["engine/matmul.rs"]),
     ("tokenizers::", &["engine/tokenizer.rs"]),
@@ -24,7 +24,17 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
         ],
     ),
     ("statrs::", &["evaluation/score.rs"]),
-    ("axum::", &["transport/http/routes.rs"]),
+    (
+        "axum::",
+        &[
+            "transport/http/guard.rs",
+            "transport/http/openapi.rs",
+            "transport/http/routes.rs",
+            "transport/http/server.rs",
+        ],
+    ),
+    ("prometheus_client::", &["gateway/metrics.rs"]),
+    ("ureq::", &["cli/review_client.rs"]),
     ("println!", &[]),
 ];
 

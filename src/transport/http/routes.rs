@@ -1,119 +1,65 @@
-//! HTTP for this box and its neighbours: questions and answers, the reviews of people, health and metrics. [`ROUTES`] lists it all.
+//! The routes: what each takes and gives, and how failures are told. [`ROUTES`] lists them all.
 //!
 //! Who asks waits for the answer as long as `Prefer: wait=SECONDS` says, or gets 202 and the place where it will be. An answer
 //! counts as delivered when it was handed to whoever waits, or fetched later.
 //!
-//! A page of another site must not reach it through a browser on this network: the Host must be loopback, the address that the
-//! configuration listens on or one of its names; what a browser marks as cross-site is refused; what changes something must be
-//! `application/json`, which a foreign form cannot send; no answer ever allows another origin.
-//!
-//! Never sees the journal or the student, never answers a question itself. No encryption: beyond this box put a proxy with TLS
-//! before it.
+//! Never sees the journal or the model, never answers a question itself.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, Request as Asked, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use axum::routing::{MethodFilter, on};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::config::Settings;
+use super::openapi::{Gives, Parameter, Route, Takes};
+use super::server::stopped;
+use crate::api::answer::Message;
 use crate::api::json as to_json;
-use crate::api::review::{Claim, Exported, Format, Resolve, ReviewStateName};
+use crate::api::review::{Claim, Exported, Format, Resolve, ReviewCase, ReviewPage, ReviewStateName};
+use crate::api::status::Health;
 use crate::domain::{NAME_BYTES_MAX, QUESTION_BYTES_MAX, is_name};
 use crate::transport::arrival::Arrival;
 use crate::transport::call::{Call, Reply};
-use crate::transport::request::{AskBody, Key, Refusal, Request, Route, unique_name};
+use crate::transport::request::{self, AskBody, Key, Refusal, Request, unique_name};
 
 /// The longest body: a question in JSON, where each byte may stand as an escape of six, and a few keys around it.
-const BODY_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
-
-/// Open at once; later ones wait at the door. Each may hold one body of [`BODY_BYTES_MAX`].
-const CONNECTIONS_MAX: usize = 64;
+pub const BODY_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
 /// Of these, so many may wait for an answer; the others get 202 at once, so that health is told whoever waits.
-const WAITING_MAX: usize = 48;
-const _: () = assert!(WAITING_MAX < CONNECTIONS_MAX);
-/// A browser sends some twenty.
-const HEADERS_MAX: usize = 64;
-/// All of them, and the request line.
-const HEAD_BYTES_MAX: usize = 16 << 10;
-/// For a request's head, and for the next one on the same connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub const WAITING_MAX: usize = 48;
 /// For a request's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long who asks waits where nothing else is said: many times what a student needs.
+/// How long who asks waits where nothing else is said: many times what a model needs.
 const WAIT_DEFAULT: Duration = Duration::from_secs(5);
 /// How long anybody may wait; proxies give up after a minute.
-const WAIT_MAX: Duration = Duration::from_secs(30);
-/// For the daemon's word on anything else; more than a slow card's longest pause.
+pub const WAIT_MAX: Duration = Duration::from_secs(30);
+/// For the gateway's word on anything else; more than a slow card's longest pause.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(15);
-/// A connection ends after its request then: who reads slowly or not at all must not keep it for ever.
-const CONNECTION_TIME_MAX: Duration = Duration::from_secs(300);
-/// For the request that is on the way when a connection ends.
-const LAST_REQUEST: Duration = Duration::from_secs(45);
-const _: () = assert!(LAST_REQUEST.as_secs() > WAIT_MAX.as_secs());
-/// An address that cannot be had is tried again after this.
-const RETRY: Duration = Duration::from_secs(5);
 /// Cases on a page of reviews, and reviews on a page of an export: some MB where every text is the longest.
 pub const PAGE_MAX: usize = 100;
 const PAGE_DEFAULT: usize = 50;
 /// Who asks without saying who.
 const CLIENT_DEFAULT: &str = "http";
+const THROUGH_NAME: &str = "sokutou-through";
+const MORE_NAME: &str = "sokutou-more";
 /// On a page of an export: the last review on it.
-pub const THROUGH: HeaderName = HeaderName::from_static("sokutou-through");
+pub const THROUGH: HeaderName = HeaderName::from_static(THROUGH_NAME);
 /// On a page of an export: does another one follow?
-pub const MORE: HeaderName = HeaderName::from_static("sokutou-more");
+pub const MORE: HeaderName = HeaderName::from_static(MORE_NAME);
 
-/// What can be asked of the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // ROUTES says it
-pub enum Operation {
-    Ask,
-    Answer,
-    Explain,
-    Reviews,
-    Review,
-    Claim,
-    Resolve,
-    Export,
-    Exported,
-    Health,
-    Metrics,
-}
-
-/// Method, path and operation of everything there is; the router is made from it, and so is the OpenAPI document.
-pub const ROUTES: [(Method, &str, Operation); 11] = [
-    (Method::POST, "/v1/ask", Operation::Ask),
-    (Method::GET, "/v1/answers/{client}/{id}", Operation::Answer),
-    (Method::POST, "/v1/answers/{client}/{id}/explain", Operation::Explain),
-    (Method::GET, "/v1/reviews", Operation::Reviews),
-    (Method::GET, "/v1/reviews/{case}", Operation::Review),
-    (Method::POST, "/v1/reviews/{case}/claim", Operation::Claim),
-    (Method::POST, "/v1/reviews/{case}/resolve", Operation::Resolve),
-    (Method::GET, "/v1/reviews/export", Operation::Export),
-    (Method::POST, "/v1/reviews/exported", Operation::Exported),
-    (Method::GET, "/healthz", Operation::Health),
-    (Method::GET, "/metrics", Operation::Metrics),
-];
+/// Everything there is. The router is made from it, and so is the OpenAPI document.
+pub const ROUTES: [Route; 11] =
+    [ASK, ANSWER, EXPLAIN, REVIEWS, REVIEW, CLAIM, RESOLVE, EXPORT, EXPORTED, HEALTH, METRICS];
 
 /// A question is kept, and not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -133,205 +79,35 @@ pub struct Problem {
     pub error: String,
 }
 
-/// Serves until `stop` is true.
-pub async fn run(settings: Settings, arrivals: mpsc::Sender<Arrival>, mut stop: watch::Receiver<bool>) {
-    let bound = tokio::select! {
-        bound = bind(settings.listen) => bound,
-        () = stopped(&mut stop) => return,
-    };
-    let app = AppState { settings, arrivals, waiting: Semaphore::new(WAITING_MAX), stop: stop.clone() };
-    let router = router(Arc::new(app));
-    let (places, stopping) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), stop.clone());
-    let mut connections = JoinSet::new();
-    loop {
-        let next = async {
-            let place = places.clone().acquire_owned().await;
-            (place, bound.accept().await)
-        };
-        tokio::select! {
-            (place, accepted) = next => match accepted {
-                Ok((stream, _)) => {
-                    let conversation = converse(stream, router.clone(), stopping.clone());
-                    connections.spawn(async move {
-                        conversation.await;
-                        drop(place);
-                    });
-                }
-                Err(error) => {
-                    log::warn!("a connection over HTTP could not be taken: {error}");
-                    sleep(Duration::from_millis(100)).await; // out of files: others must end first
-                }
-            },
-            Some(_) = connections.join_next() => {}
-            () = stopped(&mut stop) => break,
-        }
-    }
-    drop(bound);
-    while connections.join_next().await.is_some() {}
+/// All routes, without the guard.
+pub fn router() -> Router<Arc<AppState>> {
+    ROUTES
+        .into_iter()
+        .fold(Router::new(), |router, Route { method, path, serve, .. }| {
+            let method = MethodFilter::try_from(method).expect("a method of HTTP/1.1");
+            router.route(path, serve(method))
+        })
+        .fallback(|| async {
+            refused(StatusCode::NOT_FOUND, "no such path; the paths are listed by `sokutou schema openapi`")
+        })
+        .method_not_allowed_fallback(|| async {
+            refused(StatusCode::METHOD_NOT_ALLOWED, "no such method here; `sokutou schema openapi` lists them")
+        })
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await; // without a daemon there is nothing to serve either
-}
-
-/// The gateway starts without its address too: an interface may come up later.
-async fn bind(listen: SocketAddr) -> TcpListener {
-    let mut said = false;
-    loop {
-        let error = match TcpListener::bind(listen).await {
-            Ok(listener) => {
-                log::info!("listening on http://{}", listener.local_addr().unwrap_or(listen));
-                return listener;
-            }
-            Err(error) => error,
-        };
-        if !said {
-            let hint = match error.kind() {
-                io::ErrorKind::AddrInUse => "another program has it; stop that one, or set http.listen",
-                io::ErrorKind::AddrNotAvailable => "no interface has this address yet; or set http.listen",
-                _ => "set http.listen",
-            };
-            log::error!("no HTTP on {listen}: {error}: {hint}. Trying again every {} s", RETRY.as_secs());
-            said = true;
-        }
-        sleep(RETRY).await;
-    }
-}
-
-async fn converse(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
-    let _ = stream.set_nodelay(true); // slower without, and no reason to give up
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_headers(HEADERS_MAX)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-    );
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = sleep(CONNECTION_TIME_MAX) => {}
-        () = stopped(&mut stop) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(LAST_REQUEST, connection).await;
-}
-
-struct AppState {
-    settings: Settings,
+/// What the handlers share.
+pub struct AppState {
     arrivals: mpsc::Sender<Arrival>,
     waiting: Semaphore,
     stop: watch::Receiver<bool>,
 }
 
-fn router(app: Arc<AppState>) -> Router {
-    ROUTES
-        .iter()
-        .fold(Router::new(), |router, (_, path, operation)| router.route(path, served(*operation)))
-        .fallback(|| async {
-            refused(StatusCode::NOT_FOUND, "no such path; the paths are listed by `sokutou schema openapi`")
-        })
-        .method_not_allowed_fallback(|| async {
-            refused(StatusCode::METHOD_NOT_ALLOWED, "no such method app; `sokutou schema openapi` lists them")
-        })
-        .layer(from_fn_with_state(app.clone(), guard))
-        .with_state(app)
-}
-
-fn served(operation: Operation) -> MethodRouter<Arc<AppState>> {
-    match operation {
-        Operation::Ask => post(ask),
-        Operation::Answer => get(answer),
-        Operation::Explain => post(explain),
-        Operation::Reviews => get(reviews),
-        Operation::Review => get(review),
-        Operation::Claim => post(claim),
-        Operation::Resolve => post(resolve),
-        Operation::Export => get(export),
-        Operation::Exported => post(exported),
-        Operation::Health => get(health),
-        Operation::Metrics => get(metrics),
-    }
-}
-
-/// Lets in whom the configuration lets in, and says to browsers what they may do with the answer: nothing but show it app.
-async fn guard(State(app): State<Arc<AppState>>, asked: Asked, next: Next) -> Response {
-    let mut response = match app.admit(&asked) {
-        Ok(()) => next.run(asked).await,
-        Err(failure) => failure.into_response(),
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
-    response
-}
-
 impl AppState {
-    fn admit(&self, asked: &Asked) -> Result<(), Failure> {
-        let headers = asked.headers();
-        let host = only(headers, header::HOST)?
-            .ok_or_else(|| Failure::new(StatusCode::BAD_REQUEST, "expected a Host header, got none; speak HTTP/1.1"))?;
-        let named = asked.uri().authority().map(|authority| authority.as_str());
-        for host in [Some(host), named].into_iter().flatten() {
-            if !self.is_here(host) {
-                let why = format!(
-                    "expected a Host that is loopback, the address of http.listen or a name in http.hosts, got {host:.80}"
-                );
-                return Err(Failure(StatusCode::MISDIRECTED_REQUEST, why));
-            }
-        }
-        // HEAD would take an answer for delivered that nobody has read.
-        if !matches!(*asked.method(), Method::GET | Method::POST) {
-            return Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, "expected GET or POST"));
-        }
-        let cross_site = match only(headers, HeaderName::from_static("sec-fetch-site"))? {
-            Some(site) => !matches!(site, "same-origin" | "none"),
-            None => false,
-        };
-        let foreign = match only(headers, header::ORIGIN)? {
-            Some(origin) => origin.split_once("://").is_none_or(|(_, origin)| !origin.eq_ignore_ascii_case(host)),
-            None => false,
-        };
-        if cross_site || foreign {
-            let why = "a page of another site may not speak with this gateway; open the gateway's own address";
-            return Err(Failure::new(StatusCode::FORBIDDEN, why));
-        }
-        // Whoever watches over the box need not know its secret.
-        if let (Some(token), true) = (&self.settings.token, asked.uri().path() != "/healthz") {
-            let shown = only(headers, header::AUTHORIZATION)?.and_then(|shown| shown.split_once(' '));
-            let right = shown.is_some_and(|(scheme, shown)| {
-                scheme.eq_ignore_ascii_case("bearer") && token.is(shown.trim().as_bytes())
-            });
-            if !right {
-                let why = "expected `Authorization: Bearer TOKEN` with the token of http.token_file";
-                return Err(Failure::new(StatusCode::UNAUTHORIZED, why));
-            }
-        }
-        if *asked.method() == Method::POST {
-            let kind = only(headers, header::CONTENT_TYPE)?.unwrap_or_default();
-            let essence = kind.split(';').next().unwrap_or_default().trim();
-            if !essence.eq_ignore_ascii_case("application/json") {
-                let why = format!("expected `Content-Type: application/json`, got {kind:.80}");
-                return Err(Failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
-            }
-        }
-        Ok(())
+    pub fn new(arrivals: mpsc::Sender<Arrival>, stop: watch::Receiver<bool>) -> Self {
+        Self { arrivals, waiting: Semaphore::new(WAITING_MAX), stop }
     }
 
-    fn is_here(&self, host: &str) -> bool {
-        let Settings { listen, hosts, .. } = &self.settings;
-        let name = match host.strip_prefix('[') {
-            Some(rest) => rest.split_once(']').map_or(rest, |(address, _)| address),
-            None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-        };
-        let name = name.to_ascii_lowercase();
-        let address = name.parse::<IpAddr>().ok();
-        let own = address.is_some_and(|address| address.is_loopback() || address == listen.ip());
-        own || name == "localhost" || hosts.contains(&name)
-    }
-
-    /// Hands a call to the daemon and waits for its word.
+    /// Hands a call to the gateway and waits for its reply.
     async fn call<T>(&self, until: Instant, call: impl FnOnce(Reply<T>) -> Call) -> Result<T, Failure> {
         let (reply, said) = oneshot::channel();
         let asked = async {
@@ -359,11 +135,28 @@ impl AppState {
         let mut stop = self.stop.clone();
         tokio::select! {
             said = said => said.map_err(|_| Failure::stopping())?.map_err(Failure::from),
-            () = tokio::time::sleep_until(until) => Ok(None),
+            () = sleep_until(until) => Ok(None),
             () = stopped(&mut stop) => Ok(None),
         }
     }
 }
+
+/// How long a caller wants to wait; see [`wait`].
+const PREFER: Parameter = Parameter::header("Prefer", "`wait=SECONDS`: how long to wait, at most 30");
+
+const ASK: Route = Route {
+    method: Method::POST,
+    path: "/v1/ask",
+    id: "ask",
+    summary: "Asks a question; the same client and id again gets the same answer",
+    parameters: &[PREFER],
+    takes: Some(Takes::json::<AskBody>()),
+    gives: &[
+        Gives::json::<Message>("200", "The answer, as it stands now"),
+        Gives::json::<Accepted>("202", "Kept and not answered yet; Location says where the answer will be"),
+    ],
+    serve: |method| on(method, ask),
+};
 
 async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
     let expected = "{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}";
@@ -376,7 +169,8 @@ async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -
     let key = key(client, id)?;
     let until = Instant::now() + wait(&headers).unwrap_or(WAIT_DEFAULT);
     let (said, taken) = oneshot::channel();
-    let request = Request { key: key.clone(), task, question, explain, expires_in: None, route: Route::Fetched };
+    let request =
+        Request { key: key.clone(), task, question, explain, expires_in: None, route: request::Route::Fetched };
     app.arrivals.send(Arrival::Ask(request, said)).await.map_err(|_| Failure::stopping())?;
     taken.await.map_err(|_| Failure::stopping())??;
     let Some(answer) = app.answer(&key, until).await? else { return Ok(accepted(&key)) };
@@ -385,6 +179,20 @@ async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -
     }
     Ok(json(answer))
 }
+
+const ANSWER: Route = Route {
+    method: Method::GET,
+    path: "/v1/answers/{client}/{id}",
+    id: "answer",
+    summary: "The latest answer to a question",
+    parameters: &[PREFER],
+    takes: None,
+    gives: &[
+        Gives::json::<Message>("200", "The answer, as it stands now"),
+        Gives::json::<Accepted>("202", "Kept and not answered yet; Location says where the answer will be"),
+    ],
+    serve: |method| on(method, answer),
+};
 
 async fn answer(
     State(app): State<Arc<AppState>>,
@@ -397,6 +205,17 @@ async fn answer(
     Ok(app.answer(&key, until).await?.map_or_else(|| accepted(&key), json))
 }
 
+const EXPLAIN: Route = Route {
+    method: Method::POST,
+    path: "/v1/answers/{client}/{id}/explain",
+    id: "explain",
+    summary: "The rationale of an answer: the one that is kept, or one written now",
+    parameters: &[PREFER],
+    takes: None,
+    gives: &[Gives::json::<Message>("200", "The answer with the model's rationale")],
+    serve: |method| on(method, explain),
+};
+
 async fn explain(
     State(app): State<Arc<AppState>>,
     at: PathParam<(String, String)>,
@@ -407,6 +226,21 @@ async fn explain(
     let until = Instant::now() + wait(&headers).unwrap_or(REPLY_TIMEOUT);
     app.call(until, |reply| Call::Explain { key, reply }).await.map(json)
 }
+
+const REVIEWS: Route = Route {
+    method: Method::GET,
+    path: "/v1/reviews",
+    id: "reviews",
+    summary: "Cases that a person was asked about, the oldest first",
+    parameters: &[
+        Parameter::query::<ReviewStateName>("state"),
+        Parameter::query::<i64>("after"),
+        Parameter::query::<u32>("limit"),
+    ],
+    takes: None,
+    gives: &[Gives::json::<ReviewPage>("200", "A page")],
+    serve: |method| on(method, reviews),
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -426,10 +260,32 @@ async fn reviews(
     app.soon(|reply| Call::Reviews { state, after, limit, reply }).await.map(json)
 }
 
+const REVIEW: Route = Route {
+    method: Method::GET,
+    path: "/v1/reviews/{case}",
+    id: "review",
+    summary: "One case",
+    parameters: &[],
+    takes: None,
+    gives: &[Gives::json::<ReviewCase>("200", "The case")],
+    serve: |method| on(method, review),
+};
+
 async fn review(State(app): State<Arc<AppState>>, at: PathParam<i64>) -> Result<Response, Failure> {
     let Path(case) = at?;
     app.soon(|reply| Call::Review { case, reply }).await.map(json)
 }
+
+const CLAIM: Route = Route {
+    method: Method::POST,
+    path: "/v1/reviews/{case}/claim",
+    id: "claim",
+    summary: "Takes a review for some minutes",
+    parameters: &[],
+    takes: Some(Takes::json::<Claim>()),
+    gives: &[Gives::json::<ReviewCase>("200", "The case as it is now")],
+    serve: |method| on(method, claim),
+};
 
 async fn claim(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
     let Path(case) = at?;
@@ -437,12 +293,45 @@ async fn claim(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body)
     app.soon(|reply| Call::Claim { case, claim, reply }).await.map(json)
 }
 
+const RESOLVE: Route = Route {
+    method: Method::POST,
+    path: "/v1/reviews/{case}/resolve",
+    id: "resolve",
+    summary: "Says whether the model was right",
+    parameters: &[],
+    takes: Some(Takes::json::<Resolve>()),
+    gives: &[Gives::json::<ReviewCase>("200", "The case as it is now; the asker gets the next revision of the answer")],
+    serve: |method| on(method, resolve),
+};
+
 async fn resolve(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
     let Path(case) = at?;
     let expected = "{\"verdict\": \"right\" | \"wrong\" | \"unclear\", \"correction\"?, \"reviewer\"?}";
     let resolve: Resolve = read(body, expected).await?;
     app.soon(|reply| Call::Resolve { case, resolve, reply }).await.map(json)
 }
+
+const EXPORT: Route = Route {
+    method: Method::GET,
+    path: "/v1/reviews/export",
+    id: "export",
+    summary: "A page of resolved reviews, for the training toolkit or for Label Studio",
+    parameters: &[
+        Parameter::query::<Format>("format"),
+        Parameter::query::<i64>("after"),
+        Parameter::query::<u32>("limit"),
+    ],
+    takes: None,
+    gives: &[Gives::text(
+        &["application/jsonl", "application/json"],
+        "Resolved reviews behind `after`, or behind what was marked as exported",
+    )
+    .with_headers(&[
+        (THROUGH_NAME, "integer", "The last review on the page"),
+        (MORE_NAME, "boolean", "Does another page follow?"),
+    ])],
+    serve: |method| on(method, export),
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -470,11 +359,33 @@ async fn export(
     Ok(response)
 }
 
+const EXPORTED: Route = Route {
+    method: Method::POST,
+    path: "/v1/reviews/exported",
+    id: "exported",
+    summary: "Marks reviews as exported, once they are safe",
+    parameters: &[],
+    takes: Some(Takes::json::<Exported>()),
+    gives: &[Gives::json::<Exported>("200", "What was marked")],
+    serve: |method| on(method, exported),
+};
+
 async fn exported(State(app): State<Arc<AppState>>, body: Body) -> Result<Response, Failure> {
     let exported: Exported = read(body, "{\"through\"}").await?;
     app.soon(|reply| Call::Exported { exported, reply }).await?;
     Ok(json(to_json(&exported)))
 }
+
+const HEALTH: Route = Route {
+    method: Method::GET,
+    path: "/healthz",
+    id: "health",
+    summary: "Is the gateway well? Asks for no token",
+    parameters: &[],
+    takes: None,
+    gives: &[Gives::json::<Health>("200", "All is well"), Gives::json::<Health>("503", "Something is missing")],
+    serve: |method| on(method, health),
+};
 
 async fn health(State(app): State<Arc<AppState>>) -> Result<Response, Failure> {
     let (well, body) = app.soon(|reply| Call::Health { reply }).await?;
@@ -484,6 +395,17 @@ async fn health(State(app): State<Arc<AppState>>) -> Result<Response, Failure> {
     }
     Ok(response)
 }
+
+const METRICS: Route = Route {
+    method: Method::GET,
+    path: "/metrics",
+    id: "metrics",
+    summary: "What the gateway has counted",
+    parameters: &[],
+    takes: None,
+    gives: &[Gives::text(&["text/plain"], "Prometheus text")],
+    serve: |method| on(method, metrics),
+};
 
 async fn metrics(State(app): State<Arc<AppState>>) -> Result<Response, Failure> {
     let text = app.soon(|reply| Call::Metrics { reply }).await?;
@@ -536,17 +458,6 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(WAIT_MAX))
 }
 
-/// The header, if it is there once and can be read.
-fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Failure> {
-    let odd = || Failure(StatusCode::BAD_REQUEST, format!("expected one {name} header of visible ASCII"));
-    let mut values = headers.get_all(&name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| odd()),
-        (Some(_), Some(_)) => Err(odd()),
-    }
-}
-
 fn accepted(key: &Key) -> Response {
     let Key { client, id } = key.clone();
     let location = format!("/v1/answers/{client}/{id}");
@@ -570,14 +481,14 @@ fn refused(status: StatusCode, why: &str) -> Response {
 
 /// Why a request gets nothing else.
 #[derive(Debug)]
-struct Failure(StatusCode, String);
+pub struct Failure(pub StatusCode, pub String);
 
 impl Failure {
-    fn new(status: StatusCode, why: &str) -> Self {
+    pub fn new(status: StatusCode, why: &str) -> Self {
         Self(status, why.to_owned())
     }
 
-    /// The daemon let the way back fall.
+    /// The gateway dropped the way back.
     fn stopping() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

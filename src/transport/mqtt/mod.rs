@@ -20,6 +20,7 @@
 //!
 //! Never answers a question itself, and never publishes where [`Settings::response_topics`] does not allow.
 
+pub mod asyncapi;
 mod client;
 pub mod config;
 mod topics;
