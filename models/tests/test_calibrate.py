@@ -1,4 +1,4 @@
-"""Bounds against known values; thresholds that keep what they promise."""
+"""Thresholds that keep what they promise."""
 
 import itertools
 from types import SimpleNamespace
@@ -10,43 +10,16 @@ from sokutou_train.pair import Pair
 from sokutou_train.ship import calibrate
 from sokutou_train.ship.calibrate import (
     Asked,
-    error_bound,
     fit_temperature,
     fit_weights,
-    interval,
     minimum,
     needed,
     start_share,
     walk,
 )
 from sokutou_train.ship.decode import NEVER, Calibration, Scores, Written
+from sokutou_train.ship.measures import error_bound
 from sokutou_train.teachers import toy
-
-
-@pytest.mark.parametrize(
-    ("errors", "n", "bound"),
-    [
-        (0, 149, 0.019904),
-        (0, 10, 0.258866),
-        (1, 100, 0.046560),
-        (5, 500, 0.020908),
-        (10, 10, 1.0),
-    ],
-)
-def test_upper_bound(errors, n, bound):
-    assert error_bound(errors, n) == pytest.approx(bound, abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("successes", "n", "low", "high"),
-    [
-        (5, 10, 0.187086, 0.812914),
-        (0, 10, 0, 0.308497),
-        (10, 10, 0.691503, 1),
-    ],
-)
-def test_interval(successes, n, low, high):
-    assert interval(successes, n) == pytest.approx((low, high), abs=1e-5)
 
 
 def test_minimum():
@@ -116,7 +89,7 @@ def test_nothing_is_promised_that_cannot_be_proved():
 def test_so_many_right_answers_prove_a_risk_and_one_less_does_not():
     for risk in (0.02, 0.005):
         n = needed(risk)
-        assert error_bound(0, n) <= risk < error_bound(0, n - 1)
+        assert error_bound(0, n, 0.95) <= risk < error_bound(0, n - 1, 0.95)
         for count in (n - 1, n):
             found = walk(np.linspace(0.5, 0.9, count), np.ones(count, bool), np.ones(count, bool), risk)
             assert (found.threshold, found.n) == ((0.5, n) if count == n else (NEVER, 0))

@@ -40,9 +40,25 @@ def test_the_gate_is_the_least_penalised_logistic_loss():
     at = 1 / math.sqrt(2)
     weight = minimum(lambda w: 2 * math.log1p(math.exp(-at * w)) + 3 / 2 * w * w, 0, 10)
     fitted = gate.fit(torch.tensor([[-1.0], [1.0]]), torch.tensor([False, True]), penalty=3)
-    assert fitted.weights.tolist() == pytest.approx([weight * at], rel=1e-4) and fitted.bias == pytest.approx(
-        0, abs=1e-6
-    )
+    assert fitted.weights.tolist() == pytest.approx([weight * at], rel=1e-6)
+    assert fitted.bias == pytest.approx(0, abs=1e-6)
+
+
+def test_no_other_gate_has_less_loss():
+    rng = torch.Generator().manual_seed(2)
+    states = torch.randn(60, 90, generator=rng) * 3 + 1  # more weights than states
+    right = torch.rand(60, generator=rng) < torch.sigmoid(states[:, 0])
+    fitted = gate.fit(states, right, penalty=10)
+    spread = states.std(0)
+    slope = (fitted.chances(states) - right.float()) @ (states - states.mean(0)) / spread
+    torch.testing.assert_close(slope, -10 * fitted.weights * spread, rtol=1e-3, atol=1e-4)
+
+
+def test_a_gate_of_one_kind_of_answer_always_says_it():
+    states = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    for right in (True, False):
+        chances = gate.fit(states, torch.full((5,), right)).chances(states)
+        torch.testing.assert_close(chances, torch.full((5,), float(right)))
 
 
 def test_a_gates_bias_carries_no_penalty():

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 from tqdm import tqdm
 
 from ..pair import Pair
@@ -141,7 +142,9 @@ def walk(
         threshold = steps[count - 1]
         auto = answers & (confidence >= threshold)
         answered, errors = int(auto.sum()), int((~right[auto]).sum())
-        if error_bound(errors, answered) > risk:
+        # Learn-then-Test: were the true risk no lower than `risk`, so few errors would be this unlikely. It is what
+        # `measures.error_bound(...) <= risk` says, the other way round.
+        if stats.binom.cdf(errors, answered, risk) > 1 - CONFIDENCE_LEVEL:
             break
         proved = Walk(float(threshold), answered, errors, round(answered / n, 4))
     return proved
@@ -162,38 +165,6 @@ def start_share(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, 
 def needed(risk: float, level: float = CONFIDENCE_LEVEL) -> int:
     """So many answers without an error prove that the risk is kept; fewer prove nothing."""
     return math.ceil(math.log(1 - level) / math.log(1 - risk))
-
-
-def error_bound(errors: int, n: int, level: float = CONFIDENCE_LEVEL) -> float:
-    """One-sided Clopper-Pearson upper bound of a rate: the largest rate at which so few errors are not too unlikely."""
-    if errors >= n:
-        return 1.0
-    low, high = errors / n, 1.0
-    for _ in range(60):
-        rate = (low + high) / 2
-        low, high = (rate, high) if _at_most(errors, n, rate) > 1 - level else (low, rate)
-    return high
-
-
-def interval(successes: int, n: int, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
-    """Two-sided Clopper-Pearson interval of a rate."""
-    if n == 0:
-        return 0.0, 1.0
-    half = (1 + level) / 2
-    return 1 - error_bound(n - successes, n, half), error_bound(successes, n, half)
-
-
-def _at_most(errors: int, n: int, rate: float) -> float:
-    """Probability of at most `errors` in `n`, each with probability `rate`."""
-    logs = (
-        math.lgamma(n + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(n - k + 1)
-        + k * math.log(rate)
-        + (n - k) * math.log1p(-rate)
-        for k in range(errors + 1)
-    )
-    return math.fsum(map(math.exp, logs))
 
 
 def minimum(loss: Callable[[float], float], low: float, high: float) -> float:

@@ -24,7 +24,7 @@ from ..pair import LANGUAGES, Pair
 from ..recipe import Sizes
 from ..task import ClosedBook, Task
 from . import measures
-from .calibrate import CONFIDENCE_LEVEL, error_bound, interval
+from .calibrate import CONFIDENCE_LEVEL
 from .decode import Answerer, Belief, Calibration, Explanation, Outcome, ThinkingFailed, decide
 
 OTHER_SAMPLE = 300  # questions of each file of other kinds
@@ -114,7 +114,9 @@ def measure(task: Task, rows: list[Row]) -> dict:
             "coverage": _rate(len(answered), len(rows)),
             "errors": errors,
             "error": errors / len(answered) if answered else None,
-            "error bound, one-sided": error_bound(errors, len(answered)) if answered else None,
+            "error bound, one-sided": measures.error_bound(errors, len(answered), CONFIDENCE_LEVEL)
+            if answered
+            else None,
             "accuracy": _accuracy(
                 task, [row.pair.answer for row in answered], [row.outcome.last.answer for row in answered]
             )
@@ -351,7 +353,7 @@ def _calibration(task: Task, truths: list[str], beliefs: list[Belief]) -> dict:
 
 
 def _rate(count: int, n: int) -> dict:
-    low, high = interval(count, n)
+    low, high = measures.interval(count, n, CONFIDENCE_LEVEL)
     return {"value": count / n if n else None, "count": count, "n": n, "low": low, "high": high}
 
 
