@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..language import is_japanese
 from ..pair import LANGUAGES, Pair
 from ..recipe import Sizes
 from ..task import ClosedBook, Task
@@ -30,7 +30,6 @@ from .decode import Answerer, Belief, Calibration, Explanation, Outcome, Thinkin
 OTHER_SAMPLE = 300  # questions of each file of other kinds
 DRAWS = 4000
 FORCED = "think first below the threshold, forced"
-_JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
         "without a fault, of auto-answers": share(sound, [one for one in judged if one.row.outcome.answered]),
         "without a fault, of all": share(sound, judged),
         "in the question's language": share(
-            lambda one: bool(_JAPANESE.search(one.said.text)) == (one.row.pair.lang == "ja"), explained
+            lambda one: is_japanese(one.said.text) == (one.row.pair.lang == "ja"), explained
         ),
         "agrees, answer right": share(agrees, [one for one in explained if one.row.right]),
         "agrees, answer wrong": share(agrees, [one for one in explained if not one.row.right]),
