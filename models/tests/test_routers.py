@@ -68,7 +68,7 @@ def test_a_gates_bias_carries_no_penalty():
     assert fitted.chances(states).mean().item() == pytest.approx(right.float().mean().item(), abs=1e-4)
 
 
-def test_states_are_read_at_the_last_token_and_as_a_mean_whatever_stands_beside_them(student):
+def test_states_of_a_prompt_do_not_depend_on_its_batch(student):
     prompts = [[7, 8, 9, 10, 11], [12, 13], [14, 15, 16]]
     with torch.no_grad():
         alone = [student.hidden(torch.tensor([prompt]))[0] for prompt in prompts]
@@ -132,7 +132,7 @@ class Scripted:
         return "its own" if thought == question else "another"
 
 
-def test_an_answer_that_stands_first_does_not_move_and_one_that_follows_may(encoder, student):
+def test_only_an_answer_behind_its_rationale_may_move(encoder, student):
     asker = Scripted(encoder)
     (first,) = independence.measure(asker, student, "first", PAIRS, {})
     assert (first["n"], first["swapped"], first["corrupted"]) == (5, 0, 0) and first["difference"] < 1e-4
@@ -148,7 +148,7 @@ def test_the_logits_of_an_answer_are_those_before_its_rationale(encoder, student
     torch.testing.assert_close(said, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_corruption_replaces_digits_by_digits_words_by_words_and_about_as_many_as_it_should(encoder):
+def test_corruption_keeps_the_kind_of_a_token_and_its_share(encoder):
     rationale = encoder.text("17 and 8 make 25. " * 40)
     corruption = independence.Corruption(encoder.tokenizer, [rationale])
     corrupted = corruption.of(rationale, "seed")

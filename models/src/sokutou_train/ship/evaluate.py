@@ -340,8 +340,8 @@ def _calibration(task: Task, truths: list[str], beliefs: list[Belief]) -> dict:
     confidence = np.array([belief.confidence for belief in beliefs])
     right = np.array([belief.answer == truth for belief, truth in zip(beliefs, truths, strict=True)], bool)
     if task.choices:
-        told = np.eye(len(task.choices))[[task.index(truth) for truth in truths]]
-        brier = ((np.array([belief.posterior for belief in beliefs]) - told) ** 2).sum(-1)
+        truth_rows = np.eye(len(task.choices))[[task.index(truth) for truth in truths]]
+        brier = ((np.array([belief.posterior for belief in beliefs]) - truth_rows) ** 2).sum(-1)
     else:
         brier = (confidence - right) ** 2
     return {

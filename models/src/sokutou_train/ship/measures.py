@@ -47,8 +47,8 @@ def risks(confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def aurc(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Area under risk against coverage (Geifman et al. 2019): 0 would be perfect, the plain error rate is what luck
-    gives."""
+    """Area under risk against coverage (Geifman et al. 2019): 0 would be perfect, the plain error rate is what
+    chance gives."""
     return float(risks(confidence, right).mean())
 
 
