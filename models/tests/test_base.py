@@ -17,7 +17,7 @@ from sokutou_train.distil import base, smollm, train, vocabulary
 from sokutou_train.distil.base import Base
 from sokutou_train.distil.sequences import Encoder
 from sokutou_train.recipe import Sizes
-from sokutou_train.ship import export, uncut
+from sokutou_train.ship import export, full_base_bundle
 from sokutou_train.teachers import toy
 
 # SmolLM2 in small: 9 query heads on 3 key-value heads, a vocabulary without some bytes, its three kinds of tensors.
@@ -180,7 +180,7 @@ def test_a_gguf_file_is_the_model_that_it_holds(written, tiny):
     torch.testing.assert_close(tiny.student(torch.tensor([tokens]))[0], naive(written[1], tokens), atol=1e-4, rtol=1e-4)
 
 
-def test_the_tokenizer_of_a_gguf_file_cuts_digits_apart_and_knows_its_control_tokens(tiny):
+def test_a_gguf_tokenizer_cuts_digits_and_knows_control_tokens(tiny):
     assert tiny.tokenizer.encode("<|im_start|>Which 61<|im_end|>").tokens == [
         "<|im_start|>",
         "W",
@@ -213,7 +213,7 @@ def test_what_pip_cannot_bring_is_said(tmp_path, monkeypatch):
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_a_cut_vocabulary_reads_every_text_and_reaches_every_token(tiny, texts):
+def test_a_cut_vocabulary_reads_all_and_reaches_every_token(tiny, texts):
     made = vocabulary.cut(tiny.tokenizer, texts, toy.TASK.texts, 300, 0.5)
     tokens = made.get_vocab()
     assert len(tokens) == 300 and sorted(tokens.values()) == list(range(300))
@@ -230,7 +230,7 @@ def test_a_cut_vocabulary_reads_every_text_and_reaches_every_token(tiny, texts):
     assert made.encode("a<<61-27=34>>b").tokens == ["a", "<<", "6", "1", "-", "2", "7", "=", "3", "4", ">>", "b"]
 
 
-def test_kept_tokens_come_first_and_the_rest_is_learned_behind_them(tiny, texts):
+def test_kept_tokens_come_first_and_learned_ones_behind(tiny, texts):
     """` larg` is the base's; ` larger` and Japanese are learned. `at` is learned too, and must not go before the base's
     `th`."""
     made = vocabulary.cut(tiny.tokenizer, [*texts, *["at"] * 100], toy.TASK.texts, 400, 0.5)
@@ -254,7 +254,7 @@ def test_without_a_size_nothing_of_the_base_is_lost(tiny):
 
 
 @torch.no_grad()
-def test_rows_are_carried_over_by_token_and_new_ones_are_the_mean_of_their_pieces(tiny, texts):
+def test_a_kept_row_is_carried_over_and_a_new_one_is_a_mean(tiny, texts):
     made = base.cut(tiny, texts, toy.TASK.texts, layers=[0, 2], vocabulary_size=300)
     old, new = tiny.student.embedding.weight, made.student.embedding.weight
     ids = tiny.tokenizer.get_vocab()
@@ -293,20 +293,24 @@ def test_nine_heads_on_three_go_through_the_graph(tiny, texts, tmp_path, monkeyp
     assert measured["fp32_difference"] < 1e-4
 
 
-def test_the_uncut_base_is_a_bundle_that_answers_nothing(tiny, tmp_path, monkeypatch):
+def test_the_full_base_bundle_answers_nothing(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(base, "load", lambda name: tiny)
     choices = (*toy.TASK.choices[:2], dataclasses.replace(toy.TASK.choices[2], text="Z"))  # here ASK would begin with A
-    folder, measured = uncut.write(dataclasses.replace(toy.TASK, choices=choices), tmp_path)
+    folder, measured = full_base_bundle.write(dataclasses.replace(toy.TASK, choices=choices), tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    assert (manifest["name"], manifest["licence"], manifest["data"]) == (uncut.ID, "Apache-2.0", list(tiny.origins))
+    assert (manifest["name"], manifest["licence"], manifest["data"]) == (
+        full_base_bundle.ID,
+        "Apache-2.0",
+        list(tiny.origins),
+    )
     assert manifest["graph"]["layers"] == LAYERS and manifest["graph"]["kv_heads"] == KV_HEADS
     fitted = manifest["tasks"][0]["calibration"]
     assert fitted["n"] == 0 and (fitted["first"]["threshold"], fitted["think"]["threshold"]) == (1.0, 1.0)
     golden = [json.loads(line) for line in (folder / "golden.jsonl").read_text("utf-8").splitlines()]
-    assert len(golden) == uncut.GOLDEN_QUESTIONS
+    assert len(golden) == full_base_bundle.GOLDEN_QUESTIONS
     assert {(line["decision"], line["mode"]) for line in golden} == {("escalated", "think_first")}
     same = measured["tasks"]["toy"]["int8_same_answer"]
-    assert f"{same:.1%} of {uncut.GATE_PROMPTS} questions" in (folder / "card.md").read_text("utf-8")
+    assert f"{same:.1%} of {full_base_bundle.GATE_PROMPTS} questions" in (folder / "card.md").read_text("utf-8")
 
 
 def test_training_starts_from_a_base_and_from_what_it_left(tiny, tmp_path, monkeypatch):

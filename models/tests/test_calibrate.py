@@ -1,4 +1,4 @@
-"""Bounds against known values; thresholds that keep what they promise."""
+"""Thresholds that keep the risk bound."""
 
 import itertools
 from types import SimpleNamespace
@@ -10,43 +10,16 @@ from sokutou_train.pair import Pair
 from sokutou_train.ship import calibrate
 from sokutou_train.ship.calibrate import (
     Asked,
-    error_bound,
     fit_temperature,
     fit_weights,
-    interval,
     minimum,
     needed,
+    search_threshold,
     start_share,
-    walk,
 )
 from sokutou_train.ship.decode import NEVER, Calibration, Scores, Written
+from sokutou_train.ship.measures import error_bound
 from sokutou_train.teachers import toy
-
-
-@pytest.mark.parametrize(
-    ("errors", "n", "bound"),
-    [
-        (0, 149, 0.019904),
-        (0, 10, 0.258866),
-        (1, 100, 0.046560),
-        (5, 500, 0.020908),
-        (10, 10, 1.0),
-    ],
-)
-def test_upper_bound(errors, n, bound):
-    assert error_bound(errors, n) == pytest.approx(bound, abs=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("successes", "n", "low", "high"),
-    [
-        (5, 10, 0.187086, 0.812914),
-        (0, 10, 0, 0.308497),
-        (10, 10, 0.691503, 1),
-    ],
-)
-def test_interval(successes, n, low, high):
-    assert interval(successes, n) == pytest.approx((low, high), abs=1e-5)
 
 
 def test_minimum():
@@ -64,23 +37,23 @@ def _answers(n: int, seed: int):
     return confidence, rng.random(n) < confidence, np.ones(n, bool)
 
 
-def test_a_looser_promise_never_raises_the_threshold():
+def test_a_looser_risk_never_raises_the_threshold():
     asked = _answers(5000, 1)
-    walks = [walk(*asked, risk) for risk in (0.005, 0.01, 0.02, 0.05)]
-    assert all(a.threshold >= b.threshold and a.coverage <= b.coverage for a, b in itertools.pairwise(walks))
-    assert walks[-1].coverage > walks[0].coverage
+    found = [search_threshold(*asked, risk) for risk in (0.005, 0.01, 0.02, 0.05)]
+    assert all(a.threshold >= b.threshold and a.coverage <= b.coverage for a, b in itertools.pairwise(found))
+    assert found[-1].coverage > found[0].coverage
 
 
-def test_the_promise_is_kept_on_fresh_pairs():
+def test_the_risk_bound_holds_on_fresh_pairs():
     broken = 0
     for seed in range(60):
-        proved = walk(*_answers(3000, seed))
+        proved = search_threshold(*_answers(3000, seed))
         confidence, right, _ = _answers(20_000, 1000 + seed)
         broken += (~right)[confidence >= proved.threshold].mean() > 0.02
     assert broken <= 8  # 5% of 60 is 3; 9 or more would happen once in 250 times
 
 
-def test_a_walk_starts_where_the_fitting_pairs_are_furthest_below_the_risk():
+def test_a_search_starts_where_fitting_pairs_are_furthest_below():
     n, answers = 8000, np.ones(8000, bool)
     confidence = np.linspace(1, 0, n)
     place = np.arange(n)
@@ -91,46 +64,46 @@ def test_a_walk_starts_where_the_fitting_pairs_are_furthest_below_the_risk():
     steep = (place < 2000) | (place % 50 != 0)  # 40 of 4,000, none of 2,000, none of 1,000: 0, 4.47, 3.16
     assert start_share(confidence, steep, answers, 0.01) == 0.25
     assert start_share(confidence[::-1], steep[::-1], answers, 0.01) == 0.25  # whatever order they come in
-    assert walk(confidence, steep, answers, 0.01).threshold == NEVER
-    assert 0.25 <= walk(confidence, steep, answers, 0.01, 0.25).coverage < 0.5
+    assert search_threshold(confidence, steep, answers, 0.01).threshold == NEVER
+    assert 0.25 <= search_threshold(confidence, steep, answers, 0.01, 0.25).coverage < 0.5
     assert start_share(confidence, flat, ~answers, 0.01) == 0.5  # nothing to choose by
 
 
-def test_the_promise_is_kept_where_other_pairs_choose_the_start():
+def test_the_risk_bound_holds_where_others_choose_the_start():
     broken = 0
     for seed in range(60):
         share = start_share(*_answers(1500, 2000 + seed), 0.02)
-        proved = walk(*_answers(3000, seed), share=share)
+        proved = search_threshold(*_answers(3000, seed), share=share)
         confidence, right, _ = _answers(20_000, 1000 + seed)
         broken += (~right)[confidence >= proved.threshold].mean() > 0.02
     assert broken <= 8
 
 
-def test_nothing_is_promised_that_cannot_be_proved():
+def test_what_cannot_be_proved_is_never_reached():
     confidence, right, answers = _answers(5000, 2)
-    assert walk(confidence, ~right, answers).threshold == NEVER
-    assert walk(confidence[:100], right[:100], answers[:100]).threshold == NEVER
-    assert walk(confidence, right, ~answers).threshold == NEVER
+    assert search_threshold(confidence, ~right, answers).threshold == NEVER
+    assert search_threshold(confidence[:100], right[:100], answers[:100]).threshold == NEVER
+    assert search_threshold(confidence, right, ~answers).threshold == NEVER
 
 
-def test_so_many_right_answers_prove_a_risk_and_one_less_does_not():
+def test_one_right_answer_less_than_needed_proves_nothing():
     for risk in (0.02, 0.005):
         n = needed(risk)
-        assert error_bound(0, n) <= risk < error_bound(0, n - 1)
+        assert error_bound(0, n, 0.95) <= risk < error_bound(0, n - 1, 0.95)
         for count in (n - 1, n):
-            found = walk(np.linspace(0.5, 0.9, count), np.ones(count, bool), np.ones(count, bool), risk)
+            found = search_threshold(np.linspace(0.5, 0.9, count), np.ones(count, bool), np.ones(count, bool), risk)
             assert (found.threshold, found.n) == ((0.5, n) if count == n else (NEVER, 0))
 
 
-def test_handing_over_is_no_auto_answer_and_never_wrong():
+def test_escalation_is_no_auto_answer_and_never_wrong():
     confidence, right, answers = _answers(2000, 3)
     person = np.arange(2000) % 2 == 1
-    found = walk(confidence, right & ~person, answers & ~person)
-    assert 0 < found.n <= 1000 and found == walk(confidence, right, answers & ~person)
+    found = search_threshold(confidence, right & ~person, answers & ~person)
+    assert 0 < found.n <= 1000 and found == search_threshold(confidence, right, answers & ~person)
 
 
-def test_a_certainty_stays_below_the_threshold_that_nothing_reaches():
-    found = walk(np.ones(500), np.ones(500, bool), np.ones(500, bool))
+def test_a_certainty_stays_below_the_unreachable_threshold():
+    found = search_threshold(np.ones(500), np.ones(500, bool), np.ones(500, bool))
     assert found.n == 500 and 1 - 1e-8 < found.threshold < NEVER
 
 

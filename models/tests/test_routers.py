@@ -40,9 +40,25 @@ def test_the_gate_is_the_least_penalised_logistic_loss():
     at = 1 / math.sqrt(2)
     weight = minimum(lambda w: 2 * math.log1p(math.exp(-at * w)) + 3 / 2 * w * w, 0, 10)
     fitted = gate.fit(torch.tensor([[-1.0], [1.0]]), torch.tensor([False, True]), penalty=3)
-    assert fitted.weights.tolist() == pytest.approx([weight * at], rel=1e-4) and fitted.bias == pytest.approx(
-        0, abs=1e-6
-    )
+    assert fitted.weights.tolist() == pytest.approx([weight * at], rel=1e-6)
+    assert fitted.bias == pytest.approx(0, abs=1e-6)
+
+
+def test_no_other_gate_has_less_loss():
+    rng = torch.Generator().manual_seed(2)
+    states = torch.randn(60, 90, generator=rng) * 3 + 1  # more weights than states
+    right = torch.rand(60, generator=rng) < torch.sigmoid(states[:, 0])
+    fitted = gate.fit(states, right, penalty=10)
+    spread = states.std(0)
+    slope = (fitted.chances(states) - right.float()) @ (states - states.mean(0)) / spread
+    torch.testing.assert_close(slope, -10 * fitted.weights * spread, rtol=1e-3, atol=1e-4)
+
+
+def test_a_gate_of_one_kind_of_answer_always_says_it():
+    states = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    for right in (True, False):
+        chances = gate.fit(states, torch.full((5,), right)).chances(states)
+        torch.testing.assert_close(chances, torch.full((5,), float(right)))
 
 
 def test_a_gates_bias_carries_no_penalty():
@@ -52,7 +68,7 @@ def test_a_gates_bias_carries_no_penalty():
     assert fitted.chances(states).mean().item() == pytest.approx(right.float().mean().item(), abs=1e-4)
 
 
-def test_states_are_read_at_the_last_token_and_as_a_mean_whatever_stands_beside_them(student):
+def test_states_of_a_prompt_do_not_depend_on_its_batch(student):
     prompts = [[7, 8, 9, 10, 11], [12, 13], [14, 15, 16]]
     with torch.no_grad():
         alone = [student.hidden(torch.tensor([prompt]))[0] for prompt in prompts]
@@ -116,7 +132,7 @@ class Scripted:
         return "its own" if thought == question else "another"
 
 
-def test_an_answer_that_stands_first_does_not_move_and_one_that_follows_may(encoder, student):
+def test_only_an_answer_behind_its_rationale_may_move(encoder, student):
     asker = Scripted(encoder)
     (first,) = independence.measure(asker, student, "first", PAIRS, {})
     assert (first["n"], first["swapped"], first["corrupted"]) == (5, 0, 0) and first["difference"] < 1e-4
@@ -132,7 +148,7 @@ def test_the_logits_of_an_answer_are_those_before_its_rationale(encoder, student
     torch.testing.assert_close(said, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_corruption_replaces_digits_by_digits_words_by_words_and_about_as_many_as_it_should(encoder):
+def test_corruption_keeps_the_kind_of_a_token_and_its_share(encoder):
     rationale = encoder.text("17 and 8 make 25. " * 40)
     corruption = independence.Corruption(encoder.tokenizer, [rationale])
     corrupted = corruption.of(rationale, "seed")

@@ -30,7 +30,7 @@ def drawn(task, sequence, share=1.0):
     return train._Drawn(task, sequence, share)
 
 
-def test_probes_of_one_kind_are_graded_together_by_their_mean_squared_error():
+def test_probes_of_one_kind_share_a_mean_squared_error():
     once = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)),))
     twice = Sequence([1, 2, 3], [0.0] * 3, probed=(Probed("k", 1, (0.7, 0.5)), Probed("k", 2, (0.5, 0.0))))
     [batch] = train._batches(
@@ -95,7 +95,7 @@ def test_sequences_that_share_a_row_do_not_see_each_other():
     [batch] = train._batches(
         [drawn("t", Sequence(tokens, [0.0] * len(tokens))) for tokens in sequences], GEOMETRY.max_len
     )
-    states, start = student.hidden(batch.tokens, batch.of)[0], 0
+    states, start = student.hidden(batch.tokens, batch.sequence_ids)[0], 0
     for tokens in sorted(sequences, key=len, reverse=True):
         alone = student.hidden(torch.tensor([tokens]))[0]
         torch.testing.assert_close(
@@ -112,10 +112,10 @@ def test_rows_are_packed_into_two_shapes_and_none_is_lost():
         (train.PACKED_TOKENS["cpu"] // length, length) for length in (train.SHORT_ROW["cpu"], max_len)
     }
     held = Counter(
-        batch.tokens[row, batch.of[row] == number][0].item()
+        batch.tokens[row, batch.sequence_ids[row] == number][0].item()
         for batch in batches
         for row in range(len(batch.tokens))
-        for number in range(1, batch.of[row].max() + 1)
+        for number in range(1, batch.sequence_ids[row].max() + 1)
     )
     assert held == Counter(range(1, 701))
     told = sum(len(row.sequence.tokens) for row in rows)
@@ -123,7 +123,7 @@ def test_rows_are_packed_into_two_shapes_and_none_is_lost():
     assert sum(batch.tokens.numel() for batch in batches) < 1.1 * told
 
 
-def test_rows_are_cut_into_batches_of_few_shapes_and_none_is_lost():
+def test_batches_have_few_shapes_and_lose_no_row():
     longest = train.FINE_MAX + train.LENGTH_STEP
     rows = [Sequence([1] * count, [0.0] * count) for count in itertools.chain(*[range(1, longest)] * 200)]
     batches = list(train.alike(rows, lambda row: row, EMPTY))
@@ -142,7 +142,7 @@ def test_every_length_may_be_compiled(monkeypatch):
     assert torch._dynamo.config.recompile_limit > 20
 
 
-def test_a_full_disk_is_named_and_the_checkpoint_before_stays_whole(tmp_path, monkeypatch):
+def test_a_full_disk_is_named_and_spares_the_old_checkpoint(tmp_path, monkeypatch):
     path, student = tmp_path / "checkpoint.pt", Student(GEOMETRY)
     train.save(path, student, [], step=1)
 

@@ -114,10 +114,10 @@ def _retrain(args: argparse.Namespace) -> int:
     return 0
 
 
-def _uncut(args: argparse.Namespace) -> int:
-    from .ship import export, uncut  # reads the weights' format, which the other commands do not need
+def _full_base_bundle(args: argparse.Namespace) -> int:
+    from .ship import export, full_base_bundle  # reads the weights' format, which the other commands do not need
 
-    folder, measured = uncut.write(RECIPES[args.recipe].tasks[0], args.out)
+    folder, measured = full_base_bundle.write(RECIPES[args.recipe].tasks[0], args.out)
     print(f"wrote {folder}: {measured['bytes']} bytes of graph; {export.said(measured)}")
     return 0
 
@@ -361,9 +361,10 @@ def _parser() -> argparse.ArgumentParser:
     people.set_defaults(run=_reviews)
 
     whole = commands.add_parser(
-        "uncut",
-        help="write the base weights uncut, as a bundle to compare speeds with",
-        description="Writes SmolLM2-135M-Instruct, uncut and untaught, as a bundle that answers nothing: "
+        "full-base-bundle",
+        aliases=["uncut"],  # its earlier name
+        help="write the whole base weights as a bundle to compare speeds with",
+        description="Writes SmolLM2-135M-Instruct, whole and untaught, as a bundle that answers nothing: "
         "to compare speeds with.",
     )
     whole.add_argument(
@@ -375,7 +376,7 @@ def _parser() -> argparse.ArgumentParser:
     whole.add_argument(
         "--out", type=Path, default=WORK, metavar="DIR", help="where the bundle folder goes (default: target/workshop)"
     )
-    whole.set_defaults(run=_uncut)
+    whole.set_defaults(run=_full_base_bundle)
 
     generate = commands.add_parser(
         "generate",

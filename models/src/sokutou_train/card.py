@@ -38,8 +38,8 @@ def whole(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) ->
 - {parameters:,} parameters from {_trained(work, origins)}.
 - int8 graph of {work.load("export.json")["bytes"]:,} bytes.
 {CALIBRATED} on generated pairs of its own: a third fits, the others prove the thresholds.
-- Promise of each task: at most {risk:.0%} wrong among auto-answers, with {level:.0%} confidence, on questions drawn \
-like those.
+- Risk bound of each task: at most {risk:.0%} wrong among auto-answers, with {level:.0%} confidence, on questions \
+drawn like those.
   Where it could not be proved, nothing is answered that way.
 
 {TRUST}
@@ -56,7 +56,7 @@ ceiling; always the commonest answer is the floor. Free answers are right only a
 {_measured(work)}"""
 
 
-def grafted(earlier: str, work: Work, fitted: dict, origins: Sequence[dict]) -> str:
+def with_task_graph(earlier: str, work: Work, fitted: dict, origins: Sequence[dict]) -> str:
     """The `earlier` card with what became of the recipe's tasks, which alone were taught further. Raises
     `CardError`."""
     try:
@@ -68,7 +68,7 @@ def grafted(earlier: str, work: Work, fitted: dict, origins: Sequence[dict]) -> 
     said = (
         f"- {work.recipe.version}: {' and '.join(tasks)} alone taught further, from {_trained(work, origins)}. "
         f"Answered by\n"
-        f"  {bundle.grafted_graph(work.recipe)}, {work.load('export.json')['bytes']:,} bytes, since; all other tasks "
+        f"  {bundle.task_graph_name(work.recipe)}, {work.load('export.json')['bytes']:,} bytes, since; all other tasks "
         f"as before, to "
         "the byte.\n"
     )

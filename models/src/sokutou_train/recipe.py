@@ -57,18 +57,19 @@ class Plan:
 class Sizes:
     """How many generated pairs of one task the steps after training draw.
 
-    Two thirds of the pairs drawn to calibrate prove thresholds, and a walk starts at half of those (`ship.calibrate`),
-    so a promise takes this many of them at least: of first answers, held to 1%, 300 without an error or 900 with 4; of
-    thoughts, held to 2%, 150 without an error or 300 with 1. A student of 10 million parameters takes 6 ms of one core
-    for an answer to fifty tokens and 70 ms for a thought of 110, so that a task is calibrated in two or three minutes.
+    Two thirds of the pairs drawn to calibrate prove thresholds, and a search starts at half of those
+    (`ship.calibrate`), so a risk bound takes this many of them at least: of first answers, held to 1%, 300 without an
+    error or 900 with 4; of thoughts, held to 2%, 150 without an error or 300 with 1. A student of 10 million parameters
+    takes 6 ms of one core for an answer to fifty tokens and 70 ms for a thought of 110, so that a task is calibrated in
+    two or three minutes.
     """
 
     gate: int = 500  # answers that int8 and fp32 must share
     calibration: int = (
-        9000  # the walk over 6,000 of them starts at 3,000, where 20 errors keep a risk of 1%; at 6,000 it is 47
+        9000  # the search over 6,000 of them starts at 3,000, where 20 errors keep a risk of 1%; at 6,000 it is 47
     )
     calibration_max: int = 12_000  # drawn at most, to find enough unsure pairs
-    # pairs that think; the walk over 600 of them starts at 300, where 1 error keeps the promise; at 600 it is 6
+    # pairs that think; the search over 600 of them starts at 300, where 1 error keeps the bound; at 600 it is 6
     unsure: int = 900
     test: int = 1000  # of each way to ask: a rate of .95 is then known to 1.4 points
     explained: int = 200  # answers of a suite whose rationale is checked

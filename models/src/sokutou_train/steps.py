@@ -217,8 +217,8 @@ def graft_step(work: Work, earlier: Path) -> None:
     """Packs the bundle in `earlier` anew, with the recipe's tasks answered by the student in the work folder."""
     fitted = work.fitted()
     _, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))
-    text = card.grafted((earlier / "card.md").read_text(encoding="utf-8"), work, fitted, origins)
-    bundle.graft(
+    text = card.with_task_graph((earlier / "card.md").read_text(encoding="utf-8"), work, fitted, origins)
+    bundle.add_task_graph(
         work.bundle,
         earlier,
         work.model,

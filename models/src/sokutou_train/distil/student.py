@@ -1,4 +1,4 @@
-"""The student: a small Llama-shaped decoder in PyTorch. Trains and is exported; the box never runs this file.
+"""The student: a small Llama-shaped decoder in PyTorch. Trains and is exported; the device never runs this file.
 
 Pre-norm RMSNorm, grouped-query attention with rotary positions (halves, not interleaved), SwiGLU, tied embedding:
 exactly what the ONNX graph contract can express with fused operators.
@@ -45,7 +45,7 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(g.width, (g.heads + 2 * g.kv_heads) * g.head_dim, bias=False)
         self.out = nn.Linear(g.heads * g.head_dim, g.width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, of: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, sequence_ids: Tensor | None = None) -> Tensor:
         b, s, _ = x.shape
         g = self.g
         qkv = self.qkv(x).view(b, s, g.heads + 2 * g.kv_heads, g.head_dim).transpose(1, 2)  # (b, heads, s, head_dim)
@@ -55,7 +55,7 @@ class Attention(nn.Module):
         share = g.heads // g.kv_heads
         k, v = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
         if x.is_cuda:
-            y = F.scaled_dot_product_attention(q, k, v, _seen(s, s, of, x.device))
+            y = F.scaled_dot_product_attention(q, k, v, _seen(s, s, sequence_ids, x.device))
         else:
             y = torch.cat(
                 [
@@ -63,7 +63,7 @@ class Attention(nn.Module):
                         q[:, :, at : at + QUERIES],
                         k[:, :, : at + QUERIES],
                         v[:, :, : at + QUERIES],
-                        None if of is None else of[:, : at + QUERIES],
+                        None if sequence_ids is None else sequence_ids[:, : at + QUERIES],
                     )
                     for at in range(0, s, QUERIES)
                 ],
@@ -81,8 +81,8 @@ class Block(nn.Module):
         self.gate_up = nn.Linear(g.width, 2 * g.hidden, bias=False)
         self.down = nn.Linear(g.hidden, g.width, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, of: Tensor | None = None) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), cos, sin, of)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, sequence_ids: Tensor | None = None) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), cos, sin, sequence_ids)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, -1)
         return x + self.down(F.silu(gate) * up)
 
@@ -106,16 +106,16 @@ class Student(nn.Module):
     def device(self) -> torch.device:
         return self.embedding.weight.device
 
-    def hidden(self, tokens: Tensor, of: Tensor | None = None) -> Tensor:
-        """(batch, seq) ids to (batch, seq, width) states after the last norm. With `of` (batch, seq), which sequence of
-        its row each token is of, a row holds several, and none sees another: rotary positions are relative, so that
-        each may begin anywhere."""
-        return self.states(self.embedding(tokens), of)
+    def hidden(self, tokens: Tensor, sequence_ids: Tensor | None = None) -> Tensor:
+        """(batch, seq) ids to (batch, seq, width) states after the last norm. With `sequence_ids` (batch, seq),
+        which sequence of its row each token belongs to, a row holds several, and none sees another: rotary positions
+        are relative, so that each may begin anywhere."""
+        return self.states(self.embedding(tokens), sequence_ids)
 
-    def states(self, x: Tensor, of: Tensor | None = None) -> Tensor:
+    def states(self, x: Tensor, sequence_ids: Tensor | None = None) -> Tensor:
         """The same from what the tokens are embedded to, (batch, seq, width)."""
         for block in self.blocks:
-            x = block(x, self.cos, self.sin, of)
+            x = block(x, self.cos, self.sin, sequence_ids)
         return self.norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -133,19 +133,21 @@ def rotary_tables(g: Geometry) -> tuple[Tensor, Tensor]:
     return angle.cos(), angle.sin()
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, of: Tensor | None) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, sequence_ids: Tensor | None) -> Tensor:
     """The last queries (batch, heads, queries, head_dim) look back over all keys. Written out: compiled for a CPU this
     takes half the time of a training step with PyTorch's fused attention, whose way back is slow there."""
     scores = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5
-    seen = _seen(q.shape[2], k.shape[2], of, q.device)
+    seen = _seen(q.shape[2], k.shape[2], sequence_ids, q.device)
     return scores.masked_fill(~seen, float("-inf")).softmax(-1).to(v.dtype) @ v
 
 
-def _seen(queries: int, keys: int, of: Tensor | None, device: torch.device) -> Tensor:
+def _seen(queries: int, keys: int, sequence_ids: Tensor | None, device: torch.device) -> Tensor:
     """(batch or nothing, 1, queries, keys), which keys each of the last queries sees: none ahead of it, none of another
     sequence."""
     seen = torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
-    return seen if of is None else seen & (of[:, None, -queries:, None] == of[:, None, None, :])
+    if sequence_ids is None:
+        return seen
+    return seen & (sequence_ids[:, None, -queries:, None] == sequence_ids[:, None, None, :])
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ from .sequences import Encoder, Probed, Sequence
 from .student import Geometry, Student
 
 BATCH_TOKENS = {"cpu": 2048, "cuda": 16_384}  # padded tokens that are read at once
-# A row holds as many sequences as have room in it. Most are short, and a CPU reads a short row half as fast again as a
+# A row holds as many sequences as fit into it. Most are short, and a CPU reads a short row half as fast again as a
 # long one. A GPU is slow to begin and quick to read: a whole step at once, in one shape.
 SHORT_ROW = {"cpu": 160, "cuda": 0}  # tokens
 PACKED_TOKENS = {"cpu": 1024, "cuda": 65_536}  # of the rows that are read at once
@@ -85,11 +85,11 @@ def run(recipe: Recipe, folder: Path) -> Path:
     dev_readings = list(
         itertools.islice((p for p in readings if len(encoder.read(p).tokens) <= plan.max_len), plan.dev_pairs)
     )
-    told: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    examples: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for pair in dev:
         for probe in encoder.first(pair).probed:
-            told[_head(pair.task, probe)].append(probe.values)
-    heads = nn.ModuleDict({head: Head(student.g.width, torch.tensor(told[head])) for head in sorted(told)})
+            examples[_head(pair.task, probe)].append(probe.values)
+    heads = nn.ModuleDict({head: Head(student.g.width, torch.tensor(examples[head])) for head in sorted(examples)})
     if source:  # of an earlier student, the heads that still fit
         fresh = dict(heads.named_parameters())
         heads.load_state_dict(
@@ -299,12 +299,12 @@ class Head(nn.Linear):
 
     variance: Tensor
 
-    def __init__(self, width: int, told: Tensor):
-        """`told` (probes, values) are examples."""
-        super().__init__(width, told.shape[1])
+    def __init__(self, width: int, examples: Tensor):
+        """`examples` (probes, values)."""
+        super().__init__(width, examples.shape[1])
         for parameter in self.parameters():  # else what it cannot tell yet outweighs all else in the first steps
             nn.init.zeros_(parameter)
-        self.register_buffer("variance", told.var(0, correction=0).clamp_min(VARIANCE_MIN))
+        self.register_buffer("variance", examples.var(0, correction=0).clamp_min(VARIANCE_MIN))
 
     def losses(self, states: Tensor, values: Tensor) -> Tensor:
         """(probes,), the mean of the squared errors, each in shares of its value's variance: so that a rare yes is
@@ -315,14 +315,14 @@ class Head(nn.Linear):
 @dataclass(frozen=True)
 class Batch:
     tokens: Tensor  # (rows, length)
-    of: Tensor  # (rows, length), which sequence of its row a token is of
+    sequence_ids: Tensor  # (rows, length), which sequence of its row a token belongs to
     weights: Tensor  # (rows, length), of predicting the token at the same place
     # By task and kind of probe: (probes,) rows, places and weights, (probes, values)
     probed: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]
 
     def to(self, device: torch.device) -> Batch:
         probed = {head: tuple(part.to(device) for part in parts) for head, parts in self.probed.items()}
-        return Batch(self.tokens.to(device), self.of.to(device), self.weights.to(device), probed)
+        return Batch(self.tokens.to(device), self.sequence_ids.to(device), self.weights.to(device), probed)
 
 
 @dataclass(frozen=True)
@@ -407,25 +407,25 @@ def _batch(rows: list[list[_Drawn]], length: int) -> Batch:
         pad([[token for own in held for token in own.sequence.tokens] for held in rows], length),
         pad([[number for number, own in enumerate(held, 1) for _ in own.sequence.tokens] for held in rows], length),
         pad([[own.share * weight for own in held for weight in own.sequence.weights] for held in rows], length),
-        {head: _stacked(of) for head, of in probed.items()},
+        {head: _stacked(found) for head, found in probed.items()},
     )
 
 
 def _packed(drawn: list[_Drawn], short: int, max_len: int) -> dict[int, list[list[_Drawn]]]:
-    """Rows by their length: the longest sequences first, each into the first row that has room for it."""
+    """Rows by their length: the longest sequences first, each into the first row that has space for it."""
     rows: list[tuple[int, list[_Drawn]]] = []
-    room: list[int] = []
+    free: list[int] = []
     for own in sorted(drawn, key=lambda own: -len(own.sequence.tokens)):
         size = len(own.sequence.tokens)
-        at = next((at for at, left in enumerate(room) if left >= size), len(rows))
+        at = next((at for at, left in enumerate(free) if left >= size), len(rows))
         if at == len(rows):
             length = min(short, max_len) if size <= short else max_len
             rows.append((length, []))
-            room.append(length)
+            free.append(length)
         rows[at][1].append(own)
-        room[at] -= size
+        free[at] -= size
     lengths = sorted({length for length, _ in rows}, reverse=True)
-    return {length: [held for of, held in rows if of == length] for length in lengths}
+    return {length: [held for own, held in rows if own == length] for length in lengths}
 
 
 def _head(task: str, probe: Probed) -> str:
@@ -450,10 +450,10 @@ def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) ->
 
 
 def graded(
-    student: Student, tokens: Tensor, weights: Tensor, of: Tensor | None = None
+    student: Student, tokens: Tensor, weights: Tensor, sequence_ids: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """States (rows, length, width), then, for every token with a weight, its row, its place and its cross entropy."""
-    states = student.hidden(tokens, of)
+    states = student.hidden(tokens, sequence_ids)
     row, place = (weights > 0).nonzero(as_tuple=True)
     logits = student.logits(states[row, place - 1]).float()  # only where something is graded
     return states, row, place, F.cross_entropy(logits, tokens[row, place], reduction="none")
@@ -462,7 +462,7 @@ def graded(
 def _loss(student: Student, heads: nn.ModuleDict, batch: Batch) -> Tensor:
     """Sum over the sequences of their cross entropy and of what their probes lose, by their weights and shares."""
     with compute.bfloat16(student.device):
-        states, row, place, losses = graded(student, batch.tokens, batch.weights, batch.of)
+        states, row, place, losses = graded(student, batch.tokens, batch.weights, batch.sequence_ids)
     loss = (losses * batch.weights[row, place]).sum()
     for head, (rows, places, weights, values) in batch.probed.items():
         loss = loss + PROBE_WEIGHT * (heads[head].losses(states[rows, places].float(), values) * weights).sum()

@@ -14,7 +14,9 @@ from .systems import OURS, REFERENCE
 LEVEL = 0.95
 COUNT_MIN = 30  # questions of a kind
 FOREIGN_MAX = 0.05  # of all cores' time, what other programs may have taken
-SAME_MIN = 0.4  # of the letters, those that are fp32's: luck gives a quarter, and so many of 60 once in a hundred times
+SAME_MIN = (
+    0.4  # of the letters, those that are fp32's: chance gives a quarter, and so many of 60 once in a hundred times
+)
 
 
 class Refused(RuntimeError):
@@ -125,7 +127,7 @@ def table(raw: Mapping, found: Mapping, kinds: Sequence[Kind]) -> str:
     """Markdown: a table of the systems, then one for each kind."""
     machine, load = raw["machine"], raw["load_average"]
     lines = [
-        "# sokutou and its peers on SmolLM2-135M-Instruct, whole",
+        "# sokutou and other runtimes on SmolLM2-135M-Instruct, whole",
         "",
         f"{raw['date']}, {machine['cpu']}, {machine['cores']} cores, {', '.join(machine['features'])}. Load average "
         f"{load['before'][0]:.1f} before, {load['after'][0]:.1f} after; other programs took {raw['foreign_share']:.1%} "

@@ -29,7 +29,7 @@ from ..distil.student import Student
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
 from ..pair import Pair
 from ..recipe import Plan, Recipe, Sizes
-from ..ship import bundle, export, uncut
+from ..ship import bundle, export, full_base_bundle
 from ..ship.decode import Answerer, Decoder
 from ..task import Choice, Task
 from . import questions
@@ -197,8 +197,8 @@ def _bundle(files: Files, path: Path, new: Path) -> None:
     encoder = Encoder(renamed(tokenizer), free=(FREE.task,))
     tasks = (_task(CHOICE), _task(FREE))
     recipe = Recipe(
-        uncut.ID,
-        uncut.VERSION,
+        full_base_bundle.ID,
+        full_base_bundle.VERSION,
         serial=1,
         tasks=tasks,
         card=Path(),
@@ -213,7 +213,7 @@ def _bundle(files: Files, path: Path, new: Path) -> None:
         lines = (
             dict(line, id=f"{answerer.task.id}-{line['id']}")
             for answerer in answerers
-            for line in uncut.golden(answerer)
+            for line in full_base_bundle.golden(answerer)
         )
         origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
         bundle.pack(
@@ -223,11 +223,11 @@ def _bundle(files: Files, path: Path, new: Path) -> None:
             student.g,
             recipe,
             answerers,
-            dict.fromkeys((CHOICE.task, FREE.task), uncut.FITTED),
-            f"# {uncut.ID}\n\nA measure of speed, taught nothing. It must not be used to answer anything.\n",
+            dict.fromkeys((CHOICE.task, FREE.task), full_base_bundle.FITTED),
+            f"# {full_base_bundle.ID}\n\nA measure of speed, taught nothing. It must not be used to answer anything.\n",
             (origin,),
             golden=lines,
-            bytes_max=uncut.BYTES_MAX,
+            bytes_max=full_base_bundle.BYTES_MAX,
         )
 
 
@@ -261,7 +261,7 @@ def _task(kind: Kind) -> Prefixed:
             )
 
     def golden(seed: int | str) -> list[Iterator[Pair]]:
-        asked = list(itertools.islice(kind.questions(), 2000, 2000 + uncut.GOLDEN_QUESTIONS))
+        asked = list(itertools.islice(kind.questions(), 2000, 2000 + full_base_bundle.GOLDEN_QUESTIONS))
         return [iter([Pair(task=kind.task, question=question, answer=CHOICES[0])]) for question in asked]
 
     return Prefixed(

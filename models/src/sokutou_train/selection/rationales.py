@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ..language import is_japanese
 from ..pair import Pair
 from .answers import Conclusion, sentences
 
@@ -15,7 +16,6 @@ CUT_CHARACTERS_MIN = 300  # token limits cut long texts; a short one without a f
 JAPANESE_SHARE_MIN = 0.2  # of a Japanese text's letters; the rest are names, units and formulas
 LETTERS_MIN = 12  # fewer say nothing about a language: "5 * 3 = 15 kg"
 
-_JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 _DANGLES = re.compile(r"(?:[(\[{+=]|\b(?:the|an|and|or|but|because|than|its|their|your))\s*$", re.IGNORECASE)
 _ENDS = re.compile(r"[.!?。！？:]\W*$")
 _NO_PART = r"(?!\ (?:choice|option)s?\b)"  # "the given answer choices" are everybody's to see
@@ -69,8 +69,8 @@ def other_language(pair: Pair) -> bool:
     said = [c for c in pair.rationale or "" if c.isalpha()]
     if len(said) < LETTERS_MIN:
         return False
-    wants = pair.lang == "ja" or _japanese(pair.question) >= JAPANESE_SHARE_MIN
-    is_ = _japanese(pair.rationale or "") >= JAPANESE_SHARE_MIN
+    wants = pair.lang == "ja" or _japanese_share(pair.question) >= JAPANESE_SHARE_MIN
+    is_ = _japanese_share(pair.rationale or "") >= JAPANESE_SHARE_MIN
     return wants != is_
 
 
@@ -92,6 +92,6 @@ def cut_off(pair: Pair, concluded: Conclusion) -> bool:
     return sum(_ENDS.search(other) is not None for other in others) * 2 > len(others)
 
 
-def _japanese(text: str) -> float:
+def _japanese_share(text: str) -> float:
     letters = sum(c.isalpha() for c in text)
-    return len(_JAPANESE.findall(text)) / letters if letters else 0.0
+    return sum(map(is_japanese, text)) / letters if letters else 0.0

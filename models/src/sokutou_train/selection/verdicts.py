@@ -204,10 +204,10 @@ def _drop_copies(questions: _Questions, dropped: dict[str, str]) -> None:
     for of in tqdm(questions.values(), "copies", unit="question", mininterval=1, disable=None):
         alive = [pair for pair in of if pair.id not in dropped]
         if len(alive) > 1:
-            told: dict[tuple[str, ...], near.Near] = defaultdict(lambda: near.Near(NEAR))
+            seen: dict[tuple[str, ...], near.Near] = defaultdict(lambda: near.Near(NEAR))
             for pair in alive:
                 text = pair.rationale
-                if text is not None and not _cap(told[near.numbers(text)], text, RATIONALES_NEAR_MAX):
+                if text is not None and not _cap(seen[near.numbers(text)], text, RATIONALES_NEAR_MAX):
                     dropped[pair.id] = COPY
             alive = [pair for pair in alive if pair.id not in dropped]
         if alive:
@@ -236,9 +236,9 @@ def _weights(kept: _Questions, agreement: dict[_Key, float]) -> dict[str, float]
 
 
 def _difficulty(of: list[Pair], agreement: float) -> int:
-    told = [pair.rationale for pair in of if pair.rationale is not None]
-    steps = statistics.median_low([_steps(rationale) for rationale in told]) if told else 0
-    characters = statistics.median_low([len(rationale) for rationale in told]) if told else 0
+    texts = [pair.rationale for pair in of if pair.rationale is not None]
+    steps = statistics.median_low([_steps(rationale) for rationale in texts]) if texts else 0
+    characters = statistics.median_low([len(rationale) for rationale in texts]) if texts else 0
     return max(1, steps + characters // LENGTH_STEP + math.ceil(round(DISAGREEMENT_STEPS * (1 - agreement), 9)))
 
 

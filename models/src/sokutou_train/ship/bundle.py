@@ -31,8 +31,8 @@ MINIMUM_RUNTIME = "0.2.0"
 BYTES_MAX = 40 << 20  # the repository's budget for the student it brings
 HIGH, MEDIUM = 0.98, 0.8
 GOLDEN_CONFIDENCE = 0.9  # far enough from where another CPU's rounding could turn it
-GOLDEN_DOUBT_SHARE = 0.1  # of the doubt at which a first answer no longer stands: .995 where .985 was wanted did turn
-GOLDEN_MAX = 12  # of a task: a box asks them all after every load or update, and a small one thinks for seconds
+GOLDEN_DOUBT_SHARE = 0.1  # of the doubt at which a first answer no longer stands: .995 did turn where .985 was expected
+GOLDEN_MAX = 12  # of a task: a device asks them all after every load or update, and a small one thinks for seconds
 GOLDEN_TRIES_MAX = 100
 
 
@@ -67,7 +67,7 @@ def pack(
     return _write(folder, {base.GRAPH: model, "tokenizer.json": tokenizer}, lines, card, manifest, bytes_max)
 
 
-def graft(
+def add_task_graph(
     folder: Path,
     earlier: Path,
     model: Path,
@@ -84,7 +84,7 @@ def graft(
     answers can change."""
     recipe.check_fit()
     before = json.loads((earlier / base.MANIFEST).read_text(encoding="utf-8"))
-    name = grafted_graph(recipe)
+    name = task_graph_name(recipe)
     taught = {task.id: _task(task, fitted[task.id], name) for task in recipe.tasks}
     tasks = [
         taught.get(task["id"], {"graph": base.GRAPH} | task) for task in before["tasks"]
@@ -115,8 +115,8 @@ def graft(
     )
 
 
-def grafted_graph(recipe: Recipe) -> str:
-    """Name of the file with the graph that answers a grafted bundle's new tasks."""
+def task_graph_name(recipe: Recipe) -> str:
+    """Name of the file with the graph that answers tasks that were taught further alone."""
     return f"model-{recipe.serial}.onnx"
 
 
@@ -171,10 +171,10 @@ def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict], numb
             yield golden_line(task, number, *surest)
 
 
-def _spread(of: list[Iterator[Pair]], count: int) -> list[Iterator[Pair]]:
+def _spread(candidates: list[Iterator[Pair]], count: int) -> list[Iterator[Pair]]:
     """At most so many, evenly spread."""
-    count = min(count, len(of))
-    return [of[at * len(of) // count] for at in range(count)]
+    count = min(count, len(candidates))
+    return [candidates[at * len(candidates) // count] for at in range(count)]
 
 
 def golden_line(task: Task, number: int, pair: Pair, outcome: Outcome) -> dict:

@@ -2,8 +2,8 @@
 int8 graph that ships.
 
 Every third pair fits, the rest prove, so that no threshold is proved on a pair that shaped the confidences. A threshold
-is chosen by fixed-sequence Learn-then-Test (Angelopoulos et al. 2021): thresholds are walked from high to low, each is
-accepted only if the Clopper-Pearson bound of the error among its auto-answers keeps the promised risk, and the walk
+is chosen by fixed-sequence Learn-then-Test (Angelopoulos et al. 2021): thresholds are tried from high to low, each is
+accepted only if the Clopper-Pearson bound of the error among its auto-answers keeps the risk bound, and the search
 ends at the first that does not. Never sees a training, dev or test pair, or a real row.
 """
 
@@ -15,21 +15,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 from tqdm import tqdm
 
 from ..pair import Pair
 from ..recipe import Sizes
 from .decode import NEVER, Answerer, Belief, Calibration, Look, ThinkingFailed, log_softmax
 
-RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the promise, of each way to answer
+RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the risk bound, of each way to answer
 # A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second
-# and is right more often. At the promised risk itself hardly anything would be left to think about.
+# and is right more often. At the risk bound itself hardly anything would be left to think about.
 FIRST_RISK = 0.01
 FIT = 3  # every third pair fits
-# A walk starts at the threshold that one of these shares of the answers reaches, and not before so many of them that
+# A search starts at the threshold that one of these shares of the answers reaches, and not before so many of them that
 # none being wrong would prove anything. Higher up, a few unlucky pairs would end it: the surest errors are impossible
-# readings that the student did not notice, and they stand at the top of every walk. Further down, a student that knows
-# well what it does not know is wrong too often. Which share, the fitting pairs say, which prove nothing: see
+# readings that the student did not notice, and they stand at the top of every search. Further down, a student that
+# knows well what it does not know is wrong too often. Which share, the fitting pairs say, which prove nothing: see
 # `start_share`.
 START_SHARES, STEP_SHARE = (0.5, 0.25, 0.125), 0.01
 # Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove
@@ -48,21 +49,21 @@ CONFIDENCE_MAX = 1 - 1e-9  # rounding makes a certainty of what is almost one; i
 
 
 @dataclass(frozen=True)
-class Walk:
+class ProvedThreshold:
     """A threshold and the counts that prove it."""
 
     threshold: float
     n: int  # auto-answers at the threshold
     errors: int
-    coverage: float  # n as a share of all pairs walked
+    coverage: float  # n as a share of all pairs searched
 
 
 @dataclass(frozen=True)
 class Fitted:
     calibration: Calibration
     pairs: int  # drawn in all
-    first: Walk
-    think: Walk
+    first: ProvedThreshold
+    think: ProvedThreshold
 
     def asdict(self) -> dict:
         """As the manifest says it."""
@@ -102,7 +103,7 @@ def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
     drawn = list(_asked(answerer, itertools.islice(stream, sizes.calibration)))
     temperature = fit_temperature(*_of_first(answerer, drawn[::FIT]))
     calibration = Calibration(temperature, NEVER, *UNFITTED, NEVER)  # of the first answer alone; nobody thinks yet
-    first = _walk(answerer, drawn, lambda asked: calibration.first(asked.first), FIRST_RISK)
+    first = _search_threshold(answerer, drawn, lambda asked: calibration.first(asked.first), FIRST_RISK)
 
     def below(asked: Asked) -> bool:
         return calibration.first(asked.first).confidence < first.threshold
@@ -110,11 +111,11 @@ def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
     more = filter(below, _asked(answerer, itertools.islice(stream, sizes.calibration_max - sizes.calibration)))
     doubtful = list(itertools.islice(itertools.chain(filter(below, drawn), more), sizes.unsure))
     thought = list(_thought(answerer, doubtful))
-    think = Walk(NEVER, 0, 0, 0.0)
+    think = ProvedThreshold(NEVER, 0, 0, 0.0)
     if len(thought) >= FIT:
         weights = fit_weights(*_of_both(answerer, thought[::FIT], calibration))
         calibration = Calibration(temperature, first.threshold, *weights, NEVER)
-        think = _walk(answerer, thought, lambda asked: calibration.joint(asked.first, asked.think), RISK)
+        think = _search_threshold(answerer, thought, lambda asked: calibration.joint(asked.first, asked.think), RISK)
     return Fitted(
         Calibration(temperature, first.threshold, calibration.first_weight, calibration.think_weight, think.threshold),
         len(drawn),
@@ -123,17 +124,17 @@ def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
     )
 
 
-def walk(
+def search_threshold(
     confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float = RISK, share: float = START_SHARES[0]
-) -> Walk:
+) -> ProvedThreshold:
     """The lowest proved threshold, from (n,) confidences and truth values: is it the teacher's answer, is it an answer
-    at all? What calls a person or is no answer is handed over, which is never wrong. The walk starts at the surest
+    at all? What asks for a person or is no answer is escalated, which is never wrong. The search starts at the surest
     `share` of the answers, which these pairs must not have chosen."""
     n, confidence = len(confidence), np.minimum(confidence, CONFIDENCE_MAX)
-    # Only confidences decide where the walk stops for a test, never a truth: so each test is as good as one fixed
+    # Only confidences decide where the search stops for a test, never a truth: so each test is as good as one fixed
     # beforehand.
     steps = sorted(confidence[answers], reverse=True)
-    proved = Walk(NEVER, 0, 0, 0.0)
+    proved = ProvedThreshold(NEVER, 0, 0, 0.0)
     start, step = max(needed(risk), round(share * len(steps))), max(1, round(STEP_SHARE * n))
     for count in [*range(start, len(steps), step), len(steps)]:
         if count < start:
@@ -141,9 +142,11 @@ def walk(
         threshold = steps[count - 1]
         auto = answers & (confidence >= threshold)
         answered, errors = int(auto.sum()), int((~right[auto]).sum())
-        if error_bound(errors, answered) > risk:
+        # Learn-then-Test: were the true risk no lower than `risk`, so few errors would be this unlikely. It is what
+        # `measures.error_bound(...) <= risk` says, the other way round.
+        if stats.binom.cdf(errors, answered, risk) > 1 - CONFIDENCE_LEVEL:
             break
-        proved = Walk(float(threshold), answered, errors, round(answered / n, 4))
+        proved = ProvedThreshold(float(threshold), answered, errors, round(answered / n, 4))
     return proved
 
 
@@ -152,48 +155,16 @@ def start_share(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, 
     standard deviations of their count at that risk; of several the largest."""
     wrong = ~right[answers][np.argsort(-confidence[answers], kind="stable")]
 
-    def room(share: float) -> float:
+    def margin(share: float) -> float:
         expected = risk * (count := max(1, round(share * len(wrong))))
         return (expected - wrong[:count].sum()) / math.sqrt(expected)
 
-    return max(START_SHARES, key=room) if len(wrong) else START_SHARES[0]
+    return max(START_SHARES, key=margin) if len(wrong) else START_SHARES[0]
 
 
 def needed(risk: float, level: float = CONFIDENCE_LEVEL) -> int:
     """So many answers without an error prove that the risk is kept; fewer prove nothing."""
     return math.ceil(math.log(1 - level) / math.log(1 - risk))
-
-
-def error_bound(errors: int, n: int, level: float = CONFIDENCE_LEVEL) -> float:
-    """One-sided Clopper-Pearson upper bound of a rate: the largest rate at which so few errors are not too unlikely."""
-    if errors >= n:
-        return 1.0
-    low, high = errors / n, 1.0
-    for _ in range(60):
-        rate = (low + high) / 2
-        low, high = (rate, high) if _at_most(errors, n, rate) > 1 - level else (low, rate)
-    return high
-
-
-def interval(successes: int, n: int, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
-    """Two-sided Clopper-Pearson interval of a rate."""
-    if n == 0:
-        return 0.0, 1.0
-    half = (1 + level) / 2
-    return 1 - error_bound(n - successes, n, half), error_bound(successes, n, half)
-
-
-def _at_most(errors: int, n: int, rate: float) -> float:
-    """Probability of at most `errors` in `n`, each with probability `rate`."""
-    logs = (
-        math.lgamma(n + 1)
-        - math.lgamma(k + 1)
-        - math.lgamma(n - k + 1)
-        + k * math.log(rate)
-        + (n - k) * math.log1p(-rate)
-        for k in range(errors + 1)
-    )
-    return math.fsum(map(math.exp, logs))
 
 
 def minimum(loss: Callable[[float], float], low: float, high: float) -> float:
@@ -227,8 +198,8 @@ def fit_weights(likelihoods: Callable[[float, float], np.ndarray], choices: int)
 
 
 def _loss(log_likelihoods: np.ndarray, choices: int) -> float:
-    """Mean negative log-likelihood where a share `MISSES` of the pairs says nothing: those are right by luck alone. So
-    no miss, however sure, costs more than a fixed amount."""
+    """Mean negative log-likelihood where a share `MISSES` of the pairs says nothing: those are right by chance alone.
+    So no miss, however sure, costs more than a fixed amount."""
     return float(-np.log((1 - MISSES) * np.exp(log_likelihoods) + MISSES / choices).mean())
 
 
@@ -268,15 +239,17 @@ def _right_or_wrong(log_confidence: np.ndarray, right: np.ndarray) -> np.ndarray
     return np.where(right, log_confidence, np.log(-np.expm1(log_confidence)))
 
 
-def _walk(answerer: Answerer, asked: list[Asked], believed: Callable[[Asked], Belief], risk: float) -> Walk:
-    """Walks over what does not fit, from where the fitting pairs say."""
+def _search_threshold(
+    answerer: Answerer, asked: list[Asked], believed: Callable[[Asked], Belief], risk: float
+) -> ProvedThreshold:
+    """Searches what does not fit, from where the fitting pairs say."""
     beliefs = [believed(one) for one in asked]
     confidence = np.array([belief.confidence for belief in beliefs])
     right = np.array([belief.answer == one.pair.answer for belief, one in zip(beliefs, asked, strict=True)], bool)
     answers = np.array([answerer.task.answers(belief.answer) for belief in beliefs], bool)
     fits = np.arange(len(asked)) % FIT == 0
     share = start_share(confidence[fits], right[fits], answers[fits], risk)
-    return walk(confidence[~fits], right[~fits], answers[~fits], risk, share)
+    return search_threshold(confidence[~fits], right[~fits], answers[~fits], risk, share)
 
 
 def _asked(answerer: Answerer, pairs: Iterator[Pair]) -> Iterator[Asked]:

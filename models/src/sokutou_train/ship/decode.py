@@ -28,7 +28,9 @@ from ..distil.sequences import Encoder
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
 from ..task import Task
 
-NEVER = 1.0  # a threshold that nothing reaches, not even a confidence that is rounded to 1: no promise could be proved
+NEVER = (
+    1.0  # a threshold that nothing reaches, not even a confidence that is rounded to 1: no risk bound could be proved
+)
 
 
 def session(path: Path, threads: int = 1, optimised_to: Path | None = None) -> ort.InferenceSession:

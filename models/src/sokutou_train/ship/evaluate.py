@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,17 +19,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..language import is_japanese
 from ..pair import LANGUAGES, Pair
 from ..recipe import Sizes
 from ..task import ClosedBook, Task
 from . import measures
-from .calibrate import CONFIDENCE_LEVEL, error_bound, interval
+from .calibrate import CONFIDENCE_LEVEL
 from .decode import Answerer, Belief, Calibration, Explanation, Outcome, ThinkingFailed, decide
 
 OTHER_SAMPLE = 300  # questions of each file of other kinds
 DRAWS = 4000
 FORCED = "think first below the threshold, forced"
-_JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,9 @@ def measure(task: Task, rows: list[Row]) -> dict:
             "coverage": _rate(len(answered), len(rows)),
             "errors": errors,
             "error": errors / len(answered) if answered else None,
-            "error bound, one-sided": error_bound(errors, len(answered)) if answered else None,
+            "error bound, one-sided": measures.error_bound(errors, len(answered), CONFIDENCE_LEVEL)
+            if answered
+            else None,
             "accuracy": _accuracy(
                 task, [row.pair.answer for row in answered], [row.outcome.last.answer for row in answered]
             )
@@ -199,7 +200,7 @@ def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
         "without a fault, of auto-answers": share(sound, [one for one in judged if one.row.outcome.answered]),
         "without a fault, of all": share(sound, judged),
         "in the question's language": share(
-            lambda one: bool(_JAPANESE.search(one.said.text)) == (one.row.pair.lang == "ja"), explained
+            lambda one: is_japanese(one.said.text) == (one.row.pair.lang == "ja"), explained
         ),
         "agrees, answer right": share(agrees, [one for one in explained if one.row.right]),
         "agrees, answer wrong": share(agrees, [one for one in explained if not one.row.right]),
@@ -339,8 +340,8 @@ def _calibration(task: Task, truths: list[str], beliefs: list[Belief]) -> dict:
     confidence = np.array([belief.confidence for belief in beliefs])
     right = np.array([belief.answer == truth for belief, truth in zip(beliefs, truths, strict=True)], bool)
     if task.choices:
-        told = np.eye(len(task.choices))[[task.index(truth) for truth in truths]]
-        brier = ((np.array([belief.posterior for belief in beliefs]) - told) ** 2).sum(-1)
+        truth_rows = np.eye(len(task.choices))[[task.index(truth) for truth in truths]]
+        brier = ((np.array([belief.posterior for belief in beliefs]) - truth_rows) ** 2).sum(-1)
     else:
         brier = (confidence - right) ** 2
     return {
@@ -351,7 +352,7 @@ def _calibration(task: Task, truths: list[str], beliefs: list[Belief]) -> dict:
 
 
 def _rate(count: int, n: int) -> dict:
-    low, high = interval(count, n)
+    low, high = measures.interval(count, n, CONFIDENCE_LEVEL)
     return {"value": count / n if n else None, "count": count, "n": n, "low": low, "high": high}
 
 

@@ -6,13 +6,14 @@ whose confidences are equal count alike, whatever order they stand in.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
+from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 BINS = 15  # of equal width; the usual number (Guo et al. 2017)
-COVERAGES = (0.5, 0.8, 1.0)  # at which accuracies are told
+COVERAGES = (0.5, 0.8, 1.0)  # at which accuracies are reported
 BOOTSTRAP_DRAWS = 2000
 CURVE_POINTS = 50  # of risk against coverage, as many as a picture shows
 
@@ -46,8 +47,8 @@ def risks(confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def aurc(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Area under risk against coverage (Geifman et al. 2019): 0 would be perfect, the plain error rate is what luck
-    gives."""
+    """Area under risk against coverage (Geifman et al. 2019): 0 would be perfect, the plain error rate is what
+    chance gives."""
     return float(risks(confidence, right).mean())
 
 
@@ -73,26 +74,46 @@ def trust(confidence: np.ndarray, right: np.ndarray) -> dict:
 def auroc(score: np.ndarray, positive: np.ndarray) -> float | None:
     """Probability that a positive row scores above a negative one, ties half; None where one kind is missing."""
     positive = positive.astype(bool)
-    n, m = int(positive.sum()), int((~positive).sum())
-    if not n or not m:
+    if positive.all() or not positive.any():
         return None
-    _, group, sizes = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[group]  # mean rank of equal scores, from 1 (Mann and Whitney 1947)
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * m))
+    return float(roc_auc_score(positive, score))
+
+
+def error_bound(errors: int, n: int, level: float) -> float:
+    """One-sided Clopper-Pearson upper bound of a rate: the largest rate at which so few errors are not too unlikely."""
+    return 1.0 if errors >= n else float(stats.beta.ppf(level, errors + 1, n - errors))
+
+
+def interval(successes: int, n: int, level: float) -> tuple[float, float]:
+    """Two-sided Clopper-Pearson interval of a rate."""
+    if n == 0:
+        return 0.0, 1.0
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes else 0.0
+    return low, error_bound(successes, n, 1 - tail)
 
 
 def worse(lost: int, won: int) -> float:
     """Exact one-sided McNemar test of two students on the same questions: the probability that so many of the questions
     which only one of them answers right are lost or more, were losing and winning alike."""
-    n = lost + won
-    return sum(math.comb(n, k) for k in range(lost, n + 1)) / 2**n
+    return float(stats.binomtest(lost, lost + won, alternative="greater").pvalue) if lost else 1.0
 
 
 def bootstrap(
     statistic: Callable[..., float], *columns: np.ndarray, level: float, seed: int = 1
 ) -> tuple[float, float]:
     """Percentile interval of `statistic(*columns)` over rows drawn again with replacement (Efron 1979)."""
-    rng, n = np.random.default_rng(seed), len(columns[0])
-    drawn = [statistic(*(column[rows] for column in columns)) for rows in rng.integers(0, n, (BOOTSTRAP_DRAWS, n))]
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    if len(columns[0]) < 2:  # scipy refuses what can only be drawn in one way
+        value = float(statistic(*columns))
+        return value, value
+    found = stats.bootstrap(
+        columns,
+        statistic,
+        paired=True,
+        vectorized=False,
+        method="percentile",
+        n_resamples=BOOTSTRAP_DRAWS,
+        confidence_level=level,
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)

@@ -13,7 +13,7 @@ from typing import Any
 
 import matplotlib
 
-matplotlib.use("svg")  # draws into files; a screen is not looked for
+matplotlib.use("svg")  # draws into files; needs no screen
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes

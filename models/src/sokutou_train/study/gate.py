@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from ..distil.student import Student
@@ -19,6 +19,7 @@ from ..pair import Pair
 
 # of the squared weights over standardised states, beside the summed loss: there are hardly more labels than weights
 PENALTY = 10.0
+CERTAIN = 20.0  # log odds; a bias without any answer of the other kind would grow for ever
 ROWS = 32  # questions read at once
 
 
@@ -39,30 +40,15 @@ def in_fit_half(pair: Pair) -> bool:
 
 def fit(states: Tensor, right: Tensor, penalty: float = PENALTY) -> Gate:
     """Logistic regression: least summed cross entropy plus `penalty`/2 times the squared weights, over (n, width)
-    states that are standardised for it; the bias is free."""
+    states that are standardised for it; the bias is free. Where all answers are right, or all wrong, the bias alone
+    says so."""
+    if right.all() or not right.any():
+        return Gate(torch.zeros(states.shape[1]), CERTAIN if right.all() else -CERTAIN)
     mean, spread = states.mean(0), states.std(0).clamp_min(1e-6)
-    x, y = ((states - mean) / spread).double(), right.double()
-    weights, bias = (
-        torch.zeros(x.shape[1], dtype=torch.double, requires_grad=True),
-        torch.zeros((), dtype=torch.double, requires_grad=True),
-    )
-    descent = torch.optim.LBFGS(
-        [weights, bias], max_iter=500, tolerance_grad=1e-8, tolerance_change=1e-12, line_search_fn="strong_wolfe"
-    )
-
-    def loss() -> Tensor:
-        descent.zero_grad()
-        total = (
-            F.binary_cross_entropy_with_logits(x @ weights + bias, y, reduction="sum")
-            + penalty / 2 * weights.square().sum()
-        )
-        total.backward()
-        return total
-
-    descent.step(loss)
-    weights, bias = weights.detach(), bias.detach()
-    weights = weights / spread
-    return Gate(weights.float(), float(bias - weights @ mean.double()))
+    x = ((states - mean) / spread).double().numpy()
+    fitted = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10).fit(x, right.numpy())
+    weights = torch.from_numpy(fitted.coef_[0]) / spread
+    return Gate(weights.float(), float(fitted.intercept_[0] - weights @ mean.double()))
 
 
 @torch.no_grad()

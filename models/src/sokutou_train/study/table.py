@@ -54,8 +54,8 @@ def read(folder: Path) -> Trials:
             for suite, task in asked:
                 if own := [a for a in said if (a["suite"], a["task"]) == (suite, task)]:
                     found[name, suite, task].append(own)
-        if (told := trial.parent / "independence.json").exists():
-            for row in json.loads(told.read_text(encoding="utf-8")):
+        if (rows := trial.parent / "independence.json").exists():
+            for row in json.loads(rows.read_text(encoding="utf-8")):
                 apart[arm, row["way"], row["task"]].append(row)
     return Trials(found, asked, apart)
 

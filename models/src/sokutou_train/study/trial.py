@@ -45,9 +45,9 @@ LOOKED_AT = {"first": Encoder.first, "think": Encoder.think}  # by the way that 
 def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> Path:
     """Returns the path of the answers."""
     arm = arms.ARMS[arm_name]
-    said, routes, told = folder / "answers.jsonl", folder / "routes.jsonl", folder / "independence.json"
-    wanted = [said, *([routes] if len(arm.asked) == 2 else []), *([told] if arm.explains else [])]
-    if all(path.exists() for path in wanted):
+    said, routes, independent = folder / "answers.jsonl", folder / "routes.jsonl", folder / "independence.json"
+    results = [said, *([routes] if len(arm.asked) == 2 else []), *([independent] if arm.explains else [])]
+    if all(path.exists() for path in results):
         return said
     folder.mkdir(parents=True, exist_ok=True)
     source = base.load(config.student.base) if config.student.base else None
@@ -70,13 +70,13 @@ def run(config: Config, data: Data, arm_name: str, seed: int, folder: Path) -> P
         asker = Asker(model, encoder, config.budget.rationale_tokens_max)
     if not said.exists():
         _write_lines(said, _ask(asker, data, arm, f"{arm_name} {seed}"))
-    if routes in wanted and not routes.exists():
+    if routes in results and not routes.exists():
         lines = [json.loads(line) for line in said.read_text(encoding="utf-8").splitlines()]
         _write_lines(routes, _route(student, encoder, data, lines, seed, folder))
-    if told in wanted and not told.exists():
+    if independent in results and not independent.exists():
         tests = [pair for name, pairs in data.suites.items() if name != "dev" for pair in pairs]
         rows = [row for way in arm.asked for row in independence.measure(asker, student, way, tests, data.answers)]
-        disk.write(told, json.dumps(rows, indent=1) + "\n")
+        disk.write(independent, json.dumps(rows, indent=1) + "\n")
     return said
 
 

@@ -1,6 +1,6 @@
-"""The base weights uncut, as a bundle that the runtime opens: what a cut student's speed is compared with.
+"""The whole base weights as a bundle that the runtime opens: what a cut student's speed is compared with.
 
-Teaches them nothing and promises nothing: no threshold is ever reached, so every question goes to a person.
+Teaches them nothing and proves nothing: no threshold is ever reached, so every question goes to a person.
 """
 
 from __future__ import annotations
