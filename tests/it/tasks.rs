@@ -174,8 +174,8 @@ fn info_lists_the_tasks_with_their_answers_and_risk_bounds() {
     let output = sokutou().args(["bundle", "info", "--bundle"]).arg(copy.path()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     for says in [
-        "    machine-failure: Machine failure / 機械の故障判定\n      graph: model.onnx\n      answers: one of\n          0  no failure / 故障なし\n",
-        "    in-words: Failure in words / 故障を言葉で\n      graph: model.onnx\n      answers: free text, at most 4 tokens\n      risk bound: at most 2.0 % wrong among auto-answered",
+        "    machine-failure: Machine failure / 機械の故障判定\n      graph: model.onnx\n      questions: at most 120 tokens\n      answers: one of\n          0  no failure / 故障なし\n",
+        "    in-words: Failure in words / 故障を言葉で\n      graph: model.onnx\n      questions: at most 120 tokens\n      answers: free text, at most 4 tokens\n      risk bound: at most 2.0 % wrong among auto-answered",
         "think-first: auto-answered from a confidence of 50.0 %",
     ] {
         assert!(said.contains(says), "{says} in {said}");
