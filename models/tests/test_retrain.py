@@ -13,15 +13,16 @@ from unittest import mock
 import pytest
 import torch
 
-from sokutou_train import __main__, retrain, reviews, steps
+from sokutou_train import __main__, bundle_files, held_out, loading, retrain, reviews, steps
 from sokutou_train.distil import base, train
 from sokutou_train.distil.vocabulary import END, THINK
 from sokutou_train.pair import Pair
 from sokutou_train.recipe import Mixed
+from sokutou_train.recipes import TOY
 from sokutou_train.ship import measures
 from sokutou_train.ship.calibrate import calibration
 from sokutou_train.ship.decode import Belief, Outcome
-from sokutou_train.teachers import generator, toy
+from sokutou_train.teachers import toy
 
 REVIEWS = 500
 ORIGIN = {"name": "reviews", "kind": "human", "licence": "mine", "sha256": "0"}
@@ -92,9 +93,9 @@ def test_the_next_bundle_says_what_it_is(toy_work, retrained):
         retrain.LICENCE,
     )
     model, human, *tasks = manifest["data"]
-    assert tasks == before["data"] and (model["kind"], model["licence"]) == ("model", base.OWN_LICENCE)
-    read = reviews.read([folder.parent / "reviews.jsonl"], toy.RECIPE.tasks)
-    taught = sum(not generator.tested(review.pair) for review in read)
+    assert tasks == before["data"] and (model["kind"], model["licence"]) == ("model", bundle_files.OWN_LICENCE)
+    read = reviews.read([folder.parent / "reviews.jsonl"], TOY.tasks)
+    taught = sum(not held_out.tested(review.pair) for review in read)
     assert human == {
         "name": f"reviews of toy, {taught} pairs",
         "kind": "human",
@@ -222,11 +223,11 @@ def test_a_bundle_is_enough_to_go_on_from(toy_work, tmp_path, stubbed, capsys):
     ]
     assert __main__.main(arguments) == 0
     [(packed, recipe)] = stubbed
-    assert (packed.name, recipe.serial, recipe.plan.base) == ("toy-0.3.1", 8, str(bundle / base.GRAPH))
+    assert (packed.name, recipe.serial, recipe.plan.base) == ("toy-0.3.1", 8, str(bundle / bundle_files.GRAPH))
     assert load(tmp_path / "next" / retrain.SETTINGS)["earlier"] == manifest["files"]["model.onnx"]["sha256"]
     old = dataclasses.replace(toy_work, folder=bundle)
-    assert {task: calibration(of) for task, of in old.fitted().items()} == {
-        task: calibration(of) for task, of in toy_work.fitted().items()
+    assert {task: calibration(of) for task, of in loading.fitted(old).items()} == {
+        task: calibration(of) for task, of in loading.fitted(toy_work).items()
     }
     (bundle / "manifest.json").write_text(json.dumps(manifest | {"name": "another"}), "utf-8")
     assert __main__.main(arguments) == 1
@@ -255,9 +256,9 @@ def test_a_work_folder_with_another_student_is_left_alone(toy_work, tmp_path, st
 
 
 def test_what_is_held_back_is_not_taught(toy_work, tmp_path):
-    cases = retrain.gather(toy_work, [written(tmp_path / "reviews.jsonl", 80)], toy.RECIPE.tasks)
+    cases = retrain.gather(toy_work, [written(tmp_path / "reviews.jsonl", 80)], TOY.tasks)
     assert len(cases.taught) + len(cases.held_back) == 80 and len(cases.held_back) > 1
-    assert not any(map(generator.tested, cases.taught)) and all(map(generator.tested, cases.held_back))
+    assert not any(map(held_out.tested, cases.taught)) and all(map(held_out.tested, cases.held_back))
 
 
 def test_reviews_that_teach_nothing_are_an_error(toy_work, tmp_path):
@@ -267,10 +268,10 @@ def test_reviews_that_teach_nothing_are_an_error(toy_work, tmp_path):
     with pytest.raises(
         ValueError, match="nothing is left to teach: 1 pairs of 1 reviews: .*, 1 of the pairs too long .*, 0 held back"
     ):
-        retrain.gather(toy_work, [tmp_path / "reviews.jsonl"], toy.RECIPE.tasks)
+        retrain.gather(toy_work, [tmp_path / "reviews.jsonl"], TOY.tasks)
     free = {**line, "task": "toy-digits", "answer": "12", "correction": "12345"}
     (tmp_path / "reviews.jsonl").write_text("\n".join(map(json.dumps, (line, {**free, "id": "b-1"}))), "utf-8")
-    cases = retrain.gather(toy_work, [tmp_path / "reviews.jsonl"], toy.RECIPE.tasks)
+    cases = retrain.gather(toy_work, [tmp_path / "reviews.jsonl"], TOY.tasks)
     assert [pair.task for pair in (*cases.taught, *cases.held_back)] == [
         "toy"
     ] and "1 of the pairs too long" in cases.said
@@ -373,7 +374,7 @@ def test_mcnemar_counts_the_ways_to_lose_so_many():
 
 
 def test_reviews_are_dealt_once_each_before_any_comes_again():
-    plan = dataclasses.replace(toy.RECIPE.plan, steps=7)
+    plan = dataclasses.replace(TOY.plan, steps=7)
     pairs = tuple(Pair(task="toy", question=f"{at}?", answer="A") for at in range(10))
     mixed = Mixed(pairs, 25, ORIGIN)
     dealt = [mixed.of_step(step, plan) for step in range(7)]
@@ -385,7 +386,7 @@ def test_reviews_are_dealt_once_each_before_any_comes_again():
 
 
 def test_a_share_of_the_first_answers_is_reviewed_and_few_reviews_come_only_so_often(toy_work):
-    encoder = toy_work.encoder()
+    encoder = loading.encoder(toy_work)
     pairs = [
         Pair(task="toy", question=f"Which tastes better, {at} or {99 - at}?", answer="ASK") for at in range(10, 60)
     ]
@@ -396,13 +397,9 @@ def test_a_share_of_the_first_answers_is_reviewed_and_few_reviews_come_only_so_o
     )
     assert few.mixed.dealt == retrain.REPEATS_MAX * 50
     plan = many.plan
-    assert (plan.read_steps_max, plan.steps, plan.muon_lr) == (0, 20, retrain.RATE_SHARE * toy.RECIPE.plan.muon_lr)
-    assert (
-        plan.warmup_steps == 4 < toy.RECIPE.plan.warmup_steps == few.plan.warmup_steps
-    )  # a fifth of the steps at most
-    assert (
-        plan.seed == toy.RECIPE.plan.seed + 2 * retrain.SEED_STRIDE
-    )  # none of the pairs that the earlier student has seen
+    assert (plan.read_steps_max, plan.steps, plan.muon_lr) == (0, 20, retrain.RATE_SHARE * TOY.plan.muon_lr)
+    assert plan.warmup_steps == 4 < TOY.plan.warmup_steps == few.plan.warmup_steps  # a fifth of the steps at most
+    assert plan.seed == TOY.plan.seed + 2 * retrain.SEED_STRIDE  # none of the pairs that the earlier student has seen
     tokens = reviewed = 0
     for step in range(plan.steps):
         drawn = [own.sequence.tokens for own in train._drawn(encoder, many, step, False)]
@@ -525,14 +522,14 @@ def test_a_task_taught_alone_has_learned_and_is_asked_by_its_own_graph(toy_work,
     assert learned["old"] < 0.2 * learned["n"] and learned["new"] > 0.9 * learned["n"]
     assert measured["fresh"].keys() == {"toy"} and measured["forgotten"] == []
     bundle = dataclasses.replace(toy_work, folder=alone[0] / "toy-0.0.2")
-    assert {task: graph.name for task, graph in bundle.graphs().items()} == {
+    assert {task: graph.name for task, graph in loading.graphs(bundle).items()} == {
         "toy": "model-2.onnx",
         "toy-digits": "model.onnx",
     }
-    first, digits = bundle.answerers()
+    first, digits = loading.answerers(bundle)
     assert first.decoder is not digits.decoder
     question = "Which tastes better, 100 or 101?"
-    fitted = bundle.fitted()
+    fitted = loading.fitted(bundle)
     said = retrain.decide(first, calibration(fitted["toy"]), question)
     assert said.last.answer == "ASK"
     steps.reference_step(dataclasses.replace(bundle, reference=(path := alone[0] / "logits.json")))

@@ -25,6 +25,7 @@ from .selection import report as selection_report
 from .teachers.catalogue import GENERATORS
 from .teachers.endpoint.client import Endpoint
 from .teachers.endpoint.teach import Budget, Sampling, teach
+from .work import Work
 
 OVERLAPS_SHOWN = 10
 KEY_CHARS_MAX = 8192
@@ -77,14 +78,14 @@ def _on_its_base(recipe: Recipe, folder: Path) -> Recipe:
     return dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, base=str(based)))
 
 
-def _work(args: argparse.Namespace, recipe: Recipe, folder: Path, out: Path, reference: Path) -> steps.Work:
+def _work(args: argparse.Namespace, recipe: Recipe, folder: Path, out: Path, reference: Path) -> Work:
     rows = dict(args.rows)
     if unknown := rows.keys() - {task.id for task in recipe.tasks}:
         raise ValueError(
             f"--rows: {recipe.id} has no task {', '.join(sorted(unknown))}, only "
             f"{', '.join(task.id for task in recipe.tasks)}"
         )
-    return steps.Work(recipe, folder, out, reference, rows, tuple(args.other), tuple(args.keep_fp32))
+    return Work(recipe, folder, out, reference, rows, tuple(args.other), tuple(args.keep_fp32))
 
 
 def _reviews(args: argparse.Namespace) -> int:

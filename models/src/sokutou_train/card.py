@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from .loading import by_task
 from .ship import bundle
-
-if TYPE_CHECKING:
-    from .steps import Work
+from .work import Work
 
 RETRAINED = "retrained.md"  # what `retrain` says of a student
 HOW, WELL = "\n## How it came about\n", "\n## How well it does\n"
@@ -36,7 +34,7 @@ def whole(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) ->
     return f"""{_intro(work)}
 {HOW}
 - {parameters:,} parameters from {_trained(work, origins)}.
-- int8 graph of {work.load("export.json")["bytes"]:,} bytes.
+- int8 graph of {work.read_json("export.json")["bytes"]:,} bytes.
 {CALIBRATED} on generated pairs of its own: a third fits, the others prove the thresholds.
 - Risk bound of each task: at most {risk:.0%} wrong among auto-answers, with {level:.0%} confidence, on questions \
 drawn like those.
@@ -65,11 +63,11 @@ def with_task_graph(earlier: str, work: Work, fitted: dict, origins: Sequence[di
     except ValueError as err:
         raise CardError(f"expected the earlier card to have {HOW.strip()!r} and {WELL.strip()!r} once") from err
     tasks = [task.id for task in work.recipe.tasks]
+    size = work.read_json("export.json")["bytes"]
     said = (
         f"- {work.recipe.version}: {' and '.join(tasks)} alone taught further, from {_trained(work, origins)}. "
         f"Answered by\n"
-        f"  {bundle.task_graph_name(work.recipe)}, {work.load('export.json')['bytes']:,} bytes, since; all other tasks "
-        f"as before, to "
+        f"  {bundle.task_graph_name(work.recipe)}, {size:,} bytes, since; all other tasks as before, to "
         "the byte.\n"
     )
     how = _once(how, rf"(?m)^(?={CALIBRATED})", said)
@@ -88,7 +86,7 @@ def _intro(work: Work) -> str:
 def _trained(work: Work, origins: Sequence[dict]) -> str:
     """Where the weights started, how long they were trained, and on what."""
     models = [f"{origin['name']} ({origin['licence']})" for origin in origins if origin["kind"] == "model"]
-    time = work.load("time.json")
+    time = work.read_json("time.json")
     last = json.loads((work.folder / "curve.jsonl").read_text().splitlines()[-1])
     versions = ", ".join(f"{name} {version}" for name, version in time["versions"].items())
     return (
@@ -120,7 +118,7 @@ def _once(text: str, pattern: str, put: str) -> str:
 
 def _trust(work: Work, fitted: dict) -> dict[str, str]:
     """By task, its row of the table `TRUST`."""
-    gates = work.by_task("export", work.load("export.json").get("tasks", {}))
+    gates = by_task(work, "export", work.read_json("export.json").get("tasks", {}))
     rows = {}
     for task in work.recipe.tasks:
         exported, found = gates[task.id], fitted[task.id]

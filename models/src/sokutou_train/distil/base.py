@@ -18,14 +18,12 @@ import torch
 from tokenizers import Tokenizer, pre_tokenizers
 from torch import Tensor
 
+from ..bundle_files import GRAPH, is_bundle, licence
 from . import vocabulary
 from .student import Geometry, Student
 from .vocabulary import ANSWER, END, PAD, THINK, WHY
 
-MANIFEST = "manifest.json"  # makes a folder a bundle
-OWN = ("human", "model")  # of a bundle's `data`, what weights that come from it must go on naming
-GRAPH = "model.onnx"  # of all tasks that were not taught alone
-SMOLLM2, OWN_LICENCE = "smollm2", "MIT OR Apache-2.0"
+SMOLLM2 = "smollm2"
 SMOLLM2_KEPT, EARLIER_KEPT = (
     0.5,
     0.9,
@@ -67,18 +65,6 @@ def load(name: str) -> Base:
         digest, heads = hashlib.sha256(content).hexdigest(), checkpoint.get("heads", {})
     origin = {"name": f"earlier student, {folder.name}", "kind": "model", "licence": licence(origins), "sha256": digest}
     return Base(student, tokenizer, (*origins, origin), EARLIER_KEPT, heads)
-
-
-def is_bundle(folder: Path) -> bool:
-    return (folder / MANIFEST).exists()
-
-
-def licence(origins: Sequence[Mapping[str, str]]) -> str:
-    """Of weights that came from these: what people's pairs taught stays under the terms of those people, and what came
-    from Apache-2.0 stays under that. Of weights of our own we may say either of two licences."""
-    said = [origin["licence"] for origin in origins if origin["kind"] == "human"]
-    said += ["Apache-2.0"] if any(origin["licence"] == "Apache-2.0" for origin in origins) else []
-    return "; ".join(dict.fromkeys(said)) or OWN_LICENCE
 
 
 def restored(checkpoint: dict) -> tuple[Student, tuple[dict, ...]]:

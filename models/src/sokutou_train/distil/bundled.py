@@ -16,7 +16,7 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
-from .base import MANIFEST, OWN
+from ..bundle_files import MANIFEST, OWN
 from .student import Geometry, Student
 
 

@@ -16,13 +16,13 @@ size from the question is just what the first answer needs.
 from __future__ import annotations
 
 import bisect
-import re
 from collections.abc import Container
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
 from ..pair import Pair
+from ..sentences import first_sentence
 from .vocabulary import ANSWER, END, MARKS, THINK, WHY
 
 ANSWER_WEIGHT = 0.5  # a
@@ -63,6 +63,9 @@ class Encoder:
         self.tokenizer = tokenizer
         self.control = {t: tokenizer.token_to_id(t) for t in (ANSWER, WHY, THINK, END)}
         self.open, self.equals, self.close = (tokenizer.token_to_id(mark) for mark in MARKS)
+
+    def __reduce__(self) -> tuple[type[Encoder], tuple[Tokenizer, Container[str]]]:
+        return Encoder, (self.tokenizer, self.free)  # a tokenizer forgets `encode_special_tokens` when it is pickled
 
     def text(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
@@ -131,11 +134,6 @@ class Encoder:
             mask.append(not inside)
             inside = token == self.equals or (inside and token != self.close)
         return mask
-
-
-def first_sentence(text: str) -> str:
-    """Up to the first full stop that ends a sentence; a decimal point does not."""
-    return re.split(r"(?<=\.)\s|(?<=。)", text, maxsplit=1)[0]
 
 
 def _mean(weight: float, mask: list[bool]) -> list[float]:

@@ -191,7 +191,7 @@ def _accuracies(student: Student, encoder: Encoder, recipe: Recipe, pairs: list[
 def accuracy(student: Student, encoder: Encoder, task: Task, pairs: list[Pair]) -> float:
     """Share of right first answers: by the likeliest token of a closed answer set, and of a free answer all tokens, its
     end too, each after the right ones before it."""
-    choices = torch.tensor([encoder.text(text)[0] for text in task.texts]) if task.choices else None
+    choices = torch.tensor([encoder.text(text)[0] for text in task.texts]) if task.texts else None
     hits = _hits(student, [encoder.first(pair) for pair in pairs], choices)
     return sum(bool(own.all()) for own in hits) / len(pairs)
 

@@ -15,8 +15,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .. import calculator, disk
-from ..distil import base
+from .. import bundle_files, calculator, disk, sources
 from ..distil.sequences import Encoder
 from ..distil.student import Geometry
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
@@ -64,7 +63,7 @@ def pack(
         return _manifest(recipe, geometry, answerers[0].encoder, fitted, files, origins, weights)
 
     lines = golden_lines(answerers, fitted) if golden is None else golden
-    return _write(folder, {base.GRAPH: model, "tokenizer.json": tokenizer}, lines, card, manifest, bytes_max)
+    return _write(folder, {bundle_files.GRAPH: model, "tokenizer.json": tokenizer}, lines, card, manifest, bytes_max)
 
 
 def add_task_graph(
@@ -83,11 +82,11 @@ def add_task_graph(
     Graph, calibration and golden questions of every other task are taken over byte for byte, so that none of their
     answers can change."""
     recipe.check_fit()
-    before = json.loads((earlier / base.MANIFEST).read_text(encoding="utf-8"))
+    before = json.loads((earlier / bundle_files.MANIFEST).read_text(encoding="utf-8"))
     name = task_graph_name(recipe)
     taught = {task.id: _task(task, fitted[task.id], name) for task in recipe.tasks}
     tasks = [
-        taught.get(task["id"], {"graph": base.GRAPH} | task) for task in before["tasks"]
+        taught.get(task["id"], {"graph": bundle_files.GRAPH} | task) for task in before["tasks"]
     ]  # format 2 had one, and did not name it
     weights = ", ".join([before["graph"]["weights"], *(f"fp32 {matrix} of {name}" for matrix in fp32_matrices)])
     data = [*before["data"], *origins, *map(_data, recipe.tasks)]
@@ -98,7 +97,7 @@ def add_task_graph(
             "version": recipe.version,
             "serial": recipe.serial,
             "minimum_runtime": MINIMUM_RUNTIME,
-            "licence": base.licence([source for source in data if source["kind"] in base.OWN]),
+            "licence": bundle_files.licence([source for source in data if source["kind"] in bundle_files.OWN]),
             "data": list({json.dumps(source): source for source in data}.values()),  # each source once
             "files": files,
             "graph": before["graph"] | {"weights": weights},
@@ -138,7 +137,9 @@ def _write(
         (new / "golden.jsonl").write_text(text, encoding="utf-8")
         (new / "card.md").write_text(card, encoding="utf-8")
         said = manifest(_files(new))
-        (new / base.MANIFEST).write_text(json.dumps(said, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        (new / bundle_files.MANIFEST).write_text(
+            json.dumps(said, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        )
         size = sum(path.stat().st_size for path in new.iterdir())
         if size > bytes_max:
             raise PackError(f"expected a bundle of at most {bytes_max} bytes, got {size}")
@@ -179,12 +180,11 @@ def _spread(candidates: list[Iterator[Pair]], count: int) -> list[Iterator[Pair]
 
 def golden_line(task: Task, number: int, pair: Pair, outcome: Outcome) -> dict:
     answer = outcome.last.answer
-    said = {"code": task.choices[task.index(answer)].code} if task.choices else {"answer": answer}
     return {
         "id": f"{number:02}-{pair.kind or task.id}-{pair.answer}",
         "task": task.id,
         "question": pair.text,
-        **said,
+        **task.answers.golden(answer),
         "decision": "answered" if outcome.answered else "escalated",
         "mode": outcome.mode,
         "confidence": round(outcome.last.confidence, 4),
@@ -199,7 +199,7 @@ def bands(fitted: dict) -> dict:
 
 def _as_taught(task: Task, pair: Pair, outcome: Outcome, calibrated: Calibration) -> bool:
     promised = min(calibrated.threshold, calibrated.think_threshold) < NEVER  # else everything goes to a person
-    return outcome.last.answer == pair.answer and outcome.answered == (promised and task.answers(pair.answer))
+    return outcome.last.answer == pair.answer and outcome.answered == (promised and task.is_answer(pair.answer))
 
 
 def _manifest(
@@ -221,11 +221,11 @@ def _manifest(
         "version": recipe.version,
         "serial": recipe.serial,
         "minimum_runtime": MINIMUM_RUNTIME,
-        "licence": base.licence(origins),
+        "licence": bundle_files.licence(origins),
         "teacher": "; ".join(dict.fromkeys(task.teacher for task in recipe.tasks)),
         "data": [
             *origins,
-            *(_data(task) for task in recipe.tasks if task.sources),
+            *(_data(task) for task in recipe.tasks if task.taught),
         ],  # a student that nobody taught has no sources
         "files": files,
         "graph": {
@@ -243,13 +243,17 @@ def _manifest(
             "close": encoder.close,
             "decimals": calculator.DECIMALS,
         },
-        "tasks": [_task(task, fitted[task.id], base.GRAPH) for task in recipe.tasks],
+        "tasks": [_task(task, fitted[task.id], bundle_files.GRAPH) for task in recipe.tasks],
     }
 
 
 def _data(task: Task) -> dict:
-    sources = hashlib.sha256(b"".join(path.read_bytes() for path in task.sources)).hexdigest()
-    return {"name": f"{task.id} teacher pairs", "kind": "generated", "licence": task.licence, "sha256": sources}
+    return {
+        "name": f"{task.id} teacher pairs",
+        "kind": "generated",
+        "licence": task.licence,
+        "sha256": sources.digest(task),
+    }
 
 
 def _task(task: Task, fitted: dict, graph: str) -> dict:
@@ -263,9 +267,7 @@ def _task(task: Task, fitted: dict, graph: str) -> dict:
         "prompt": task.template,
         "question_tokens_max": task.question_tokens_max,
         "rationale_tokens_max": task.rationale_tokens_max,
-        "answers": {"choices": [vars(choice) for choice in task.choices]}
-        if task.choices
-        else {"free": {"tokens_max": task.answer_tokens_max}},
+        "answers": task.answers.manifest(),
         "calibration": {"split": split, **fitted, "bands": bands(fitted)},
     }
 

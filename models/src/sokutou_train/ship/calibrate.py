@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from ..pair import Pair
 from ..recipe import Sizes
+from ..task import ClosedChoices
 from .decode import NEVER, Answerer, Belief, Calibration, Look, ThinkingFailed, log_softmax
 
 RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the risk bound, of each way to answer
@@ -207,10 +208,10 @@ def _of_first(answerer: Answerer, fit: list[Asked]) -> tuple[Callable[[float], n
     """Log-likelihoods of the truth by 1 / temperature, and the number of choices. A free answer is right or it is
     wrong."""
     task = answerer.task
-    if task.choices:
+    if isinstance(task.answers, ClosedChoices):
         scores = np.array([asked.first.values for asked in fit])  # (n, choices)
         rows, truths = np.arange(len(fit)), [task.index(asked.pair.answer) for asked in fit]
-        return lambda x: log_softmax(x * scores)[rows, truths], len(task.choices)
+        return lambda x: log_softmax(x * scores)[rows, truths], len(task.texts)
     fit = [asked for asked in fit if asked.first.text]  # the others have no confidence to be fitted
     scores = np.array([asked.first.score for asked in fit])
     right = np.array([asked.first.text == asked.pair.answer for asked in fit], bool)
@@ -222,10 +223,10 @@ def _of_both(
 ) -> tuple[Callable[[float, float], np.ndarray], int]:
     """The same by the two weights."""
     task = answerer.task
-    if task.choices:
+    if isinstance(task.answers, ClosedChoices):
         ones, twos = np.array([asked.first.values for asked in fit]), np.array([asked.think.values for asked in fit])
         rows, truths = np.arange(len(fit)), [task.index(asked.pair.answer) for asked in fit]
-        return lambda a, b: log_softmax(a * ones + b * twos)[rows, truths], len(task.choices)
+        return lambda a, b: log_softmax(a * ones + b * twos)[rows, truths], len(task.texts)
     fit = [asked for asked in fit if asked.think.text]
     ones, twos = np.array([asked.first.score for asked in fit]), np.array([asked.think.score for asked in fit])
     same = np.array([asked.first.text == asked.think.text for asked in fit], bool)
@@ -246,7 +247,7 @@ def _search_threshold(
     beliefs = [believed(one) for one in asked]
     confidence = np.array([belief.confidence for belief in beliefs])
     right = np.array([belief.answer == one.pair.answer for belief, one in zip(beliefs, asked, strict=True)], bool)
-    answers = np.array([answerer.task.answers(belief.answer) for belief in beliefs], bool)
+    answers = np.array([answerer.task.is_answer(belief.answer) for belief in beliefs], bool)
     fits = np.arange(len(asked)) % FIT == 0
     share = start_share(confidence[fits], right[fits], answers[fits], risk)
     return search_threshold(confidence[~fits], right[~fits], answers[~fits], risk, share)

@@ -280,7 +280,7 @@ def _same_answers(full: Decoder, int8: Decoder, encoder: Encoder, task: Task, pa
     choices = [encoder.text(text)[0] for text in task.texts] or slice(None)
     same = turned = 0
     for pair in pairs:
-        runs = [encoder.prompt(pair, ANSWER), *([token] for token in (() if task.choices else encoder.answer(pair)))]
+        runs = [encoder.prompt(pair, ANSWER), *([token] for token in (() if task.texts else encoder.answer(pair)))]
         (one, likely), (other, _) = (_read(decoder, runs, choices) for decoder in (full, int8))
         same += one == other
         turned += one != other and likely >= SURE_MIN

@@ -42,7 +42,7 @@ def write(task: Task, out: Path) -> tuple[Path, dict]:
     task = dataclasses.replace(
         task,
         teacher="nobody: the weights are as they were published",
-        sources=(),
+        taught=False,
         question_tokens_max=QUESTION_TOKENS_MAX,
     )
     recipe = Recipe(

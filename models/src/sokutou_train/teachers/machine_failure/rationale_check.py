@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from ...distil.sequences import first_sentence
 from ...pair import Pair
+from ...sentences import first_sentence
 from ..marks import miscalculated
 from .rules import (
     FAILURES,

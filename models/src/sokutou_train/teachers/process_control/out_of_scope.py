@@ -10,8 +10,8 @@ import dataclasses
 import random
 from collections.abc import Callable
 
+from .. import unrelated
 from ..generator import Said
-from ..machine_failure import out_of_scope as machine_failure
 from . import phrasing, sampling
 from .phrasing import LINES
 from .rules import (
@@ -94,7 +94,7 @@ def other(rng: random.Random, lang: str, near: bool) -> tuple[str, str]:
     if near or rng.random() < 0.6:
         return rng.choice((_about_charts, _tolerance, _with_readings))(rng, lang), other_kind(lang)
     while True:  # languages are drawn alike there, and most questions are short
-        question, said, _ = machine_failure.other(rng)
+        question, said = unrelated.draw(rng)
         if said == lang and len(question) <= OTHER_LEN_MAX:
             return question, other_kind(lang)
 

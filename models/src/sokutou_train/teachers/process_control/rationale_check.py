@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import re
 
-from ...distil.sequences import first_sentence
 from ...pair import Pair
+from ...sentences import first_sentence
 from ..marks import miscalculated
 from .rules import LABELS, RUN_LEN, TREND_LEN, ZONE_LEN, Series
 
