@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import random
+import re
 import shutil
 from collections import Counter
 from unittest import mock
@@ -22,6 +23,7 @@ from sokutou_train.recipes import TOY
 from sokutou_train.ship import measures
 from sokutou_train.ship.calibrate import calibration
 from sokutou_train.ship.decode import Belief, Outcome
+from sokutou_train.task import ClosedChoices
 from sokutou_train.teachers import toy
 
 REVIEWS = 500
@@ -573,6 +575,107 @@ def test_where_several_graphs_answer_the_tasks_of_one_must_be_named(toy_work, al
     (digits, _), (toys, _) = grafted
     assert digits.recipe.plan.base == f"{bundle}/model.onnx" and len(digits.recipe.mixed.pairs) == 1
     assert toys.recipe.plan.base == f"{bundle}/model-2.onnx" and toys.recipe.mixed is None and toys.recipe.serial == 3
+
+
+def without(bundle, task, folder):
+    """A bundle as it would be had its student not been given a task."""
+    shutil.copytree(bundle, folder)
+    manifest = load(folder / "manifest.json")
+    manifest["tasks"] = [one for one in manifest["tasks"] if one["id"] != task.id]
+    manifest["data"] = [one for one in manifest["data"] if one["name"] != f"{task.id} teacher pairs"]
+    manifest["teacher"] = manifest["teacher"].replace(f"; {task.teacher}", "")
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    golden = (folder / "golden.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (folder / "golden.jsonl").write_text("".join(x for x in golden if json.loads(x)["task"] != task.id), "utf-8")
+    card = re.sub(rf"(?m)^\| {task.id} \|.*\n", "", (folder / "card.md").read_text("utf-8"))
+    (folder / "card.md").write_text(re.sub(rf"(?s)\n### {task.id}\n.*", "", card), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def added(toy_work, tmp_path_factory):
+    """A bundle to which a task was added. Its weights know the task already, so that few steps teach it."""
+    folder = tmp_path_factory.mktemp("added")
+    earlier = without(toy_work.bundle, toy.DIGITS, folder / "toy-0.0.1")
+    arguments = ["retrain", "--recipe", "toy", "--from", str(earlier), "--task", "toy-digits", "--steps", "20"]
+    assert __main__.main([*arguments, "--work", str(folder / "next")]) == 0
+    return earlier, folder / "next"
+
+
+def test_a_task_that_the_bundle_has_not_is_added_with_a_graph_of_its_own(toy_work, added):
+    earlier, work = added
+    old, new = (load(folder / "manifest.json") for folder in (earlier, work / "toy-0.0.2"))
+    whole = load(toy_work.bundle / "manifest.json")
+    first, digits = new["tasks"]
+    assert first == old["tasks"][0] and len(old["tasks"]) == 1
+    assert (digits["id"], digits["graph"]) == ("toy-digits", "model-2.onnx") and digits["calibration"]["n"] > 0
+    assert digits.keys() == first.keys() and digits["answers"] == whole["tasks"][1]["answers"]
+    assert (
+        (old["teacher"], new["teacher"])
+        == ("subtraction", "subtraction; remainders")
+        == (
+            old["teacher"],
+            whole["teacher"],
+        )
+    )
+    assert [(source["kind"], source["name"].split(",")[0]) for source in new["data"]] == [
+        ("generated", "toy teacher pairs"),
+        ("model", "earlier student"),
+        ("generated", "toy-digits teacher pairs"),
+    ]
+    assert new["files"]["model.onnx"] == old["files"]["model.onnx"]
+    assert new["files"]["tokenizer.json"] == old["files"]["tokenizer.json"]
+    golden = [
+        [json.loads(line) for line in (folder / "golden.jsonl").read_text("utf-8").splitlines()]
+        for folder in (earlier, work / "toy-0.0.2")
+    ]
+    assert golden[1][: len(golden[0])] == golden[0]
+    assert {line["task"] for line in golden[1][len(golden[0]) :]} == {"toy-digits"}
+    assert len({line["id"] for line in golden[1]}) == len(golden[1])
+
+
+def test_an_added_task_is_asked_by_its_own_graph_and_compared_with_nothing(toy_work, added):
+    _, work = added
+    assert load(work / "forgetting.json") == {"fresh": {}, "held back": {}, "forgotten": []}
+    bundle = dataclasses.replace(toy_work, folder=work / "toy-0.0.2")
+    assert {task: graph.name for task, graph in loading.graphs(bundle).items()} == {
+        "toy": "model.onnx",
+        "toy-digits": "model-2.onnx",
+    }
+    fitted = loading.fitted(bundle)
+    _, digits = loading.answerers(bundle)
+    said = retrain.right(digits, calibration(fitted["toy-digits"]), toy.DIGITS.tests("added", 40)["digits"])
+    assert sum(last for _, last, _ in said) > 30
+
+
+def test_the_card_says_which_task_was_added(added):
+    earlier, work = added
+    before, after = ((folder / "card.md").read_text("utf-8") for folder in (earlier, work / "toy-0.0.2"))
+    assert "### toy-digits" not in before and "| toy-digits |" not in before
+    assert "- 0.0.2: toy-digits added, from earlier student, toy" in after and "alone taught further" not in after
+    rows = [line.split(" | ")[0] for line in after.splitlines() if line.startswith(("| toy |", "| toy-digits |"))]
+    assert rows == ["| toy", "| toy-digits"]
+    assert after.count("### toy\n") == after.count("### toy-digits\n") == 1
+    assert after.index("### toy\n") < after.index("### toy-digits\n")
+    assert "- New, and so compared with nothing: toy-digits." in after and "Both students" not in after
+
+
+def test_a_task_is_added_alone_and_only_where_its_choices_can_be_told_apart(
+    toy_work, tmp_path, stubbed, monkeypatch, capsys
+):
+    earlier = without(toy_work.bundle, toy.DIGITS, tmp_path / "toy-0.0.1")
+    asked = ["retrain", "--recipe", "toy", "--from", str(earlier), "--work", str(tmp_path / "next")]
+    reviewed = str(written(tmp_path / "reviews.jsonl", 40))
+    assert __main__.main([*asked, "--reviews", reviewed]) == 1
+    assert "has no task toy-digits: a task is added with --task" in capsys.readouterr().err
+    first, *others = toy.TASK.answers.choices
+    alike = dataclasses.replace(first, code=5, text=first.text + "B")
+    task = dataclasses.replace(toy.TASK, id="alike", answers=ClosedChoices((first, alike, *others)))
+    recipe = dataclasses.replace(TOY, tasks=(*TOY.tasks, task), shares=())
+    monkeypatch.setitem(__main__.RECIPES, "toy", recipe)
+    assert __main__.main([*asked, "--task", "alike"]) == 1
+    assert "the first tokens of the choices A, AB, B, ASK are not distinct" in capsys.readouterr().err
+    assert not stubbed and not (tmp_path / "next").exists()
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_the_manifest_is_of_format_3(packed):
         {"code": 1, "text": "B", "label": {"en": "the second", "ja": "後の数"}, "person": False},
         {"code": 9, "text": "ASK", "label": {"en": "not two numbers", "ja": "判定対象外"}, "person": True},
     ]
-    assert free["answers"] == {"free": {"tokens_max": DIGITS.answer_tokens_max}}
+    assert free["answers"] == {"free": {"tokens_max": DIGITS.answers.tokens_max}}
     for task in (closed, free):
         fitted = task["calibration"]
         assert set(fitted) == {"split", "n", "risk", "confidence_level", "first", "think", "bands"}

@@ -69,7 +69,7 @@ def _step(args: argparse.Namespace) -> int:
 def _on_its_base(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe that starts from its base's work folder. Unless the student in `folder` has begun, the base is trained
     first, on its own base."""
-    start = RECIPES.get(recipe.plan.base)
+    start = RECIPES.get(recipe.plan.base or "")
     if start is None:
         return recipe
     based = WORK / start.id
@@ -315,7 +315,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="TASK",
-        help="teach this task alone, by a graph of its own: all others are answered as before, to the byte; "
+        help="teach this task alone, by a graph of its own: all others are answered as before, to the byte; one that "
+        "the earlier bundle has not is added; "
         "repeatable, for tasks that share the new graph (default: all tasks)",
     )
     again.add_argument("--work", type=Path, required=True, metavar="DIR", help="work folder of the new student")

@@ -54,9 +54,9 @@ ceiling; always the commonest answer is the floor. Free answers are right only a
 {_measured(work)}"""
 
 
-def with_task_graph(earlier: str, work: Work, fitted: dict, origins: Sequence[dict]) -> str:
-    """The `earlier` card with what became of the recipe's tasks, which alone were taught further. Raises
-    `CardError`."""
+def with_task_graph(earlier: str, work: Work, fitted: dict, origins: Sequence[dict], added: Sequence[str] = ()) -> str:
+    """The `earlier` card with what became of the recipe's tasks, which alone were taught further, or are `added`.
+    Raises `CardError`."""
     try:
         _, rest = earlier.split(HOW)
         how, well = rest.split(WELL)
@@ -64,18 +64,24 @@ def with_task_graph(earlier: str, work: Work, fitted: dict, origins: Sequence[di
         raise CardError(f"expected the earlier card to have {HOW.strip()!r} and {WELL.strip()!r} once") from err
     tasks = [task.id for task in work.recipe.tasks]
     size = work.read_json("export.json")["bytes"]
+    rows = _trust(work, fitted)
+    further = [task for task in tasks if task not in added]
+    done = [f"{' and '.join(ids)} {what}" for ids, what in ((further, "alone taught further"), (added, "added")) if ids]
     said = (
-        f"- {work.recipe.version}: {' and '.join(tasks)} alone taught further, from {_trained(work, origins)}. "
+        f"- {work.recipe.version}: {', '.join(done)}, from {_trained(work, origins)}. "
         f"Answered by\n"
         f"  {bundle.task_graph_name(work.recipe)}, {size:,} bytes, since; all other tasks as before, to "
         "the byte.\n"
     )
     how = _once(how, rf"(?m)^(?={CALIBRATED})", said)
-    for task, row in _trust(work, fitted).items():
-        how = _once(how, rf"(?m)^\| {re.escape(task)} \|.*\n", f"{row}\n")
+    for task in further:
+        how = _once(how, rf"(?m)^\| {re.escape(task)} \|.*\n", f"{rows[task]}\n")
+    for task in added:  # below the last row of the table
+        how = _once(how, r"(?ms)^\|[^\n]*\n(?!.*^\|)", f"{rows[task]}\n", behind=True)
     sections = {section.split("\n", 1)[0].removeprefix("### "): section for section in _sections(_measured(work))}
-    for task in tasks:
+    for task in further:
         well = _once(well, rf"(?ms)^### {re.escape(task)}\n.*?(?=^### |\Z)", f"{sections[task].strip()}\n\n")
+    well = "\n\n".join([well.rstrip(), *(sections[task].strip() for task in added)])
     return f"{_intro(work)}\n{HOW}{how.rstrip()}\n\n{_retrained(work)}{WELL.lstrip()}{well.rstrip()}\n"
 
 
@@ -109,8 +115,9 @@ def _retrained(work: Work) -> str:
     return f"{path.read_text(encoding='utf-8')}\n" if path.exists() else ""
 
 
-def _once(text: str, pattern: str, put: str) -> str:
-    found, count = re.subn(pattern, lambda _: put, text)
+def _once(text: str, pattern: str, put: str, behind: bool = False) -> str:
+    """`put` in place of what matches, or `behind` it."""
+    found, count = re.subn(pattern, lambda match: match[0] + put if behind else put, text)
     if count != 1:
         raise CardError(f"expected the earlier card to match {pattern!r} once, it does {count} times")
     return found

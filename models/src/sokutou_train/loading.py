@@ -5,6 +5,7 @@ Writes nothing.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,12 +20,24 @@ from .work import Work
 Found = TypeVar("Found")
 
 
+def held(work: Work) -> Work:
+    """The same work, of those of its tasks that the student in its folder has: a bundle may have fewer."""
+    if not is_bundle(work.folder):
+        return work
+    packed = {task["id"] for task in work.read_json(MANIFEST)["tasks"]}
+    tasks = tuple(task for task in work.recipe.tasks if task.id in packed)
+    return dataclasses.replace(work, recipe=dataclasses.replace(work.recipe, tasks=tasks, shares=()))
+
+
 def weights(work: Work) -> Path:
-    """What a next student starts from: the checkpoint, or where the folder is a bundle the graph. Raises `ValueError`
-    where several graphs answer the tasks."""
+    """What a next student starts from: the checkpoint, or where the folder is a bundle the graph that answers the
+    tasks; for tasks that are all new to it, the graph of its first task. Raises `ValueError` where several graphs
+    answer the tasks."""
     if not is_bundle(work.folder):
         return work.checkpoint
-    by_task = graphs(work)
+    by_task = graphs(held(work))
+    if not by_task:
+        return work.folder / work.read_json(MANIFEST)["tasks"][0].get("graph", GRAPH)
     first, *more = sorted(set(by_task.values()))
     if more:
         said = "; ".join(

@@ -1,6 +1,6 @@
 """The next student from the one that ships and what people said to its answers: trains on, asks both the same
 questions, and packs the bundle with the next serial. Where tasks are named, these alone are taught, by a graph of their
-own, and nothing that the student says to any other can change.
+own, and nothing that the student says to any other can change. A task that the earlier bundle has not is added so.
 
     train      -> the files of that step, with tokenizer.json the earlier student's
     export, calibrate
@@ -108,16 +108,20 @@ def retrain(work: Work, settings: Settings) -> Path:
     if work.folder.resolve() == settings.earlier.resolve():
         raise ValueError(f"the new student needs a work folder of its own, and {work.folder} is the earlier one's")
     old = Work(_taught(work.recipe, settings), settings.earlier, work.out, work.reference)
+    before = _before(old, settings)
     # What is needed at the end is better missed now.
-    for path in (old.tokenizer, loading.weights(old), *loading.graphs(old).values()):
+    for path in (old.tokenizer, loading.weights(old), *loading.graphs(before).values()):
         path.stat()
-    loading.fitted(old)
+    loading.fitted(before)
+    encoder = loading.encoder(old)
+    for task in old.recipe.tasks:
+        encoder.first_tokens(task.texts)
     cases = gather(old, settings.reviews, work.recipe.tasks) if settings.reviews else Cases([], [], "No reviews")
     new = dataclasses.replace(work, recipe=_next(old, settings, cases))
     _begin(new, old, settings)
     for step in (steps.train_step, steps.export_step, steps.calibrate_step):
         step(new)
-    compare(old, new, cases, settings.accept_forgetting)
+    compare(before, new, cases, settings.accept_forgetting)
     steps.evaluate_step(new)
     steps.plots_step(new)
     if settings.tasks:
@@ -145,6 +149,15 @@ def _taught(recipe: Recipe, settings: Settings) -> Recipe:
     places = [place for place, task in enumerate(recipe.tasks) if task.id in settings.tasks]
     shares = tuple(recipe.shares[place] for place in places) if recipe.shares else ()
     return dataclasses.replace(recipe, tasks=tuple(recipe.tasks[place] for place in places), shares=shares)
+
+
+def _before(old: Work, settings: Settings) -> Work:
+    """The earlier student, of the taught tasks that it has; the others are new."""
+    before = loading.held(old)
+    new = {task.id for task in old.recipe.tasks} - {task.id for task in before.recipe.tasks}
+    if new and not settings.tasks:
+        raise ValueError(f"{old.folder} has no task {', '.join(sorted(new))}: a task is added with --task")
+    return before
 
 
 def is_retrained(folder: Path) -> bool:
@@ -361,6 +374,8 @@ def _begin(new: Work, old: Work, settings: Settings) -> None:
 
 def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
     recipe, plan, mixed = new.recipe, new.recipe.plan, new.recipe.mixed
+    had = {task.id for task in old.recipe.tasks}
+    added = [task.id for task in recipe.tasks if task.id not in had]
     back = f", then {plan.kept:.0%} of the way back to its weights" if plan.kept else ""
     lines = [
         "## What was mixed in, and what became of the rest" if mixed else "## What teaching on gained and lost",
@@ -375,6 +390,11 @@ def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
             if mixed
             else ""
         ),
+        *([f"- New, and so compared with nothing: {', '.join(added)}."] if added else []),
+    ]
+    if not any(measured[name] for name in ("fresh", "held back")):
+        return "\n".join(lines) + "\n"
+    lines += [
         "- Both students were asked the same questions. Lost are those that only the earlier one answers right, won "
         "those that "
         "only this one does; p is the chance to lose so many were losing and winning alike (McNemar, exact). As "

@@ -78,7 +78,7 @@ def _named(node: ast.AST, path: Path) -> Iterator[str]:
 def _files_of(module: str) -> set[Path]:
     """Of a module and of the packages that hold it, which are loaded with it; none where the name is no module's."""
     path = PACKAGE.joinpath(*module.split("."))
-    [own] = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()] or [None]
+    own = next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
     if own is None:
         return set()
     holding = {parent / "__init__.py" for parent in own.parents if PACKAGE in (parent, *parent.parents)}

@@ -12,6 +12,7 @@ reference  -> reference_logits.json, for the runtime's tests
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -121,7 +122,9 @@ def graft_step(work: Work, earlier: Path) -> None:
     """Packs the bundle in `earlier` anew, with the recipe's tasks answered by the student in the work folder."""
     fitted = loading.fitted(work)
     _, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))
-    text = card.with_task_graph((earlier / "card.md").read_text(encoding="utf-8"), work, fitted, origins)
+    had = {task.id for task in loading.held(dataclasses.replace(work, folder=earlier)).recipe.tasks}
+    added = [task.id for task in work.recipe.tasks if task.id not in had]
+    text = card.with_task_graph((earlier / "card.md").read_text(encoding="utf-8"), work, fitted, origins, added)
     bundle.add_task_graph(
         work.bundle,
         earlier,

@@ -78,9 +78,9 @@ def add_task_graph(
     fp32_matrices: Sequence[str] = (),
     bytes_max: int = BYTES_MAX,
 ) -> dict:
-    """As `pack`, the bundle in `earlier` with the recipe's tasks taught further: `model` becomes a graph of their own.
-    Graph, calibration and golden questions of every other task are taken over byte for byte, so that none of their
-    answers can change."""
+    """As `pack`, the bundle in `earlier` with the recipe's tasks taught further or added: `model` becomes a graph of
+    their own. Graph, calibration and golden questions of every other task are taken over byte for byte, so that none of
+    their answers can change."""
     recipe.check_fit()
     before = json.loads((earlier / bundle_files.MANIFEST).read_text(encoding="utf-8"))
     name = task_graph_name(recipe)
@@ -88,6 +88,9 @@ def add_task_graph(
     tasks = [
         taught.get(task["id"], {"graph": bundle_files.GRAPH} | task) for task in before["tasks"]
     ]  # format 2 had one, and did not name it
+    had = [task["id"] for task in tasks]
+    tasks += [said for task, said in taught.items() if task not in had]
+    teachers = [task.teacher for task in recipe.tasks if task.id not in had and task.teacher not in before["teacher"]]
     weights = ", ".join([before["graph"]["weights"], *(f"fp32 {matrix} of {name}" for matrix in fp32_matrices)])
     data = [*before["data"], *origins, *map(_data, recipe.tasks)]
 
@@ -97,6 +100,7 @@ def add_task_graph(
             "version": recipe.version,
             "serial": recipe.serial,
             "minimum_runtime": MINIMUM_RUNTIME,
+            "teacher": "; ".join(dict.fromkeys([before["teacher"], *teachers])),
             "licence": bundle_files.licence([source for source in data if source["kind"] in bundle_files.OWN]),
             "data": list({json.dumps(source): source for source in data}.values()),  # each source once
             "files": files,

@@ -107,6 +107,20 @@ class Written:
 Look = Scores | Written
 
 
+def scores(look: Look | None) -> Scores:
+    """The look at a closed answer set. Raises `TypeError` where it is another."""
+    if not isinstance(look, Scores):
+        raise TypeError(f"expected scores of a closed answer set, got {look}")
+    return look
+
+
+def written(look: Look | None) -> Written:
+    """The look at a free answer. Raises `TypeError` where it is another."""
+    if not isinstance(look, Written):
+        raise TypeError(f"expected a free answer, got {look}")
+    return look
+
+
 @dataclass(frozen=True)
 class Thought:
     look: Look  # after the rationale
@@ -168,9 +182,7 @@ class Answerer:
         self.decoder, self.encoder, self.task = decoder, encoder, task
         self.writer = Writer(decoder, encoder, task.rationale_tokens_max)
         self.choices = {text: encoder.text(text) for text in task.texts}
-        self.first_tokens = [tokens[0] for tokens in self.choices.values()]
-        if len(set(self.first_tokens)) < len(self.first_tokens):
-            raise ValueError(f"task {task.id}: the choices' first tokens are not distinct")
+        self.first_tokens = encoder.first_tokens(task.texts)
         self.closing = [encoder.control[token] for token in (WHY, END)]
         self.prompt: list[int] = []
         self.written: dict[str, list[int]] = {}  # tokens of the free answers that the question has had
@@ -278,7 +290,9 @@ class Calibration:
 
     def joint(self, first: Look, think: Look) -> Belief:
         if isinstance(first, Scores):
-            return _likeliest(self.first_weight * first.values + self.think_weight * think.values, first.texts)
+            values = self.first_weight * first.values + self.think_weight * scores(think).values
+            return _likeliest(values, first.texts)
+        think = written(think)
         if not think.text:
             return Belief("", 0.0)
         if think.text == first.text:

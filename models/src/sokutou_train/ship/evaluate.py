@@ -209,7 +209,7 @@ def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
             np.array([one.said.strength for one in explained]), np.array([one.row.right for one in explained], bool)
         ),
         "tokens, mean": float(np.mean([one.said.tokens for one in explained])) if explained else None,
-        "faults": [fault for one in judged for fault in one.faults][:10],
+        "faults": [fault for one in judged for fault in one.faults or ()][:10],
     }
 
 
@@ -317,15 +317,15 @@ def _accuracy(task: Task, truths: list[str], chosen: list[str]) -> dict:
     if not isinstance(task.answers, ClosedChoices):
         rate = _rate(sum(truth == answer for truth, answer in zip(truths, chosen, strict=True)), len(truths))
         return {**rate, "plain": rate["value"]}
-    truths, chosen = (np.array([task.index(text) for text in texts]) for texts in (truths, chosen))
-    classes = np.unique(truths)
-    counts = np.array([(truths == c).sum() for c in classes])
-    hits = np.array([((truths == c) & (chosen == c)).sum() for c in classes])
+    truth, choice = (np.array([task.index(text) for text in texts]) for texts in (truths, chosen))
+    classes = np.unique(truth)
+    counts = np.array([(truth == c).sum() for c in classes])
+    hits = np.array([((truth == c) & (choice == c)).sum() for c in classes])
     recalls = hits / counts
     value = recalls.mean()
     drawn = np.random.default_rng(1).beta(hits + 0.5, counts - hits + 0.5, (DRAWS, len(classes))).mean(-1)
     low, high = np.quantile(drawn, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
-    picked = np.array([(chosen == c).sum() for c in classes])
+    picked = np.array([(choice == c).sum() for c in classes])
     return {
         "value": float(value),
         "low": float(min(low, value)),

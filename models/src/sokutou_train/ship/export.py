@@ -11,6 +11,7 @@ import itertools
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -135,7 +136,7 @@ def graph(student: Student, int8_embedding: bool, gate: tuple[np.ndarray, float]
         return name
 
     def node(
-        kind: str, inputs: list[str], outputs: list[str], domain: str = "", name: str | None = None, **attributes
+        kind: str, inputs: list[str], outputs: list[str], domain: str = "", name: str | None = None, **attributes: Any
     ) -> None:
         nodes.append(helper.make_node(kind, inputs, outputs, name=name or outputs[0], domain=domain, **attributes))
 

@@ -80,7 +80,8 @@ def golden(answerer: Answerer) -> Iterator[dict]:
         ((calibrated.first(look).confidence, pair) for pair, look in asked if look is not None), key=lambda one: -one[0]
     )
     for number, (_, pair) in enumerate(surest[:GOLDEN_QUESTIONS], 1):
-        yield bundle.golden_line(answerer.task, number, pair, decide(answerer, calibrated, pair.text))
+        if outcome := decide(answerer, calibrated, pair.text):  # each could be asked
+            yield bundle.golden_line(answerer.task, number, pair, outcome)
 
 
 def _card(measured: dict) -> str:

@@ -83,7 +83,13 @@ class Generator:
 
 def endless(make: Callable[[], Pair]) -> Iterator[Pair]:
     """One pair after the other."""
-    return iter(make, None)
+    while True:
+        yield make()
+
+
+def having(**fields: object) -> Callable[[Pair], bool]:
+    """Does a pair have these?"""
+    return lambda pair: all(getattr(pair, name) == value for name, value in fields.items())
 
 
 def letters(count: int) -> tuple[Choice, ...]:

@@ -17,7 +17,7 @@ from .. import pair_files
 from ..pair import LANGUAGES, Pair
 from ..task import Choice, ClosedChoices, FreeText, Task
 from . import symbolic
-from .generator import Generator, letters
+from .generator import Generator, having, letters
 
 CHARACTER_TOKENS_MAX = 3  # bytes of a kana, should the vocabulary have joined none of them
 
@@ -42,12 +42,12 @@ class Symbolic(Task):
         of = self.generator
         if isinstance(self.answers, ClosedChoices):
             return [
-                of.golden(self.id, seed, lambda pair, asked=asked: (pair.lang, pair.answer) == asked)
-                for asked in itertools.product(LANGUAGES, self.texts)
+                of.golden(self.id, seed, having(lang=lang, answer=answer))
+                for lang, answer in itertools.product(LANGUAGES, self.texts)
             ]
         return [
-            of.golden(self.id, seed, lambda pair, asked=asked: (pair.lang, pair.difficulty) == asked)
-            for asked in itertools.product(LANGUAGES, (d for d in of.difficulties if d not in of.hardest))
+            of.golden(self.id, seed, having(lang=lang, difficulty=difficulty))
+            for lang, difficulty in itertools.product(LANGUAGES, (d for d in of.difficulties if d not in of.hardest))
         ]
 
     def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:

@@ -8,8 +8,10 @@ a person.
 from __future__ import annotations
 
 import itertools
+import operator
 import random
 from collections.abc import Iterator
+from functools import partial
 
 from ..calculator import mark
 from ..pair import LANGUAGES, Pair
@@ -67,11 +69,7 @@ class Larger(Task):
 
     def golden(self, seed: int | str) -> list[Iterator[Pair]]:
         rng = random.Random(seed)
-        return [
-            endless(lambda answer=answer, lang=lang: larger(rng, answer, lang))
-            for answer in ("A", "B", "ASK")
-            for lang in QUESTIONS
-        ]
+        return [endless(partial(larger, rng, answer, lang)) for answer in ("A", "B", "ASK") for lang in QUESTIONS]
 
     def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
         rng = random.Random(seed)
@@ -81,13 +79,18 @@ class Larger(Task):
         }
 
     def is_hard(self, pair: Pair) -> bool:
-        return pair.reading is not None and abs(pair.reading[0] - pair.reading[1]) <= 3
+        return pair.reading is not None and abs(operator.sub(*_numbers(pair))) <= 3
 
     def oracle(self, pair: Pair) -> str:
-        return "ASK" if pair.reading is None else "A" if pair.reading[0] > pair.reading[1] else "B"
+        return "ASK" if pair.reading is None else "A" if operator.gt(*_numbers(pair)) else "B"
 
     def check_rationale(self, pair: Pair, rationale: str) -> list[str]:
         return _faults(pair, rationale)
+
+
+def _numbers(pair: Pair) -> tuple[int, int]:
+    assert isinstance(pair.reading, tuple)
+    return pair.reading
 
 
 def _faults(pair: Pair, rationale: str) -> list[str]:
@@ -137,7 +140,7 @@ class Digits(Task):
 
     def golden(self, seed: int | str) -> list[Iterator[Pair]]:
         rng = random.Random(seed)
-        return [endless(lambda lang=lang: digits(rng, lang)) for lang in LANGUAGES]
+        return [endless(partial(digits, rng, lang)) for lang in LANGUAGES]
 
     def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
         return {"digits": list(itertools.islice(self.stream(seed), count))}
@@ -146,7 +149,7 @@ class Digits(Task):
         return False
 
     def oracle(self, pair: Pair) -> str:
-        return "".join(str(number % 10) for number in pair.reading)
+        return "".join(str(number % 10) for number in _numbers(pair))
 
     def check_rationale(self, pair: Pair, rationale: str) -> list[str]:
         return _faults(pair, rationale)

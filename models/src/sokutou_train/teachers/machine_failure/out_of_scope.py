@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from typing import Any
 
 from .. import unrelated
 from . import phrasing
@@ -72,7 +73,7 @@ def impossible_reading(rng: random.Random) -> tuple[str, str, str]:
     else:
         value = _impossible_value(rng, name)
         form = dataclasses.replace(form, celsius=False)
-        parts, written = phrasing.write(rng, form, dataclasses.replace(reading, **{name: value}))
+        parts, written = phrasing.write(rng, form, _with(reading, name, value))
     return phrasing.ask(rng, form, parts), form.lang, impossible(written, name, getattr(written, field), form.lang)
 
 
@@ -99,7 +100,7 @@ def _impossible_value(rng: random.Random, name: str) -> int:
 
 # Units that each reading is not taken in. Some are honest units of the same quantity: a person, not the student,
 # converts them.
-WRONG_UNITS = {
+WRONG_UNITS: dict[str, dict[str, tuple[str, ...]]] = {
     "en": {
         "speed": ("rad/s", "Hz", "rps", "m/s", "1/s", "kHz", "m/min"),
         "torque": ("kNm", "Ncm", "kgf", "lb-ft", "N", "kW", "mNm"),
@@ -139,13 +140,13 @@ def _wrong_unit(rng: random.Random) -> tuple[str, str, str]:
             reading = dataclasses.replace(
                 reading, air_dk=reading.air_dk - offset, process_dk=reading.process_dk - offset
             )
-        units = {"K": (unit,)}
+        units: dict[str, tuple[str, ...]] = {"K": (unit,)}
     else:
         unit = rng.choice(WRONG_UNITS[form.lang][field])
         name = READING_FIELD[field]
         factor = _CONVERTED.get(unit, 1) if rng.random() < 0.6 else 1
         value = max(1, round(getattr(reading, name) * factor))  # nothing is nothing in every unit
-        reading = dataclasses.replace(reading, **{name: value})
+        reading = _with(reading, name, value)
         units = {field: (unit,)}
     form = dataclasses.replace(form, celsius=False, units=form.units | units)
     parts, written = phrasing.write(rng, form, reading)
@@ -180,6 +181,11 @@ def other(rng: random.Random) -> tuple[str, str, str]:
     """A question of another kind, or none at all. Returns question, language, rationale."""
     question, lang = unrelated.draw(rng)
     return question, lang, other_kind(lang)
+
+
+def _with(reading: Reading, name: str, value: int) -> Reading:
+    fields: dict[str, Any] = {name: value}
+    return dataclasses.replace(reading, **fields)
 
 
 def _any_reading(rng: random.Random) -> Reading:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from ...pair import Pair
@@ -89,7 +90,7 @@ class MachineFailure(Task):
 
         return [
             *(iter([from_reading(PLAIN, FIRST_PAGE, Answer.NONE, form)]) for form in (EN_MAIN, JA_MAIN)),
-            *(endless(lambda answer=answer, form=form: in_scope(rng, answer, form)) for answer, form in forms),
+            *(endless(partial(in_scope, rng, answer, form)) for answer, form in forms),
             *(out(kind, lang) for kind in OUT_OF_SCOPE for lang in ("en", "ja")),
         ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable
+from typing import Any
 
 from .. import unrelated
 from ..generator import Said
@@ -47,7 +48,8 @@ def no_lines(rng: random.Random, lang: str, near: bool) -> tuple[str, str]:
     """The centre line or a limit left out, or named without a value; near: one of them only."""
     form, about, written = _any(rng, lang)
     gone = rng.sample(LINES, 1 if near or rng.random() < 0.5 else rng.randint(2, len(LINES)))
-    written = dataclasses.replace(written, **dict.fromkeys(gone, UNREAD))
+    unread: dict[str, Any] = dict.fromkeys(gone, UNREAD)
+    written = dataclasses.replace(written, **unread)
     blank = rng.choice(UNKNOWN[lang]) if rng.random() < 0.35 else None
     question = phrasing.ask(rng, form, about, written, blank).lstrip(" ,.;、。\n")
     return question, missing(written, [line for line in LINES if line in gone], lang)

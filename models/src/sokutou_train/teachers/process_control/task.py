@@ -12,11 +12,15 @@ from pathlib import Path
 
 from ...pair import LANGUAGES, Pair
 from ...task import Choice, ClosedChoices, Task
-from ..generator import Generator, Said
+from ..generator import Generator, Said, having
 from . import grinding, out_of_scope, phrasing, rationale_check
 from .pairs import DIFFICULTIES, GENERATOR, IN_SCOPE, NEAR, in_scope
 from .phrasing import EN_MAIN, JA_MAIN, Form
 from .rules import CHOICES, TASK_ID, Answer, Series, near_edge, verdict
+
+
+def _always(form: Form, rng: random.Random, lang: str) -> Form:
+    return form
 
 
 def _held_out(rng: random.Random, lang: str) -> Form:
@@ -49,15 +53,13 @@ class ProcessControl(Task):
         ways = [(kind, lang) for kind in out_of_scope.KINDS for lang in LANGUAGES]
         return [
             *(
-                Generator(partial(_in_scope, form=lambda *_, form=form: form, answers=(answer,)), DIFFICULTIES).golden(
-                    TASK_ID, seed, lambda pair, form=form: pair.lang == form.lang
+                Generator(partial(_in_scope, form=partial(_always, form), answers=(answer,)), DIFFICULTIES).golden(
+                    TASK_ID, seed, having(lang=form.lang)
                 )
                 for answer, form in forms
             ),
             *(
-                Generator(partial(_person, kind=kind), DIFFICULTIES).golden(
-                    TASK_ID, seed, lambda pair, lang=lang: pair.lang == lang
-                )
+                Generator(partial(_person, kind=kind), DIFFICULTIES).golden(TASK_ID, seed, having(lang=lang))
                 for kind, lang in ways
             ),
         ]

@@ -40,8 +40,8 @@ class SensorModes(Task):
     def golden(self, seed: int | str) -> list[Iterator[Pair]]:
         """Every letter in each language."""
         return [
-            pairs.GENERATOR.golden(TASK_ID, seed, lambda pair, asked=asked: (pair.lang, pair.answer) == asked)
-            for asked in itertools.product(LANGUAGES, (choice.text for choice in CHOICES))
+            pairs.GENERATOR.golden(TASK_ID, seed, generator.having(lang=lang, answer=answer))
+            for lang, answer in itertools.product(LANGUAGES, (choice.text for choice in CHOICES))
         ]
 
     def is_hard(self, pair: Pair) -> bool:

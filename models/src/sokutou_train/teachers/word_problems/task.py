@@ -20,7 +20,7 @@ from pathlib import Path
 from ... import calculator, pair_files
 from ...pair import LANGUAGES, Pair, Probe
 from ...task import FreeText, Task
-from ..generator import Generator, Said
+from ..generator import Generator, Said, having
 from ..marks import evaluated
 from ..probing import one_of
 from . import reckoning, telling
@@ -68,12 +68,16 @@ def _steps(question: str, reckoned: Reckoning) -> tuple[Probe, ...]:
 
     def told(step: str, result: str) -> tuple[float, ...]:
         digits = result.replace(".", "")[-PROBED_DIGITS:].rjust(PROBED_DIGITS, "0")
-        signs = [float(sign == re.search("[-+*/]", step)[0]) for sign in _STEPS["en"]]
+        signs = [float(sign == _sign(step)) for sign in _STEPS["en"]]
         return *signs, *itertools.chain.from_iterable(one_of(10, int(digit)) for digit in digits)
 
     return tuple(
         Probe(kind, len(question), told(*reckoned.steps[at])) for kind, at in (("first step", 0), ("last step", -1))
     )
+
+
+def _sign(step: str) -> str:
+    return next(character for character in step if character in _STEPS["en"])
 
 
 def rationale(reckoned: Reckoning, lang: str) -> str:
@@ -83,7 +87,7 @@ def rationale(reckoned: Reckoning, lang: str) -> str:
     said = [comma.join(reckoned.told) + stop]
     for step, result in reckoned.steps:
         marked = f"<<{step}={result}>>" if calculator.evaluate(step) == result else f"{step}={result}"
-        said.append(f"{_STEPS[lang][re.search('[-+*/]', step)[0]]}{colon}{marked}{stop}")
+        said.append(f"{_STEPS[lang][_sign(step)]}{colon}{marked}{stop}")
     return ("" if lang == "ja" else " ").join(said)
 
 
@@ -119,8 +123,8 @@ class WordProblems(Task):
     def golden(self, seed: int | str) -> list[Iterator[Pair]]:
         """Each difficulty in each language."""
         return [
-            GENERATOR.golden(TASK_ID, seed, lambda pair, asked=asked: (pair.lang, pair.difficulty) == asked)
-            for asked in itertools.product(LANGUAGES, DIFFICULTIES)
+            GENERATOR.golden(TASK_ID, seed, having(lang=lang, difficulty=difficulty))
+            for lang, difficulty in itertools.product(LANGUAGES, DIFFICULTIES)
         ]
 
     def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
