@@ -27,6 +27,9 @@ from sokutou_train.task import ClosedChoices
 from sokutou_train.teachers import toy
 
 REVIEWS = 500
+# What a toy student loses by chance, trained for seconds, differs from one kind of CPU to another: 7 of 400 on some.
+# The real margin is asserted with counts that are given.
+TOY_MARGIN = 0.05
 ORIGIN = {"name": "reviews", "kind": "human", "licence": "mine", "sha256": "0"}
 
 
@@ -77,7 +80,8 @@ def retrained(toy_work, tmp_path_factory):
         "--steps",
         "60",
     ]
-    assert __main__.main(arguments) == 0
+    with mock.patch.object(retrain, "MARGIN", TOY_MARGIN):
+        assert __main__.main(arguments) == 0
     return folder / "next", arguments
 
 
@@ -486,7 +490,8 @@ def alone(toy_work, tmp_path_factory):
         "--steps",
         "60",
     ]
-    assert __main__.main(arguments) == 0
+    with mock.patch.object(retrain, "MARGIN", TOY_MARGIN):
+        assert __main__.main(arguments) == 0
     return folder / "next", arguments
 
 
@@ -523,6 +528,8 @@ def test_a_task_taught_alone_has_learned_and_is_asked_by_its_own_graph(toy_work,
     learned = measured["held back"]["toy"]["last answer"]
     assert learned["old"] < 0.2 * learned["n"] and learned["new"] > 0.9 * learned["n"]
     assert measured["fresh"].keys() == {"toy"} and measured["forgotten"] == []
+    for found in measured["fresh"]["toy"].values():
+        assert found["n"] == 400 and found["new"] > 0.9 * found["n"]
     bundle = dataclasses.replace(toy_work, folder=alone[0] / "toy-0.0.2")
     assert {task: graph.name for task, graph in loading.graphs(bundle).items()} == {
         "toy": "model-2.onnx",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from .bundle_files import Calibrated, Origin
 from .loading import by_task
 from .ship import bundle
 from .work import Work
@@ -27,7 +28,7 @@ class CardError(ValueError):
     """The card of an earlier student is not one that was written here."""
 
 
-def whole(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) -> str:
+def whole(work: Work, fitted: Mapping[str, Calibrated], parameters: int, origins: Sequence[Origin]) -> str:
     """Of a student whose graph answers all tasks."""
     risk, level = fitted[work.recipe.tasks[0].id]["risk"], fitted[work.recipe.tasks[0].id]["confidence_level"]
     rows = "\n".join(_trust(work, fitted).values())
@@ -54,7 +55,9 @@ ceiling; always the commonest answer is the floor. Free answers are right only a
 {_measured(work)}"""
 
 
-def with_task_graph(earlier: str, work: Work, fitted: dict, origins: Sequence[dict], added: Sequence[str] = ()) -> str:
+def with_task_graph(
+    earlier: str, work: Work, fitted: Mapping[str, Calibrated], origins: Sequence[Origin], added: Sequence[str] = ()
+) -> str:
     """The `earlier` card with what became of the recipe's tasks, which alone were taught further, or are `added`.
     Raises `CardError`."""
     try:
@@ -89,7 +92,7 @@ def _intro(work: Work) -> str:
     return f"# {work.recipe.id} {work.recipe.version}\n\n{work.recipe.card.read_text(encoding='utf-8').strip()}"
 
 
-def _trained(work: Work, origins: Sequence[dict]) -> str:
+def _trained(work: Work, origins: Sequence[Origin]) -> str:
     """Where the weights started, how long they were trained, and on what."""
     models = [f"{origin['name']} ({origin['licence']})" for origin in origins if origin["kind"] == "model"]
     time = work.read_json("time.json")
@@ -123,7 +126,7 @@ def _once(text: str, pattern: str, put: str, behind: bool = False) -> str:
     return found
 
 
-def _trust(work: Work, fitted: dict) -> dict[str, str]:
+def _trust(work: Work, fitted: Mapping[str, Calibrated]) -> dict[str, str]:
     """By task, its row of the table `TRUST`."""
     gates = by_task(work, "export", work.read_json("export.json").get("tasks", {}))
     rows = {}

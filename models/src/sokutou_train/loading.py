@@ -8,11 +8,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from tokenizers import Tokenizer
 
-from .bundle_files import GRAPH, MANIFEST, is_bundle
+from .bundle_files import GRAPH, Calibrated, is_bundle, read_manifest
 from .distil.sequences import Encoder
 from .ship.decode import Answerer, decoders
 from .work import Work
@@ -24,7 +24,7 @@ def held(work: Work) -> Work:
     """The same work, of those of its tasks that the student in its folder has: a bundle may have fewer."""
     if not is_bundle(work.folder):
         return work
-    packed = {task["id"] for task in work.read_json(MANIFEST)["tasks"]}
+    packed = {task["id"] for task in read_manifest(work.folder)["tasks"]}
     tasks = tuple(task for task in work.recipe.tasks if task.id in packed)
     return dataclasses.replace(work, recipe=dataclasses.replace(work.recipe, tasks=tasks, shares=()))
 
@@ -37,7 +37,7 @@ def weights(work: Work) -> Path:
         return work.checkpoint
     by_task = graphs(held(work))
     if not by_task:
-        return work.folder / work.read_json(MANIFEST)["tasks"][0].get("graph", GRAPH)
+        return work.folder / read_manifest(work.folder)["tasks"][0].get("graph", GRAPH)
     first, *more = sorted(set(by_task.values()))
     if more:
         said = "; ".join(
@@ -52,7 +52,7 @@ def graphs(work: Work) -> dict[str, Path]:
     """By task, the file with the graph that answers it."""
     if not is_bundle(work.folder):
         return {task.id: work.model for task in work.recipe.tasks}
-    said = work.read_json(MANIFEST)["tasks"]
+    said = read_manifest(work.folder)["tasks"]
     # Format 2 had one graph, and did not name it.
     named = by_task(work, "pack", {task["id"]: task.get("graph", GRAPH) for task in said})
     return {task.id: work.folder / named[task.id] for task in work.recipe.tasks}
@@ -70,11 +70,11 @@ def answerers(work: Work) -> list[Answerer]:
     return [Answerer(opened[task.id], own, task) for task in work.recipe.tasks]
 
 
-def fitted(work: Work) -> dict[str, Any]:
+def fitted(work: Work) -> dict[str, Calibrated]:
     """What `calibrate` found of each task, by its id, as the work folder or the bundle's manifest has it."""
     if is_bundle(work.folder):
-        said = work.read_json(MANIFEST)["tasks"]
-        return by_task(work, "calibrate", {task["id"]: task["calibration"] for task in said})
+        said = read_manifest(work.folder)["tasks"]
+        return by_task(work, "calibrate", {task["id"]: cast("Calibrated", task["calibration"]) for task in said})
     return by_task(work, "calibrate", work.read_json("calibration.json"))
 
 

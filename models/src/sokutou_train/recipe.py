@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .bundle_files import Origin
 from .distil.student import Geometry
 from .distil.vocabulary import VOCABULARY_SIZE
 from .pair import Pair
@@ -82,7 +83,7 @@ class Mixed:
 
     pairs: tuple[Pair, ...]
     dealt: int  # in all, over all steps
-    origin: Mapping[str, str]  # as a manifest's `data` says it
+    origin: Origin  # as a manifest's `data` says it
 
     def of_step(self, step: int, plan: Plan) -> list[Pair]:
         """What one step is dealt, whichever steps were asked for before: a training that was stopped goes on with the

@@ -31,6 +31,7 @@ from typing import Any
 from tqdm import tqdm
 
 from . import bundle_files, card, disk, loading, reviews, steps
+from .bundle_files import Origin
 from .distil import base
 from .held_out import tested
 from .pair import Pair
@@ -319,7 +320,7 @@ def _next(old: Work, settings: Settings, cases: Cases) -> Recipe:
     tokens = sum(len(encoder.first(pair).tokens) for pair in cases.taught) / len(cases.taught)  # of one
     dealt = min(round(settings.share * plan.first_tokens * count / tokens), REPEATS_MAX * len(cases.taught))
     content = b"".join(path.read_bytes() for path in settings.reviews)
-    origin = {
+    origin: Origin = {
         "name": f"reviews of {recipe.id}, {len(cases.taught)} pairs",
         "kind": "human",
         "licence": settings.licence,

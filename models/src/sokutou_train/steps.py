@@ -18,15 +18,18 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from . import card, disk, loading
+from .bundle_files import Calibrated
 from .distil import base, train
 from .ship import bundle, calibrate, evaluate, export, reference
 from .ship.decode import Answerer
 from .work import Work
+
+Found = TypeVar("Found")
 
 
 def train_step(work: Work) -> None:
@@ -43,8 +46,7 @@ def export_step(work: Work) -> None:
 def calibrate_step(work: Work) -> None:
     fitted = _of_each_task(work, _fit)
     for task, found in fitted.items():
-        for name in ("first", "think"):
-            walk = found[name]
+        for name, walk in (("first", found["first"]), ("think", found["think"])):
             print(
                 f"{task}, {name}: threshold {walk['threshold']:.4f}, {walk['errors']} errors in {walk['n']} "
                 f"auto-answers, "
@@ -53,7 +55,7 @@ def calibrate_step(work: Work) -> None:
     work.write_json("calibration.json", fitted)
 
 
-def _fit(work: Work, answerer: Answerer) -> dict[str, Any]:
+def _fit(work: Work, answerer: Answerer) -> Calibrated:
     return calibrate.calibrate(answerer, work.recipe.sizes_of(answerer.task), work.recipe.plan.seed).asdict()
 
 
@@ -78,7 +80,7 @@ def _measure(work: Work, answerer: Answerer) -> dict[str, Any]:
     )
 
 
-def _of_each_task(work: Work, measure: Callable[[Work, Answerer], dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _of_each_task(work: Work, measure: Callable[[Work, Answerer], Found]) -> dict[str, Found]:
     """What is measured of each task, by its id. A task takes one core, so as many are measured at once as there are
     cores."""
     tasks = [task.id for task in work.recipe.tasks]
@@ -88,7 +90,7 @@ def _of_each_task(work: Work, measure: Callable[[Work, Answerer], dict[str, Any]
         return {task: one.result() for task, one in zip(tasks, found, strict=True)}
 
 
-def _measured(work: Work, measure: Callable[[Work, Answerer], dict[str, Any]], place: int) -> dict[str, Any]:
+def _measured(work: Work, measure: Callable[[Work, Answerer], Found], place: int) -> Found:
     return measure(work, loading.answerers(work)[place])
 
 

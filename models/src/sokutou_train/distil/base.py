@@ -18,7 +18,7 @@ import torch
 from tokenizers import Tokenizer, pre_tokenizers
 from torch import Tensor
 
-from ..bundle_files import GRAPH, is_bundle, licence
+from ..bundle_files import GRAPH, Origin, is_bundle, licence
 from . import vocabulary
 from .student import Geometry, Student
 from .vocabulary import ANSWER, END, PAD, THINK, WHY
@@ -36,7 +36,7 @@ STARTS = {PAD: "<|endoftext|>", ANSWER: " Answer:", WHY: " because", THINK: " Le
 class Base:
     student: Student
     tokenizer: Tokenizer
-    origins: tuple[dict, ...]  # what its weights come from, as a manifest's `data` says it
+    origins: tuple[Origin, ...]  # what its weights come from, as a manifest's `data` says it
     kept_share: (
         float  # of a vocabulary cut from it, what is kept of its own beside the bytes; the rest is learned on the texts
     )
@@ -49,7 +49,7 @@ def load(name: str) -> Base:
     if name == SMOLLM2:
         from . import smollm  # its reader of GGUF is needed for nothing else
 
-        origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
+        origin: Origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
         return Base(*smollm.load(), (origin,), SMOLLM2_KEPT)
     folder, graph = (Path(name).parent, Path(name)) if name.endswith(".onnx") else (Path(name), Path(name) / GRAPH)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -67,7 +67,7 @@ def load(name: str) -> Base:
     return Base(student, tokenizer, (*origins, origin), EARLIER_KEPT, heads)
 
 
-def restored(checkpoint: dict) -> tuple[Student, tuple[dict, ...]]:
+def restored(checkpoint: dict) -> tuple[Student, tuple[Origin, ...]]:
     """The student of a checkpoint that `train` wrote, and its origins."""
     student = Student(Geometry(**checkpoint["geometry"]))
     student.load_state_dict(checkpoint["student"])

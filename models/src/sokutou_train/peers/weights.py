@@ -23,6 +23,7 @@ import torch
 from tokenizers import Tokenizer
 
 from .. import disk
+from ..bundle_files import Origin
 from ..distil import smollm
 from ..distil.sequences import Encoder
 from ..distil.student import Student
@@ -237,7 +238,7 @@ def _bundle(files: Files, path: Path, new: Path) -> None:
             for answerer in answerers
             for line in full_base_bundle.golden(answerer)
         )
-        origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
+        origin: Origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
         bundle.pack(
             new,
             model,

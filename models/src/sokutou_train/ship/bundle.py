@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .. import bundle_files, calculator, disk, sources
+from ..bundle_files import Calibrated, FileEntry, Manifest, ManifestTask, Origin
 from ..distil.sequences import Encoder
 from ..distil.student import Geometry
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
@@ -46,20 +47,20 @@ def pack(
     geometry: Geometry,
     recipe: Recipe,
     answerers: Sequence[Answerer],
-    fitted: Mapping[str, dict],
+    fitted: Mapping[str, Calibrated],
     card: str,
-    origins: Sequence[dict] = (),
+    origins: Sequence[Origin] = (),
     fp32_matrices: Sequence[str] = (),
     golden: Iterable[dict] | None = None,
     bytes_max: int = BYTES_MAX,
-) -> dict:
+) -> Manifest:
     """Fills `folder` anew, whole or not at all, and returns its manifest. `answerers` are the recipe's tasks, in its
     order; `fitted` is what calibration found of each, by its id, `origins` what the weights came from beside the tasks,
     both as the manifest says them. Without `golden`, the tasks' questions that come out as taught."""
     recipe.check_fit()
     weights = ", ".join(["int8-dynamic", *(f"fp32 {name}" for name in fp32_matrices)])
 
-    def manifest(files: dict) -> dict:
+    def manifest(files: dict[str, FileEntry]) -> Manifest:
         return _manifest(recipe, geometry, answerers[0].encoder, fitted, files, origins, weights)
 
     lines = golden_lines(answerers, fitted) if golden is None else golden
@@ -72,17 +73,17 @@ def add_task_graph(
     model: Path,
     recipe: Recipe,
     answerers: Sequence[Answerer],
-    fitted: Mapping[str, dict],
+    fitted: Mapping[str, Calibrated],
     card: str,
-    origins: Sequence[dict] = (),
+    origins: Sequence[Origin] = (),
     fp32_matrices: Sequence[str] = (),
     bytes_max: int = BYTES_MAX,
-) -> dict:
+) -> Manifest:
     """As `pack`, the bundle in `earlier` with the recipe's tasks taught further or added: `model` becomes a graph of
     their own. Graph, calibration and golden questions of every other task are taken over byte for byte, so that none of
     their answers can change."""
     recipe.check_fit()
-    before = json.loads((earlier / bundle_files.MANIFEST).read_text(encoding="utf-8"))
+    before = bundle_files.read_manifest(earlier)
     name = task_graph_name(recipe)
     taught = {task.id: _task(task, fitted[task.id], name) for task in recipe.tasks}
     tasks = [
@@ -94,7 +95,7 @@ def add_task_graph(
     weights = ", ".join([before["graph"]["weights"], *(f"fp32 {matrix} of {name}" for matrix in fp32_matrices)])
     data = [*before["data"], *origins, *map(_data, recipe.tasks)]
 
-    def manifest(files: dict) -> dict:
+    def manifest(files: dict[str, FileEntry]) -> Manifest:
         return before | {
             "format": FORMAT,
             "version": recipe.version,
@@ -128,9 +129,9 @@ def _write(
     copied: Mapping[str, Path],
     golden: Iterable[dict],
     card: str,
-    manifest: Callable[[dict], dict],
+    manifest: Callable[[dict[str, FileEntry]], Manifest],
     bytes_max: int,
-) -> dict:
+) -> Manifest:
     """Fills `folder`, whole or not at all. `manifest` is made from the digests of all other files."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in golden)
@@ -150,7 +151,7 @@ def _write(
     return said
 
 
-def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict], number: int = 0) -> Iterator[dict]:
+def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, Calibrated], number: int = 0) -> Iterator[dict]:
     """Of each task and each golden question the first candidate that comes out as the teacher says, confidently and far
     from the threshold of first answers; where none of the first hundred is so sure, the surest of them. They are
     numbered from the one after `number`."""
@@ -195,7 +196,7 @@ def golden_line(task: Task, number: int, pair: Pair, outcome: Outcome) -> dict:
     }
 
 
-def bands(fitted: dict) -> dict:
+def bands(fitted: Calibrated) -> dict[str, float]:
     """Where a confidence is called high, and where medium. An answer that stands is never called low: medium begins no
     higher than the lowest threshold that was proved."""
     return {"high": HIGH, "medium": min(MEDIUM, fitted["first"]["threshold"], fitted["think"]["threshold"])}
@@ -210,11 +211,11 @@ def _manifest(
     recipe: Recipe,
     g: Geometry,
     encoder: Encoder,
-    fitted: Mapping[str, dict],
-    files: dict,
-    origins: Sequence[dict],
+    fitted: Mapping[str, Calibrated],
+    files: dict[str, FileEntry],
+    origins: Sequence[Origin],
     weights: str,
-) -> dict:
+) -> Manifest:
     control = {
         name: encoder.control[token]
         for name, token in (("answer", ANSWER), ("why", WHY), ("think", THINK), ("end", END))
@@ -251,7 +252,7 @@ def _manifest(
     }
 
 
-def _data(task: Task) -> dict:
+def _data(task: Task) -> Origin:
     return {
         "name": f"{task.id} teacher pairs",
         "kind": "generated",
@@ -260,13 +261,13 @@ def _data(task: Task) -> dict:
     }
 
 
-def _task(task: Task, fitted: dict, graph: str) -> dict:
+def _task(task: Task, fitted: Calibrated, graph: str) -> ManifestTask:
     split = (
         "generated pairs of their own seed, drawn as for training; every third fits, the others prove the thresholds"
     )
     return {
         "id": task.id,
-        "title": task.title,
+        "title": dict(task.title),
         "graph": graph,
         "prompt": task.template,
         "question_tokens_max": task.question_tokens_max,
@@ -276,7 +277,7 @@ def _task(task: Task, fitted: dict, graph: str) -> dict:
     }
 
 
-def _files(folder: Path) -> dict:
+def _files(folder: Path) -> dict[str, FileEntry]:
     return {
         path.name: {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for path in sorted(folder.iterdir())

@@ -19,6 +19,7 @@ import numpy as np
 from scipy import stats
 from tqdm import tqdm
 
+from ..bundle_files import Calibrated
 from ..pair import Pair
 from ..recipe import Sizes
 from ..task import ClosedChoices
@@ -69,19 +70,32 @@ class Fitted:
     first: ProvedThreshold
     think: ProvedThreshold
 
-    def asdict(self) -> dict:
+    def asdict(self) -> Calibrated:
         """As the manifest says it."""
         c = self.calibration
         return {
             "n": self.pairs,
             "risk": RISK,
             "confidence_level": CONFIDENCE_LEVEL,
-            "first": {"temperature": c.temperature, **vars(self.first)},
-            "think": {"first_weight": c.first_weight, "think_weight": c.think_weight, **vars(self.think)},
+            "first": {
+                "temperature": c.temperature,
+                "threshold": self.first.threshold,
+                "n": self.first.n,
+                "errors": self.first.errors,
+                "coverage": self.first.coverage,
+            },
+            "think": {
+                "first_weight": c.first_weight,
+                "think_weight": c.think_weight,
+                "threshold": self.think.threshold,
+                "n": self.think.n,
+                "errors": self.think.errors,
+                "coverage": self.think.coverage,
+            },
         }
 
 
-def calibration(fitted: dict) -> Calibration:
+def calibration(fitted: Calibrated) -> Calibration:
     """What the reference decoder needs of `Fitted.asdict`."""
     first, think = fitted["first"], fitted["think"]
     return Calibration(

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..bundle_files import Calibrated
 from ..distil import base
 from ..distil.sequences import Encoder
 from ..recipe import Plan, Recipe, Sizes
@@ -24,7 +25,7 @@ BYTES_MAX = 400 << 20  # of one file, for the runtime
 QUESTION_TOKENS_MAX, MAX_LEN = 248, 512
 GATE_PROMPTS, GOLDEN_QUESTIONS = 50, 2
 # Nothing is calibrated. Thinking weighs nothing, so a golden confidence hangs on the first answer alone.
-FITTED = {
+FITTED: Calibrated = {
     "split": "none: nothing was taught and nothing calibrated",
     "n": 0,
     "risk": RISK,
