@@ -5,12 +5,13 @@ import itertools
 import pytest
 import torch
 
-from sokutou_train import __main__, steps
+from sokutou_train import __main__
 from sokutou_train.distil import vocabulary
 from sokutou_train.distil.sequences import Encoder
 from sokutou_train.distil.student import Geometry, Student
-from sokutou_train.teachers import toy
+from sokutou_train.recipes import TOY
 from sokutou_train.teachers.machine_failure.task import TASK
+from sokutou_train.work import Work
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +31,8 @@ def student(encoder) -> Student:
 
 
 @pytest.fixture(scope="session")
-def toy_work(tmp_path_factory) -> steps.Work:
+def toy_work(tmp_path_factory) -> Work:
     """The work folder that the whole way leaves, as the command line walks it."""
     folder = tmp_path_factory.mktemp("toy")
     assert __main__.main(["distil", "--recipe", "toy", "--work", str(folder)]) == 0
-    return steps.Work(toy.RECIPE, folder, folder, folder / "reference_logits.json")
+    return Work(TOY, folder, folder, folder / "reference_logits.json")

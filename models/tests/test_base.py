@@ -13,11 +13,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer, pre_tokenizers
 
+from sokutou_train import bundle_files
 from sokutou_train.distil import base, smollm, train, vocabulary
 from sokutou_train.distil.base import Base
 from sokutou_train.distil.sequences import Encoder
 from sokutou_train.recipe import Sizes
+from sokutou_train.recipes import TOY
 from sokutou_train.ship import export, full_base_bundle
+from sokutou_train.task import ClosedChoices
 from sokutou_train.teachers import toy
 
 # SmolLM2 in small: 9 query heads on 3 key-value heads, a vocabulary without some bytes, its three kinds of tensors.
@@ -114,21 +117,21 @@ def tiny(written) -> Base:
 
 @pytest.fixture(scope="module")
 def texts():
-    return [text for pair in itertools.islice(toy.stream("base"), 400) for text in (pair.question, pair.rationale)]
+    return [text for pair in itertools.islice(toy.TASK.stream("base"), 400) for text in (pair.question, pair.rationale)]
 
 
 @pytest.mark.parametrize(
     ("origins", "licence"),
     [
-        ((), base.OWN_LICENCE),
-        ((("model", base.OWN_LICENCE),), base.OWN_LICENCE),
-        ((("model", "Apache-2.0"), ("model", base.OWN_LICENCE)), "Apache-2.0"),
-        ((("model", base.OWN_LICENCE), ("human", "mine"), ("model", "mine"), ("human", "mine")), "mine"),
+        ((), bundle_files.OWN_LICENCE),
+        ((("model", bundle_files.OWN_LICENCE),), bundle_files.OWN_LICENCE),
+        ((("model", "Apache-2.0"), ("model", bundle_files.OWN_LICENCE)), "Apache-2.0"),
+        ((("model", bundle_files.OWN_LICENCE), ("human", "mine"), ("model", "mine"), ("human", "mine")), "mine"),
         ((("model", "Apache-2.0"), ("human", "mine"), ("human", "CC0-1.0")), "mine; CC0-1.0; Apache-2.0"),
     ],
 )
 def test_weights_stay_under_the_licences_of_what_they_came_from(origins, licence):
-    assert base.licence([{"kind": kind, "licence": of} for kind, of in origins]) == licence
+    assert bundle_files.licence([{"kind": kind, "licence": of} for kind, of in origins]) == licence
 
 
 def naive(held: dict, tokens: list[int]) -> torch.Tensor:
@@ -288,15 +291,16 @@ def test_layers_are_spread_from_the_first_to_the_last():
 def test_nine_heads_on_three_go_through_the_graph(tiny, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "KEPT_MIN", 0)  # nothing was taught
     made = base.cut(tiny, texts, toy.TASK.texts, layers=[0, 2], vocabulary_size=300)
-    recipe = dataclasses.replace(toy.RECIPE, sizes=Sizes(gate=8), own_sizes={})
+    recipe = dataclasses.replace(TOY, sizes=Sizes(gate=8), own_sizes={})
     measured = export.export(made.student.eval(), Encoder(made.tokenizer, recipe.free), recipe, tmp_path / "model.onnx")
     assert measured["fp32_difference"] < 1e-4
 
 
 def test_the_full_base_bundle_answers_nothing(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(base, "load", lambda name: tiny)
-    choices = (*toy.TASK.choices[:2], dataclasses.replace(toy.TASK.choices[2], text="Z"))  # here ASK would begin with A
-    folder, measured = full_base_bundle.write(dataclasses.replace(toy.TASK, choices=choices), tmp_path)
+    first, second, third = toy.TASK.answers.choices
+    answers = ClosedChoices((first, second, dataclasses.replace(third, text="Z")))  # here ASK would begin with A
+    folder, measured = full_base_bundle.write(dataclasses.replace(toy.TASK, answers=answers), tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert (manifest["name"], manifest["licence"], manifest["data"]) == (
         full_base_bundle.ID,
@@ -316,7 +320,7 @@ def test_the_full_base_bundle_answers_nothing(tiny, tmp_path, monkeypatch):
 def test_training_starts_from_a_base_and_from_what_it_left(tiny, tmp_path, monkeypatch):
     def run(folder, **changed):
         plan = dataclasses.replace(
-            toy.RECIPE.plan,
+            TOY.plan,
             steps=2,
             checkpoint_every=2,
             dev_pairs=20,
@@ -326,7 +330,7 @@ def test_training_starts_from_a_base_and_from_what_it_left(tiny, tmp_path, monke
             reread_tokens=100,
             **changed,
         )
-        return train.run(dataclasses.replace(toy.RECIPE, plan=plan), folder)
+        return train.run(dataclasses.replace(TOY, plan=plan), folder)
 
     with monkeypatch.context() as patch:
         patch.setattr(base, "load", lambda name: tiny)

@@ -7,7 +7,9 @@ import shutil
 import pytest
 import torch
 
+from sokutou_train import bundle_files, loading
 from sokutou_train.distil import base, bundled, train
+from sokutou_train.recipes import TOY
 from sokutou_train.ship import export
 from sokutou_train.teachers import toy
 
@@ -34,7 +36,7 @@ def test_every_weight_is_what_int8_left_of_it(toy_work, read):
 
 
 def test_the_answers_are_those_of_the_student_that_was_packed(toy_work, read):
-    before, encoder = train.load(toy_work.checkpoint), toy_work.encoder()
+    before, encoder = train.load(toy_work.checkpoint), loading.encoder(toy_work)
     assert read.tokenizer.to_str() == encoder.tokenizer.to_str()
     pairs = list(itertools.islice(toy.TASK.stream("bundled"), 300))
     right = [train.accuracy(student, encoder, toy.TASK, pairs) for student in (before, read.student)]
@@ -44,7 +46,7 @@ def test_the_answers_are_those_of_the_student_that_was_packed(toy_work, read):
 def test_a_matrix_that_stayed_fp32_comes_back_whole(toy_work, tmp_path):
     shutil.copytree(toy_work.bundle, tmp_path / "bundle")
     student = train.load(toy_work.checkpoint)
-    export.export(student, toy_work.encoder(), toy.RECIPE, tmp_path / "bundle" / "model.onnx", ["down.0"])
+    export.export(student, loading.encoder(toy_work), TOY, tmp_path / "bundle" / "model.onnx", ["down.0"])
     again = base.load(str(tmp_path / "bundle")).student
     assert torch.equal(again.blocks[0].down.weight, student.blocks[0].down.weight)
 
@@ -55,7 +57,7 @@ def test_what_it_came_from_is_named(toy_work, read, tmp_path):
     assert (origin["name"], origin["kind"], origin["licence"]) == (
         "earlier student, toy-0.0.1",
         "model",
-        base.OWN_LICENCE,
+        bundle_files.OWN_LICENCE,
     )
     assert origin["sha256"] == manifest["files"]["model.onnx"]["sha256"]
     human = {"name": "reviews", "kind": "human", "licence": "mine", "sha256": "0"}

@@ -154,7 +154,7 @@ def test_what_is_fitted_is_what_is_decided_on(task):
     """The likelihood of the truth, as the fit has it, is the confidence that `Calibration` gives it."""
     rng = np.random.default_rng(1)
     for _ in range(20):
-        if task.choices:
+        if task.texts:
             one, two = (Scores(np.log(rng.dirichlet([1, 1, 1])), ("A", "B", "ASK")) for _ in range(2))
         else:
             one, two = (Written(str(rng.choice(["17", "71"])), [], np.log(rng.random())) for _ in range(2))
@@ -164,7 +164,7 @@ def test_what_is_fitted_is_what_is_decided_on(task):
         fitted = Calibration(temperature, 1, a, b, 1)
         first, both = calibrate._of_first(answerer, [asked])[0], calibrate._of_both(answerer, [asked], fitted)[0]
         for likelihood, belief in ((first(1 / temperature), fitted.first(one)), (both(a, b), fitted.joint(one, two))):
-            if task.choices:
+            if task.texts:
                 expected = belief.posterior[task.index(truth)]
             else:
                 expected = belief.confidence if belief.answer == truth else 1 - belief.confidence

@@ -1,8 +1,10 @@
 """Where a training computes, and its optimiser, against PyTorch's own."""
 
 import copy
+import functools
 import itertools
 import os
+import pickle
 
 import pytest
 import torch
@@ -11,8 +13,9 @@ from torch import nn
 
 from sokutou_train.distil import compute, train
 from sokutou_train.distil.muon import Muon, orthogonal
-from sokutou_train.distil.sequences import Probed, Sequence
+from sokutou_train.distil.sequences import Encoder, Probed, Sequence
 from sokutou_train.distil.student import Geometry, Student
+from sokutou_train.recipes import TOY
 from sokutou_train.study import arms
 
 CUDA = torch.device("cuda")
@@ -67,25 +70,41 @@ def test_bfloat16_is_for_processors_that_multiply_it_themselves(said, multiplies
         compute.multiplies_bfloat16.cache_clear()
 
 
+def _process(step):
+    return step, os.getpid()
+
+
+def _failing(step):
+    raise ValueError(f"no step {step}")
+
+
 @pytest.mark.parametrize("device", [torch.device("cpu"), CUDA])
 def test_steps_are_drawn_in_order_whoever_draws_them(device, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
-    drawn = list(compute.ahead(lambda step: (step, os.getpid()), range(3, 40), device))
+    drawn = list(compute.ahead(_process, range(3, 40), device))
     assert [step for step, _ in drawn] == list(range(3, 40))
     assert (os.getpid() in {process for _, process in drawn}) == (device.type == "cpu")
-    early = compute.ahead(lambda step: step, range(1000), device)
-    assert list(itertools.islice(early, 2)) == [0, 1]
+    early = compute.ahead(_process, range(1000), device)
+    assert [step for step, _ in itertools.islice(early, 2)] == [0, 1]
     early.close()
+
+
+def test_processes_draw_what_a_training_draws_itself(encoder, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    draw = functools.partial(train._drawn, Encoder(encoder.tokenizer, TOY.free), TOY, reads=False)
+    one, other = (list(compute.ahead(draw, range(4), device)) for device in (torch.device("cpu"), CUDA))
+    assert one == other and len(one) == 4
+
+
+def test_an_encoder_that_was_sent_reads_control_tokens_as_text_still(encoder):
+    sent = pickle.loads(pickle.dumps(encoder))
+    assert sent.text("a <|answer|> b") == encoder.text("a <|answer|> b") and len(sent.text("<|answer|>")) > 1
 
 
 def test_an_error_of_a_process_that_draws_is_raised(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-
-    def draw(step):
-        raise ValueError(f"no step {step}")
-
     with pytest.raises(ValueError, match="no step 7"):
-        list(compute.ahead(draw, range(7, 9), CUDA))
+        list(compute.ahead(_failing, range(7, 9), CUDA))
 
 
 def test_nothing_of_a_step_is_left_on_the_cpu(monkeypatch):

@@ -15,9 +15,9 @@ def _row(task, truth, first, last, lang="en", answered=True):
     """`first` and `last` are an answer and its confidence."""
 
     def belief(answer, confidence):
-        if not task.choices:
+        if not task.texts:
             return Belief(answer, confidence)
-        posterior = np.full(len(task.choices), (1 - confidence) / (len(task.choices) - 1))
+        posterior = np.full(len(task.texts), (1 - confidence) / (len(task.texts) - 1))
         posterior[task.index(answer)] = confidence
         return Belief(answer, confidence, posterior)
 

@@ -8,13 +8,13 @@ import re
 import pytest
 
 from sokutou_train import __main__ as main
-from sokutou_train.recipes import READER, RECIPES, SHOP_FLOOR
-from sokutou_train.teachers import reading, toy
+from sokutou_train.recipes import READER, RECIPES, SHOP_FLOOR, TOY
+from sokutou_train.teachers import reading
 
 
 @pytest.fixture(scope="module")
 def pairs():
-    return list(itertools.islice(reading.pairs(toy.RECIPE.stream(1), 1), 600))
+    return list(itertools.islice(reading.pairs(TOY.stream(1), 1), 600))
 
 
 def test_every_kind_is_read_in_both_languages(pairs):
@@ -58,7 +58,7 @@ def test_the_base_is_trained_first_unless_the_student_has_begun(monkeypatch, tmp
         monkeypatch.setitem(
             RECIPES,
             name,
-            dataclasses.replace(toy.RECIPE, id=name, plan=dataclasses.replace(toy.RECIPE.plan, base=start)),
+            dataclasses.replace(TOY, id=name, plan=dataclasses.replace(TOY.plan, base=start)),
         )
     whole = [
         ("first", None, tmp_path / "first"),

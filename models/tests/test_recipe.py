@@ -2,32 +2,34 @@
 
 import dataclasses
 import itertools
+import pickle
 from pathlib import Path
 
 import pytest
 
+from sokutou_train import bundle_files
 from sokutou_train.distil import base
 from sokutou_train.pair import Pair
 from sokutou_train.recipe import Recipe, Sizes
-from sokutou_train.recipes import DEFAULT, RECIPES
+from sokutou_train.recipes import DEFAULT, RECIPES, TOY
 from sokutou_train.teachers import toy
 
 
 def _taught(task, **changed):
     pair = dataclasses.replace(next(task.stream(1)), **changed)
-    task = dataclasses.replace(task, stream=lambda seed: itertools.repeat(pair))
-    return next(Recipe("one", "0.0.1", 1, (task,), toy.RECIPE.card).stream(1))
+
+    class Same(type(task)):
+        def stream(self, seed):
+            return itertools.repeat(pair)
+
+    return next(Recipe("one", "0.0.1", 1, (Same(**vars(task)),), TOY.card).stream(1))
 
 
 def test_pairs_are_drawn_by_the_shares_and_the_same_from_the_same_seed():
-    pairs = list(itertools.islice(toy.RECIPE.stream(1), 2000))
+    pairs = list(itertools.islice(TOY.stream(1), 2000))
     digits = sum(pair.task == "toy-digits" for pair in pairs) / 2000
-    assert digits == pytest.approx(toy.RECIPE.shares[1], abs=0.04)
-    assert (
-        pairs
-        == list(itertools.islice(toy.RECIPE.stream(1), 2000))
-        != list(itertools.islice(toy.RECIPE.stream(2), 2000))
-    )
+    assert digits == pytest.approx(TOY.shares[1], abs=0.04)
+    assert pairs == list(itertools.islice(TOY.stream(1), 2000)) != list(itertools.islice(TOY.stream(2), 2000))
 
 
 @pytest.mark.parametrize(
@@ -57,17 +59,17 @@ def test_a_closed_answer_set_is_asked_for_where_there_is_none():
 
 
 def test_only_a_choice_that_calls_nobody_is_an_answer():
-    assert [toy.TASK.answers(text) for text in ("A", "ASK", "")] == [True, False, False]
-    assert toy.DIGITS.answers("17") and not toy.DIGITS.answers("")
+    assert [toy.TASK.is_answer(text) for text in ("A", "ASK", "")] == [True, False, False]
+    assert toy.DIGITS.is_answer("17") and not toy.DIGITS.is_answer("")
 
 
 def test_sizes_are_the_tasks_own_where_it_has_some():
-    recipe = dataclasses.replace(toy.RECIPE, sizes=Sizes(gate=7), own_sizes={"toy-digits": Sizes(gate=9)})
+    recipe = dataclasses.replace(TOY, sizes=Sizes(gate=7), own_sizes={"toy-digits": Sizes(gate=9)})
     assert [recipe.sizes_of(task).gate for task in recipe.tasks] == [7, 9]
 
 
 def test_what_does_not_fit_into_the_context_is_refused():
-    recipe = dataclasses.replace(toy.RECIPE, plan=dataclasses.replace(toy.RECIPE.plan, max_len=86))
+    recipe = dataclasses.replace(TOY, plan=dataclasses.replace(TOY.plan, max_len=86))
     recipe.check_fit()  # 40 + 40 + 4 + 2
     with pytest.raises(ValueError, match="task toy-digits: .* to fit into 85 tokens together, got 86"):
         dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, max_len=85)).check_fit()
@@ -81,9 +83,15 @@ def test_the_recipes_can_be_trained_and_are_told_apart():
         assert recipe.card.read_text("utf-8") and (not recipe.shares or len(recipe.shares) == len(recipe.tasks))
         assert recipe.own_sizes.keys() <= {task.id for task in recipe.tasks}
         start = recipe.plan.base
-        assert start in (None, base.SMOLLM2, *RECIPES) or base.is_bundle(Path(start))
+        assert start in (None, base.SMOLLM2, *RECIPES) or bundle_files.is_bundle(Path(start))
 
 
 def test_the_prompt_of_a_pair_is_the_tasks_template_filled():
     pair = Pair(task="toy", question="Which?", choices=("one", "two"), answer="A")
     assert toy.TASK.template.replace("{question}", pair.text) == pair.prompt == "toy: Which?\nA: one\nB: two"
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.id)
+def test_a_recipe_can_be_sent_to_another_process(recipe):
+    sent = pickle.loads(pickle.dumps(recipe))
+    assert sent == recipe and next(sent.stream("sent")) == next(recipe.stream("sent"))

@@ -7,7 +7,7 @@ import pytest
 
 from sokutou_train import __main__, pair_files, reviews
 from sokutou_train.pair import Pair
-from sokutou_train.teachers import toy
+from sokutou_train.recipes import TOY
 
 GOLDEN = Path(__file__).resolve().parents[2] / "tests" / "data" / "reviews.jsonl"  # what the runtime must export, too
 GOOD = {
@@ -43,7 +43,7 @@ def written(folder, *lines):
 
 
 def read(folder, *lines):
-    return reviews.read([written(folder, *lines)], toy.RECIPE.tasks)
+    return reviews.read([written(folder, *lines)], TOY.tasks)
 
 
 def without(key):
@@ -52,7 +52,7 @@ def without(key):
 
 def test_the_example_of_each_kind_is_read_and_teaches():
     lines = [json.loads(line) for line in GOLDEN.read_text("utf-8").splitlines()]
-    read = reviews.read([GOLDEN], toy.RECIPE.tasks)
+    read = reviews.read([GOLDEN], TOY.tasks)
     for line, review in zip(lines, read, strict=True):
         assert {
             key: value

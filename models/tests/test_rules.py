@@ -130,9 +130,9 @@ def test_several_modes_come_in_every_combination():
 def test_suites_hold_what_their_names_say():
     suites = TASK.tests("suites", 90)
     assert {pair.answer for pair in suites["generated, several modes"]} == {"MULTI"}
-    assert all(TASK.near(pair) for pair in suites["generated, near a limit"])
+    assert all(TASK.is_hard(pair) for pair in suites["generated, near a limit"])
     assert all(180 <= pair.reading.wear_min <= 240 for pair in suites["generated, tool wear band"])
-    assert all(TASK.rules(pair) == pair.answer for pairs in suites.values() for pair in pairs)
+    assert all(TASK.oracle(pair) == pair.answer for pairs in suites.values() for pair in pairs)
 
 
 def test_golden_questions_cover_every_answer():
@@ -239,7 +239,7 @@ def _plant(reading, old, new):
     ]
     assert planted, "no rationale holds what should be changed"
     for pair, rationale in planted:
-        assert TASK.faults(pair, rationale)
+        assert TASK.check_rationale(pair, rationale)
 
 
 def test_a_rationale_names_every_mode_and_the_risk():
@@ -271,16 +271,16 @@ def test_a_rationale_names_every_mode_and_the_risk():
 def test_either_power_limit_may_be_named_when_what_is_said_of_it_is_right():
     pair = from_reading(PLAIN, FINE, Answer.NONE, EN_MAIN)
     other = pair.rationale.replace("<<6951.6-9000=-2048.4>>, not above", "<<6951.6-3500=3451.6>>, not below")
-    assert other != pair.rationale and TASK.faults(pair, other) == []
+    assert other != pair.rationale and TASK.check_rationale(pair, other) == []
 
 
 def test_the_teacher_has_no_faults_and_the_other_language_is_one():
     rng = random.Random(3)
     for _ in range(400):
         for pair in (in_scope(rng, rng.choice(IN_SCOPE)), person(rng)):
-            assert TASK.faults(pair, pair.rationale) == []
+            assert TASK.check_rationale(pair, pair.rationale) == []
     one, other = (from_reading(PLAIN, FINE, Answer.NONE, form) for form in (EN_MAIN, JA_MAIN))
-    assert TASK.faults(one, other.rationale) and TASK.faults(other, one.rationale)
+    assert TASK.check_rationale(one, other.rationale) and TASK.check_rationale(other, one.rationale)
 
 
 def test_the_table_gives_only_rows_that_the_rules_decide(tmp_path):

@@ -15,8 +15,8 @@ from collections import Counter
 import pytest
 
 from sokutou_train import pair_files
-from sokutou_train.distil.sequences import first_sentence
 from sokutou_train.pair import LANGUAGES, Pair
+from sokutou_train.sentences import first_sentence
 from sokutou_train.teachers.catalogue import GENERATORS
 from sokutou_train.teachers.sensor_modes import failuresensoriq, pairs, phrasing, rationale_check, sampling, words
 from sokutou_train.teachers.sensor_modes.rules import (

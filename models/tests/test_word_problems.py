@@ -8,13 +8,13 @@ from fractions import Fraction
 
 import pytest
 
-from sokutou_train import pair_files
+from sokutou_train import held_out, pair_files
 from sokutou_train.pair import LANGUAGES, Pair
-from sokutou_train.teachers import generator
 from sokutou_train.teachers.catalogue import GENERATORS
 from sokutou_train.teachers.word_problems import reckoning, telling
 from sokutou_train.teachers.word_problems import task as word_problems
 from sokutou_train.teachers.word_problems.reckoning import Reckoning
+from sokutou_train.teachers.word_problems.task import TASK
 from sokutou_train.teachers.word_problems.telling import STORIES, Story
 
 COUNT = 4000
@@ -22,7 +22,7 @@ COUNT = 4000
 
 @pytest.fixture(scope="module")
 def pairs():
-    return list(itertools.islice(word_problems.stream("again"), COUNT))
+    return list(itertools.islice(TASK.stream("again"), COUNT))
 
 
 def reckoned(step):
@@ -66,34 +66,34 @@ def test_no_slot_or_choice_is_left_open_and_both_languages_come(pairs):
 
 def test_a_teachers_rationale_has_no_fault_and_a_changed_one_has(pairs):
     for pair in pairs[:500]:
-        assert word_problems.faults(pair, pair.rationale) == []
-        assert word_problems.rules(pair) == pair.answer
+        assert TASK.check_rationale(pair, pair.rationale) == []
+        assert TASK.oracle(pair) == pair.answer
         changed = re.sub(r"(\d)(?=(>>)?[.。]$)", lambda digit: str((int(digit[1]) + 1) % 10), pair.rationale)
-        assert word_problems.faults(pair, changed), changed
-    assert word_problems.faults(pairs[0], "It is so.") == ["nothing is reckoned"]
+        assert TASK.check_rationale(pair, changed), changed
+    assert TASK.check_rationale(pairs[0], "It is so.") == ["nothing is reckoned"]
 
 
 def test_a_rationale_that_reckons_with_other_numbers_has_a_fault():
     pair = Pair(task="word_problems", question="", answer="26", reading=Reckoning("a-b", {"a": "54", "b": "28"}))
-    assert word_problems.faults(pair, "54, 28. Difference: <<54-28=26>>.") == []
-    assert word_problems.faults(pair, "20, 6. Sum: <<20+6=26>>.") == ["reckoned ['20+6'], expected ['54-28']"]
+    assert TASK.check_rationale(pair, "54, 28. Difference: <<54-28=26>>.") == []
+    assert TASK.check_rationale(pair, "20, 6. Sum: <<20+6=26>>.") == ["reckoned ['20+6'], expected ['54-28']"]
 
 
 def test_held_out_stories_never_train_and_every_test_of_held_out_wording_is_one(monkeypatch):
     told = []
     tell = telling.tell
     monkeypatch.setattr(telling, "tell", lambda rng, story, aside: told.append(story) or tell(rng, story, aside))
-    trained_on = list(itertools.islice(word_problems.stream("held out"), COUNT))
+    trained_on = list(itertools.islice(TASK.stream("held out"), COUNT))
     assert len(told) > COUNT and not any(story.held_out for story in told)
     trained = {story for story in STORIES if not story.held_out}
     assert len(set(told)) > 0.95 * len(trained)
     told.clear()
-    tests = word_problems.tests("held out", 300)
+    tests = TASK.tests("held out", 300)
     assert [len(pairs) for pairs in tests.values()] == [300, 300]
     own = [story.held_out for story in told].index(True)
     assert not any(story.held_out for story in told[:own]) and all(story.held_out for story in told[own:])
-    assert all(generator.tested(pair) for pairs in tests.values() for pair in pairs) and not any(
-        map(generator.tested, trained_on)
+    assert all(held_out.tested(pair) for pairs in tests.values() for pair in pairs) and not any(
+        map(held_out.tested, trained_on)
     )
     assert {(pair.lang, pair.difficulty) for pair in tests["generated, held-out wording"]} == set(
         itertools.product(LANGUAGES, word_problems.DIFFICULTIES)
@@ -185,20 +185,20 @@ def test_published_questions_are_asked_as_questions_of_this_task(tmp_path):
         pair_files.write(
             tmp_path / name / "test.jsonl", [Pair(id=f"{name}-1", task=name, question="1 and 1?", answer="2")]
         )
-    read = word_problems.rows(tmp_path)
+    read = TASK.real_data(tmp_path)
     assert {name: [(pair.task, pair.answer) for pair in pairs] for name, pairs in read.items()} == {
         "addsub": [("word_problems", "2")],
         "svamp": [("word_problems", "2")],
     }
-    assert set(word_problems.rows(tmp_path / "other" / "test.jsonl")) == {"other"}
-    assert not word_problems.near(read["svamp"][0]) and word_problems.rules(read["svamp"][0]) == "2"
+    assert set(TASK.real_data(tmp_path / "other" / "test.jsonl")) == {"other"}
+    assert not TASK.is_hard(read["svamp"][0]) and TASK.oracle(read["svamp"][0]) == "2"
 
 
 def test_draws_are_made_by_their_seed():
     generator = GENERATORS["word_problems"]
     one, same, other = (list(itertools.islice(generator.pairs("word_problems", seed), 300)) for seed in (1, 1, 2))
     assert one == same and one != other
-    golden = [next(pairs) for pairs in word_problems.golden(1)]
+    golden = [next(pairs) for pairs in TASK.golden(1)]
     assert [(pair.lang, pair.difficulty) for pair in golden] == list(
         itertools.product(LANGUAGES, word_problems.DIFFICULTIES)
     )

@@ -25,6 +25,7 @@ from .selection import report as selection_report
 from .teachers.catalogue import GENERATORS
 from .teachers.endpoint.client import Endpoint
 from .teachers.endpoint.teach import Budget, Sampling, teach
+from .work import Work
 
 OVERLAPS_SHOWN = 10
 KEY_CHARS_MAX = 8192
@@ -68,7 +69,7 @@ def _step(args: argparse.Namespace) -> int:
 def _on_its_base(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe that starts from its base's work folder. Unless the student in `folder` has begun, the base is trained
     first, on its own base."""
-    start = RECIPES.get(recipe.plan.base)
+    start = RECIPES.get(recipe.plan.base or "")
     if start is None:
         return recipe
     based = WORK / start.id
@@ -77,14 +78,14 @@ def _on_its_base(recipe: Recipe, folder: Path) -> Recipe:
     return dataclasses.replace(recipe, plan=dataclasses.replace(recipe.plan, base=str(based)))
 
 
-def _work(args: argparse.Namespace, recipe: Recipe, folder: Path, out: Path, reference: Path) -> steps.Work:
+def _work(args: argparse.Namespace, recipe: Recipe, folder: Path, out: Path, reference: Path) -> Work:
     rows = dict(args.rows)
     if unknown := rows.keys() - {task.id for task in recipe.tasks}:
         raise ValueError(
             f"--rows: {recipe.id} has no task {', '.join(sorted(unknown))}, only "
             f"{', '.join(task.id for task in recipe.tasks)}"
         )
-    return steps.Work(recipe, folder, out, reference, rows, tuple(args.other), tuple(args.keep_fp32))
+    return Work(recipe, folder, out, reference, rows, tuple(args.other), tuple(args.keep_fp32))
 
 
 def _reviews(args: argparse.Namespace) -> int:
@@ -314,7 +315,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="TASK",
-        help="teach this task alone, by a graph of its own: all others are answered as before, to the byte; "
+        help="teach this task alone, by a graph of its own: all others are answered as before, to the byte; one that "
+        "the earlier bundle has not is added; "
         "repeatable, for tasks that share the new graph (default: all tasks)",
     )
     again.add_argument("--work", type=Path, required=True, metavar="DIR", help="work folder of the new student")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
+from .bundle_files import Calibrated, Origin
+from .loading import by_task
 from .ship import bundle
-
-if TYPE_CHECKING:
-    from .steps import Work
+from .work import Work
 
 RETRAINED = "retrained.md"  # what `retrain` says of a student
 HOW, WELL = "\n## How it came about\n", "\n## How well it does\n"
@@ -29,14 +28,14 @@ class CardError(ValueError):
     """The card of an earlier student is not one that was written here."""
 
 
-def whole(work: Work, fitted: dict, parameters: int, origins: Sequence[dict]) -> str:
+def whole(work: Work, fitted: Mapping[str, Calibrated], parameters: int, origins: Sequence[Origin]) -> str:
     """Of a student whose graph answers all tasks."""
     risk, level = fitted[work.recipe.tasks[0].id]["risk"], fitted[work.recipe.tasks[0].id]["confidence_level"]
     rows = "\n".join(_trust(work, fitted).values())
     return f"""{_intro(work)}
 {HOW}
 - {parameters:,} parameters from {_trained(work, origins)}.
-- int8 graph of {work.load("export.json")["bytes"]:,} bytes.
+- int8 graph of {work.read_json("export.json")["bytes"]:,} bytes.
 {CALIBRATED} on generated pairs of its own: a third fits, the others prove the thresholds.
 - Risk bound of each task: at most {risk:.0%} wrong among auto-answers, with {level:.0%} confidence, on questions \
 drawn like those.
@@ -56,28 +55,36 @@ ceiling; always the commonest answer is the floor. Free answers are right only a
 {_measured(work)}"""
 
 
-def with_task_graph(earlier: str, work: Work, fitted: dict, origins: Sequence[dict]) -> str:
-    """The `earlier` card with what became of the recipe's tasks, which alone were taught further. Raises
-    `CardError`."""
+def with_task_graph(
+    earlier: str, work: Work, fitted: Mapping[str, Calibrated], origins: Sequence[Origin], added: Sequence[str] = ()
+) -> str:
+    """The `earlier` card with what became of the recipe's tasks, which alone were taught further, or are `added`.
+    Raises `CardError`."""
     try:
         _, rest = earlier.split(HOW)
         how, well = rest.split(WELL)
     except ValueError as err:
         raise CardError(f"expected the earlier card to have {HOW.strip()!r} and {WELL.strip()!r} once") from err
     tasks = [task.id for task in work.recipe.tasks]
+    size = work.read_json("export.json")["bytes"]
+    rows = _trust(work, fitted)
+    further = [task for task in tasks if task not in added]
+    done = [f"{' and '.join(ids)} {what}" for ids, what in ((further, "alone taught further"), (added, "added")) if ids]
     said = (
-        f"- {work.recipe.version}: {' and '.join(tasks)} alone taught further, from {_trained(work, origins)}. "
+        f"- {work.recipe.version}: {', '.join(done)}, from {_trained(work, origins)}. "
         f"Answered by\n"
-        f"  {bundle.task_graph_name(work.recipe)}, {work.load('export.json')['bytes']:,} bytes, since; all other tasks "
-        f"as before, to "
+        f"  {bundle.task_graph_name(work.recipe)}, {size:,} bytes, since; all other tasks as before, to "
         "the byte.\n"
     )
     how = _once(how, rf"(?m)^(?={CALIBRATED})", said)
-    for task, row in _trust(work, fitted).items():
-        how = _once(how, rf"(?m)^\| {re.escape(task)} \|.*\n", f"{row}\n")
+    for task in further:
+        how = _once(how, rf"(?m)^\| {re.escape(task)} \|.*\n", f"{rows[task]}\n")
+    for task in added:  # below the last row of the table
+        how = _once(how, r"(?ms)^\|[^\n]*\n(?!.*^\|)", f"{rows[task]}\n", behind=True)
     sections = {section.split("\n", 1)[0].removeprefix("### "): section for section in _sections(_measured(work))}
-    for task in tasks:
+    for task in further:
         well = _once(well, rf"(?ms)^### {re.escape(task)}\n.*?(?=^### |\Z)", f"{sections[task].strip()}\n\n")
+    well = "\n\n".join([well.rstrip(), *(sections[task].strip() for task in added)])
     return f"{_intro(work)}\n{HOW}{how.rstrip()}\n\n{_retrained(work)}{WELL.lstrip()}{well.rstrip()}\n"
 
 
@@ -85,10 +92,10 @@ def _intro(work: Work) -> str:
     return f"# {work.recipe.id} {work.recipe.version}\n\n{work.recipe.card.read_text(encoding='utf-8').strip()}"
 
 
-def _trained(work: Work, origins: Sequence[dict]) -> str:
+def _trained(work: Work, origins: Sequence[Origin]) -> str:
     """Where the weights started, how long they were trained, and on what."""
     models = [f"{origin['name']} ({origin['licence']})" for origin in origins if origin["kind"] == "model"]
-    time = work.load("time.json")
+    time = work.read_json("time.json")
     last = json.loads((work.folder / "curve.jsonl").read_text().splitlines()[-1])
     versions = ", ".join(f"{name} {version}" for name, version in time["versions"].items())
     return (
@@ -111,16 +118,17 @@ def _retrained(work: Work) -> str:
     return f"{path.read_text(encoding='utf-8')}\n" if path.exists() else ""
 
 
-def _once(text: str, pattern: str, put: str) -> str:
-    found, count = re.subn(pattern, lambda _: put, text)
+def _once(text: str, pattern: str, put: str, behind: bool = False) -> str:
+    """`put` in place of what matches, or `behind` it."""
+    found, count = re.subn(pattern, lambda match: match[0] + put if behind else put, text)
     if count != 1:
         raise CardError(f"expected the earlier card to match {pattern!r} once, it does {count} times")
     return found
 
 
-def _trust(work: Work, fitted: dict) -> dict[str, str]:
+def _trust(work: Work, fitted: Mapping[str, Calibrated]) -> dict[str, str]:
     """By task, its row of the table `TRUST`."""
-    gates = work.by_task("export", work.load("export.json").get("tasks", {}))
+    gates = by_task(work, "export", work.read_json("export.json").get("tasks", {}))
     rows = {}
     for task in work.recipe.tasks:
         exported, found = gates[task.id], fitted[task.id]

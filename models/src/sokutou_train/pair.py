@@ -54,6 +54,13 @@ class Pair:
         return string.ascii_uppercase[: len(self.choices or ())]
 
     @property
+    def known_rationale(self) -> str:
+        """The rationale. Raises `ValueError` where the pair has none."""
+        if self.rationale is None:
+            raise ValueError(f"pair {self.id or self.question} has no rationale, and one is needed here")
+        return self.rationale
+
+    @property
     def answer_text(self) -> str:
         """The answer in words: its choice's, where there are choices."""
         return self.choices[self.letters.index(self.answer)] if self.choices else self.answer

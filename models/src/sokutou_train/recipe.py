@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .bundle_files import Origin
 from .distil.student import Geometry
 from .distil.vocabulary import VOCABULARY_SIZE
 from .pair import Pair
-from .task import Task
+from .task import FreeText, Task
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Mixed:
 
     pairs: tuple[Pair, ...]
     dealt: int  # in all, over all steps
-    origin: Mapping[str, str]  # as a manifest's `data` says it
+    origin: Origin  # as a manifest's `data` says it
 
     def of_step(self, step: int, plan: Plan) -> list[Pair]:
         """What one step is dealt, whichever steps were asked for before: a training that was stopped goes on with the
@@ -118,7 +119,7 @@ class Recipe:
     @property
     def free(self) -> frozenset[str]:
         """Ids of the tasks whose answers are free text."""
-        return frozenset(task.id for task in self.tasks if not task.choices)
+        return frozenset(task.id for task in self.tasks if isinstance(task.answers, FreeText))
 
     def stream(self, seed: int | str) -> Iterator[Pair]:
         """Training pairs without end, drawn from the tasks by their shares. Raises `ValueError` at a pair that teaches
@@ -135,7 +136,7 @@ class Recipe:
         """Prompt, rationale, answer and the control token before each of the last two fit into the student's context
         together; the runtime refuses a bundle where they do not. Raises `ValueError`."""
         for task in self.tasks:
-            longest = task.question_tokens_max + task.rationale_tokens_max + max(1, task.answer_tokens_max) + 2
+            longest = task.question_tokens_max + task.rationale_tokens_max + task.answers.tokens_max + 2
             if longest > self.plan.max_len:
                 raise ValueError(
                     f"task {task.id}: expected question, rationale, answer and 2 control tokens to fit into "
@@ -149,5 +150,7 @@ def _check(task: Task, pair: Pair) -> None:
         raise ValueError(
             f"task {task.id}: a pair without {' and '.join(missing)} cannot be taught: {pair.id or pair.question}"
         )
-    if task.choices:
-        task.index(pair.answer)  # raises where it is none of the closed set
+    try:
+        task.answers.check(pair.answer)
+    except ValueError as err:
+        raise ValueError(f"task {task.id}: {err}") from err

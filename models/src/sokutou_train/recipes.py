@@ -14,6 +14,8 @@ from .teachers.process_control import task as process_control
 from .teachers.sensor_modes import task as sensor_modes
 from .teachers.word_problems import task as word_problems
 
+_HERE = Path(__file__).parent
+
 _SHARES = (
     (machine_failure.TASK, 0.22),
     (process_control.TASK, 0.18),
@@ -38,7 +40,7 @@ SHOP_FLOOR = Recipe(
     "shop-floor",
     version="1.0.0",
     serial=3,
-    card=Path(__file__).parent / "shop_floor.md",
+    card=_HERE / "shop_floor.md",
     tasks=tuple(task for task, _ in _SHARES),
     shares=tuple(share for _, share in _SHARES),
     plan=Plan(
@@ -86,5 +88,36 @@ READER = dataclasses.replace(
     ),
 )
 
+# Small enough to be distilled within a minute, for tests; never shipped.
+_TOY_SIZES = Sizes(gate=200, calibration=2700, calibration_max=5000, unsure=300, test=300, explained=60)
+
+TOY = Recipe(
+    "toy",
+    version="0.0.1",
+    serial=1,
+    tasks=(toy.TASK, toy.DIGITS),
+    shares=(0.7, 0.3),
+    card=_HERE / "toy.md",
+    shipped=False,
+    plan=Plan(
+        steps=300,
+        layers=2,
+        width=64,
+        hidden=128,
+        warmup_steps=20,
+        checkpoint_every=50,
+        first_tokens=1600,
+        whole_tokens=1300,
+        reread_tokens=1400,
+        read_tokens=1000,
+        read_steps_max=10,
+        dev_pairs=200,
+        vocabulary_pairs=500,
+        compiled=False,
+    ),
+    sizes=_TOY_SIZES,
+    own_sizes={toy.DIGITS.id: dataclasses.replace(_TOY_SIZES, calibration=1500, calibration_max=1500)},
+)
+
 DEFAULT = SHOP_FLOOR  # the one that is shipped, with sensor-modes taught further alone since (`retrain --task`)
-RECIPES: dict[str, Recipe] = {recipe.id: recipe for recipe in (SHOP_FLOOR, READER, toy.RECIPE)}
+RECIPES: dict[str, Recipe] = {recipe.id: recipe for recipe in (SHOP_FLOOR, READER, TOY)}

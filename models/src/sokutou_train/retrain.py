@@ -1,6 +1,6 @@
 """The next student from the one that ships and what people said to its answers: trains on, asks both the same
 questions, and packs the bundle with the next serial. Where tasks are named, these alone are taught, by a graph of their
-own, and nothing that the student says to any other can change.
+own, and nothing that the student says to any other can change. A task that the earlier bundle has not is added so.
 
     train      -> the files of that step, with tokenizer.json the earlier student's
     export, calibrate
@@ -30,15 +30,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from . import card, disk, reviews, steps
+from . import bundle_files, card, disk, loading, reviews, steps
+from .bundle_files import Origin
 from .distil import base
+from .held_out import tested
 from .pair import Pair
 from .recipe import Mixed, Recipe
 from .ship import calibrate, measures
 from .ship.decode import Answerer, Calibration, Outcome, decide
-from .steps import Work
 from .task import Task
-from .teachers.generator import tested
+from .work import Work
 
 SETTINGS = "retrain.json"  # in the work folder: makes it a retrained student's, and says which
 # A pair repeated up to four times teaches almost as much as a fresh one, then ever less (Muennighoff et al. 2023); and
@@ -108,15 +109,20 @@ def retrain(work: Work, settings: Settings) -> Path:
     if work.folder.resolve() == settings.earlier.resolve():
         raise ValueError(f"the new student needs a work folder of its own, and {work.folder} is the earlier one's")
     old = Work(_taught(work.recipe, settings), settings.earlier, work.out, work.reference)
-    for path in (old.tokenizer, old.weights, *old.graphs().values()):  # needed at the end, and better missed now
+    before = _before(old, settings)
+    # What is needed at the end is better missed now.
+    for path in (old.tokenizer, loading.weights(old), *loading.graphs(before).values()):
         path.stat()
-    old.fitted()
+    loading.fitted(before)
+    encoder = loading.encoder(old)
+    for task in old.recipe.tasks:
+        encoder.first_tokens(task.texts)
     cases = gather(old, settings.reviews, work.recipe.tasks) if settings.reviews else Cases([], [], "No reviews")
     new = dataclasses.replace(work, recipe=_next(old, settings, cases))
     _begin(new, old, settings)
     for step in (steps.train_step, steps.export_step, steps.calibrate_step):
         step(new)
-    compare(old, new, cases, settings.accept_forgetting)
+    compare(before, new, cases, settings.accept_forgetting)
     steps.evaluate_step(new)
     steps.plots_step(new)
     if settings.tasks:
@@ -136,7 +142,7 @@ def _taught(recipe: Recipe, settings: Settings) -> Recipe:
     known = [task.id for task in recipe.tasks]
     if unknown := set(settings.tasks) - set(known):
         raise ValueError(f"--task: expected one of {', '.join(known)}, got {', '.join(sorted(unknown))}")
-    if not base.is_bundle(settings.earlier):
+    if not bundle_files.is_bundle(settings.earlier):
         raise ValueError(
             f"--task: the next bundle takes all other tasks over from the earlier one, and {settings.earlier} is no "
             "bundle"
@@ -144,6 +150,15 @@ def _taught(recipe: Recipe, settings: Settings) -> Recipe:
     places = [place for place, task in enumerate(recipe.tasks) if task.id in settings.tasks]
     shares = tuple(recipe.shares[place] for place in places) if recipe.shares else ()
     return dataclasses.replace(recipe, tasks=tuple(recipe.tasks[place] for place in places), shares=shares)
+
+
+def _before(old: Work, settings: Settings) -> Work:
+    """The earlier student, of the taught tasks that it has; the others are new."""
+    before = loading.held(old)
+    new = {task.id for task in old.recipe.tasks} - {task.id for task in before.recipe.tasks}
+    if new and not settings.tasks:
+        raise ValueError(f"{old.folder} has no task {', '.join(sorted(new))}: a task is added with --task")
+    return before
 
 
 def is_retrained(folder: Path) -> bool:
@@ -154,13 +169,13 @@ def is_retrained(folder: Path) -> bool:
 def gather(old: Work, files: Sequence[Path], known: Sequence[Task]) -> Cases:
     """Reads the reviews, of `known` tasks, and takes those of the tasks that are taught and that the student can read
     and write."""
-    tasks, encoder = {task.id: task for task in old.recipe.tasks}, old.encoder()
+    tasks, encoder = {task.id: task for task in old.recipe.tasks}, loading.encoder(old)
     taught = reviews.taught(review for review in reviews.read(files, known) if review.pair.task in tasks)
     fit = [
         pair
         for pair in taught.pairs
         if len(encoder.text(pair.prompt)) <= tasks[pair.task].question_tokens_max
-        and (pair.task not in encoder.free or len(encoder.answer(pair)) <= tasks[pair.task].answer_tokens_max)
+        and (pair.task not in encoder.free or len(encoder.answer(pair)) <= tasks[pair.task].answers.tokens_max)
     ]
     cases = Cases(
         list(itertools.filterfalse(tested, fit)),
@@ -200,7 +215,7 @@ def compare(old: Work, new: Work, cases: Cases, accept: bool) -> None:
         if (sentence := _lost(task, measure, found[measure], old.recipe.version, new.recipe.version))
     ]
     measured["forgotten"] = lost
-    new.save("forgetting.json", measured)
+    new.write_json("forgetting.json", measured)
     said = _markdown(measured, old, new, cases)
     disk.write(new.folder / card.RETRAINED, said)
     print(said)
@@ -231,7 +246,7 @@ def _judged(task: Task, pair: Pair, outcome: Outcome | None) -> tuple[bool, ...]
     if outcome is None:
         return (False,) * len(MEASURES)
     last = outcome.last.answer == pair.answer
-    return outcome.first.answer == pair.answer, last, last and outcome.answered == task.answers(pair.answer)
+    return outcome.first.answer == pair.answer, last, last and outcome.answered == task.is_answer(pair.answer)
 
 
 def paired(old: Sequence[bool], new: Sequence[bool]) -> dict:
@@ -257,15 +272,15 @@ def _lost(task: str, measure: str, found: dict, old: str, new: str) -> str | Non
 
 
 def _students(work: Work) -> dict[str, tuple[Answerer, Calibration]]:
-    fitted = work.fitted()
-    return {one.task.id: (one, calibrate.calibration(fitted[one.task.id])) for one in work.answerers()}
+    fitted = loading.fitted(work)
+    return {one.task.id: (one, calibrate.calibration(fitted[one.task.id])) for one in loading.answerers(work)}
 
 
 def _generation(folder: Path, recipe: Recipe) -> dict:
     """Version and serial of the student in a work folder or a bundle."""
-    if not (packed := base.is_bundle(folder)) and not is_retrained(folder):
+    if not (packed := bundle_files.is_bundle(folder)) and not is_retrained(folder):
         return {"version": recipe.version, "serial": recipe.serial}
-    said = json.loads((folder / (base.MANIFEST if packed else SETTINGS)).read_text(encoding="utf-8"))
+    said = json.loads((folder / (bundle_files.MANIFEST if packed else SETTINGS)).read_text(encoding="utf-8"))
     if (name := said["name" if packed else "recipe"]) != recipe.id:
         raise ValueError(f"{folder} holds a student of the recipe {name}, and {recipe.id} was asked for")
     return {"version": said["version"], "serial": said["serial"]}
@@ -275,7 +290,7 @@ def _next(old: Work, settings: Settings, cases: Cases) -> Recipe:
     if not 0 < settings.share <= SHARE_MAX:
         raise ValueError(f"--share: expected more than 0 and at most {SHARE_MAX}, got {settings.share}")
     recipe, plan = old.recipe, old.recipe.plan
-    start = str(old.weights if base.is_bundle(old.folder) else old.folder)
+    start = str(loading.weights(old) if bundle_files.is_bundle(old.folder) else old.folder)
     g = base.load(start).student.g
     count = settings.steps or max(1, round(STEPS_SHARE * plan.steps))
     share, kept = (ALONE_RATE_SHARE, 0.0) if settings.tasks else (RATE_SHARE, KEPT)
@@ -301,11 +316,11 @@ def _next(old: Work, settings: Settings, cases: Cases) -> Recipe:
     )
     if not cases.taught:
         return recipe
-    encoder = old.encoder()
+    encoder = loading.encoder(old)
     tokens = sum(len(encoder.first(pair).tokens) for pair in cases.taught) / len(cases.taught)  # of one
     dealt = min(round(settings.share * plan.first_tokens * count / tokens), REPEATS_MAX * len(cases.taught))
     content = b"".join(path.read_bytes() for path in settings.reviews)
-    origin = {
+    origin: Origin = {
         "name": f"reviews of {recipe.id}, {len(cases.taught)} pairs",
         "kind": "human",
         "licence": settings.licence,
@@ -334,7 +349,7 @@ def _begin(new: Work, old: Work, settings: Settings) -> None:
         "recipe": recipe.id,
         "version": recipe.version,
         "serial": recipe.serial,
-        "earlier": hashlib.sha256(old.weights.read_bytes()).hexdigest(),
+        "earlier": hashlib.sha256(loading.weights(old).read_bytes()).hexdigest(),
         "tasks": list(settings.tasks),
         "reviews": recipe.mixed.origin["sha256"] if recipe.mixed else None,
         "licence": settings.licence,
@@ -355,11 +370,13 @@ def _begin(new: Work, old: Work, settings: Settings) -> None:
     new.folder.mkdir(parents=True, exist_ok=True)
     with disk.whole(new.tokenizer) as tokenizer:
         shutil.copy(old.tokenizer, tokenizer)
-    new.save(SETTINGS, said)  # last: from here on the folder is known for what it is
+    new.write_json(SETTINGS, said)  # last: from here on the folder is known for what it is
 
 
 def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
     recipe, plan, mixed = new.recipe, new.recipe.plan, new.recipe.mixed
+    had = {task.id for task in old.recipe.tasks}
+    added = [task.id for task in recipe.tasks if task.id not in had]
     back = f", then {plan.kept:.0%} of the way back to its weights" if plan.kept else ""
     lines = [
         "## What was mixed in, and what became of the rest" if mixed else "## What teaching on gained and lost",
@@ -374,6 +391,11 @@ def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:
             if mixed
             else ""
         ),
+        *([f"- New, and so compared with nothing: {', '.join(added)}."] if added else []),
+    ]
+    if not any(measured[name] for name in ("fresh", "held back")):
+        return "\n".join(lines) + "\n"
+    lines += [
         "- Both students were asked the same questions. Lost are those that only the earlier one answers right, won "
         "those that "
         "only this one does; p is the chance to lose so many were losing and winning alike (McNemar, exact). As "

@@ -6,9 +6,12 @@ Holds no task of its own: each stands with its teacher in `teachers`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import abc
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .pair import PROMPT, Pair
 
@@ -19,8 +22,68 @@ class Choice:
 
     code: int
     text: str
-    label: dict[str, str]  # by language
-    person: bool  # does this choice call a person?
+    label: Mapping[str, str]  # by language
+    abstains: bool  # does this choice mean "ask a person"?
+
+    def manifest(self) -> dict[str, Any]:
+        return {"code": self.code, "text": self.text, "label": dict(self.label), "person": self.abstains}
+
+
+@dataclass(frozen=True)
+class ClosedChoices:
+    """The answer is one of a few choices."""
+
+    choices: tuple[Choice, ...]
+    tokens_max = 1  # of an answer: the first one tells the choices apart
+
+    @property
+    def texts(self) -> list[str]:
+        return [choice.text for choice in self.choices]
+
+    def is_answer(self, text: str) -> bool:
+        """Is `text` an answer, and no call for a person?"""
+        return bool(text) and not any(choice.abstains for choice in self.choices if choice.text == text)
+
+    def index(self, answer: str) -> int:
+        """Place of an answer in the set. Raises `ValueError` where it is not in it."""
+        if answer not in self.texts:
+            raise ValueError(f"expected one of {', '.join(self.texts)} for an answer, got {answer!r}")
+        return self.texts.index(answer)
+
+    def check(self, answer: str) -> None:
+        """Raises `ValueError` at an answer that cannot be taught."""
+        self.index(answer)
+
+    def manifest(self) -> dict[str, Any]:
+        """The answers as a bundle's manifest says them."""
+        return {"choices": [choice.manifest() for choice in self.choices]}
+
+    def golden(self, answer: str) -> dict[str, Any]:
+        """An answer as a golden question says it."""
+        return {"code": self.choices[self.index(answer)].code}
+
+
+@dataclass(frozen=True)
+class FreeText:
+    """The answer is any text up to a length."""
+
+    tokens_max: int
+    texts = ()
+
+    def is_answer(self, text: str) -> bool:
+        return bool(text)
+
+    def check(self, answer: str) -> None:
+        """Any text can be taught."""
+
+    def manifest(self) -> dict[str, Any]:
+        return {"free": {"tokens_max": self.tokens_max}}
+
+    def golden(self, answer: str) -> dict[str, Any]:
+        return {"answer": answer}
+
+
+Answers = ClosedChoices | FreeText
 
 
 @dataclass(frozen=True)
@@ -32,51 +95,72 @@ class ClosedBook:
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(abc.ABC):
+    """Each teacher makes a subclass at the top of its module, so that tasks can be sent between processes."""
+
     id: str
-    title: dict[str, str]  # by language
+    title: Mapping[str, str]  # by language
     teacher: str  # who taught it: one sentence
     licence: str  # of the pairs, with credit
-    choices: tuple[Choice, ...]  # the closed answer set; none where answers are free text
-    stream: Callable[[int | str], Iterator[Pair]]  # teacher pairs without end, made from a seed
-    golden: Callable[[int | str], list[Iterator[Pair]]]  # candidates for each golden question, made from a seed
-    tests: Callable[[int | str, int], dict[str, list[Pair]]]  # so many test pairs of each way to ask, by its name
-    near: Callable[
-        [Pair], bool
-    ]  # is the pair a hard one, where reasoning is needed: close to a limit, or of many steps?
-    rules: Callable[
-        [Pair], str
-    ]  # what the teacher's rules answer to a pair's reading; the ceiling beside every measure
-    # What is wrong in a rationale written to a pair's question; empty when all is right, None where nothing exact is
-    # known of it.
-    faults: Callable[[Pair, str], list[str] | None]
-    sources: tuple[Path, ...]  # files that generate the pairs, in a fixed order
+    answers: Answers
     question_tokens_max: int  # of the whole prompt
     rationale_tokens_max: int
-    answer_tokens_max: int = 0  # of a free answer; 0 where the answer set is closed
-    rows: Callable[[Path], dict[str, list[Pair]]] | None = None  # real rows of the task's own table, by the way to ask
-    closed_book: Callable[[Path], dict[str, ClosedBook]] | None = (
-        None  # questions of that table, by what they ask about
-    )
+    taught: bool = dataclasses.field(default=True, kw_only=True)  # False where pairs only ask a student, and teach none
+
+    @abc.abstractmethod
+    def stream(self, seed: int | str) -> Iterator[Pair]:
+        """Teacher pairs without end, made from a seed."""
+
+    @abc.abstractmethod
+    def golden(self, seed: int | str) -> list[Iterator[Pair]]:
+        """Candidates for each golden question, made from a seed."""
+
+    @abc.abstractmethod
+    def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
+        """`count` test pairs of each way to ask, by its name; of rare ways a third."""
+
+    @abc.abstractmethod
+    def is_hard(self, pair: Pair) -> bool:
+        """Is reasoning needed: is the pair close to a limit, or of many steps?"""
+
+    @abc.abstractmethod
+    def oracle(self, pair: Pair) -> str:
+        """What the teacher's rules answer to a pair's reading, whoever answered it; the ceiling beside every
+        measure."""
+
+    @abc.abstractmethod
+    def check_rationale(self, pair: Pair, rationale: str) -> list[str] | None:
+        """What is wrong in a rationale written to a pair's question; empty when all is right, None where nothing exact
+        is known of it."""
+
+    def real_data(self, path: Path) -> dict[str, list[Pair]] | None:
+        """Real rows of the task's own table, by the way to ask; None where the task knows no table."""
+        return None
+
+    def closed_book(self, path: Path) -> dict[str, ClosedBook]:
+        """Questions of that table, by what they ask about."""
+        return {}
 
     @property
     def texts(self) -> list[str]:
-        return [choice.text for choice in self.choices]
+        """Of the choices; none where answers are free text."""
+        return list(self.answers.texts)
 
     @property
     def template(self) -> str:
         """What the student reads, with `{question}` where the question goes."""
         return PROMPT.format(task=self.id, question="{question}")
 
-    def answers(self, text: str) -> bool:
+    def is_answer(self, text: str) -> bool:
         """Is `text` an answer, and no call for a person?"""
-        return bool(text) and not any(choice.person for choice in self.choices if choice.text == text)
+        return self.answers.is_answer(text)
 
     def index(self, answer: str) -> int:
         """Place of an answer in the closed set. Raises `ValueError` where there is no such set, or not this answer in
         it."""
-        if not self.choices:
+        if not isinstance(self.answers, ClosedChoices):
             raise ValueError(f"task {self.id} has free answers, and a closed answer set is needed here")
-        if answer not in self.texts:
-            raise ValueError(f"task {self.id}: expected one of {', '.join(self.texts)} for an answer, got {answer!r}")
-        return self.texts.index(answer)
+        try:
+            return self.answers.index(answer)
+        except ValueError as err:
+            raise ValueError(f"task {self.id}: {err}") from err

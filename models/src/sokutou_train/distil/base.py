@@ -18,14 +18,12 @@ import torch
 from tokenizers import Tokenizer, pre_tokenizers
 from torch import Tensor
 
+from ..bundle_files import GRAPH, Origin, is_bundle, licence
 from . import vocabulary
 from .student import Geometry, Student
 from .vocabulary import ANSWER, END, PAD, THINK, WHY
 
-MANIFEST = "manifest.json"  # makes a folder a bundle
-OWN = ("human", "model")  # of a bundle's `data`, what weights that come from it must go on naming
-GRAPH = "model.onnx"  # of all tasks that were not taught alone
-SMOLLM2, OWN_LICENCE = "smollm2", "MIT OR Apache-2.0"
+SMOLLM2 = "smollm2"
 SMOLLM2_KEPT, EARLIER_KEPT = (
     0.5,
     0.9,
@@ -38,7 +36,7 @@ STARTS = {PAD: "<|endoftext|>", ANSWER: " Answer:", WHY: " because", THINK: " Le
 class Base:
     student: Student
     tokenizer: Tokenizer
-    origins: tuple[dict, ...]  # what its weights come from, as a manifest's `data` says it
+    origins: tuple[Origin, ...]  # what its weights come from, as a manifest's `data` says it
     kept_share: (
         float  # of a vocabulary cut from it, what is kept of its own beside the bytes; the rest is learned on the texts
     )
@@ -51,7 +49,7 @@ def load(name: str) -> Base:
     if name == SMOLLM2:
         from . import smollm  # its reader of GGUF is needed for nothing else
 
-        origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
+        origin: Origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
         return Base(*smollm.load(), (origin,), SMOLLM2_KEPT)
     folder, graph = (Path(name).parent, Path(name)) if name.endswith(".onnx") else (Path(name), Path(name) / GRAPH)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -69,19 +67,7 @@ def load(name: str) -> Base:
     return Base(student, tokenizer, (*origins, origin), EARLIER_KEPT, heads)
 
 
-def is_bundle(folder: Path) -> bool:
-    return (folder / MANIFEST).exists()
-
-
-def licence(origins: Sequence[Mapping[str, str]]) -> str:
-    """Of weights that came from these: what people's pairs taught stays under the terms of those people, and what came
-    from Apache-2.0 stays under that. Of weights of our own we may say either of two licences."""
-    said = [origin["licence"] for origin in origins if origin["kind"] == "human"]
-    said += ["Apache-2.0"] if any(origin["licence"] == "Apache-2.0" for origin in origins) else []
-    return "; ".join(dict.fromkeys(said)) or OWN_LICENCE
-
-
-def restored(checkpoint: dict) -> tuple[Student, tuple[dict, ...]]:
+def restored(checkpoint: dict) -> tuple[Student, tuple[Origin, ...]]:
     """The student of a checkpoint that `train` wrote, and its origins."""
     student = Student(Geometry(**checkpoint["geometry"]))
     student.load_state_dict(checkpoint["student"])

@@ -7,7 +7,6 @@ again. Reads only graphs that `ship.export` wrote.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
-from .base import MANIFEST, OWN
+from ..bundle_files import OWN, Origin, read_manifest
 from .student import Geometry, Student
 
 
@@ -24,10 +23,10 @@ class BundleError(ValueError):
     """A bundle's graph is not one that this toolkit wrote."""
 
 
-def read(graph: Path) -> tuple[Student, tuple[dict, ...], str]:
+def read(graph: Path) -> tuple[Student, tuple[Origin, ...], str]:
     """The student of one of a bundle's graphs, what its weights came from, and the graph's digest. Raises
     `BundleError`."""
-    manifest = json.loads((graph.parent / MANIFEST).read_text(encoding="utf-8"))
+    manifest = read_manifest(graph.parent)
     content = graph.read_bytes()
     try:
         student = _student(onnx.load_from_string(content), manifest["graph"])

@@ -13,9 +13,9 @@ import pickle
 import platform
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,35 +55,32 @@ def name(device: torch.device) -> str:
 
 def ahead(draw: Callable[[int], T], steps: range, device: torch.device) -> Iterator[T]:
     """`draw` of every step, in order. Beside a GPU all other cores draw, since one cannot keep up; a CPU is itself what
-    is waited for. What `draw` returns is sent between processes, by its value: PyTorch would send a handle, an open
-    file for each tensor."""
+    is waited for. `draw` is sent to the processes, so it must be one that can be pickled. What it returns is sent by
+    its value: PyTorch would send a handle, an open file for each tensor."""
     processes = (os.cpu_count() or 1) - 1 if device.type == "cuda" else 0
     if not processes:
         yield from map(draw, steps)
         return
-    # Forked, so that tasks, whose streams are functions, need not be sent; threads of PyTorch do not survive that, and
-    # none is needed.
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _begin, (draw,)) as pool:
-        waiting = deque()
+    sent = pickle.dumps(draw)
+    # Forked processes need not import PyTorch again; its threads do not survive that, and none is needed.
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(processes, fork, torch.set_num_threads, (1,)) as pool:
+        waiting: deque[Future[bytes]] = deque()
         for step in steps:
-            waiting.append(pool.submit(_draw, step))
+            waiting.append(pool.submit(_draw, sent, step))
             if len(waiting) > AHEAD * processes:
                 yield pickle.loads(waiting.popleft().result())
         while waiting:
             yield pickle.loads(waiting.popleft().result())
 
 
-_of_process: Callable[[int], object]
+def _draw(sent: bytes, step: int) -> bytes:
+    return pickle.dumps(_received(sent)(step))
 
 
-def _begin(draw: Callable[[int], object]) -> None:
-    global _of_process
-    torch.set_num_threads(1)
-    _of_process = draw
-
-
-def _draw(step: int) -> bytes:
-    return pickle.dumps(_of_process(step))
+@lru_cache(maxsize=1)  # each process draws many steps
+def _received(sent: bytes) -> Callable[[int], object]:
+    return pickle.loads(sent)
 
 
 def _cpuinfo(*names: str) -> str:

@@ -23,7 +23,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # without a closure, which nothing here passes
         for group in self.param_groups:
             alike = defaultdict(list)  # by shape: a GPU works as long on one small matrix as on all of a kind
             for matrix in group["params"]:

@@ -16,13 +16,13 @@ size from the question is just what the first answer needs.
 from __future__ import annotations
 
 import bisect
-import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
 from ..pair import Pair
+from ..sentences import first_sentence
 from .vocabulary import ANSWER, END, MARKS, THINK, WHY
 
 ANSWER_WEIGHT = 0.5  # a
@@ -61,8 +61,24 @@ class Encoder:
         self.free = free
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
-        self.control = {t: tokenizer.token_to_id(t) for t in (ANSWER, WHY, THINK, END)}
-        self.open, self.equals, self.close = (tokenizer.token_to_id(mark) for mark in MARKS)
+        self.control = {token: self._id(token) for token in (ANSWER, WHY, THINK, END)}
+        self.open, self.equals, self.close = (self._id(mark) for mark in MARKS)
+
+    def __reduce__(self) -> tuple[type[Encoder], tuple[Tokenizer, Container[str]]]:
+        return Encoder, (self.tokenizer, self.free)  # a tokenizer forgets `encode_special_tokens` when it is pickled
+
+    def first_tokens(self, texts: Iterable[str]) -> list[int]:
+        """The first tokens of a closed answer set, by which its choices are told apart. Raises `ValueError` where two
+        are the same."""
+        first = {text: self.text(text)[0] for text in texts}
+        if len(set(first.values())) < len(first):
+            raise ValueError(f"the first tokens of the choices {', '.join(first)} are not distinct")
+        return list(first.values())
+
+    def _id(self, token: str) -> int:
+        if (found := self.tokenizer.token_to_id(token)) is None:
+            raise ValueError(f"the tokenizer has no token {token}")
+        return found
 
     def text(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
@@ -94,7 +110,7 @@ class Encoder:
 
     def why(self, pair: Pair) -> Sequence:
         head = self.first(pair)
-        r = [*self.text(pair.rationale), self.control[END]]
+        r = [*self.text(pair.known_rationale), self.control[END]]
         why = [] if pair.task in self.free else [self.control[WHY]]
         return Sequence(
             [*head.tokens, *why, *r],
@@ -106,11 +122,11 @@ class Encoder:
 
     def read(self, pair: Pair) -> Sequence:
         """Short and dense: the fastest way to learn to copy, which every number of a rationale rests on."""
-        (x, probed), r = self._asked(pair, THINK), self.text(first_sentence(pair.rationale))
+        (x, probed), r = self._asked(pair, THINK), self.text(first_sentence(pair.known_rationale))
         return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, [True] * len(r)), probed=probed)
 
     def think(self, pair: Pair) -> Sequence:
-        (x, probed), r = self._asked(pair, THINK), [*self.text(pair.rationale), self.control[ANSWER]]
+        (x, probed), r = self._asked(pair, THINK), [*self.text(pair.known_rationale), self.control[ANSWER]]
         y = [*self.answer(pair), self.control[END]]
         return Sequence(
             x + r + y,
@@ -121,7 +137,7 @@ class Encoder:
         )
 
     def reason(self, pair: Pair) -> Sequence:
-        (x, probed), r = self._asked(pair, THINK), [*self.text(pair.rationale), self.control[END]]
+        (x, probed), r = self._asked(pair, THINK), [*self.text(pair.known_rationale), self.control[END]]
         return Sequence(x + r, [0.0] * len(x) + _mean(1 - ANSWER_WEIGHT, self._undetermined(r)), probed=probed)
 
     def _undetermined(self, r: list[int]) -> list[bool]:
@@ -131,11 +147,6 @@ class Encoder:
             mask.append(not inside)
             inside = token == self.equals or (inside and token != self.close)
         return mask
-
-
-def first_sentence(text: str) -> str:
-    """Up to the first full stop that ends a sentence; a decimal point does not."""
-    return re.split(r"(?<=\.)\s|(?<=。)", text, maxsplit=1)[0]
 
 
 def _mean(weight: float, mask: list[bool]) -> list[float]:

@@ -6,7 +6,9 @@ exactly what the ONNX graph contract can express with fused operators.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -87,12 +89,22 @@ class Block(nn.Module):
         return x + self.down(F.silu(gate) * up)
 
 
+class Blocks(nn.ModuleList):
+    """A list that says what it holds."""
+
+    def __iter__(self) -> Iterator[Block]:
+        return cast("Iterator[Block]", super().__iter__())
+
+
 class Student(nn.Module):
+    cos: Tensor
+    sin: Tensor
+
     def __init__(self, g: Geometry):
         super().__init__()
         self.g = g
         self.embedding = nn.Embedding(g.vocabulary, g.width)
-        self.blocks = nn.ModuleList(Block(g) for _ in range(g.layers))
+        self.blocks = Blocks(Block(g) for _ in range(g.layers))
         self.norm = nn.RMSNorm(g.width, g.norm_eps)
         cos, sin = rotary_tables(g)
         self.register_buffer("cos", cos, persistent=False)

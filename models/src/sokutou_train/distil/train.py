@@ -20,7 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -191,7 +191,7 @@ def _accuracies(student: Student, encoder: Encoder, recipe: Recipe, pairs: list[
 def accuracy(student: Student, encoder: Encoder, task: Task, pairs: list[Pair]) -> float:
     """Share of right first answers: by the likeliest token of a closed answer set, and of a free answer all tokens, its
     end too, each after the right ones before it."""
-    choices = torch.tensor([encoder.text(text)[0] for text in task.texts]) if task.choices else None
+    choices = torch.tensor([encoder.text(text)[0] for text in task.texts]) if task.texts else None
     hits = _hits(student, [encoder.first(pair) for pair in pairs], choices)
     return sum(bool(own.all()) for own in hits) / len(pairs)
 
@@ -224,7 +224,7 @@ def _tokenizer(recipe: Recipe, folder: Path, source: base.Base | None) -> Tokeni
     path, plan = folder / "tokenizer.json", recipe.plan
     if not path.exists():
         pairs = itertools.islice(recipe.stream(f"vocabulary-{plan.seed}"), plan.vocabulary_pairs)
-        texts = (text for p in pairs for text in (p.prompt, p.rationale))
+        texts = (text for p in pairs for text in (p.prompt, p.known_rationale))
         words = list(dict.fromkeys(text for task in recipe.tasks for text in task.texts))
         disk.write(path, base.vocabulary_of(source, texts, words, plan.vocabulary).to_str(pretty=True))
     return Tokenizer.from_file(str(path))
@@ -321,7 +321,10 @@ class Batch:
     probed: dict[str, tuple[Tensor, Tensor, Tensor, Tensor]]
 
     def to(self, device: torch.device) -> Batch:
-        probed = {head: tuple(part.to(device) for part in parts) for head, parts in self.probed.items()}
+        probed = {
+            head: (rows.to(device), places.to(device), weights.to(device), values.to(device))
+            for head, (rows, places, weights, values) in self.probed.items()
+        }
         return Batch(self.tokens.to(device), self.sequence_ids.to(device), self.weights.to(device), probed)
 
 
@@ -443,7 +446,7 @@ def _stacked(probes: list[tuple[int, int, Probed, float]]) -> tuple[Tensor, Tens
     )
 
 
-def pad(rows: list[list[int]] | list[list[float]], length: int | None = None) -> Tensor:
+def pad(rows: list[list[int]] | list[list[float]] | list[list[bool]], length: int | None = None) -> Tensor:
     """(rows, length), zeros behind each row."""
     length = length or max(map(len, rows))
     return torch.tensor([row + [0] * (length - len(row)) for row in rows])
@@ -464,6 +467,7 @@ def _loss(student: Student, heads: nn.ModuleDict, batch: Batch) -> Tensor:
     with compute.bfloat16(student.device):
         states, row, place, losses = graded(student, batch.tokens, batch.weights, batch.sequence_ids)
     loss = (losses * batch.weights[row, place]).sum()
-    for head, (rows, places, weights, values) in batch.probed.items():
-        loss = loss + PROBE_WEIGHT * (heads[head].losses(states[rows, places].float(), values) * weights).sum()
+    for name, (rows, places, weights, values) in batch.probed.items():
+        head = cast("Head", heads[name])
+        loss = loss + PROBE_WEIGHT * (head.losses(states[rows, places].float(), values) * weights).sum()
     return loss

@@ -113,8 +113,8 @@ def _learn(encodings: Iterable[Encoding], tokens: list[str], size: int) -> list[
         ),
     )
     return [
-        tuple("".join(token[one] for one in part) for part in merge)
-        for merge in json.loads(learner.to_str())["model"]["merges"]
+        ("".join(token[one] for one in left), "".join(token[one] for one in right))
+        for left, right in json.loads(learner.to_str())["model"]["merges"]
     ]
 
 

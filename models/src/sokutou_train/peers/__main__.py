@@ -43,6 +43,7 @@ def _measure(args: argparse.Namespace) -> None:
         return
     program = args.sokutou
     if program is None:
+        assert CHECKOUT is not None  # else --sokutou was asked for
         subprocess.run(["cargo", "build", "--locked", "--release", "--quiet"], cwd=CHECKOUT, check=True)
         program = CHECKOUT / "target" / "release" / "sokutou"
     prompts = {kind.name: _prompts(files, kind, args.warm_up, args.questions) for kind in KINDS}

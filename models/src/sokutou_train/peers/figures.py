@@ -72,7 +72,7 @@ def summary(raw: Mapping, names: Sequence[str], kinds: Sequence[Kind]) -> dict:
     """By kind and system: times, how many times as long as ours of the same question (median over the questions, with a
     bootstrap interval), and tokens. By system: how many letters are the reference's, and how far off their confidence
     is."""
-    of_kinds = {}
+    of_kinds: dict[str, dict] = {}
     for kind in kinds:
         said = raw["kinds"][kind.name]["said"]
         ours = _times(said[OURS])

@@ -61,6 +61,8 @@ class Process:
             stderr=self.complaints,
             env=os.environ | QUIET | {"OMP_NUM_THREADS": str(threads)},
         )
+        assert self.child.stdin and self.child.stdout
+        self.asked, self.said = self.child.stdin, self.child.stdout
 
     def ask(self, line: dict) -> tuple[dict, float]:
         """What it says to one line, and the milliseconds that took."""
@@ -68,9 +70,9 @@ class Process:
         self.child.send_signal(signal.SIGCONT)
         start = time.perf_counter()
         try:
-            self.child.stdin.write(text)
-            self.child.stdin.flush()
-            said = self.child.stdout.readline()
+            self.asked.write(text)
+            self.asked.flush()
+            said = self.said.readline()
         except BrokenPipeError:
             said = b""
         took = (time.perf_counter() - start) * 1e3
@@ -99,7 +101,7 @@ class Process:
     def close(self) -> None:
         self.child.kill()  # a stopped process would never see the end of its input
         self.child.wait()
-        for file in (self.child.stdin, self.child.stdout, self.complaints):
+        for file in (self.asked, self.said, self.complaints):
             file.close()
 
 

@@ -23,6 +23,7 @@ import torch
 from tokenizers import Tokenizer
 
 from .. import disk
+from ..bundle_files import Origin
 from ..distil import smollm
 from ..distil.sequences import Encoder
 from ..distil.student import Student
@@ -31,7 +32,7 @@ from ..pair import Pair
 from ..recipe import Plan, Recipe, Sizes
 from ..ship import bundle, export, full_base_bundle
 from ..ship.decode import Answerer, Decoder
-from ..task import Choice, Task
+from ..task import Choice, ClosedChoices, FreeText, Task
 from . import questions
 from .questions import CHOICE, CHOICES, FREE, FREE_TOKENS, LETTERS, MAX_LEN, RATIONALE_TOKENS, Kind
 
@@ -80,15 +81,37 @@ class Files:
         return self.folder / f"genai-{precision}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prefixed(Task):
-    """A task whose template is a kind's."""
+    """A task whose template is a kind's. It teaches nothing; its pairs are asked."""
 
-    of: Kind | None = None
+    kind: Kind
 
     @property
     def template(self) -> str:
-        return self.of.template if self.of else super().template
+        return self.kind.template
+
+    def stream(self, seed: int | str) -> Iterator[Pair]:
+        """For the gates of the export, which read a pair's question as it is: the whole prompt."""
+        for question in itertools.islice(self.kind.questions(), 1000, None):  # not those that are measured
+            prompt = self.kind.template.format(question=question)
+            yield Pair(task=self.id, question=prompt, answer=CHOICES[0] if self.kind.lettered else "oil")
+
+    def golden(self, seed: int | str) -> list[Iterator[Pair]]:
+        asked = list(itertools.islice(self.kind.questions(), 2000, 2000 + full_base_bundle.GOLDEN_QUESTIONS))
+        return [iter([Pair(task=self.id, question=question, answer=CHOICES[0])]) for question in asked]
+
+    def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
+        return {}
+
+    def is_hard(self, pair: Pair) -> bool:
+        return False
+
+    def oracle(self, pair: Pair) -> str:
+        return pair.answer
+
+    def check_rationale(self, pair: Pair, rationale: str) -> list[str] | None:
+        return None
 
 
 def make(files: Files) -> None:
@@ -215,7 +238,7 @@ def _bundle(files: Files, path: Path, new: Path) -> None:
             for answerer in answerers
             for line in full_base_bundle.golden(answerer)
         )
-        origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
+        origin: Origin = {"name": smollm.NAME, "kind": "model", "licence": smollm.LICENCE, "sha256": smollm.SHA256}
         bundle.pack(
             new,
             model,
@@ -251,41 +274,20 @@ def renamed(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _task(kind: Kind) -> Prefixed:
-    free = not kind.lettered
-
-    def pairs(seed: int | str) -> Iterator[Pair]:
-        """For the gates of the export, which read a pair's question as it is: the whole prompt."""
-        for question in itertools.islice(kind.questions(), 1000, None):  # not those that are measured
-            yield Pair(
-                task=kind.task, question=kind.template.format(question=question), answer="oil" if free else CHOICES[0]
-            )
-
-    def golden(seed: int | str) -> list[Iterator[Pair]]:
-        asked = list(itertools.islice(kind.questions(), 2000, 2000 + full_base_bundle.GOLDEN_QUESTIONS))
-        return [iter([Pair(task=kind.task, question=question, answer=CHOICES[0])]) for question in asked]
-
+    choices = tuple(
+        Choice(code, text, {"en": letter, "ja": letter}, abstains=False)
+        for code, (text, letter) in enumerate(zip(CHOICES, LETTERS, strict=False), 1)
+    )
     return Prefixed(
         id=kind.task,
         title={"en": kind.title, "ja": kind.title},
         teacher="nobody: the weights are as they were published",
         licence=smollm.LICENCE,
-        stream=pairs,
-        golden=golden,
-        tests=lambda seed, count: {},
-        near=lambda pair: False,
-        choices=()
-        if free
-        else tuple(
-            Choice(code, text, {"en": letter, "ja": letter}, person=False)
-            for code, (text, letter) in enumerate(zip(CHOICES, LETTERS, strict=False), 1)
-        ),
-        rules=lambda pair: pair.answer,
-        faults=lambda pair, text: None,
-        sources=(),
+        answers=ClosedChoices(choices) if kind.lettered else FreeText(FREE_TOKENS),
         question_tokens_max=QUESTION_TOKENS_MAX,
         rationale_tokens_max=RATIONALE_TOKENS,
-        answer_tokens_max=FREE_TOKENS if free else 0,
-        of=kind,
+        taught=False,
+        kind=kind,
     )
 
 

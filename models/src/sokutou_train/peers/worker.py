@@ -20,7 +20,7 @@ import json
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ from .questions import BECAUSE, CHOICE, CHOICES, FREE_TOKENS, KINDS, LETTERS, MA
 
 class Driver(ABC):
     """One model with one cache."""
+
+    package: str  # whose version is told
 
     def __init__(self) -> None:
         self.held: list[int] = []  # tokens in the cache
@@ -183,7 +185,12 @@ class TransformersInt8(Transformers):
         super().__init__(model, threads, int8=True)
 
 
-DRIVERS = {"llama-cpp": LlamaCpp, "genai": GenAi, "transformers": Transformers, "transformers-int8": TransformersInt8}
+DRIVERS: dict[str, Callable[[Path, int], Driver]] = {
+    "llama-cpp": LlamaCpp,
+    "genai": GenAi,
+    "transformers": Transformers,
+    "transformers-int8": TransformersInt8,
+}
 
 
 class Asked:
@@ -200,8 +207,8 @@ class Asked:
             raise ValueError(f"expected one token for {text!r}, got {tokens}")
         return tokens[0]
 
-    def answer(self, kind: str, question: str) -> dict:
-        kind = self.kinds[kind]
+    def answer(self, name: str, question: str) -> dict:
+        kind = self.kinds[name]
         tokens = self.driver.encode(kind.prompt(question))
         logits, read = self.driver.prompt(tokens)
         said = {"prompt": digest(tokens), "tokens_in": len(tokens), "tokens_read": read}

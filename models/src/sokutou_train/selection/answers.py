@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from ..pair import Pair
-from .arithmetic import CONVERSIONS
+from .arithmetic import CONVERSIONS, decimals_of
 
 TOLERANCE = Decimal("1e-6")  # of two numbers that are the same answer
 
@@ -133,7 +133,7 @@ def _numbers(text: str) -> Iterator[Decimal]:
 
 def _close(one: Decimal, wanted: Decimal) -> bool:
     """The same, as far as the wanted number is written: 33.33 is 33.333."""
-    places = max(0, -wanted.as_tuple().exponent)
+    places = decimals_of(wanted)
     return abs(one - wanted) <= (max(TOLERANCE, Decimal(1).scaleb(-places) / 2) if places else TOLERANCE)
 
 
@@ -149,7 +149,7 @@ def _related(one: Decimal, wanted: Decimal) -> bool:
 
 def _choice(pair: Pair, said: list[str]) -> Conclusion:
     last, right = said[-1], string.ascii_uppercase.index(pair.answer)
-    choices = [_dates(choice).casefold().strip(" .") for choice in pair.choices]
+    choices = [_dates(choice).casefold().strip(" .") for choice in pair.choices or ()]
     letters = {string.ascii_uppercase.index(one or other) for one, other in _LETTER.findall(last)}
     named = _named(choices, last)
     if right in letters or right in named:
@@ -166,7 +166,7 @@ def _choice(pair: Pair, said: list[str]) -> Conclusion:
             stated = wanted is None or any(wanted in _numbers(sentence) for sentence in said)
             arrives = not stated and _arrives(last) and len(list(_numbers(last.rpartition("=")[2]))) == 1
         else:
-            arrives = _SUMS_UP.search(last) and sum(c.isalnum() for c in choices[other]) >= CONTRARY_LETTERS_MIN
+            arrives = bool(_SUMS_UP.search(last)) and sum(c.isalnum() for c in choices[other]) >= CONTRARY_LETTERS_MIN
         if arrives:
             return Conclusion.CONTRADICTS
     return Conclusion.IMPLIES if earlier and not (plain and named) else Conclusion.SILENT

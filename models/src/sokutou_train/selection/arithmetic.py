@@ -86,7 +86,7 @@ def _runs(text: str) -> Iterator[list[str]]:
     )
     tokens = list(_TOKEN.finditer(text))
     for at, token in enumerate([*tokens, None]):
-        kind, said = (token.lastgroup, token[0]) if token else ("end", "")
+        kind, said = (token.lastgroup or "", token[0]) if token else ("end", "")
         if kind == "word" and run and run[-1][0] == "number" and at + 1 < len(tokens):
             follows = tokens[at + 1].lastgroup == "number" or tokens[at + 1][0] == "("
             if said in "xX" and follows:
@@ -102,9 +102,15 @@ def _runs(text: str) -> Iterator[list[str]]:
             continue
         if any(kind == "equals" for kind, _ in run) and _opens(before) and _closes(kind, said, text, token):
             yield _sides(run)
-        ratio = said == ":" and run  # "3 : 4"
+        ratio = said == ":" and bool(run)  # "3 : 4"
         before = (kind, said, token is not None and text[token.end() : token.end() + 1].isspace() and not ratio)
         run = []
+
+
+def decimals_of(number: Decimal) -> int:
+    """With how many decimals it is written."""
+    exponent = number.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def _opens(before: tuple[str, str, bool] | None) -> bool:
@@ -204,9 +210,9 @@ def _holds(left: str, value: Decimal, right: str, said: Decimal) -> bool:
         factors = [Decimal(factor) for factor in re.findall(r"\d*\.\d+", left)]
         slack = max(
             (
-                Decimal(1).scaleb(factor.as_tuple().exponent) / 2 / factor
+                Decimal(1).scaleb(-decimals_of(factor)) / 2 / factor
                 for factor in factors
-                if factor and -factor.as_tuple().exponent >= ROUNDED_DECIMALS
+                if factor and decimals_of(factor) >= ROUNDED_DECIMALS
             ),
             default=Decimal(0),
         )

@@ -25,7 +25,7 @@ def report(selection: Selection) -> dict[str, Any]:
             "without_rationale": sum(pair.rationale is None for pair in kept),
             "dropped": {reason: len(ids) for reason, ids in why.items() if ids},
             "examples": {reason: ids[:EXAMPLES] for reason, ids in why.items() if ids},
-            "concluded": dict(Counter(verdict.concluded.value for verdict in verdicts if not verdict.dropped)),
+            "concluded": dict(Counter(one.concluded.value for one in verdicts if one.concluded and not one.dropped)),
             "near_test": sum(found.task == task for found in selection.near_tests),
             "weights": {"min": min(weights), "mean": sum(weights) / len(weights), "max": max(weights)}
             if weights

@@ -132,13 +132,13 @@ def _near_tests(questions: _Questions, dropped: dict[str, str], tests: list[Pair
     known = near.Near(NEAR)
     for test in tests:
         known.add(test.id, near.shingles(test.question, 1))
-    found = []
+    found: list[NearTest] = []
     if not tests:
         return found
     for (task, asked), of in tqdm(questions.items(), "near tests", unit="question", mininterval=1, disable=None):
         if of[0].id not in dropped and (like := list(known.like(near.shingles(of[0].question, 1)))):
-            test, alike = max(like, key=lambda one: one[1])
-            found.append(NearTest(asked, test, round(alike, 3), task))
+            nearest, alike = max(like, key=lambda one: one[1])
+            found.append(NearTest(asked, nearest, round(alike, 3), task))
     return found
 
 
@@ -228,7 +228,8 @@ def _cap(known: near.Near, text: str, most: int) -> bool:
 
 def _weights(kept: _Questions, agreement: dict[_Key, float]) -> dict[str, float]:
     weights = {pair.id: pair.weight / len(of) * agreement.get(key, 1.0) for key, of in kept.items() for pair in of}
-    totals, counts = Counter(), Counter()
+    totals: dict[str, float] = defaultdict(float)
+    counts: Counter[str] = Counter()
     for (task, _), of in kept.items():
         totals[task] += math.fsum(weights[pair.id] for pair in of)
         counts[task] += len(of)

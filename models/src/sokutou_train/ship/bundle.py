@@ -15,8 +15,8 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from .. import calculator, disk
-from ..distil import base
+from .. import bundle_files, calculator, disk, sources
+from ..bundle_files import Calibrated, FileEntry, Manifest, ManifestTask, Origin
 from ..distil.sequences import Encoder
 from ..distil.student import Geometry
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
@@ -47,24 +47,24 @@ def pack(
     geometry: Geometry,
     recipe: Recipe,
     answerers: Sequence[Answerer],
-    fitted: Mapping[str, dict],
+    fitted: Mapping[str, Calibrated],
     card: str,
-    origins: Sequence[dict] = (),
+    origins: Sequence[Origin] = (),
     fp32_matrices: Sequence[str] = (),
     golden: Iterable[dict] | None = None,
     bytes_max: int = BYTES_MAX,
-) -> dict:
+) -> Manifest:
     """Fills `folder` anew, whole or not at all, and returns its manifest. `answerers` are the recipe's tasks, in its
     order; `fitted` is what calibration found of each, by its id, `origins` what the weights came from beside the tasks,
     both as the manifest says them. Without `golden`, the tasks' questions that come out as taught."""
     recipe.check_fit()
     weights = ", ".join(["int8-dynamic", *(f"fp32 {name}" for name in fp32_matrices)])
 
-    def manifest(files: dict) -> dict:
+    def manifest(files: dict[str, FileEntry]) -> Manifest:
         return _manifest(recipe, geometry, answerers[0].encoder, fitted, files, origins, weights)
 
     lines = golden_lines(answerers, fitted) if golden is None else golden
-    return _write(folder, {base.GRAPH: model, "tokenizer.json": tokenizer}, lines, card, manifest, bytes_max)
+    return _write(folder, {bundle_files.GRAPH: model, "tokenizer.json": tokenizer}, lines, card, manifest, bytes_max)
 
 
 def add_task_graph(
@@ -73,32 +73,36 @@ def add_task_graph(
     model: Path,
     recipe: Recipe,
     answerers: Sequence[Answerer],
-    fitted: Mapping[str, dict],
+    fitted: Mapping[str, Calibrated],
     card: str,
-    origins: Sequence[dict] = (),
+    origins: Sequence[Origin] = (),
     fp32_matrices: Sequence[str] = (),
     bytes_max: int = BYTES_MAX,
-) -> dict:
-    """As `pack`, the bundle in `earlier` with the recipe's tasks taught further: `model` becomes a graph of their own.
-    Graph, calibration and golden questions of every other task are taken over byte for byte, so that none of their
-    answers can change."""
+) -> Manifest:
+    """As `pack`, the bundle in `earlier` with the recipe's tasks taught further or added: `model` becomes a graph of
+    their own. Graph, calibration and golden questions of every other task are taken over byte for byte, so that none of
+    their answers can change."""
     recipe.check_fit()
-    before = json.loads((earlier / base.MANIFEST).read_text(encoding="utf-8"))
+    before = bundle_files.read_manifest(earlier)
     name = task_graph_name(recipe)
     taught = {task.id: _task(task, fitted[task.id], name) for task in recipe.tasks}
     tasks = [
-        taught.get(task["id"], {"graph": base.GRAPH} | task) for task in before["tasks"]
+        taught.get(task["id"], {"graph": bundle_files.GRAPH} | task) for task in before["tasks"]
     ]  # format 2 had one, and did not name it
+    had = [task["id"] for task in tasks]
+    tasks += [said for task, said in taught.items() if task not in had]
+    teachers = [task.teacher for task in recipe.tasks if task.id not in had and task.teacher not in before["teacher"]]
     weights = ", ".join([before["graph"]["weights"], *(f"fp32 {matrix} of {name}" for matrix in fp32_matrices)])
     data = [*before["data"], *origins, *map(_data, recipe.tasks)]
 
-    def manifest(files: dict) -> dict:
+    def manifest(files: dict[str, FileEntry]) -> Manifest:
         return before | {
             "format": FORMAT,
             "version": recipe.version,
             "serial": recipe.serial,
             "minimum_runtime": MINIMUM_RUNTIME,
-            "licence": base.licence([source for source in data if source["kind"] in base.OWN]),
+            "teacher": "; ".join(dict.fromkeys([before["teacher"], *teachers])),
+            "licence": bundle_files.licence([source for source in data if source["kind"] in bundle_files.OWN]),
             "data": list({json.dumps(source): source for source in data}.values()),  # each source once
             "files": files,
             "graph": before["graph"] | {"weights": weights},
@@ -125,9 +129,9 @@ def _write(
     copied: Mapping[str, Path],
     golden: Iterable[dict],
     card: str,
-    manifest: Callable[[dict], dict],
+    manifest: Callable[[dict[str, FileEntry]], Manifest],
     bytes_max: int,
-) -> dict:
+) -> Manifest:
     """Fills `folder`, whole or not at all. `manifest` is made from the digests of all other files."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in golden)
@@ -138,14 +142,16 @@ def _write(
         (new / "golden.jsonl").write_text(text, encoding="utf-8")
         (new / "card.md").write_text(card, encoding="utf-8")
         said = manifest(_files(new))
-        (new / base.MANIFEST).write_text(json.dumps(said, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        (new / bundle_files.MANIFEST).write_text(
+            json.dumps(said, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        )
         size = sum(path.stat().st_size for path in new.iterdir())
         if size > bytes_max:
             raise PackError(f"expected a bundle of at most {bytes_max} bytes, got {size}")
     return said
 
 
-def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, dict], number: int = 0) -> Iterator[dict]:
+def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, Calibrated], number: int = 0) -> Iterator[dict]:
     """Of each task and each golden question the first candidate that comes out as the teacher says, confidently and far
     from the threshold of first answers; where none of the first hundred is so sure, the surest of them. They are
     numbered from the one after `number`."""
@@ -179,19 +185,18 @@ def _spread(candidates: list[Iterator[Pair]], count: int) -> list[Iterator[Pair]
 
 def golden_line(task: Task, number: int, pair: Pair, outcome: Outcome) -> dict:
     answer = outcome.last.answer
-    said = {"code": task.choices[task.index(answer)].code} if task.choices else {"answer": answer}
     return {
         "id": f"{number:02}-{pair.kind or task.id}-{pair.answer}",
         "task": task.id,
         "question": pair.text,
-        **said,
+        **task.answers.golden(answer),
         "decision": "answered" if outcome.answered else "escalated",
         "mode": outcome.mode,
         "confidence": round(outcome.last.confidence, 4),
     }
 
 
-def bands(fitted: dict) -> dict:
+def bands(fitted: Calibrated) -> dict[str, float]:
     """Where a confidence is called high, and where medium. An answer that stands is never called low: medium begins no
     higher than the lowest threshold that was proved."""
     return {"high": HIGH, "medium": min(MEDIUM, fitted["first"]["threshold"], fitted["think"]["threshold"])}
@@ -199,18 +204,18 @@ def bands(fitted: dict) -> dict:
 
 def _as_taught(task: Task, pair: Pair, outcome: Outcome, calibrated: Calibration) -> bool:
     promised = min(calibrated.threshold, calibrated.think_threshold) < NEVER  # else everything goes to a person
-    return outcome.last.answer == pair.answer and outcome.answered == (promised and task.answers(pair.answer))
+    return outcome.last.answer == pair.answer and outcome.answered == (promised and task.is_answer(pair.answer))
 
 
 def _manifest(
     recipe: Recipe,
     g: Geometry,
     encoder: Encoder,
-    fitted: Mapping[str, dict],
-    files: dict,
-    origins: Sequence[dict],
+    fitted: Mapping[str, Calibrated],
+    files: dict[str, FileEntry],
+    origins: Sequence[Origin],
     weights: str,
-) -> dict:
+) -> Manifest:
     control = {
         name: encoder.control[token]
         for name, token in (("answer", ANSWER), ("why", WHY), ("think", THINK), ("end", END))
@@ -221,11 +226,11 @@ def _manifest(
         "version": recipe.version,
         "serial": recipe.serial,
         "minimum_runtime": MINIMUM_RUNTIME,
-        "licence": base.licence(origins),
+        "licence": bundle_files.licence(origins),
         "teacher": "; ".join(dict.fromkeys(task.teacher for task in recipe.tasks)),
         "data": [
             *origins,
-            *(_data(task) for task in recipe.tasks if task.sources),
+            *(_data(task) for task in recipe.tasks if task.taught),
         ],  # a student that nobody taught has no sources
         "files": files,
         "graph": {
@@ -243,34 +248,36 @@ def _manifest(
             "close": encoder.close,
             "decimals": calculator.DECIMALS,
         },
-        "tasks": [_task(task, fitted[task.id], base.GRAPH) for task in recipe.tasks],
+        "tasks": [_task(task, fitted[task.id], bundle_files.GRAPH) for task in recipe.tasks],
     }
 
 
-def _data(task: Task) -> dict:
-    sources = hashlib.sha256(b"".join(path.read_bytes() for path in task.sources)).hexdigest()
-    return {"name": f"{task.id} teacher pairs", "kind": "generated", "licence": task.licence, "sha256": sources}
+def _data(task: Task) -> Origin:
+    return {
+        "name": f"{task.id} teacher pairs",
+        "kind": "generated",
+        "licence": task.licence,
+        "sha256": sources.digest(task),
+    }
 
 
-def _task(task: Task, fitted: dict, graph: str) -> dict:
+def _task(task: Task, fitted: Calibrated, graph: str) -> ManifestTask:
     split = (
         "generated pairs of their own seed, drawn as for training; every third fits, the others prove the thresholds"
     )
     return {
         "id": task.id,
-        "title": task.title,
+        "title": dict(task.title),
         "graph": graph,
         "prompt": task.template,
         "question_tokens_max": task.question_tokens_max,
         "rationale_tokens_max": task.rationale_tokens_max,
-        "answers": {"choices": [vars(choice) for choice in task.choices]}
-        if task.choices
-        else {"free": {"tokens_max": task.answer_tokens_max}},
+        "answers": task.answers.manifest(),
         "calibration": {"split": split, **fitted, "bands": bands(fitted)},
     }
 
 
-def _files(folder: Path) -> dict:
+def _files(folder: Path) -> dict[str, FileEntry]:
     return {
         path.name: {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for path in sorted(folder.iterdir())

@@ -13,14 +13,17 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import stats
 from tqdm import tqdm
 
+from ..bundle_files import Calibrated
 from ..pair import Pair
 from ..recipe import Sizes
-from .decode import NEVER, Answerer, Belief, Calibration, Look, ThinkingFailed, log_softmax
+from ..task import ClosedChoices
+from .decode import NEVER, Answerer, Belief, Calibration, Look, ThinkingFailed, log_softmax, scores, written
 
 RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the risk bound, of each way to answer
 # A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second
@@ -47,6 +50,8 @@ UNFITTED = 0.5, 0.5  # weights: both looks alike, and together as sure as one, s
 GRID, ROUNDS = 40, 12
 CONFIDENCE_MAX = 1 - 1e-9  # rounding makes a certainty of what is almost one; it stays below `NEVER`
 
+_ByWeights = Callable[[float, float], np.ndarray]  # (n,) log-probabilities of what was right, by the two weights
+
 
 @dataclass(frozen=True)
 class ProvedThreshold:
@@ -65,19 +70,32 @@ class Fitted:
     first: ProvedThreshold
     think: ProvedThreshold
 
-    def asdict(self) -> dict:
+    def asdict(self) -> Calibrated:
         """As the manifest says it."""
         c = self.calibration
         return {
             "n": self.pairs,
             "risk": RISK,
             "confidence_level": CONFIDENCE_LEVEL,
-            "first": {"temperature": c.temperature, **vars(self.first)},
-            "think": {"first_weight": c.first_weight, "think_weight": c.think_weight, **vars(self.think)},
+            "first": {
+                "temperature": c.temperature,
+                "threshold": self.first.threshold,
+                "n": self.first.n,
+                "errors": self.first.errors,
+                "coverage": self.first.coverage,
+            },
+            "think": {
+                "first_weight": c.first_weight,
+                "think_weight": c.think_weight,
+                "threshold": self.think.threshold,
+                "n": self.think.n,
+                "errors": self.think.errors,
+                "coverage": self.think.coverage,
+            },
         }
 
 
-def calibration(fitted: dict) -> Calibration:
+def calibration(fitted: Calibrated) -> Calibration:
     """What the reference decoder needs of `Fitted.asdict`."""
     first, think = fitted["first"], fitted["think"]
     return Calibration(
@@ -92,6 +110,13 @@ class Asked:
     pair: Pair
     first: Look
     think: Look | None = None
+
+    @property
+    def thought(self) -> Look:
+        """The look after thinking. Raises `ValueError` where nothing was thought."""
+        if self.think is None:
+            raise ValueError("expected a look after thinking")
+        return self.think
 
 
 def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
@@ -115,7 +140,7 @@ def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
     if len(thought) >= FIT:
         weights = fit_weights(*_of_both(answerer, thought[::FIT], calibration))
         calibration = Calibration(temperature, first.threshold, *weights, NEVER)
-        think = _search_threshold(answerer, thought, lambda asked: calibration.joint(asked.first, asked.think), RISK)
+        think = _search_threshold(answerer, thought, lambda asked: calibration.joint(asked.first, asked.thought), RISK)
     return Fitted(
         Calibration(temperature, first.threshold, calibration.first_weight, calibration.think_weight, think.threshold),
         len(drawn),
@@ -186,15 +211,23 @@ def fit_temperature(likelihoods: Callable[[float], np.ndarray], choices: int) ->
     return 1 / minimum(lambda x: _loss(likelihoods(x), choices), SHARPNESS_MIN, SHARPNESS_MAX)
 
 
-def fit_weights(likelihoods: Callable[[float, float], np.ndarray], choices: int) -> tuple[float, float]:
+def fit_weights(likelihoods: _ByWeights, choices: int) -> tuple[float, float]:
     """Weights of the first look and of the one after thinking with the least loss, one after the other."""
     if not len(likelihoods(1.0, 1.0)):
         return UNFITTED
     first, think = UNFITTED
     for _ in range(ROUNDS):
-        first = minimum(lambda w, think=think: _loss(likelihoods(w, think), choices), 0, SHARPNESS_MAX)
-        think = minimum(lambda w, first=first: _loss(likelihoods(first, w), choices), SHARPNESS_MIN, SHARPNESS_MAX)
+        first = minimum(partial(_loss_of_first, likelihoods, choices, think), 0, SHARPNESS_MAX)
+        think = minimum(partial(_loss_of_think, likelihoods, choices, first), SHARPNESS_MIN, SHARPNESS_MAX)
     return first, think
+
+
+def _loss_of_first(likelihoods: _ByWeights, choices: int, think: float, first: float) -> float:
+    return _loss(likelihoods(first, think), choices)
+
+
+def _loss_of_think(likelihoods: _ByWeights, choices: int, first: float, think: float) -> float:
+    return _loss(likelihoods(first, think), choices)
 
 
 def _loss(log_likelihoods: np.ndarray, choices: int) -> float:
@@ -207,30 +240,31 @@ def _of_first(answerer: Answerer, fit: list[Asked]) -> tuple[Callable[[float], n
     """Log-likelihoods of the truth by 1 / temperature, and the number of choices. A free answer is right or it is
     wrong."""
     task = answerer.task
-    if task.choices:
-        scores = np.array([asked.first.values for asked in fit])  # (n, choices)
+    if isinstance(task.answers, ClosedChoices):
+        values = np.array([scores(asked.first).values for asked in fit])  # (n, choices)
         rows, truths = np.arange(len(fit)), [task.index(asked.pair.answer) for asked in fit]
-        return lambda x: log_softmax(x * scores)[rows, truths], len(task.choices)
-    fit = [asked for asked in fit if asked.first.text]  # the others have no confidence to be fitted
-    scores = np.array([asked.first.score for asked in fit])
-    right = np.array([asked.first.text == asked.pair.answer for asked in fit], bool)
-    return lambda x: _right_or_wrong(x * scores, right), 2
+        return lambda x: log_softmax(x * values)[rows, truths], len(task.texts)
+    told = [(asked.pair.answer, written(asked.first)) for asked in fit]
+    told = [(answer, look) for answer, look in told if look.text]  # the others have no confidence to be fitted
+    likely = np.array([look.score for _, look in told])
+    right = np.array([look.text == answer for answer, look in told], dtype=bool)
+    return lambda x: _right_or_wrong(x * likely, right), 2
 
 
-def _of_both(
-    answerer: Answerer, fit: list[Asked], calibration: Calibration
-) -> tuple[Callable[[float, float], np.ndarray], int]:
+def _of_both(answerer: Answerer, fit: list[Asked], calibration: Calibration) -> tuple[_ByWeights, int]:
     """The same by the two weights."""
     task = answerer.task
-    if task.choices:
-        ones, twos = np.array([asked.first.values for asked in fit]), np.array([asked.think.values for asked in fit])
+    if isinstance(task.answers, ClosedChoices):
+        ones = np.array([scores(asked.first).values for asked in fit])
+        twos = np.array([scores(asked.think).values for asked in fit])
         rows, truths = np.arange(len(fit)), [task.index(asked.pair.answer) for asked in fit]
-        return lambda a, b: log_softmax(a * ones + b * twos)[rows, truths], len(task.choices)
-    fit = [asked for asked in fit if asked.think.text]
-    ones, twos = np.array([asked.first.score for asked in fit]), np.array([asked.think.score for asked in fit])
-    same = np.array([asked.first.text == asked.think.text for asked in fit], bool)
+        return lambda a, b: log_softmax(a * ones + b * twos)[rows, truths], len(task.texts)
+    fit = [asked for asked in fit if written(asked.think).text]
+    ones = np.array([written(asked.first).score for asked in fit])
+    twos = np.array([written(asked.think).score for asked in fit])
+    same = np.array([written(asked.first).text == written(asked.think).text for asked in fit], dtype=bool)
     doubt = np.log1p(-np.minimum([calibration.first(asked.first).confidence for asked in fit], CONFIDENCE_MAX))
-    right = np.array([asked.think.text == asked.pair.answer for asked in fit], bool)
+    right = np.array([written(asked.think).text == asked.pair.answer for asked in fit], dtype=bool)
     return lambda a, b: _right_or_wrong(np.where(same, a * ones, doubt) + b * twos, right), 2
 
 
@@ -246,7 +280,7 @@ def _search_threshold(
     beliefs = [believed(one) for one in asked]
     confidence = np.array([belief.confidence for belief in beliefs])
     right = np.array([belief.answer == one.pair.answer for belief, one in zip(beliefs, asked, strict=True)], bool)
-    answers = np.array([answerer.task.answers(belief.answer) for belief in beliefs], bool)
+    answers = np.array([answerer.task.is_answer(belief.answer) for belief in beliefs], bool)
     fits = np.arange(len(asked)) % FIT == 0
     share = start_share(confidence[fits], right[fits], answers[fits], risk)
     return search_threshold(confidence[~fits], right[~fits], answers[~fits], risk, share)

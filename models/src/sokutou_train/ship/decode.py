@@ -26,7 +26,7 @@ import onnxruntime as ort
 from .. import calculator
 from ..distil.sequences import Encoder
 from ..distil.vocabulary import ANSWER, END, THINK, WHY
-from ..task import Task
+from ..task import ClosedChoices, Task
 
 NEVER = (
     1.0  # a threshold that nothing reaches, not even a confidence that is rounded to 1: no risk bound could be proved
@@ -107,6 +107,20 @@ class Written:
 Look = Scores | Written
 
 
+def scores(look: Look | None) -> Scores:
+    """The look at a closed answer set. Raises `TypeError` where it is another."""
+    if not isinstance(look, Scores):
+        raise TypeError(f"expected scores of a closed answer set, got {look}")
+    return look
+
+
+def written(look: Look | None) -> Written:
+    """The look at a free answer. Raises `TypeError` where it is another."""
+    if not isinstance(look, Written):
+        raise TypeError(f"expected a free answer, got {look}")
+    return look
+
+
 @dataclass(frozen=True)
 class Thought:
     look: Look  # after the rationale
@@ -168,9 +182,7 @@ class Answerer:
         self.decoder, self.encoder, self.task = decoder, encoder, task
         self.writer = Writer(decoder, encoder, task.rationale_tokens_max)
         self.choices = {text: encoder.text(text) for text in task.texts}
-        self.first_tokens = [tokens[0] for tokens in self.choices.values()]
-        if len(set(self.first_tokens)) < len(self.first_tokens):
-            raise ValueError(f"task {task.id}: the choices' first tokens are not distinct")
+        self.first_tokens = encoder.first_tokens(task.texts)
         self.closing = [encoder.control[token] for token in (WHY, END)]
         self.prompt: list[int] = []
         self.written: dict[str, list[int]] = {}  # tokens of the free answers that the question has had
@@ -209,7 +221,7 @@ class Answerer:
     def _look(self, run: list[int], at: int) -> Look:
         """Feeds `run`, which ends in `<|answer|>`, at place `at`, and reads the answer."""
         logits = self.decoder.feed(run, at)
-        if self.task.choices:
+        if isinstance(self.task.answers, ClosedChoices):
             return Scores(log_softmax(logits.astype(np.float64))[self.first_tokens], tuple(self.choices))
         tokens: list[int] = []
         score = 0.0
@@ -219,7 +231,7 @@ class Answerer:
                 text = self.encoder.tokenizer.decode(tokens).strip()
                 self.written.setdefault(text, tokens)
                 return Written(text, tokens, score)
-            if len(tokens) == self.task.answer_tokens_max:
+            if len(tokens) == self.task.answers.tokens_max:
                 break
             tokens.append(token)
         return Written("", tokens, score)
@@ -235,7 +247,7 @@ class Answerer:
 
     def _tokens(self, answer: str) -> list[int]:
         """As they were written; of a free answer that the question has not had, as it is taught."""
-        if self.task.choices:
+        if isinstance(self.task.answers, ClosedChoices):
             return self.choices[answer]
         return self.written.get(answer) or self.encoder.free_text(answer)
 
@@ -278,7 +290,9 @@ class Calibration:
 
     def joint(self, first: Look, think: Look) -> Belief:
         if isinstance(first, Scores):
-            return _likeliest(self.first_weight * first.values + self.think_weight * think.values, first.texts)
+            values = self.first_weight * first.values + self.think_weight * scores(think).values
+            return _likeliest(values, first.texts)
+        think = written(think)
         if not think.text:
             return Belief("", 0.0)
         if think.text == first.text:
@@ -304,7 +318,7 @@ def decide(answerer: Answerer, calibration: Calibration, question: str) -> Outco
         return None
     task, first = answerer.task, calibration.first(look)
     if first.answer and _reaches(first.confidence, calibration.threshold):
-        return Outcome(first, first, task.answers(first.answer), "answer_first")
+        return Outcome(first, first, task.is_answer(first.answer), "answer_first")
     try:
         thought = answerer.think()
     except ThinkingFailed:
@@ -312,7 +326,7 @@ def decide(answerer: Answerer, calibration: Calibration, question: str) -> Outco
     joint = calibration.joint(look, thought.look)
     if not joint.answer:  # the first answer is a guess, and a person is asked
         return Outcome(first, first, False, "think_first", len(thought.rationale))
-    answered = _reaches(joint.confidence, calibration.think_threshold) and task.answers(joint.answer)
+    answered = _reaches(joint.confidence, calibration.think_threshold) and task.is_answer(joint.answer)
     return Outcome(first, joint, answered, "think_first", len(thought.rationale))
 
 

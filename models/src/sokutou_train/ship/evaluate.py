@@ -22,7 +22,7 @@ from tqdm import tqdm
 from ..language import is_japanese
 from ..pair import LANGUAGES, Pair
 from ..recipe import Sizes
-from ..task import ClosedBook, Task
+from ..task import ClosedBook, ClosedChoices, Task
 from . import measures
 from .calibrate import CONFIDENCE_LEVEL
 from .decode import Answerer, Belief, Calibration, Explanation, Outcome, ThinkingFailed, decide
@@ -62,9 +62,10 @@ def evaluate(
     task = answerer.task
     suites = task.tests(f"test-{seed}", sizes.test)
     if table:
-        if task.rows is None:
+        rows_of_table = task.real_data(table)
+        if rows_of_table is None:
             raise ValueError(f"task {task.id} knows no table of real rows, and {table} was given")
-        suites |= task.rows(table)
+        suites |= rows_of_table
     measured = {}
     for name, pairs in suites.items():
         rows = _asked(answerer, calibration, name, pairs)
@@ -73,11 +74,11 @@ def evaluate(
             "unaskable": len(pairs) - len(rows),
             "languages": languages(task, rows),
         }
-        near = [row for row in rows if task.near(row.pair)]
+        near = [row for row in rows if task.is_hard(row.pair)]
         if near and len(near) < len(rows):
             measured[name]["near limit"] = measure(task, near)
         measured[name]["rationales"] = rationales(answerer, rows, sizes.explained)
-    for name, book in (task.closed_book(table) if table and task.closed_book else {}).items():
+    for name, book in (task.closed_book(table) if table else {}).items():
         suite = f"closed book: {name}"
         measured[suite] = closed_book(answerer, calibration, suite, book)
     for other in others:
@@ -101,11 +102,11 @@ def measure(task: Task, rows: list[Row]) -> dict:
     thought = [row.outcome.think_tokens for row in rows if row.outcome.mode == "think_first"]
     # A person is asked, but by which way: the student says the question is not its own, or writes no answer; or it is
     # unsure.
-    own = [task.answers(row.outcome.last.answer) for row in rows if not row.outcome.answered]
+    own = [task.is_answer(row.outcome.last.answer) for row in rows if not row.outcome.answered]
     commonest = Counter(truths).most_common(1)[0][0]
     return {
         "n": len(rows),
-        **({"classes": {text: truths.count(text) for text in task.texts if text in truths}} if task.choices else {}),
+        **({"classes": {text: truths.count(text) for text in task.texts if text in truths}} if task.texts else {}),
         "first answer": _accuracy(task, truths, [row.outcome.first.answer for row in rows]),
         FORCED: _accuracy(task, truths, [row.outcome.last.answer for row in rows]),
         "auto-answers": {
@@ -125,7 +126,7 @@ def measure(task: Task, rows: list[Row]) -> dict:
         "escalated": {**_rate(len(own), len(rows)), "as not its own": own.count(False), "unsure": own.count(True)},
         "thought": {**_rate(len(thought), len(rows)), "tokens, mean": float(np.mean(thought)) if thought else None},
         "floor, always the commonest": _accuracy(task, truths, [commonest] * len(rows)),
-        "ceiling, the rules": _accuracy(task, truths, [task.rules(row.pair) for row in rows]),
+        "ceiling, the rules": _accuracy(task, truths, [task.oracle(row.pair) for row in rows]),
         "calibration of the first answer": _calibration(task, truths, [row.outcome.first for row in rows]),
         "calibration of the decision": _calibration(task, truths, [row.outcome.last for row in rows]),
     }
@@ -166,7 +167,7 @@ def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
     """Explains a sample, of a closed answer set every rarer answer before any common one, and checks each rationale
     number by number."""
     task = answerer.task
-    common = Counter(row.pair.answer for row in rows).most_common(1)[0][0] if task.choices else None
+    common = Counter(row.pair.answer for row in rows).most_common(1)[0][0] if task.texts else None
     rows = random.Random("explained").sample(rows, len(rows))
     sample = sorted(rows, key=lambda row: row.pair.answer == common)[:count]
     explained: list[_Explained] = []
@@ -178,7 +179,7 @@ def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
         answerer.ask(row.pair.text)
         try:
             said = answerer.explain(row.outcome.last.answer)
-            explained.append(_Explained(row, said, task.faults(row.pair, said.text)))
+            explained.append(_Explained(row, said, task.check_rationale(row.pair, said.text)))
         except ThinkingFailed:
             unended += 1
 
@@ -208,7 +209,7 @@ def rationales(answerer: Answerer, rows: list[Row], count: int) -> dict:
             np.array([one.said.strength for one in explained]), np.array([one.row.right for one in explained], bool)
         ),
         "tokens, mean": float(np.mean([one.said.tokens for one in explained])) if explained else None,
-        "faults": [fault for one in judged for fault in one.faults][:10],
+        "faults": [fault for one in judged for fault in one.faults or ()][:10],
     }
 
 
@@ -313,18 +314,18 @@ def _tables(measured: dict) -> str:
 def _accuracy(task: Task, truths: list[str], chosen: list[str]) -> dict:
     """Of a closed answer set balanced accuracy with its interval, macro-F1 and plain accuracy, over the classes that
     occur; of free answers plain accuracy with its interval."""
-    if not task.choices:
+    if not isinstance(task.answers, ClosedChoices):
         rate = _rate(sum(truth == answer for truth, answer in zip(truths, chosen, strict=True)), len(truths))
         return {**rate, "plain": rate["value"]}
-    truths, chosen = (np.array([task.index(text) for text in texts]) for texts in (truths, chosen))
-    classes = np.unique(truths)
-    counts = np.array([(truths == c).sum() for c in classes])
-    hits = np.array([((truths == c) & (chosen == c)).sum() for c in classes])
+    truth, choice = (np.array([task.index(text) for text in texts]) for texts in (truths, chosen))
+    classes = np.unique(truth)
+    counts = np.array([(truth == c).sum() for c in classes])
+    hits = np.array([((truth == c) & (choice == c)).sum() for c in classes])
     recalls = hits / counts
     value = recalls.mean()
     drawn = np.random.default_rng(1).beta(hits + 0.5, counts - hits + 0.5, (DRAWS, len(classes))).mean(-1)
     low, high = np.quantile(drawn, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
-    picked = np.array([(chosen == c).sum() for c in classes])
+    picked = np.array([(choice == c).sum() for c in classes])
     return {
         "value": float(value),
         "low": float(min(low, value)),
@@ -339,8 +340,8 @@ def _calibration(task: Task, truths: list[str], beliefs: list[Belief]) -> dict:
     closed answer set over all choices, of free answers over right and wrong."""
     confidence = np.array([belief.confidence for belief in beliefs])
     right = np.array([belief.answer == truth for belief, truth in zip(beliefs, truths, strict=True)], bool)
-    if task.choices:
-        truth_rows = np.eye(len(task.choices))[[task.index(truth) for truth in truths]]
+    if isinstance(task.answers, ClosedChoices):
+        truth_rows = np.eye(len(task.texts))[[task.index(truth) for truth in truths]]
         brier = ((np.array([belief.posterior for belief in beliefs]) - truth_rows) ** 2).sum(-1)
     else:
         brier = (confidence - right) ** 2

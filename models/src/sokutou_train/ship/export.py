@@ -11,6 +11,7 @@ import itertools
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -135,7 +136,7 @@ def graph(student: Student, int8_embedding: bool, gate: tuple[np.ndarray, float]
         return name
 
     def node(
-        kind: str, inputs: list[str], outputs: list[str], domain: str = "", name: str | None = None, **attributes
+        kind: str, inputs: list[str], outputs: list[str], domain: str = "", name: str | None = None, **attributes: Any
     ) -> None:
         nodes.append(helper.make_node(kind, inputs, outputs, name=name or outputs[0], domain=domain, **attributes))
 
@@ -280,7 +281,7 @@ def _same_answers(full: Decoder, int8: Decoder, encoder: Encoder, task: Task, pa
     choices = [encoder.text(text)[0] for text in task.texts] or slice(None)
     same = turned = 0
     for pair in pairs:
-        runs = [encoder.prompt(pair, ANSWER), *([token] for token in (() if task.choices else encoder.answer(pair)))]
+        runs = [encoder.prompt(pair, ANSWER), *([token] for token in (() if task.texts else encoder.answer(pair)))]
         (one, likely), (other, _) = (_read(decoder, runs, choices) for decoder in (full, int8))
         same += one == other
         turned += one != other and likely >= SURE_MIN

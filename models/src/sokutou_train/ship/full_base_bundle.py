@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..bundle_files import Calibrated
 from ..distil import base
 from ..distil.sequences import Encoder
 from ..recipe import Plan, Recipe, Sizes
@@ -24,7 +25,7 @@ BYTES_MAX = 400 << 20  # of one file, for the runtime
 QUESTION_TOKENS_MAX, MAX_LEN = 248, 512
 GATE_PROMPTS, GOLDEN_QUESTIONS = 50, 2
 # Nothing is calibrated. Thinking weighs nothing, so a golden confidence hangs on the first answer alone.
-FITTED = {
+FITTED: Calibrated = {
     "split": "none: nothing was taught and nothing calibrated",
     "n": 0,
     "risk": RISK,
@@ -42,7 +43,7 @@ def write(task: Task, out: Path) -> tuple[Path, dict]:
     task = dataclasses.replace(
         task,
         teacher="nobody: the weights are as they were published",
-        sources=(),
+        taught=False,
         question_tokens_max=QUESTION_TOKENS_MAX,
     )
     recipe = Recipe(
@@ -80,7 +81,8 @@ def golden(answerer: Answerer) -> Iterator[dict]:
         ((calibrated.first(look).confidence, pair) for pair, look in asked if look is not None), key=lambda one: -one[0]
     )
     for number, (_, pair) in enumerate(surest[:GOLDEN_QUESTIONS], 1):
-        yield bundle.golden_line(answerer.task, number, pair, decide(answerer, calibrated, pair.text))
+        if outcome := decide(answerer, calibrated, pair.text):  # each could be asked
+            yield bundle.golden_line(answerer.task, number, pair, outcome)
 
 
 def _card(measured: dict) -> str:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from cycler import cycler
 
 matplotlib.use("svg")  # draws into files; needs no screen
 
 from matplotlib import pyplot
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.ticker import PercentFormatter
 
 CALIBRATION = "calibration of the first answer"
@@ -30,7 +32,7 @@ matplotlib.rcParams.update(
         "figure.figsize": (6, 4),
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.prop_cycle": matplotlib.cycler(color=TAB20[::2] + TAB20[1::2]),
+        "axes.prop_cycle": cycler(color=TAB20[::2] + TAB20[1::2]),
     }
 )
 
@@ -150,7 +152,7 @@ def _save(path: Path, paint: Callable[[Axes, Any], None], what: Any) -> Path:
     keys = [key for own in figure.axes for key in own.get_legend_handles_labels()[0]]
     legend = figure.legend(handles=keys, loc="outside lower center", ncols=2, fontsize=7, frameon=False)
     for handle in legend.legend_handles:
-        if hasattr(handle, "set_sizes"):
+        if isinstance(handle, PathCollection):
             handle.set_sizes([30])
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

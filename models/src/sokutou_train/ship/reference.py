@@ -35,7 +35,7 @@ def write(path: Path, graphs: Mapping[str, Path], tokenizer: Path, recipe: Recip
     prompts = []
     for number in range(max(PROMPTS_MIN, len(recipe.tasks))):
         pair, then = next(next(golden[number % len(golden)])), (ANSWER, THINK)[number % 2]
-        after = encoder.text(pair.rationale)[:SINGLE_TOKENS]
+        after = encoder.text(pair.known_rationale)[:SINGLE_TOKENS]
         at, runs = 0, []
         for tokens in (encoder.prompt(pair, then), *([token] for token in after)):
             logits = opened[pair.task].feed(tokens, at)

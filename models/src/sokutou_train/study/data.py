@@ -54,7 +54,8 @@ def gather(config: Config, root: Path) -> Data:
             )
     tests = suites["test"] + suites["generated test"]
     leaked = {pair for pair, _ in pair_files.overlaps(train, tests)}
-    kept, train, dev = train, [], {}
+    kept, train = train, []
+    dev: dict[str, Pair] = {}
     for pair in kept:
         if pair.id in leaked:
             continue

@@ -7,6 +7,7 @@ set on the other half, by `table`. The student stays as it is, and nothing is de
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +64,7 @@ def mean_states(student: Student, prompts: list[list[int]]) -> Tensor:
     return _read(student, prompts, lambda states, length: states[:length].mean(0))
 
 
-def _read(student: Student, prompts: list[list[int]], pooled) -> Tensor:
+def _read(student: Student, prompts: list[list[int]], pooled: Callable[[Tensor, int], Tensor]) -> Tensor:
     order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
     found = torch.empty(len(prompts), student.g.width)
     for start in range(0, len(order), ROWS):

@@ -62,10 +62,10 @@ def measure(
                 row["difference"] = max(row["difference"], float((own - again).abs().max()))
             else:
                 closed = answers.get(case.pair.task, ())
-                own, again = (
+                said, changed = (
                     asker.after(case.question, rationale, case.pair, closed) for rationale in (case.rationale, other)
                 )
-                row[name] += int(own != again)
+                row[name] += int(said != changed)
     return list(rows.values())
 
 

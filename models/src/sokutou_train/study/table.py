@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,13 +68,10 @@ def collect(trials: Trials, published: dict | None = None) -> dict[str, list[dic
     rows = []
     for (arm, suite, task), seeds in sorted(trials.answers.items()):
         first = seeds[0]
-        strata = {"all": lambda a: True}
-        strata |= {lang: lambda a, lang=lang: a["lang"] == lang for lang in sorted({a["lang"] for a in first})}
-        strata |= {
-            f"difficulty {d}": lambda a, d=d: a["difficulty"] == d
-            for d in sorted({a["difficulty"] or 0 for a in first})
-            if d
-        }
+        strata: dict[str, Callable[[dict], bool]] = {"all": lambda a: True}
+        strata |= {lang: _having("lang", lang) for lang in sorted({a["lang"] for a in first})}
+        difficulties = sorted({a["difficulty"] or 0 for a in first})
+        strata |= {f"difficulty {d}": _having("difficulty", d) for d in difficulties if d}
         rows += [
             {
                 "arm": arm,
@@ -247,17 +245,22 @@ def _differences(trials: Trials) -> list[dict]:
     return rows
 
 
+def _having(key: str, value: object) -> Callable[[dict], bool]:
+    return lambda line: line[key] == value
+
+
 def _references(suite: str, task: str, lines: list[dict], published: dict | None) -> list[dict]:
     """What is known without any student of ours."""
     golds = Counter(line["gold"] for line in lines)
     rows = [{"name": "floor: the most frequent answer of the test", "accuracy": max(golds.values()) / len(lines)}]
     if all(line.get("options") for line in lines):
         rows.append({"name": "floor: a guess", "accuracy": float(np.mean([1 / line["options"] for line in lines]))})
-    said = (published or {"tasks": {}})["tasks"].get(task, {})
+    known = published or {"tasks": {}, "cite": ""}
+    said, cite = known["tasks"].get(task, {}), known["cite"]
     if suite == said.get("suite"):
         note = {"note": said["note"]} if "note" in said else {}
         rows += [
-            {"name": f"{name} ({published['cite']})", "accuracy": percent / 100, **note}
+            {"name": f"{name} ({cite})", "accuracy": percent / 100, **note}
             for name, percent in said["accuracy"].items()
         ]
     return [{"suite": suite, "task": task, **row} for row in rows]

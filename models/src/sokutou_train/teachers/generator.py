@@ -1,25 +1,22 @@
 """What a teacher that is a program looks like: draws without end, each a question with its answer and exact rationale.
 
-Tells questions to train on from those to test with, by their text: where few questions can be asked at all, as with one
-toss of a coin, a seed of their own would not keep tests out of training. Knows no task; each generator stands in a
-module of its own, their list in `catalogue`.
+Tells questions to train on from those to test with (`held_out`). Knows no task; each generator stands in a module of
+its own, their list in `catalogue`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from ..held_out import tested
 from ..pair import LANGUAGES, Pair, Probe
-from ..pair_files import bare
 from ..task import Choice
 
 TEACHER = "generated"
-TESTED_SHARE = 10  # one question in so many is kept for tests
 
 
 @dataclass(frozen=True)
@@ -86,12 +83,13 @@ class Generator:
 
 def endless(make: Callable[[], Pair]) -> Iterator[Pair]:
     """One pair after the other."""
-    return iter(make, None)
+    while True:
+        yield make()
 
 
-def tested(pair: Pair) -> bool:
-    """Is its question kept for tests? Two questions are one if their letters and digits are."""
-    return int.from_bytes(hashlib.sha256(bare(pair.question).encode()).digest()[:8]) % TESTED_SHARE == 0
+def having(**fields: object) -> Callable[[Pair], bool]:
+    """Does a pair have these?"""
+    return lambda pair: all(getattr(pair, name) == value for name, value in fields.items())
 
 
 def letters(count: int) -> tuple[Choice, ...]:

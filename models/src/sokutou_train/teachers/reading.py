@@ -11,8 +11,8 @@ import random
 import string
 from collections.abc import Iterator
 
-from ..distil.sequences import first_sentence
 from ..pair import LANGUAGES, Pair
+from ..sentences import first_sentence
 from .symbolic import made_up
 
 TASK_ID = "reading"

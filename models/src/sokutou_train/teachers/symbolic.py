@@ -304,11 +304,11 @@ def shuffled_objects(rng: random.Random, lang: str, difficulty: int) -> Said:
             [f"and {holds[2]}.", *acts],
             f"{kept} {asked} {story.kept} {held[asked]}.",
         )
-    holds = ", ".join(f"{name} has the {thing}" for name, thing in steps[0].items())
+    held_first = ", ".join(f"{name} has the {thing}" for name, thing in steps[0].items())
     acts = [f"{a} and {b} swap." for a, b in swaps]
     return said(
-        f"{holds}. {' '.join(acts)} At the end {asked} has which?",
-        [f"{holds}.", *acts],
+        f"{held_first}. {' '.join(acts)} At the end {asked} has which?",
+        [f"{held_first}.", *acts],
         f"{kept} {asked} has the {held[asked]}.",
     )
 
@@ -387,10 +387,10 @@ def _date_of_today(rng: random.Random, told: datetime.date, difficulty: int) -> 
         )
         meant = today.replace(year=year, month=month)
     else:
-        meant = today + datetime.timedelta(1 if shift == "hours" else shift)
-    month, day, year = f"{told:%B}", told.day, told.year
+        meant = today + datetime.timedelta(shift if isinstance(shift, int) else 1)
+    month_name, day, year = f"{told:%B}", told.day, told.year
     spelt = rng.choice(
-        (f"{month} {day}, {year}", f"{month[:3]} {day}, {year}", f"{told.month}/{day}/{year}", _date_en(told))
+        (f"{month_name} {day}, {year}", f"{month_name[:3]} {day}, {year}", f"{told.month}/{day}/{year}", _date_en(told))
     )
     steps = [
         _date_en(told),

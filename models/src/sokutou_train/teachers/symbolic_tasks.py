@@ -15,9 +15,9 @@ from pathlib import Path
 
 from .. import pair_files
 from ..pair import LANGUAGES, Pair
-from ..task import Choice, Task
-from . import generator, symbolic
-from .generator import Generator, letters
+from ..task import Choice, ClosedChoices, FreeText, Task
+from . import symbolic
+from .generator import Generator, having, letters
 
 CHARACTER_TOKENS_MAX = 3  # bytes of a kana, should the vocabulary have joined none of them
 
@@ -26,17 +26,58 @@ YES_NO = (Choice(0, "no", {"en": "no", "ja": "いいえ"}, False), Choice(1, "ye
 _SENTENCE_END = re.compile(r"(?<=\.)\s|(?<=。)(?=.)")
 
 
-def faults(pair: Pair, rationale: str) -> list[str] | None:
-    """Names the first sentence that is not the exact rationale's; empty when all are. Of published questions none is
-    known."""
-    if pair.rationale is None:
-        return None
-    said, exact = (_SENTENCE_END.split(text) for text in (rationale, pair.rationale))
-    return [
-        f"sentence {number} said as {one!r:.80}, expected {other!r:.80}"
-        for number, (one, other) in enumerate(itertools.zip_longest(said, exact, fillvalue=""), 1)
-        if one != other
-    ][:1]
+class Symbolic(Task):
+    """The task of the generator of its name."""
+
+    @property
+    def generator(self) -> Generator:
+        return symbolic.GENERATORS[self.id]
+
+    def stream(self, seed: int | str) -> Iterator[Pair]:
+        return self.generator.stream(self.id, seed)
+
+    def golden(self, seed: int | str) -> list[Iterator[Pair]]:
+        """Every answer in each language; of free ones each difficulty but the hardest, where a student may never be
+        sure."""
+        of = self.generator
+        if isinstance(self.answers, ClosedChoices):
+            return [
+                of.golden(self.id, seed, having(lang=lang, answer=answer))
+                for lang, answer in itertools.product(LANGUAGES, self.texts)
+            ]
+        return [
+            of.golden(self.id, seed, having(lang=lang, difficulty=difficulty))
+            for lang, difficulty in itertools.product(LANGUAGES, (d for d in of.difficulties if d not in of.hardest))
+        ]
+
+    def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
+        return {"generated": self.generator.tests(self.id, f"test-{seed}", count)}
+
+    def is_hard(self, pair: Pair) -> bool:
+        return pair.difficulty in self.generator.hardest
+
+    def oracle(self, pair: Pair) -> str:
+        return pair.answer
+
+    def check_rationale(self, pair: Pair, rationale: str) -> list[str] | None:
+        """Names the first sentence that is not the exact rationale's; empty when all are. Of published questions none
+        is known."""
+        if pair.rationale is None:
+            return None
+        said, exact = (_SENTENCE_END.split(text) for text in (rationale, pair.rationale))
+        return [
+            f"sentence {number} said as {one!r:.80}, expected {other!r:.80}"
+            for number, (one, other) in enumerate(itertools.zip_longest(said, exact, fillvalue=""), 1)
+            if one != other
+        ][:1]
+
+    def real_data(self, path: Path) -> dict[str, list[Pair]]:
+        """Published pairs, whatever their file calls the task."""
+        return {
+            f"published, {path.parent.name}": [
+                dataclasses.replace(pair, task=self.id) for pair in pair_files.read(path).pairs
+            ]
+        }
 
 
 def made(
@@ -46,54 +87,17 @@ def made(
     rationale_tokens_max: int,
     choices: tuple[Choice, ...] = (),
 ) -> Task:
-    """The task of the generator of this name; without choices its answers are free text."""
-    of: Generator = symbolic.GENERATORS[id_]
-
-    def stream(seed: int | str) -> Iterator[Pair]:
-        return of.stream(id_, seed)
-
-    def golden(seed: int | str) -> list[Iterator[Pair]]:
-        """Every answer in each language; of free ones each difficulty but the hardest, where a student may never be
-        sure."""
-        if choices:
-            return [
-                of.golden(id_, seed, lambda pair, asked=asked: (pair.lang, pair.answer) == asked)
-                for asked in itertools.product(LANGUAGES, (choice.text for choice in choices))
-            ]
-        return [
-            of.golden(id_, seed, lambda pair, asked=asked: (pair.lang, pair.difficulty) == asked)
-            for asked in itertools.product(LANGUAGES, (d for d in of.difficulties if d not in of.hardest))
-        ]
-
-    def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
-        return {"generated": of.tests(id_, f"test-{seed}", count)}
-
-    def rows(path: Path) -> dict[str, list[Pair]]:
-        """Published pairs, whatever their file calls the task."""
-        return {
-            f"published, {path.parent.name}": [
-                dataclasses.replace(pair, task=id_) for pair in pair_files.read(path).pairs
-            ]
-        }
-
-    return Task(
+    """Without choices the answers are free text."""
+    difficulties = symbolic.GENERATORS[id_].difficulties
+    return Symbolic(
         id=id_,
         title=title,
         teacher="a program that draws the question and works it out step by step",
         licence="MIT OR Apache-2.0; the kind of question is from Wei et al. 2022 and BIG-bench, none of whose own is "
         "taken over",
-        choices=choices,
-        stream=stream,
-        golden=golden,
-        tests=tests,
-        near=lambda pair: pair.difficulty in of.hardest,
-        rules=lambda pair: pair.answer,
-        faults=faults,
-        rows=rows,
-        sources=tuple(Path(module.__file__) for module in (generator, symbolic)),
+        answers=ClosedChoices(choices) if choices else FreeText(difficulties[-1] * CHARACTER_TOKENS_MAX),
         question_tokens_max=question_tokens_max,
         rationale_tokens_max=rationale_tokens_max,
-        answer_tokens_max=0 if choices else of.difficulties[-1] * CHARACTER_TOKENS_MAX,
     )
 
 

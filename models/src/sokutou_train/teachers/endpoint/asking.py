@@ -197,12 +197,12 @@ def _answer(question: Pair, said: str) -> str:
     if len(value) > ANSWER_CHARS_MAX:
         raise ValueError(f"an answer longer than {ANSWER_CHARS_MAX} characters")
     form = _form(question)
-    if form == "letter":
+    if question.choices and form == "letter":
         return _letter(question.choices, value)
     if form == "yes or no":
-        if not (said := _YES_NO.match(value)):
+        if not (meant := _YES_NO.match(value)):
             raise ValueError(f"expected yes or no, got {value!r:.60}")
-        return _YES_NO_MEANS[said[1].casefold()]
+        return _YES_NO_MEANS[meant[1].casefold()]
     if form == "number":
         if len(found := _NUMBER.findall(value)) != 1:
             raise ValueError(f"expected one number, got {value!r:.60}")

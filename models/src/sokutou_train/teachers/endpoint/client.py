@@ -253,10 +253,10 @@ def _beginning(body: bytes) -> str:
 
 def _seconds(retry_after: str | None) -> float | None:
     """What a Retry-After header asks for: seconds, or a date."""
+    if retry_after is None:
+        return None
     try:
         seconds = float(retry_after)
-    except TypeError:
-        return None
     except ValueError:
         try:
             date = email.utils.parsedate_to_datetime(retry_after)

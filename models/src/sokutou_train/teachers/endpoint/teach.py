@@ -14,6 +14,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -150,10 +151,12 @@ class _Run:
         self._dropped: Counter[str] = Counter()
 
     def ask(self, parallel: int) -> None:
-        todo, answered = queue.SimpleQueue(), queue.SimpleQueue()
+        todo: queue.SimpleQueue[_Ask] = queue.SimpleQueue()
+        answered: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(min(parallel, len(self._wanted))):  # daemons, so that a second Ctrl-C need not wait for them
             threading.Thread(target=_work, args=(self._endpoint, todo, answered), daemon=True).start()
-        coming, under_way = deque(self._wanted), {}
+        coming = deque(self._wanted)
+        under_way: dict[str, _Ask] = {}
         with tqdm(total=len(self._asks), initial=self._earlier, unit="reply", mininterval=0.5) as bar:
             try:
                 self._show(bar)
@@ -190,7 +193,7 @@ class _Run:
                     "id": f"{ask.question.id}-{ask.sample}",
                     "kind": said.kind,
                     "why": said.why,
-                    "reply": self._replies.get(ask.digest).text,
+                    "reply": reply.text if (reply := self._replies.get(ask.digest)) else None,
                 }
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
 

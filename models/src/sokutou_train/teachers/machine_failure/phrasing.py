@@ -9,8 +9,11 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from .rules import Reading, Written
+
+T_co = TypeVar("T_co", covariant=True)
 
 FIELDS = ("grade", "air", "process", "speed", "torque", "wear")
 CELSIUS_OFFSET_DK = 2731  # 273.1, so that a temperature in °C keeps one decimal; both temperatures shift alike
@@ -319,13 +322,19 @@ HELD_OUT = (
 )
 
 
+class Options(Protocol[T_co]):
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: int, /) -> T_co: ...
+
+
 class _Plain(random.Random):
     """Takes every first choice and no chance: a form's plainest wording, as real rows are asked."""
 
     def random(self) -> float:
         return 1.0
 
-    def choice(self, options):
+    def choice(self, options: Options[T_co]) -> T_co:
         return options[0]
 
 
@@ -638,7 +647,10 @@ def _composed(rng: random.Random) -> Form:
         # A grade has no unit.
         return re.sub(r" ?[\[(]\{u\}[\])]| ?\{u\}", "", joined) if field == "grade" else joined
 
-    parts = tuple(part(field, labels) for field, labels in zip(FIELDS, _LABELS[lang], strict=True))
+    grade, air, process, speed, torque, wear = (
+        part(field, labels) for field, labels in zip(FIELDS, _LABELS[lang], strict=True)
+    )
+    parts = (grade, air, process, speed, torque, wear)
     question = rng.choice(_OPENINGS[lang]) + "{readings}" + rng.choice(_CLOSINGS[lang])
     return Form(
         f"{lang}-composed", lang, parts, rng.choice(_SEPARATORS[lang]), question, shuffle=True, units=_LOOSE_UNITS[lang]

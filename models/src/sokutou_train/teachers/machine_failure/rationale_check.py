@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from ...distil.sequences import first_sentence
 from ...pair import Pair
+from ...sentences import first_sentence
 from ..marks import miscalculated
 from .rules import (
     FAILURES,
@@ -61,14 +61,14 @@ def faults(pair: Pair, rationale: str) -> list[str]:
     """What is wrong in `rationale` as a reason about `pair`'s question; empty when all is right."""
     if not isinstance(pair.reading, Reading):  # out of scope: nothing to compute, only to name
         return [] if rationale == pair.rationale else ["not the reason why a person is asked"]
-    recital = first_sentence(pair.rationale)
+    recital = first_sentence(pair.known_rationale)
     if first_sentence(rationale) != recital:
         return [f"read {first_sentence(rationale)!r}, expected {recital!r}"]
     said = _CLAUSES[pair.lang].fullmatch(rationale.removeprefix(recital).lstrip())
     if not said:
         return ["not a rationale in the question's language"]
     # The teacher's own rationale quotes the readings as the question wrote them.
-    quoted = _CLAUSES[pair.lang].fullmatch(pair.rationale.removeprefix(recital).lstrip())
+    quoted = _CLAUSES[pair.lang].fullmatch(pair.known_rationale.removeprefix(recital).lstrip())
     assert quoted, "the teacher's rationale must read as one"
     found = []
     for mark in ("gap", "speed_left", "power", "strain", "wear_left"):

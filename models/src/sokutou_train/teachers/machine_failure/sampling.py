@@ -8,6 +8,7 @@ falling as torque rises), so that ordinary rows are not strange to the student. 
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from .rules import (
     FAILURES,
@@ -95,7 +96,7 @@ def _several(rng: random.Random, first: float) -> Reading | None:
     return _beside(rng, {limit: rng.choice((BESIDE, BEYOND)) if place else first for place, limit in enumerate(limits)})
 
 
-def _beside(rng: random.Random, widths: dict[Answer, float], **fixed) -> Reading | None:
+def _beside(rng: random.Random, widths: dict[Answer, float], **fixed: Any) -> Reading | None:
     """Within so many shares of each limit, on either side. What one limit fixes holds for those after it."""
 
     def off(limit: Answer) -> float:
@@ -120,7 +121,7 @@ def _beside(rng: random.Random, widths: dict[Answer, float], **fixed) -> Reading
     return _reading(rng, **fixed)
 
 
-def _reading(rng: random.Random, **fixed) -> Reading | None:
+def _reading(rng: random.Random, **fixed: Any) -> Reading | None:
     """The fixed fields as given and the others anywhere in range; None when a fixed one is out of range."""
     for field, value in fixed.items():
         if field in RANGES and not RANGES[field][0] <= value <= RANGES[field][1]:

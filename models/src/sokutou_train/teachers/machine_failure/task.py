@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from ... import calculator
 from ...pair import Pair
-from ...task import Choice, Task
+from ...task import Choice, ClosedChoices, Task
 from ..generator import endless
 from . import ai4i, out_of_scope, phrasing, rationale_check
 from .phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, PLAIN, Form
@@ -66,99 +66,87 @@ def person(rng: random.Random, kind: str | None = None) -> Pair:
     )
 
 
-def stream(seed: int | str) -> Iterator[Pair]:
-    """Training pairs without end: answers balanced, `PERSON_SHARE` of them out of scope."""
-    rng = random.Random(seed)
-    while True:
-        yield person(rng) if rng.random() < PERSON_SHARE else in_scope(rng, rng.choice(IN_SCOPE))
-
-
 FIRST_PAGE = Reading(
     "M", air_dk=2981, process_dk=3086, speed_rpm=1551, torque_dnm=428, wear_min=0
 )  # README's own question
 
 
-def golden(seed: int | str) -> list[Iterator[Pair]]:
-    """One endless stream for each golden question: every answer in English, Japanese and terse, and every way out of
-    scope."""
-    rng = random.Random(seed)
-    terse = next(form for form in FORMS if form.name == "terse-equals")
-    forms = [(answer, form) for form in (EN_MAIN, JA_MAIN, terse) for answer in IN_SCOPE]
+class MachineFailure(Task):
+    def stream(self, seed: int | str) -> Iterator[Pair]:
+        """Training pairs without end: answers balanced, `PERSON_SHARE` of them out of scope."""
+        rng = random.Random(seed)
+        while True:
+            yield person(rng) if rng.random() < PERSON_SHARE else in_scope(rng, rng.choice(IN_SCOPE))
 
-    def out(kind: str, lang: str) -> Iterator[Pair]:
-        return (pair for pair in endless(lambda: person(rng, kind)) if pair.lang == lang)
+    def golden(self, seed: int | str) -> list[Iterator[Pair]]:
+        """One endless stream for each golden question: every answer in English, Japanese and terse, and every way out
+        of scope."""
+        rng = random.Random(seed)
+        terse = next(form for form in FORMS if form.name == "terse-equals")
+        forms = [(answer, form) for form in (EN_MAIN, JA_MAIN, terse) for answer in IN_SCOPE]
 
-    return [
-        *(iter([from_reading(PLAIN, FIRST_PAGE, Answer.NONE, form)]) for form in (EN_MAIN, JA_MAIN)),
-        *(endless(lambda answer=answer, form=form: in_scope(rng, answer, form)) for answer, form in forms),
-        *(out(kind, lang) for kind in OUT_OF_SCOPE for lang in ("en", "ja")),
-    ]
+        def out(kind: str, lang: str) -> Iterator[Pair]:
+            return (pair for pair in endless(lambda: person(rng, kind)) if pair.lang == lang)
+
+        return [
+            *(iter([from_reading(PLAIN, FIRST_PAGE, Answer.NONE, form)]) for form in (EN_MAIN, JA_MAIN)),
+            *(endless(partial(in_scope, rng, answer, form)) for answer, form in forms),
+            *(out(kind, lang) for kind in OUT_OF_SCOPE for lang in ("en", "ja")),
+        ]
+
+    def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
+        """Fresh pairs as in training; by a wording never trained on; all near a limit; with several modes; with a tool
+        in the band in which it may fail, or a little short of it; then each way out of scope."""
+        rng = random.Random(seed)
+
+        def asked(draw: Callable[[random.Random, Answer], Reading]) -> Pair:
+            answer = rng.choice(IN_SCOPE)
+            return from_reading(rng, draw(rng, answer), answer, phrasing.pick(rng))
+
+        held_out = [in_scope(rng, rng.choice(IN_SCOPE), rng.choice(HELD_OUT)) for _ in range(count)]
+        out = {f"generated, {kind}": [person(rng, kind) for _ in range(count // 3)] for kind in OUT_OF_SCOPE}
+        in_forms = [in_scope(rng, rng.choice(IN_SCOPE)) for _ in range(count)]
+        near = [asked(draw_near) for _ in range(count)]
+        several = [in_scope(rng, Answer.SEVERAL) for _ in range(count // 3)]
+        worn = [asked(draw_worn) for _ in range(count // 3)]
+        return {
+            "generated, in scope": in_forms,
+            "generated, held-out wording": held_out,
+            "generated, near a limit": near,
+            "generated, several modes": several,
+            "generated, tool wear band": worn,
+            **out,
+        }
+
+    def is_hard(self, pair: Pair) -> bool:
+        return isinstance(pair.reading, Reading) and near_limit(pair.reading)
+
+    def oracle(self, pair: Pair) -> str:
+        """What the rules say to a pair's reading, whoever answered it."""
+        if not isinstance(pair.reading, Reading):
+            return Answer.PERSON.value
+        return rule_answer(pair.reading).value
+
+    def real_data(self, path: Path) -> dict[str, list[Pair]]:
+        """The rows of a real table in the two main forms."""
+        read = ai4i.read(path)
+        return {
+            f"AI4I rows, {form.name}": [from_reading(PLAIN, reading, answer, form) for reading, answer in read]
+            for form in (EN_MAIN, JA_MAIN)
+        }
+
+    def check_rationale(self, pair: Pair, rationale: str) -> list[str]:
+        return rationale_check.faults(pair, rationale)
 
 
-def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
-    """Fresh pairs as in training; by a wording never trained on; all near a limit; with several modes; with a tool in
-    the band in which it may fail, or a little short of it; then each way out of scope."""
-    rng = random.Random(seed)
-
-    def asked(draw: Callable[[random.Random, Answer], Reading]) -> Pair:
-        answer = rng.choice(IN_SCOPE)
-        return from_reading(rng, draw(rng, answer), answer, phrasing.pick(rng))
-
-    held_out = [in_scope(rng, rng.choice(IN_SCOPE), rng.choice(HELD_OUT)) for _ in range(count)]
-    out = {f"generated, {kind}": [person(rng, kind) for _ in range(count // 3)] for kind in OUT_OF_SCOPE}
-    in_forms = [in_scope(rng, rng.choice(IN_SCOPE)) for _ in range(count)]
-    near = [asked(draw_near) for _ in range(count)]
-    several = [in_scope(rng, Answer.SEVERAL) for _ in range(count // 3)]
-    worn = [asked(draw_worn) for _ in range(count // 3)]
-    return {
-        "generated, in scope": in_forms,
-        "generated, held-out wording": held_out,
-        "generated, near a limit": near,
-        "generated, several modes": several,
-        "generated, tool wear band": worn,
-        **out,
-    }
-
-
-def rows(path: Path) -> dict[str, list[Pair]]:
-    """The rows of a real table in the two main forms."""
-    read = ai4i.read(path)
-    return {
-        f"AI4I rows, {form.name}": [from_reading(PLAIN, reading, answer, form) for reading, answer in read]
-        for form in (EN_MAIN, JA_MAIN)
-    }
-
-
-def near(pair: Pair) -> bool:
-    return isinstance(pair.reading, Reading) and near_limit(pair.reading)
-
-
-def rules(pair: Pair) -> str:
-    """What the rules say to a pair's reading, whoever answered it."""
-    if not isinstance(pair.reading, Reading):
-        return Answer.PERSON.value
-    return rule_answer(pair.reading).value
-
-
-_HERE = Path(__file__).parent
-
-TASK = Task(
+TASK = MachineFailure(
     id=TASK_ID,
     title={"en": "Machine failure", "ja": "機械の故障判定"},
     teacher="the documented rules of the AI4I 2020 data set (heat dissipation, power, overstrain), written as a "
     "program",
     licence="MIT OR Apache-2.0; the rules are from AI4I 2020 (Matzka 2020), CC BY 4.0",
-    choices=tuple(Choice(code, answer.value, {"en": en, "ja": ja}, person) for code, answer, en, ja, person in CHOICES),
-    stream=stream,
-    golden=golden,
-    tests=tests,
-    near=near,
-    rules=rules,
-    rows=rows,
-    faults=rationale_check.faults,
-    sources=(
-        Path(calculator.__file__),
-        *(_HERE / f"{name}.py" for name in ("rules", "sampling", "phrasing", "out_of_scope", "task")),
+    answers=ClosedChoices(
+        tuple(Choice(code, answer.value, {"en": en, "ja": ja}, person) for code, answer, en, ja, person in CHOICES)
     ),
     question_tokens_max=120,
     rationale_tokens_max=256,

@@ -105,17 +105,19 @@ def _settings(path: Path) -> list[tuple[int, dict[str, list[int]]]]:
     """The noise settings in order: the line of the first reading, and the readings of each measure in tenths."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         table = csv.DictReader(file)
-        absent = [column for column in COLUMNS if column not in (table.fieldnames or ())]
+        columns = table.fieldnames or ()
+        absent = [column for column in COLUMNS if column not in columns]
         if absent:
             raise TableError(f"{path}:1: expected the columns {', '.join(COLUMNS)}, {', '.join(absent)} is missing")
         rows = []
         for row in table:
             if None in row or None in row.values():
-                raise TableError(f"{path}:{table.line_num}: expected {len(table.fieldnames)} values")
+                raise TableError(f"{path}:{table.line_num}: expected {len(columns)} values")
             rows.append((table.line_num, row))
     if not rows or len(rows) % (SERIES_LEN * SERIES_OF_RUN):
         raise TableError(f"{path}: expected whole runs of {SERIES_LEN * SERIES_OF_RUN} rows, got {len(rows)} rows")
-    settings, had = [], []
+    settings: list[tuple[int, dict[str, list[int]]]] = []
+    had: list[list[str]] = []
     for at in range(0, len(rows), SERIES_LEN):
         ten = rows[at : at + SERIES_LEN]
         noise = [ten[0][1][column] for column in NOISE]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable
+from typing import Any
 
+from .. import unrelated
 from ..generator import Said
-from ..machine_failure import out_of_scope as machine_failure
 from . import phrasing, sampling
 from .phrasing import LINES
 from .rules import (
@@ -47,7 +48,8 @@ def no_lines(rng: random.Random, lang: str, near: bool) -> tuple[str, str]:
     """The centre line or a limit left out, or named without a value; near: one of them only."""
     form, about, written = _any(rng, lang)
     gone = rng.sample(LINES, 1 if near or rng.random() < 0.5 else rng.randint(2, len(LINES)))
-    written = dataclasses.replace(written, **dict.fromkeys(gone, UNREAD))
+    unread: dict[str, Any] = dict.fromkeys(gone, UNREAD)
+    written = dataclasses.replace(written, **unread)
     blank = rng.choice(UNKNOWN[lang]) if rng.random() < 0.35 else None
     question = phrasing.ask(rng, form, about, written, blank).lstrip(" ,.;、。\n")
     return question, missing(written, [line for line in LINES if line in gone], lang)
@@ -94,7 +96,7 @@ def other(rng: random.Random, lang: str, near: bool) -> tuple[str, str]:
     if near or rng.random() < 0.6:
         return rng.choice((_about_charts, _tolerance, _with_readings))(rng, lang), other_kind(lang)
     while True:  # languages are drawn alike there, and most questions are short
-        question, said, _ = machine_failure.other(rng)
+        question, said = unrelated.draw(rng)
         if said == lang and len(question) <= OTHER_LEN_MAX:
             return question, other_kind(lang)
 

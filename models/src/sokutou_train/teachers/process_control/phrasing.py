@@ -309,14 +309,14 @@ def compose(rng: random.Random, lang: str) -> Form:
     """A form put together from parts: one way to join, separate and ask, and any label for each line."""
     join = rng.choice(_JOINS[lang]).replace("{u}", "{unit}")
     case = rng.choice((str, str, str.capitalize, str.upper))
-    labels = [case(label) for label in (rng.choice(_CENTRES[lang]), *rng.choice(_LIMITS[lang]))]
+    centre, (upper, lower) = rng.choice(_CENTRES[lang]), rng.choice(_LIMITS[lang])
     question = rng.choice(_QUESTIONS[lang]).replace("{data}", rng.choice(_DATA[lang]))
     if "{unit}" in join:
         question = question.replace(" ({unit})", "").replace("({unit})", "").replace(" {unit}", "")
     return Form(
         f"{lang}-composed",
         lang,
-        tuple(label + join for label in labels),
+        (case(centre) + join, case(upper) + join, case(lower) + join),
         rng.choice(_BETWEEN[lang]),
         rng.choice(_SEPARATORS[lang]),
         question,
@@ -352,9 +352,8 @@ def chart(rng: random.Random, lang: str) -> Chart:
 
 def write(s: Series, decimals: int) -> Written:
     """Every number with the same decimals, as instruments write them."""
-    return Written(
-        *(_number(getattr(s, line), decimals) for line in LINES), tuple(_number(r, decimals) for r in s.readings)
-    )
+    centre, upper, lower = (_number(value, decimals) for value in (s.centre, s.upper, s.lower))
+    return Written(centre, upper, lower, tuple(_number(r, decimals) for r in s.readings))
 
 
 def ask(rng: random.Random, form: Form, about: Chart, w: Written, blank: str | None = None) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import re
 
-from ...distil.sequences import first_sentence
 from ...pair import Pair
+from ...sentences import first_sentence
 from ..marks import miscalculated
 from .rules import LABELS, RUN_LEN, TREND_LEN, ZONE_LEN, Series
 
@@ -55,25 +55,26 @@ def faults(pair: Pair, rationale: str) -> list[str]:
     """What is wrong in `rationale` as a reason about `pair`'s question; empty when all is right."""
     if not isinstance(pair.reading, Series):  # out of scope: nothing to judge, only to name
         return [] if rationale == pair.rationale else ["not the reason why a person is asked"]
-    recital = first_sentence(pair.rationale)
+    recital = first_sentence(pair.known_rationale)
     if first_sentence(rationale) != recital:
         return [f"read {first_sentence(rationale)!r}, expected {recital!r}"]
     said = _RATIONALE[pair.lang].fullmatch(rationale.removeprefix(recital).lstrip())
     if not said:
         return ["not a rationale in the question's language"]
-    return [*miscalculated(rationale), *_misjudged(pair.reading, said.groupdict(), pair.lang)]
+    return [*miscalculated(rationale), *_misjudged(pair.reading, said.groupdict(""), pair.lang)]
 
 
-def _misjudged(s: Series, said: dict[str, str | None], lang: str) -> list[str]:
+def _misjudged(s: Series, said: dict[str, str], lang: str) -> list[str]:
     x, last = s.readings, len(s.readings) - 1
+    beyond_limit = any(not s.lower <= reading <= s.upper for reading in x)
     expected: dict[str, tuple[object, object]] = {
         "sides": (
             said["sides"],
             " ".join(label + _side(s, reading) for label, reading in zip(LABELS, x, strict=False)),
         ),
-        "beyond a limit": (_LIMIT[said["limit"]], any(not s.lower <= reading <= s.upper for reading in x)),
+        "beyond a limit": (_LIMIT[said["limit"]], beyond_limit),
     }
-    fires = [expected["beyond a limit"][1]]
+    fires = [beyond_limit]
     if said["run"]:
         eight = x[-RUN_LEN:]
         sides = {(reading > s.centre) - (reading < s.centre) for reading in eight}

@@ -182,7 +182,7 @@ def near_edge(s: Series, share: float = 0.1) -> bool:
     """Within `share` of the way from the centre to a limit of firing a rule, or of not firing the one that fires."""
     way = min(s.upper - s.centre, s.centre - s.lower)
     reached = reaches(s)
-    best = [max(reached[2 * place : 2 * place + 2]) for place in range(len(RULES))]
+    best: list[float] = [max(reached[2 * place : 2 * place + 2]) for place in range(len(RULES))]
     best[-1] /= LIMIT_SIGMAS
     return any(abs(reach) <= share * way for reach in best)
 

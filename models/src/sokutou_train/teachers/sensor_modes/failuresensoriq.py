@@ -15,6 +15,7 @@ import random
 import string
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...pair import Pair
 from ...task import ClosedBook
@@ -165,7 +166,8 @@ def matching(asset: Asset, lang: str, count: int, seed: int | str) -> tuple[list
     rng = random.Random(f"{TASK_ID}-{asset.name}-{lang}-{seed}")
     asset, unknown = translated(asset) if lang == "ja" else (asset, [])
     rows = [row for row in asset.rows if row.sensors]  # nothing shows the others
-    kinds, pairs, misses = list(sampling.KINDS), [], 0
+    kinds, misses = list(sampling.KINDS), 0
+    pairs: list[Pair] = []
     while len(pairs) < count:
         kind, difficulty = rng.choices(kinds, list(sampling.KINDS.values()))[0], rng.choice(sampling.ROWS)
         case = sampling.from_rows(rng, kind, rows, asset.sensors, difficulty)
@@ -294,7 +296,7 @@ def copy_floor(questions: list[Question], others: dict[str, Asset]) -> float:
     return right / len(questions)
 
 
-def _json(text: str, place: str) -> object:
+def _json(text: str, place: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as err:

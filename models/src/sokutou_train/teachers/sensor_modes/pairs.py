@@ -58,16 +58,19 @@ def _marked(case: Case) -> Case:
     """With every name between marks, so that it is found where it was written: a name may hold another, or be part of a
     word."""
 
-    def mark(*names: str) -> tuple[str, ...]:
-        return tuple(f"{_NAME_STARTS}{name}{_NAME_ENDS}" for name in names)
+    def mark(name: str) -> str:
+        return f"{_NAME_STARTS}{name}{_NAME_ENDS}"
+
+    def marks(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(mark, names))
 
     return dataclasses.replace(
         case,
-        rows=tuple(Row(*mark(row.mode), mark(*row.sensors)) for row in case.rows),
-        choices=mark(*case.choices),
-        responded=mark(*case.responded),
-        quiet=mark(*case.quiet),
-        asked="".join(mark(case.asked)) if case.asked else "",
+        rows=tuple(Row(mark(row.mode), marks(row.sensors)) for row in case.rows),
+        choices=marks(case.choices),
+        responded=marks(case.responded),
+        quiet=marks(case.quiet),
+        asked=mark(case.asked) if case.asked else "",
     )
 
 

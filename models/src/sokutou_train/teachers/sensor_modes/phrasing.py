@@ -8,9 +8,13 @@ no part with them.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .rules import Case, Kind
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -703,9 +707,13 @@ COMPOSED_SHARE, TERSE_SHARE = 0.7, 0.25  # of the training questions; the rest u
 def compose(rng: random.Random, lang: str) -> Form:
     """A form put together from parts of a language and of the terse ones, so that the student learns to read rows and
     not templates."""
-    parts = [rng.choice(pool[lang] if rng.random() > TERSE_SHARE else pool[""]) for pool in (TABLES, SEEN, ASKS)]
+
+    def drawn(pool: Mapping[str, Sequence[Part]]) -> Part:
+        return rng.choice(pool[lang] if rng.random() > TERSE_SHARE else pool[""])
+
+    table, seen, ask = drawn(TABLES), drawn(SEEN), drawn(ASKS)
     ask_first = rng.random() < 0.25  # on a line of its own: not every way to ask has an end that could be seen
-    return Form(f"{lang}-composed", lang, *parts, "\n" if ask_first else rng.choice((" ", "\n")), ask_first)
+    return Form(f"{lang}-composed", lang, table, seen, ask, "\n" if ask_first else rng.choice((" ", "\n")), ask_first)
 
 
 def pick(rng: random.Random, lang: str) -> Form:

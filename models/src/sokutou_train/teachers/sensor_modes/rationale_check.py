@@ -18,11 +18,11 @@ _STOPS = {"en": r"(?<=\.) ", "ja": "(?<=。)(?=.)"}
 
 def faults(pair: Pair, rationale: str) -> list[str]:
     """What is wrong in `rationale` as a reason about `pair`'s question, one of this task; empty when all is right."""
-    asked = pair.kind.rpartition("/")[2]
+    asked = (pair.kind or "").rpartition("/")[2]
     if asked in (Kind.OTHER.value, "no rows"):  # nothing to compare, only to name
         return [] if rationale == pair.rationale else [f"said {rationale!r:.80}, expected {pair.rationale!r}"]
     w, kind = WORDINGS[pair.lang], Kind(asked)
-    recital, *expected = re.split(_STOPS[pair.lang], pair.rationale)
+    recital, *expected = re.split(_STOPS[pair.lang], pair.known_rationale)
     read, *said = re.split(_STOPS[pair.lang], rationale)
     if read != recital:
         return [f"read {read!r:.80}, expected {recital!r}"]
@@ -41,7 +41,7 @@ def faults(pair: Pair, rationale: str) -> list[str]:
 
 def _of_sensor(case: Case, w: Wording, match: re.Match, truth: re.Match) -> list[str]:
     name = truth["sensor"]
-    held = name in case.row.sensors
+    held = name in case.asked_row.sensors
     expected = {"sensor": name, "held": w.held[held], "said": w.fits if name in fitting(case) else w.no}
     return [
         f"{name}: {what} said as {match[what]!r:.80}, expected {value!r}"
@@ -83,6 +83,12 @@ def _sentence(kind: Kind, w: Wording) -> re.Pattern:
     return _pattern(w.signature)
 
 
+def _asks(kind: Kind, w: Wording, recital: str) -> re.Match[str]:
+    if (found := _pattern(w.asks[kind]).fullmatch(recital)) is None:
+        raise ValueError(f"the teacher's rationale must begin as one of {kind.value}, got {recital!r:.80}")
+    return found
+
+
 def _case(pair: Pair, kind: Kind, w: Wording, recital: str, compared: list[re.Match]) -> Case:
     """The question's case, as the teacher's rationale copied it."""
 
@@ -90,13 +96,13 @@ def _case(pair: Pair, kind: Kind, w: Wording, recital: str, compared: list[re.Ma
         return tuple(said.split(w.comma)) if said else ()
 
     if kind in OF_SENSORS:
-        read = _pattern(w.asks[kind]).fullmatch(recital)
-        row, choices = Row(read["asked"], names(read["sensors"])), tuple(choice["sensor"] for choice in compared)
+        asks = _asks(kind, w, recital)
+        row, choices = Row(asks["asked"], names(asks["sensors"])), tuple(choice["sensor"] for choice in compared)
         return Case(kind, (row,), choices, asked=row.mode)
     rows = tuple(Row(row["mode"], names(row["sensors"])) for row in compared)
     modes = tuple(row.mode for row in rows)
     if kind in OF_MODES:
-        return Case(kind, rows, modes, asked=_pattern(w.asks[kind]).fullmatch(recital)["asked"])
+        return Case(kind, rows, modes, asked=_asks(kind, w, recital)["asked"])
     responded, _, quiet = recital.removesuffix(w.stop).partition(w.quiet.format(sensors=""))
     return Case(kind, rows, modes, names(responded.removeprefix(w.responded.format(sensors=""))), names(quiet))
 

@@ -59,6 +59,13 @@ class Case:
         return next((row for row in self.rows if row.mode == self.asked), None)
 
     @property
+    def asked_row(self) -> Row:
+        """The same. Raises `ValueError` where the question has no such row."""
+        if self.row is None:
+            raise ValueError(f"the case has no row of {self.asked!r}")
+        return self.row
+
+    @property
     def lacks_rows(self) -> bool:
         return self.row is None if self.kind in OF_SENSORS else not self.rows
 
@@ -209,8 +216,9 @@ def rationale(case: Case, lang: str) -> str:
 def _comparisons(case: Case, w: Wording) -> list[str]:
     found = fitting(case)
     if case.kind in OF_SENSORS:
+        sensors = case.asked_row.sensors
         return [
-            w.choice.format(sensor=name, held=w.held[name in case.row.sensors], said=w.fits if name in found else w.no)
+            w.choice.format(sensor=name, held=w.held[name in sensors], said=w.fits if name in found else w.no)
             for name in case.choices
         ]
     return [

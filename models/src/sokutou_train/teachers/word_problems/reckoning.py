@@ -82,7 +82,7 @@ class Reckoning:
         ]
         return list(
             {
-                ast.dump(leaf): self.numbers[leaf.id] if isinstance(leaf, ast.Name) else str(leaf.value)
+                ast.dump(leaf): self.numbers[leaf.id] if isinstance(leaf, ast.Name) else ast.unparse(leaf)
                 for leaf in leaves
             }.values()
         )
@@ -169,7 +169,9 @@ def _fill(rng: random.Random, node: ast.expr, target: int | None, numbers: dict[
                 if isinstance(node.right, ast.BinOp):
                     _fill(rng, node.right, None, numbers, high)
                     right = _value(node.right, numbers)
-            left = left if target is None else target + right
+            if target is not None:
+                assert right is not None
+                left = target + right
         case ast.Mult():
             if target is not None and left is None and right is None:
                 left = rng.choice([f for f in range(2, target) if target % f == 0] or [0])
@@ -200,6 +202,7 @@ def _factor(rng: random.Random) -> int:
 def _value(node: ast.expr, numbers: Mapping[str, int]) -> int | None:
     match node:
         case ast.Constant(value):
+            assert isinstance(value, int)
             return value
         case ast.Name(name):
             return numbers.get(name)

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from ... import calculator, pair_files
 from ...pair import LANGUAGES, Pair, Probe
-from ...task import Task
-from ..generator import Generator, Said
+from ...task import FreeText, Task
+from ..generator import Generator, Said, having
 from ..marks import evaluated
 from ..probing import one_of
-from . import reckoning, telling, words_en, words_ja
+from . import reckoning, telling
 from .reckoning import Reckoning
 from .telling import STORIES, Story
 
@@ -68,12 +68,16 @@ def _steps(question: str, reckoned: Reckoning) -> tuple[Probe, ...]:
 
     def told(step: str, result: str) -> tuple[float, ...]:
         digits = result.replace(".", "")[-PROBED_DIGITS:].rjust(PROBED_DIGITS, "0")
-        signs = [float(sign == re.search("[-+*/]", step)[0]) for sign in _STEPS["en"]]
+        signs = [float(sign == _sign(step)) for sign in _STEPS["en"]]
         return *signs, *itertools.chain.from_iterable(one_of(10, int(digit)) for digit in digits)
 
     return tuple(
         Probe(kind, len(question), told(*reckoned.steps[at])) for kind, at in (("first step", 0), ("last step", -1))
     )
+
+
+def _sign(step: str) -> str:
+    return next(character for character in step if character in _STEPS["en"])
 
 
 def rationale(reckoned: Reckoning, lang: str) -> str:
@@ -83,7 +87,7 @@ def rationale(reckoned: Reckoning, lang: str) -> str:
     said = [comma.join(reckoned.told) + stop]
     for step, result in reckoned.steps:
         marked = f"<<{step}={result}>>" if calculator.evaluate(step) == result else f"{step}={result}"
-        said.append(f"{_STEPS[lang][re.search('[-+*/]', step)[0]]}{colon}{marked}{stop}")
+        said.append(f"{_STEPS[lang][_sign(step)]}{colon}{marked}{stop}")
     return ("" if lang == "ja" else " ").join(said)
 
 
@@ -105,74 +109,6 @@ def _by_kind(stories: list[Story]) -> dict[str, list[Story]]:
 GENERATOR = Generator(draw, DIFFICULTIES)
 
 
-def stream(seed: int | str) -> Iterator[Pair]:
-    return GENERATOR.stream(TASK_ID, seed)
-
-
-def golden(seed: int | str) -> list[Iterator[Pair]]:
-    """Each difficulty in each language."""
-    return [
-        GENERATOR.golden(TASK_ID, seed, lambda pair, asked=asked: (pair.lang, pair.difficulty) == asked)
-        for asked in itertools.product(LANGUAGES, DIFFICULTIES)
-    ]
-
-
-def tests(seed: int | str, count: int) -> dict[str, list[Pair]]:
-    """Fresh pairs as in training, then pairs told by stories never trained on, every kind of them alike."""
-
-    def held_out(rng: random.Random, lang: str, difficulty: int) -> Said:
-        kinds = _by_kind(
-            [story for story in STORIES if story.lang == lang and difficulty in story.difficulties and story.held_out]
-        )
-        return from_story(rng, rng.choice(kinds[rng.choice(sorted(kinds))]), difficulty)
-
-    generators = {"generated": GENERATOR, "generated, held-out wording": Generator(held_out, DIFFICULTIES)}
-    return {name: generator.tests(TASK_ID, f"{seed}-{name}", count) for name, generator in generators.items()}
-
-
-def rows(path: Path) -> dict[str, list[Pair]]:
-    """The test questions of published sets, set by set, asked as questions of this task: a file of pairs, or a folder
-    of files or of the sets' own folders."""
-    files = [path]
-    if path.is_dir():
-        files = [file for name in PUBLISHED if (file := path / name / "test.jsonl").is_file()] or sorted(
-            path.glob("*.jsonl")
-        )
-    by_set: dict[str, list[Pair]] = {}
-    for pair in pair_files.read(*files).pairs:
-        by_set.setdefault(pair.task, []).append(replace(pair, task=TASK_ID))
-    return by_set
-
-
-def near(pair: Pair) -> bool:
-    return (pair.difficulty or 1) >= HARD_DIFFICULTY
-
-
-def rules(pair: Pair) -> str:
-    """What the reading comes to; a published question has none, and its answer stands."""
-    return pair.reading.answer if isinstance(pair.reading, Reckoning) else pair.answer
-
-
-def faults(pair: Pair, said: str) -> list[str]:
-    """What is wrong in a rationale: an equation that does not hold, none at all, other steps than the question's, or an
-    end that is not the answer."""
-    equations = _EQUATION.findall(said)
-    if not equations:
-        return ["nothing is reckoned"]
-    found = [
-        f"{step} is not {result}"
-        for _, step, result in equations
-        if evaluated(step, reckoning.ANSWER_DECIMALS) != result
-    ]
-    if not _same(equations[-1][2], pair.answer):
-        found.append(f"reckoned {equations[-1][2]}, expected {pair.answer}")
-    if isinstance(pair.reading, Reckoning):
-        expected = [step for step, _ in pair.reading.steps]
-        if (steps := [step for _, step, _ in equations]) != expected:
-            found.append(f"reckoned {steps}, expected {expected}")
-    return found
-
-
 def _same(one: str, other: str) -> bool:
     try:
         return Decimal(one) == Decimal(other)
@@ -180,28 +116,79 @@ def _same(one: str, other: str) -> bool:
         return one == other
 
 
-_HERE = Path(__file__).parent
+class WordProblems(Task):
+    def stream(self, seed: int | str) -> Iterator[Pair]:
+        return GENERATOR.stream(TASK_ID, seed)
 
-TASK = Task(
+    def golden(self, seed: int | str) -> list[Iterator[Pair]]:
+        """Each difficulty in each language."""
+        return [
+            GENERATOR.golden(TASK_ID, seed, having(lang=lang, difficulty=difficulty))
+            for lang, difficulty in itertools.product(LANGUAGES, DIFFICULTIES)
+        ]
+
+    def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
+        """Fresh pairs as in training, then pairs told by stories never trained on, every kind of them alike."""
+
+        def held_out(rng: random.Random, lang: str, difficulty: int) -> Said:
+            kinds = _by_kind(
+                [
+                    story
+                    for story in STORIES
+                    if story.lang == lang and difficulty in story.difficulties and story.held_out
+                ]
+            )
+            return from_story(rng, rng.choice(kinds[rng.choice(sorted(kinds))]), difficulty)
+
+        generators = {"generated": GENERATOR, "generated, held-out wording": Generator(held_out, DIFFICULTIES)}
+        return {name: generator.tests(TASK_ID, f"{seed}-{name}", count) for name, generator in generators.items()}
+
+    def is_hard(self, pair: Pair) -> bool:
+        return (pair.difficulty or 1) >= HARD_DIFFICULTY
+
+    def oracle(self, pair: Pair) -> str:
+        """What the reading comes to; a published question has none, and its answer stands."""
+        return pair.reading.answer if isinstance(pair.reading, Reckoning) else pair.answer
+
+    def check_rationale(self, pair: Pair, rationale: str) -> list[str]:
+        """What is wrong in a rationale: an equation that does not hold, none at all, other steps than the question's,
+        or an end that is not the answer."""
+        equations = _EQUATION.findall(rationale)
+        if not equations:
+            return ["nothing is reckoned"]
+        found = [
+            f"{step} is not {result}"
+            for _, step, result in equations
+            if evaluated(step, reckoning.ANSWER_DECIMALS) != result
+        ]
+        if not _same(equations[-1][2], pair.answer):
+            found.append(f"reckoned {equations[-1][2]}, expected {pair.answer}")
+        if isinstance(pair.reading, Reckoning):
+            expected = [step for step, _ in pair.reading.steps]
+            if (steps := [step for _, step, _ in equations]) != expected:
+                found.append(f"reckoned {steps}, expected {expected}")
+        return found
+
+    def real_data(self, path: Path) -> dict[str, list[Pair]]:
+        """The test questions of published sets, set by set, asked as questions of this task: a file of pairs, or a
+        folder of files or of the sets' own folders."""
+        files = [path]
+        if path.is_dir():
+            files = [file for name in PUBLISHED if (file := path / name / "test.jsonl").is_file()] or sorted(
+                path.glob("*.jsonl")
+            )
+        by_set: dict[str, list[Pair]] = {}
+        for pair in pair_files.read(*files).pairs:
+            by_set.setdefault(pair.task, []).append(replace(pair, task=TASK_ID))
+        return by_set
+
+
+TASK = WordProblems(
     id=TASK_ID,
     title={"en": "Word problems", "ja": "文章題"},
     teacher="a program that tells arithmetic word problems and reckons them",
     licence="MIT OR Apache-2.0",
-    choices=(),
-    stream=stream,
-    golden=golden,
-    tests=tests,
-    near=near,
-    rules=rules,
-    faults=faults,
-    rows=rows,
-    sources=(
-        Path(calculator.__file__),
-        *telling.SOURCES.values(),
-        *(Path(module.__file__) for module in (words_en, words_ja, reckoning, telling)),
-        _HERE / "task.py",
-    ),
+    answers=FreeText(12),
     question_tokens_max=208,  # what is generated has 98 at most, published questions up to 193
     rationale_tokens_max=80,
-    answer_tokens_max=12,
 )

@@ -53,7 +53,8 @@ SOURCES = {lang: Path(__file__).parent / f"stories_{lang}.txt" for lang in LANGU
 def _lines(lang: str) -> list[tuple[str, str]]:
     """What stands before ` :: `, and the text behind it."""
     lines = SOURCES[lang].read_text(encoding="utf-8").splitlines()
-    return [tuple(line.split(" :: ", 1)) for line in lines if line and not line.startswith("#")]
+    parted = (line.partition(" :: ") for line in lines if line and not line.startswith("#"))
+    return [(head, text) for head, _, text in parted]
 
 
 STORIES = [
@@ -133,7 +134,7 @@ def _words_en(rng: random.Random) -> dict[str, str]:
         for slot in ("spot", "staff", "people", "store", "item", "animal", "ride")
     }
     foods = [food.replace("+", " ") for food in rng.sample(words["food"], 3)]
-    (sweet, salty), (ripe, unripe) = rng.choice(words["tastes"]), rng.choice(words["ripeness"])
+    (sweet, salty), (ripe, unripe) = rng.choice(words_en.TASTES), rng.choice(words_en.RIPENESS)
     two = {
         slot: [word.replace("+", " ") for word in rng.sample(words[slot], 2)]
         for slot in ("kin", "day", "good", "stuff", "c1", "place")

@@ -65,8 +65,6 @@ WORDS = {
     """.split(),
     "animal": "frog grasshopper mouse rabbit dog cat horse sheep bird goat worm caterpillar".split(),
     "ride": "ferris+wheel bus train roller+coaster boat carousel".split(),
-    "tastes": [("sweet", "salty"), ("salty", "sweet"), ("chocolate chip", "oatmeal"), ("sugar", "raisin")],
-    "ripeness": [("ripe", "unripe"), ("unripe", "ripe"), ("sweet", "sour"), ("big", "small")],
     "many": "shorts shoes pants clothes speakers tires".split(),
     "good": """
         book toy shirt jacket hat game ball bike lamp pizza sandwich ticket magazine skirt sweater watch bat guitar radio
@@ -86,6 +84,8 @@ WORDS = {
         chocolate oatmeal regular diet picture
     """.split(),
 }
+TASTES = [("sweet", "salty"), ("salty", "sweet"), ("chocolate chip", "oatmeal"), ("sugar", "raisin")]
+RIPENESS = [("ripe", "unripe"), ("unripe", "ripe"), ("sweet", "sour"), ("big", "small")]
 IRREGULAR = {
     "mice": "mouse",
     "inches": "inch",
