@@ -61,8 +61,9 @@ class Encoder:
         self.free = free
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
-        self.control = {token: self._id(token) for token in (ANSWER, WHY, THINK, END)}
-        self.open, self.equals, self.close = (self._id(mark) for mark in MARKS)
+        self.control = {token: self.id(token) for token in (ANSWER, WHY, THINK, END)}
+        # The calculator's marks; a vocabulary of texts without arithmetic has none.
+        self.open, self.equals, self.close = (tokenizer.token_to_id(mark) for mark in MARKS)
 
     def __reduce__(self) -> tuple[type[Encoder], tuple[Tokenizer, Container[str]]]:
         return Encoder, (self.tokenizer, self.free)  # a tokenizer forgets `encode_special_tokens` when it is pickled
@@ -75,7 +76,8 @@ class Encoder:
             raise ValueError(f"the first tokens of the choices {', '.join(first)} are not distinct")
         return list(first.values())
 
-    def _id(self, token: str) -> int:
+    def id(self, token: str) -> int:
+        """Raises `ValueError` where the vocabulary has no such token."""
         if (found := self.tokenizer.token_to_id(token)) is None:
             raise ValueError(f"the tokenizer has no token {token}")
         return found

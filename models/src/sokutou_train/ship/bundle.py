@@ -19,7 +19,7 @@ from .. import bundle_files, calculator, disk, sources
 from ..bundle_files import Calibrated, FileEntry, Manifest, ManifestTask, Origin
 from ..distil.sequences import Encoder
 from ..distil.student import Geometry
-from ..distil.vocabulary import ANSWER, END, THINK, WHY
+from ..distil.vocabulary import ANSWER, END, MARKS, THINK, WHY
 from ..pair import Pair
 from ..recipe import Recipe
 from ..task import Task
@@ -243,9 +243,7 @@ def _manifest(
         },
         "control": control,
         "calculator": {
-            "open": encoder.open,
-            "equals": encoder.equals,
-            "close": encoder.close,
+            **{name: encoder.id(mark) for name, mark in zip(("open", "equals", "close"), MARKS, strict=True)},
             "decimals": calculator.DECIMALS,
         },
         "tasks": [_task(task, fitted[task.id], bundle_files.GRAPH) for task in recipe.tasks],

@@ -25,7 +25,7 @@ import onnxruntime as ort
 
 from .. import calculator
 from ..distil.sequences import Encoder
-from ..distil.vocabulary import ANSWER, END, THINK, WHY
+from ..distil.vocabulary import ANSWER, END, MARKS, THINK, WHY
 from ..task import ClosedChoices, Task
 
 NEVER = (
@@ -171,7 +171,7 @@ class Writer:
             result = calculator.evaluate(self.encoder.tokenizer.decode(expression, skip_special_tokens=False))
         except calculator.CalculatorError as err:
             raise ThinkingFailed(str(err)) from err
-        return [*self.encoder.text(result), self.encoder.close]
+        return [*self.encoder.text(result), self.encoder.id(MARKS[-1])]
 
 
 class Answerer:
