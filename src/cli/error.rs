@@ -109,7 +109,7 @@ pub enum Error {
     #[error(transparent)]
     Journal(store::Error),
     #[error("failed to ask the gateway at http://{address}, the http.listen of this configuration")]
-    Daemon {
+    Gateway {
         address: SocketAddr,
         #[source]
         source: io::Error,
@@ -139,7 +139,7 @@ impl Error {
             Self::Ask(error) if error.refuses_the_question() => Exit::Input,
             Self::Ask(_) => Exit::Model,
             Self::Config(_) | Self::Secret(_) => Exit::Config,
-            Self::Serve(_) | Self::Journal(_) | Self::Daemon { .. } => Exit::Io,
+            Self::Serve(_) | Self::Journal(_) | Self::Gateway { .. } => Exit::Io,
             Self::Command { exit, .. } => *exit,
         }
     }

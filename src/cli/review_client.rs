@@ -1,4 +1,4 @@
-//! The reviews of this device for the commands: asked of the daemon over its own HTTP where one runs, else read from the journal, which
+//! The reviews of this device for the commands: asked of the gateway over its own HTTP where one runs, else read from the journal, which
 //! only one process holds. Asks nobody but the address of the configuration.
 
 use std::io;
@@ -20,27 +20,27 @@ use crate::gateway::settings::Config;
 use crate::store::{self, CaseId, Journal, Limits, Resolution, ReviewLine};
 use crate::transport::http::{MORE, PAGE_MAX, Problem, THROUGH};
 
-/// A daemon that does not answer within this does not answer.
+/// A gateway that does not answer within this does not answer.
 const TIME_MAX: Duration = Duration::from_secs(30);
 /// A page of the longest texts.
 const BODY_BYTES_MAX: u64 = 32 << 20;
 
 /// Where the reviews are.
 pub enum ReviewClient {
-    /// With the daemon.
-    Daemon(Daemon),
+    /// With the gateway.
+    Gateway(Gateway),
     /// In the journal, which nobody else holds.
     Journal(Box<Journal>, Option<Box<Bundle>>),
 }
 
-/// Where the daemon of this device listens.
-pub struct Daemon {
+/// Where the gateway of this device listens.
+pub struct Gateway {
     address: SocketAddr,
     token: Option<String>,
 }
 
 impl ReviewClient {
-    /// The daemon's where one holds the journal, or where this user may not.
+    /// The gateway's where one holds the journal, or where this user may not.
     pub fn open(config: &Config) -> Result<Self, Error> {
         let folder = &config.journal.folder;
         if !folder.join("journal.db").try_exists().unwrap_or(true) {
@@ -55,9 +55,9 @@ impl ReviewClient {
                 let bundle = student.and_then(|folder| Bundle::open(&folder).ok());
                 Ok(Self::Journal(Box::new(journal), bundle.map(Box::new)))
             }
-            Err(error @ store::Error::InUse { .. }) => Daemon::of(config, &error).map(Self::Daemon),
+            Err(error @ store::Error::InUse { .. }) => Gateway::of(config, &error).map(Self::Gateway),
             Err(store::Error::File { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
-                Daemon::of(config, &source).map(Self::Daemon)
+                Gateway::of(config, &source).map(Self::Gateway)
             }
             Err(error) => Err(Error::Journal(error)),
         }
@@ -65,10 +65,10 @@ impl ReviewClient {
 
     pub fn list(&mut self, state: ReviewStateName, after: Option<i64>, limit: usize) -> Result<ReviewPage, Error> {
         match self {
-            Self::Daemon(daemon) => {
+            Self::Gateway(gateway) => {
                 let name = if state == ReviewStateName::Open { "open" } else { "resolved" };
                 let after = after.map_or_else(String::new, |after| format!("&after={after}"));
-                daemon.get(&format!("/v1/reviews?state={name}&limit={limit}{after}"))
+                gateway.get(&format!("/v1/reviews?state={name}&limit={limit}{after}"))
             }
             Self::Journal(journal, bundle) => {
                 steps(journal, |batch| review::list(batch, state.into(), after, limit, bundle.as_deref()))
@@ -78,7 +78,7 @@ impl ReviewClient {
 
     pub fn show(&mut self, case: i64) -> Result<ReviewCase, Error> {
         match self {
-            Self::Daemon(daemon) => daemon.get(&format!("/v1/reviews/{case}")),
+            Self::Gateway(gateway) => gateway.get(&format!("/v1/reviews/{case}")),
             Self::Journal(journal, bundle) => {
                 steps(journal, |batch| review::show(batch, CaseId(case), bundle.as_deref()))
             }
@@ -87,7 +87,7 @@ impl ReviewClient {
 
     pub fn resolve(&mut self, case: i64, said: &Resolve) -> Result<ReviewCase, Error> {
         match self {
-            Self::Daemon(daemon) => daemon.post(&format!("/v1/reviews/{case}/resolve"), said),
+            Self::Gateway(gateway) => gateway.post(&format!("/v1/reviews/{case}/resolve"), said),
             Self::Journal(journal, bundle) => steps(journal, |batch| {
                 review::resolve(batch, CaseId(case), said, bundle.as_deref(), SystemTime::now())?;
                 review::show(batch, CaseId(case), bundle.as_deref())
@@ -98,12 +98,12 @@ impl ReviewClient {
     /// A page behind `after`, or behind what was exported.
     pub fn export(&mut self, after: Option<i64>) -> Result<Export, Error> {
         match self {
-            Self::Daemon(daemon) => {
+            Self::Gateway(gateway) => {
                 let after = after.map_or_else(String::new, |after| format!("&after={after}"));
                 let path = format!("/v1/reviews/export?format=jsonl&limit={PAGE_MAX}{after}");
-                let (headers, body) = daemon.ask(&path, None)?;
+                let (headers, body) = gateway.ask(&path, None)?;
                 let said = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-                let odd = || Error::Review("the daemon's export cannot be read; is it of this version?".to_owned());
+                let odd = || Error::Review("the gateway's export cannot be read; is it of this version?".to_owned());
                 let through = Resolution(said(THROUGH).parse().map_err(|_| odd())?);
                 let lines = body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
                 let lines: Result<Vec<ReviewLine>, _> = lines.map(serde_json::from_slice).collect();
@@ -115,9 +115,9 @@ impl ReviewClient {
 
     pub fn mark_exported(&mut self, through: Resolution) -> Result<(), Error> {
         match self {
-            Self::Daemon(daemon) => {
+            Self::Gateway(gateway) => {
                 let body = Exported { through: through.0 };
-                daemon.post::<Exported>("/v1/reviews/exported", &body).map(drop)
+                gateway.post::<Exported>("/v1/reviews/exported", &body).map(drop)
             }
             Self::Journal(journal, _) => steps(journal, |batch| Ok(batch.mark_exported(through, SystemTime::now())?)),
         }
@@ -145,7 +145,7 @@ fn steps<T>(
     }
 }
 
-impl Daemon {
+impl Gateway {
     /// Of this configuration; `why` the journal itself cannot be read.
     fn of(config: &Config, why: &(dyn std::error::Error + 'static)) -> Result<Self, Error> {
         let Some(mut address) = config.transports.http.listen else {
@@ -175,7 +175,7 @@ impl Daemon {
     /// One request on a connection of its own: a POST where there is a body, else a GET.
     fn ask(&self, path: &str, body: Option<Vec<u8>>) -> Result<(HeaderMap, Vec<u8>), Error> {
         let address = self.address;
-        let failed = |source: io::Error| Error::Daemon { address, source };
+        let failed = |source: io::Error| Error::Gateway { address, source };
         let method = if body.is_some() { Method::POST } else { Method::GET };
         let mut request =
             Request::builder().method(method).uri(format!("http://{address}{path}")).header(HOST, address.to_string()); // with the port, be it 80
@@ -193,7 +193,7 @@ impl Daemon {
             return Ok((headers, body));
         }
         let said = serde_json::from_slice(&body).map(|Problem { error }| error);
-        let said = said.unwrap_or_else(|_| format!("the daemon at {address} answered {status}"));
+        let said = said.unwrap_or_else(|_| format!("the gateway at {address} answered {status}"));
         Err(if status.is_server_error() { failed(io::Error::other(said)) } else { Error::Review(said) })
     }
 }
@@ -226,7 +226,7 @@ fn io_error(error: ureq::Error) -> io::Error {
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body)
-        .map_err(|error| Error::Review(format!("the daemon's answer cannot be read; is it of this version? {error}")))
+        .map_err(|error| Error::Review(format!("the gateway's answer cannot be read; is it of this version? {error}")))
 }
 
 #[cfg(test)]
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     /// Answers one request with these bytes, and gives back what it was asked.
-    fn server(answer: String) -> (Daemon, JoinHandle<String>) {
+    fn server(answer: String) -> (Gateway, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let asked = thread::spawn(move || {
@@ -252,7 +252,7 @@ mod tests {
             let _ = stream.write_all(answer.as_bytes()); // may be closed before all is sent
             asked.to_lowercase()
         });
-        (Daemon { address, token: Some("sesame".to_owned()) }, asked)
+        (Gateway { address, token: Some("sesame".to_owned()) }, asked)
     }
 
     fn answer(head: &str, body: &str) -> String {
@@ -261,17 +261,17 @@ mod tests {
 
     #[test]
     fn it_says_where_it_asks_and_shows_the_token() {
-        let (daemon, asked) = server(answer("200 OK\r\nSokutou-Through: 7", "{}"));
-        let (headers, body) = daemon.ask("/v1/reviews?limit=1", None).unwrap();
+        let (gateway, asked) = server(answer("200 OK\r\nSokutou-Through: 7", "{}"));
+        let (headers, body) = gateway.ask("/v1/reviews?limit=1", None).unwrap();
         assert_eq!((headers[THROUGH].as_bytes(), body.as_slice()), (&b"7"[..], &b"{}"[..]));
         let asked = asked.join().unwrap();
         assert!(asked.starts_with("get /v1/reviews?limit=1 http/1.1\r\n"), "{asked}");
-        for header in [format!("host: {}", daemon.address), "authorization: bearer sesame".to_owned()] {
+        for header in [format!("host: {}", gateway.address), "authorization: bearer sesame".to_owned()] {
             assert!(asked.contains(&format!("\r\n{header}\r\n")), "{asked}");
         }
 
-        let (daemon, asked) = server(answer("200 OK", "{}"));
-        daemon.ask("/v1/reviews/exported", Some(b"{\"through\":7}".to_vec())).unwrap();
+        let (gateway, asked) = server(answer("200 OK", "{}"));
+        gateway.ask("/v1/reviews/exported", Some(b"{\"through\":7}".to_vec())).unwrap();
         let asked = asked.join().unwrap();
         assert!(asked.starts_with("post /v1/reviews/exported http/1.1\r\n"), "{asked}");
         assert!(
@@ -283,30 +283,30 @@ mod tests {
     #[test]
     fn it_follows_no_redirect_and_tells_what_the_gateway_says() {
         let told = |answer: String| {
-            let (daemon, asked) = server(answer);
-            let error = daemon.ask("/v1/reviews/1", None).unwrap_err();
+            let (gateway, asked) = server(answer);
+            let error = gateway.ask("/v1/reviews/1", None).unwrap_err();
             asked.join().unwrap();
-            (daemon.address, error)
+            (gateway.address, error)
         };
         let (address, error) = told(answer("302 Found\r\nLocation: http://127.0.0.1:1/", ""));
-        assert_eq!(error.to_string(), format!("the daemon at {address} answered 302 Found"));
+        assert_eq!(error.to_string(), format!("the gateway at {address} answered 302 Found"));
         let (_, error) = told(answer("409 Conflict", "{\"error\":\"it is taken\"}"));
         assert!(matches!(&error, Error::Review(said) if said == "it is taken"), "{error:?}");
         let (_, error) = told(answer("503 Service Unavailable", "{\"error\":\"ask again\"}"));
-        assert!(matches!(&error, Error::Daemon { source, .. } if source.to_string() == "ask again"), "{error:?}");
+        assert!(matches!(&error, Error::Gateway { source, .. } if source.to_string() == "ask again"), "{error:?}");
     }
 
     #[test]
     fn an_answer_too_long_and_nobody_at_all_are_errors() {
-        let (daemon, asked) =
+        let (gateway, asked) =
             server(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat((32 << 20) + 1)));
-        assert!(matches!(daemon.ask("/v1/reviews", None), Err(Error::Daemon { .. })));
+        assert!(matches!(gateway.ask("/v1/reviews", None), Err(Error::Gateway { .. })));
         asked.join().unwrap();
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let nobody = Daemon { address: closed, token: None };
+        let nobody = Gateway { address: closed, token: None };
         let error = nobody.ask("/v1/reviews", None).unwrap_err();
         let refused = io::ErrorKind::ConnectionRefused;
-        assert!(matches!(&error, Error::Daemon { source, .. } if source.kind() == refused), "{error:?}");
+        assert!(matches!(&error, Error::Gateway { source, .. } if source.kind() == refused), "{error:?}");
         assert_eq!(io_error(ureq::Error::Timeout(ureq::Timeout::Global)).kind(), io::ErrorKind::TimedOut);
     }
 }

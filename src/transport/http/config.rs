@@ -15,7 +15,7 @@ use crate::config::{FileError, Reader, Warning};
 pub struct Section {
     /// Where to listen; `None`: nowhere.
     pub listen: Option<SocketAddr>,
-    /// The token a caller must show; there is one wherever others than this box can call.
+    /// The token a caller must show; there is one wherever others than this device can call.
     pub token: Option<SecretFile>,
     /// Names under which a browser may ask, lower case, beside loopback's and the address of `listen`.
     pub hosts: Vec<String>,
@@ -69,8 +69,8 @@ impl Section {
         }];
         checks.extend(self.token.iter().flat_map(|file| file.check("http.token_file", "")));
         if self.listen.is_some_and(|listen| listen.ip().is_unspecified()) && self.hosts.is_empty() {
-            let hint = "list the names and addresses under which browsers reach this box in http.hosts";
-            checks.push(Check::warn("http.hosts", "none beside this box's own", hint));
+            let hint = "list the names and addresses under which browsers reach this device in http.hosts";
+            checks.push(Check::warn("http.hosts", "none beside this device's own", hint));
         }
         checks
     }
@@ -83,7 +83,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What a caller must show.
     pub token: Option<Token>,
-    /// Names that stand for this box, lower case.
+    /// Names that stand for this device, lower case.
     pub hosts: Vec<String>,
 }
 

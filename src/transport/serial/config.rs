@@ -73,7 +73,7 @@ impl Settings {
             Err(error) => Check::warn(
                 "serial",
                 found(&error.to_string()),
-                "plug it in; `ls -l /dev/serial/by-id` lists what is there. The daemon waits for it",
+                "plug it in; `ls -l /dev/serial/by-id` lists what is there. The gateway waits for it",
             ),
             Ok(there) if !there.file_type().is_char_device() => {
                 Check::warn("serial", found("no serial device"), "name one of /dev/serial/by-id")
