@@ -17,7 +17,7 @@ from sokutou_train.ship.calibrate import (
     search_threshold,
     start_share,
 )
-from sokutou_train.ship.decode import NEVER, Calibration, Scores, Written
+from sokutou_train.ship.decode import NEVER, Calibration, GeneratedText, Scores
 from sokutou_train.ship.measures import error_bound
 from sokutou_train.teachers import toy
 
@@ -140,10 +140,12 @@ def test_a_few_sure_misses_do_not_lower_every_confidence(monkeypatch):
 def test_a_free_answer_is_fitted_on_right_and_wrong():
     """Texts of probability 0.5 that are right in 80% of all cases: 0.5 ** x = 0.8."""
     asked = [
-        Asked(Pair(task="toy-digits", question="?", answer="17" if at % 5 else "71"), Written("17", [], np.log(0.5)))
+        Asked(
+            Pair(task="toy-digits", question="?", answer="17" if at % 5 else "71"), GeneratedText("17", [], np.log(0.5))
+        )
         for at in range(1000)
     ]
-    asked += [Asked(asked[0].pair, Written("", [], -3.0))] * 50  # no answer, no confidence
+    asked += [Asked(asked[0].pair, GeneratedText("", [], -3.0))] * 50  # no answer, no confidence
     answerer = SimpleNamespace(task=toy.DIGITS)
     temperature = fit_temperature(*calibrate._of_first(answerer, asked))
     assert Calibration(temperature, 1, 1, 1, 1).first(asked[0].first).confidence == pytest.approx(0.8, abs=0.01)
@@ -157,7 +159,7 @@ def test_what_is_fitted_is_what_is_decided_on(task):
         if task.texts:
             one, two = (Scores(np.log(rng.dirichlet([1, 1, 1])), ("A", "B", "ASK")) for _ in range(2))
         else:
-            one, two = (Written(str(rng.choice(["17", "71"])), [], np.log(rng.random())) for _ in range(2))
+            one, two = (GeneratedText(str(rng.choice(["17", "71"])), [], np.log(rng.random())) for _ in range(2))
         truth = str(rng.choice(task.texts or ["17", "71"]))
         asked, answerer = Asked(Pair(task=task.id, question="?", answer=truth), one, two), SimpleNamespace(task=task)
         a, b, temperature = rng.random(3) + 0.1
@@ -172,11 +174,13 @@ def test_what_is_fitted_is_what_is_decided_on(task):
 
 
 def test_texts_that_are_all_right_do_not_make_every_text_certain():
-    asked = [Asked(Pair(task="toy-digits", question="?", answer="17"), *[Written("17", [], np.log(0.9))] * 2)] * 300
+    asked = [
+        Asked(Pair(task="toy-digits", question="?", answer="17"), *[GeneratedText("17", [], np.log(0.9))] * 2)
+    ] * 300
     answerer, plain = SimpleNamespace(task=toy.DIGITS), Calibration(1, 1, 1, 1, 1)
     temperature = fit_temperature(*calibrate._of_first(answerer, asked))
     fitted = Calibration(temperature, 1, *fit_weights(*calibrate._of_both(answerer, asked, plain)), 1)
-    doubtful = Written("17", [], np.log(0.01))
+    doubtful = GeneratedText("17", [], np.log(0.01))
     assert fitted.first(doubtful).confidence < 0.35 and fitted.joint(doubtful, doubtful).confidence < 0.35
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sokutou_train.distil.sequences import Encoder
 from sokutou_train.ship.bundle import bands
-from sokutou_train.ship.decode import NEVER, Answerer, Calibration, Scores, Written, decide, softmax
+from sokutou_train.ship.decode import NEVER, Answerer, Calibration, GeneratedText, Scores, decide, softmax
 from sokutou_train.teachers import toy
 
 SURE = 0.9  # probability of what the script says; all other tokens share the rest
@@ -100,11 +100,11 @@ CALIBRATION = Calibration(temperature=2.0, threshold=0.9, first_weight=0.5, thin
 
 def test_confidences_of_free_answers():
     one, same, other = (
-        Written("17", [], math.log(0.64)),
-        Written("17", [], math.log(0.9)),
-        Written("71", [], math.log(0.9)),
+        GeneratedText("17", [], math.log(0.64)),
+        GeneratedText("17", [], math.log(0.9)),
+        GeneratedText("71", [], math.log(0.9)),
     )
-    nothing = Written("", [], -0.1)
+    nothing = GeneratedText("", [], -0.1)
     assert CALIBRATION.first(one).confidence == pytest.approx(0.8)  # the root of 0.64
     both = CALIBRATION.joint(one, same)
     assert (both.answer, both.confidence) == ("17", pytest.approx(0.8 * 0.9**1.5))

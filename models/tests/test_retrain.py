@@ -570,8 +570,8 @@ def test_where_several_graphs_answer_the_tasks_of_one_must_be_named(toy_work, al
         "has several graphs (model-2.onnx answers toy; model.onnx answers toy-digits): name the tasks"
         in capsys.readouterr().err
     )
-    grafted = []
-    with mock.patch.object(steps, "graft_step", lambda work, earlier: grafted.append((work, earlier))):
+    packed = []
+    with mock.patch.object(steps, "add_task_graph_step", lambda work, earlier: packed.append((work, earlier))):
         assert __main__.main([*asked[:-1], str(tmp_path / "one"), "--task", "toy-digits"]) == 0
         assert (
             __main__.main(
@@ -579,7 +579,7 @@ def test_where_several_graphs_answer_the_tasks_of_one_must_be_named(toy_work, al
             )
             == 0
         )
-    (digits, _), (toys, _) = grafted
+    (digits, _), (toys, _) = packed
     assert digits.recipe.plan.base == f"{bundle}/model.onnx" and len(digits.recipe.mixed.pairs) == 1
     assert toys.recipe.plan.base == f"{bundle}/model-2.onnx" and toys.recipe.mixed is None and toys.recipe.serial == 3
 

@@ -5,7 +5,7 @@ own, and nothing that the student says to any other can change. A task that the 
     train      -> the files of that step, with tokenizer.json the earlier student's
     export, calibrate
     compare    -> forgetting.json, retrained.md; stops here where a task was forgotten
-    evaluate, plots, pack; or graft, into the earlier bundle
+    evaluate, plots, pack; or a graph added to the earlier bundle
 
 Old and new are mixed: the student goes on with the pairs of its tasks, fresh ones of a seed of their own, and where
 there are reviews a share of its first answers are reviewed cases. Changes no tokenizer and no layer, and knows no
@@ -126,7 +126,7 @@ def retrain(work: Work, settings: Settings) -> Path:
     steps.evaluate_step(new)
     steps.plots_step(new)
     if settings.tasks:
-        steps.graft_step(new, settings.earlier)
+        steps.add_task_graph_step(new, settings.earlier)
     else:
         steps.pack_step(new)
     return new.bundle

@@ -120,7 +120,7 @@ def pack_step(work: Work) -> None:
     print(f"packed {work.bundle}")
 
 
-def graft_step(work: Work, earlier: Path) -> None:
+def add_task_graph_step(work: Work, earlier: Path) -> None:
     """Packs the bundle in `earlier` anew, with the recipe's tasks answered by the student in the work folder."""
     fitted = loading.fitted(work)
     _, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))

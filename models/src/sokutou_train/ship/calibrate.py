@@ -23,7 +23,7 @@ from ..bundle_files import Calibrated
 from ..pair import Pair
 from ..recipe import Sizes
 from ..task import ClosedChoices
-from .decode import NEVER, Answerer, Belief, Calibration, Look, ThinkingFailed, log_softmax, scores, written
+from .decode import NEVER, Answerer, Belief, Calibration, Prediction, ThinkingFailed, log_softmax, scores, written
 
 RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the risk bound, of each way to answer
 # A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second
@@ -108,11 +108,11 @@ class Asked:
     """A calibration pair and what the student made of it."""
 
     pair: Pair
-    first: Look
-    think: Look | None = None
+    first: Prediction
+    think: Prediction | None = None
 
     @property
-    def thought(self) -> Look:
+    def thought(self) -> Prediction:
         """The look after thinking. Raises `ValueError` where nothing was thought."""
         if self.think is None:
             raise ValueError("expected a look after thinking")

@@ -96,7 +96,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Written:
+class GeneratedText:
     """A free answer, as it was written greedily."""
 
     text: str  # trimmed; "" where no answer came: nothing was written, or it did not end in time
@@ -104,26 +104,26 @@ class Written:
     score: float  # log-probability of the tokens and of the control token that closes them, over the whole vocabulary
 
 
-Look = Scores | Written
+Prediction = Scores | GeneratedText
 
 
-def scores(look: Look | None) -> Scores:
+def scores(look: Prediction | None) -> Scores:
     """The look at a closed answer set. Raises `TypeError` where it is another."""
     if not isinstance(look, Scores):
         raise TypeError(f"expected scores of a closed answer set, got {look}")
     return look
 
 
-def written(look: Look | None) -> Written:
+def written(look: Prediction | None) -> GeneratedText:
     """The look at a free answer. Raises `TypeError` where it is another."""
-    if not isinstance(look, Written):
+    if not isinstance(look, GeneratedText):
         raise TypeError(f"expected a free answer, got {look}")
     return look
 
 
 @dataclass(frozen=True)
 class Thought:
-    look: Look  # after the rationale
+    look: Prediction  # after the rationale
     rationale: list[int]
 
 
@@ -187,7 +187,7 @@ class Answerer:
         self.prompt: list[int] = []
         self.written: dict[str, list[int]] = {}  # tokens of the free answers that the question has had
 
-    def ask(self, question: str) -> Look | None:
+    def ask(self, question: str) -> Prediction | None:
         """The first look; None for a question that is empty, or with which the prompt is too long."""
         self.prompt, self.written = self.encoder.text(self.task.template.replace("{question}", question.strip(), 1)), {}
         if not question.strip() or len(self.prompt) > self.task.question_tokens_max:
@@ -218,7 +218,7 @@ class Answerer:
             float(strength),
         )
 
-    def _look(self, run: list[int], at: int) -> Look:
+    def _look(self, run: list[int], at: int) -> Prediction:
         """Feeds `run`, which ends in `<|answer|>`, at place `at`, and reads the answer."""
         logits = self.decoder.feed(run, at)
         if isinstance(self.task.answers, ClosedChoices):
@@ -230,11 +230,11 @@ class Answerer:
             if token in self.closing:
                 text = self.encoder.tokenizer.decode(tokens).strip()
                 self.written.setdefault(text, tokens)
-                return Written(text, tokens, score)
+                return GeneratedText(text, tokens, score)
             if len(tokens) == self.task.answers.tokens_max:
                 break
             tokens.append(token)
-        return Written("", tokens, score)
+        return GeneratedText("", tokens, score)
 
     def _score(self, run: list[int], at: int, answer: list[int]) -> float:
         """Log-probability that `answer` is written after `run`, and closed by the likelier of the two tokens that
@@ -283,12 +283,12 @@ class Calibration:
     think_weight: float
     think_threshold: float
 
-    def first(self, look: Look) -> Belief:
+    def first(self, look: Prediction) -> Belief:
         if isinstance(look, Scores):
             return _likeliest(look.values / self.temperature, look.texts)
         return Belief(look.text, probability(look.score / self.temperature) if look.text else 0.0)
 
-    def joint(self, first: Look, think: Look) -> Belief:
+    def joint(self, first: Prediction, think: Prediction) -> Belief:
         if isinstance(first, Scores):
             values = self.first_weight * first.values + self.think_weight * scores(think).values
             return _likeliest(values, first.texts)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from .rules import Reading, Written
+from .rules import GeneratedText, Reading
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -668,7 +668,7 @@ def pick(rng: random.Random) -> Form:
     return compose(rng) if kind < MAIN_SHARE + COMPOSED_SHARE else rng.choice(FORMS)
 
 
-def write(rng: random.Random, form: Form, r: Reading) -> tuple[dict[str, str], Written]:
+def write(rng: random.Random, form: Form, r: Reading) -> tuple[dict[str, str], GeneratedText]:
     """The worded parts by field, and the values as they stand in them."""
     celsius = form.celsius and rng.random() < 0.3
     offset = CELSIUS_OFFSET_DK if celsius else 0
@@ -685,7 +685,7 @@ def write(rng: random.Random, form: Form, r: Reading) -> tuple[dict[str, str], W
     unit = dict(
         grade="", air=temperature, process=temperature, **{f: rng.choice(units[f]) for f in ("speed", "torque", "wear")}
     )
-    written = Written(**values)
+    written = GeneratedText(**values)
     if rng.random() < CARELESS_SHARE:
         values["grade"] = values["grade"].lower()
     glue = rng.random() < CARELESS_SHARE

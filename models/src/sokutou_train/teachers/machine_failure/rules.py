@@ -169,7 +169,7 @@ def near_limit(r: Reading, share: float = 0.05) -> bool:
 
 
 @dataclass(frozen=True)
-class Written:
+class GeneratedText:
     """The readings as the question wrote them, so that the rationale quotes what the asker sees; `?` where it gives
     none."""
 
@@ -181,7 +181,7 @@ class Written:
     wear: str
 
 
-def recital(w: Written, lang: str) -> str:
+def recital(w: GeneratedText, lang: str) -> str:
     """What the student read, in one fixed order: the first sentence of every rationale about readings. The operator
     sees at a glance whether it read right, and the arithmetic after it quotes from here, however the question was
     worded."""
@@ -193,7 +193,7 @@ def recital(w: Written, lang: str) -> str:
     return f"Read type {w.grade}, air {w.air}, process {w.process}, speed {w.speed}, torque {w.torque}, wear {w.wear}."
 
 
-def rationale(r: Reading, w: Written, lang: str) -> str:
+def rationale(r: Reading, w: GeneratedText, lang: str) -> str:
     """The recital, then each quantity computed with a calculator mark, its limit, and what is left when the limit is
     taken away: a comparison is the sign of a difference, so that the calculator does it and the student need only read
     the sign. Last the rules that hold, or the tool's wear where none does."""
@@ -246,7 +246,7 @@ RULE_NAMES = {
 }
 
 
-def _conclusion(r: Reading, w: Written, lang: str) -> str:
+def _conclusion(r: Reading, w: GeneratedText, lang: str) -> str:
     fired = modes(r)
     names = [RULE_NAMES[mode][lang == "ja"] for mode in FAILURES if mode in fired]
     if names:
@@ -285,20 +285,20 @@ FIELD_NAMES = {
 }
 
 
-def missing(w: Written, fields: list[str], lang: str) -> str:
+def missing(w: GeneratedText, fields: list[str], lang: str) -> str:
     """Why a person is asked: readings that the question does not give."""
     names = [FIELD_NAMES[f][lang == "ja"] for f in fields]
     said = recital(w, lang)
     return f"{said}{'と'.join(names)}が分からない。" if lang == "ja" else f"{said} Not given: {', '.join(names)}."
 
 
-def impossible(w: Written, field: str, written: str, lang: str) -> str:
+def impossible(w: GeneratedText, field: str, written: str, lang: str) -> str:
     """Why a person is asked: a reading that cannot be."""
     name, said = FIELD_NAMES[field][lang == "ja"], recital(w, lang)
     return f"{said}{name} {written} はあり得ない。" if lang == "ja" else f"{said} Not possible: {name} {written}."
 
 
-def wrong_unit(w: Written, field: str, written: str, unit: str, lang: str) -> str:
+def wrong_unit(w: GeneratedText, field: str, written: str, unit: str, lang: str) -> str:
     """Why a person is asked: a reading in a unit that is not its own."""
     name, said = FIELD_NAMES[field][lang == "ja"], recital(w, lang)
     return (

@@ -21,8 +21,8 @@ from .rules import (
     RULES,
     UNREAD,
     Answer,
+    GeneratedText,
     Series,
-    Written,
     few,
     impossible,
     missing,
@@ -107,7 +107,7 @@ def _any_series(rng: random.Random) -> Series:
     )
 
 
-def _any(rng: random.Random, lang: str) -> tuple[phrasing.Form, phrasing.Chart, Written]:
+def _any(rng: random.Random, lang: str) -> tuple[phrasing.Form, phrasing.Chart, GeneratedText]:
     about = phrasing.chart(rng, lang)
     return phrasing.pick(rng, lang), about, phrasing.write(_any_series(rng), about.decimals)
 

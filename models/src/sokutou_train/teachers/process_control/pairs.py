@@ -21,8 +21,8 @@ from .rules import (
     READINGS_MIN,
     RULES,
     Answer,
+    GeneratedText,
     Series,
-    Written,
     impossible,
     margins,
     progress,
@@ -77,7 +77,7 @@ def from_series(rng: random.Random, series: Series, form: Form, about: Chart) ->
     )
 
 
-def _read(question: str, form: Form, written: Written, series: Series) -> tuple[Probe, ...]:
+def _read(question: str, form: Form, written: GeneratedText, series: Series) -> tuple[Probe, ...]:
     """Behind each reading what the rules make of the readings so far; where the lines come only after it, less is known
     there."""
     told = form.separator.join(written.readings)

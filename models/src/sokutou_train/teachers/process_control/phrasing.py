@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from .rules import Series, Written
+from .rules import GeneratedText, Series
 
 LINES = ("centre", "upper", "lower")
 
@@ -350,13 +350,13 @@ def chart(rng: random.Random, lang: str) -> Chart:
     return Chart(rng.choice(quantity.names[lang]), quantity.unit, rng.choice(quantity.decimals))
 
 
-def write(s: Series, decimals: int) -> Written:
+def write(s: Series, decimals: int) -> GeneratedText:
     """Every number with the same decimals, as instruments write them."""
     centre, upper, lower = (_number(value, decimals) for value in (s.centre, s.upper, s.lower))
-    return Written(centre, upper, lower, tuple(_number(r, decimals) for r in s.readings))
+    return GeneratedText(centre, upper, lower, tuple(_number(r, decimals) for r in s.readings))
 
 
-def ask(rng: random.Random, form: Form, about: Chart, w: Written, blank: str | None = None) -> str:
+def ask(rng: random.Random, form: Form, about: Chart, w: GeneratedText, blank: str | None = None) -> str:
     """The question. A line that is `?` in `w` stands as `blank`, or is left out where that is None; a reading always
     stands."""
     lines = []

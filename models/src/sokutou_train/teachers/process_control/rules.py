@@ -188,7 +188,7 @@ def near_edge(s: Series, share: float = 0.1) -> bool:
 
 
 @dataclass(frozen=True)
-class Written:
+class GeneratedText:
     """Lines and readings as the question wrote them, for the rationale to quote; `?` where it gives none."""
 
     centre: str
@@ -200,7 +200,7 @@ class Written:
 UNREAD = "?"
 
 
-def recital(w: Written, lang: str) -> str:
+def recital(w: GeneratedText, lang: str) -> str:
     """What the student read, in one fixed order: the first sentence of every rationale about readings. Each reading
     gets a letter, by which the sentences after it quote it."""
     readings = " ".join(letter + reading for letter, reading in zip(LABELS, w.readings, strict=False))
@@ -209,7 +209,7 @@ def recital(w: Written, lang: str) -> str:
     return f"Read CL {w.centre}, UCL {w.upper}, LCL {w.lower}: {readings}."
 
 
-def rationale(s: Series, w: Written, lang: str) -> str:
+def rationale(s: Series, w: GeneratedText, lang: str) -> str:
     """The recital, on which side of the lines each reading is, then the other rules in order until one fires, then the
     verdict: one comparison at a time, never the extreme of many readings at once. Numbers in differences lose their
     decimal points, all at the same place, so that the calculator stays exact at any number of decimals."""
@@ -231,7 +231,7 @@ _VERDICTS = {
 }
 
 
-def _limits(s: Series, w: Written, lang: str) -> str:
+def _limits(s: Series, w: GeneratedText, lang: str) -> str:
     """`^` is above the upper limit, `+` above the centre line, `0` on it, `-` below it, `_` below the lower limit."""
     sides = " ".join(letter + _side(s, reading) for letter, reading in zip(LABELS, s.readings, strict=False))
     out = Answer.LIMIT in fired(s)
@@ -250,7 +250,7 @@ def _side(s: Series, reading: int) -> str:
     return "+" if reading > s.centre else "-" if reading < s.centre else "0"
 
 
-def _run(s: Series, w: Written, lang: str) -> str:
+def _run(s: Series, w: GeneratedText, lang: str) -> str:
     first, up = LABELS[len(s.readings) - RUN_LEN], s.run[-1] > s.centre
     whole = Answer.RUN in fired(s)
     if lang == "ja":
@@ -260,7 +260,7 @@ def _run(s: Series, w: Written, lang: str) -> str:
     return f"From {first}: {side}."
 
 
-def _trend(s: Series, w: Written, lang: str) -> str:
+def _trend(s: Series, w: GeneratedText, lang: str) -> str:
     """Steps back from the latest reading until one is level or goes the other way, or a trend is full."""
     marks, count = [], 1
     for place in range(len(s.readings) - 1, len(s.readings) - TREND_LEN, -1):
@@ -276,7 +276,7 @@ def _trend(s: Series, w: Written, lang: str) -> str:
     return f"Steps back {steps}: {way}."
 
 
-def _zone(s: Series, w: Written, lang: str) -> str:
+def _zone(s: Series, w: GeneratedText, lang: str) -> str:
     """The latest reading against the two sigma line on its side; if beyond, those before it until two are beyond."""
     up = s.readings[-1] >= s.centre
     limit, limit_written = (s.upper, w.upper) if up else (s.lower, w.lower)
@@ -305,19 +305,19 @@ def _less(a: str, b: str) -> str:
 LINES = {"centre": "CL", "upper": "UCL", "lower": "LCL"}
 
 
-def missing(w: Written, lines: list[str], lang: str) -> str:
+def missing(w: GeneratedText, lines: list[str], lang: str) -> str:
     """Why a person is asked: lines that the question does not give, or gives no number for."""
     names, said = [LINES[line] for line in lines], recital(w, lang)
     return f"{said}{'と'.join(names)}が分からない。" if lang == "ja" else f"{said} Not given: {', '.join(names)}."
 
 
-def unreadable(w: Written, lang: str) -> str:
+def unreadable(w: GeneratedText, lang: str) -> str:
     """Why a person is asked: a reading that is no number."""
     letter, said = LABELS[w.readings.index(UNREAD)], recital(w, lang)
     return f"{said}{letter}が読めない。" if lang == "ja" else f"{said} Not readable: {letter}."
 
 
-def few(w: Written, lang: str) -> str:
+def few(w: GeneratedText, lang: str) -> str:
     """Why a person is asked: too few readings to see a run."""
     count, said = len(w.readings), recital(w, lang)
     return (
@@ -327,7 +327,7 @@ def few(w: Written, lang: str) -> str:
     )
 
 
-def impossible(w: Written, lang: str) -> str:
+def impossible(w: GeneratedText, lang: str) -> str:
     """Why a person is asked: lines that do not stand one above the other."""
     above, below, said = _less(w.upper, w.centre), _less(w.centre, w.lower), recital(w, lang)
     if lang == "ja":

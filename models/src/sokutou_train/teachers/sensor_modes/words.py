@@ -1,6 +1,6 @@
 """Plant vocabulary of our own in English and Japanese, and names made up from letters, digits and syllables.
 
-Written from general engineering knowledge, copied from no data set. Says nothing of which sensor responds to which
+GeneratedText from general engineering knowledge, copied from no data set. Says nothing of which sensor responds to which
 failure mode: rows are drawn at random, so that a student learns to match what a question says and not what it
 remembers.
 """
