@@ -194,7 +194,7 @@ pub struct Message {
     pub client: String,
     /// The asker's name for the question.
     pub id: String,
-    /// 0 is the student's answer; a person's are counted from 1, and the greatest one stands.
+    /// 0 is the model's answer; a person's are counted from 1, and the greatest one stands.
     pub rev: u32,
     /// What became of the question.
     pub state: State,
@@ -223,7 +223,7 @@ impl Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The student's answer stands.
+    /// The model's answer is given.
     Answered,
     /// A person is asked; another message follows when they have decided.
     Pending,
@@ -231,7 +231,7 @@ pub enum State {
     Reviewed,
     /// The question's time ran out before it was answered.
     Expired,
-    /// The student could not answer.
+    /// The model could not answer.
     Error,
 }
 
@@ -246,7 +246,7 @@ pub struct Body {
     /// What a PLC acts on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
-    /// How likely the student's answer is right, 0 to 1.
+    /// How likely the model's answer is right, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
     /// The confidence in words.
@@ -255,22 +255,22 @@ pub struct Body {
     /// Why a person is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<ReasonName>,
-    /// The student's likeliest answer when a person is asked.
+    /// The model's likeliest answer when a person is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guess: Option<Guess>,
-    /// How the student's answer came about.
+    /// How the model's answer came about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<ModeName>,
-    /// From the question's text to the student's verdict.
+    /// From the question's text to the model's verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_to_answer_ms: Option<f64>,
-    /// Name and version of the student's bundle.
+    /// Name and version of the model's bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub student: Option<String>,
-    /// What the person said of the student's answer: right, wrong, unclear.
+    /// What the person said of the model's answer: right, wrong, unclear.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<String>,
-    /// What the student wrote for its answer.
+    /// What the model wrote for its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rationale: Option<String>,
     /// Does the rationale lead to the answer?

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::store::{ReviewLine, StudentId};
 
-/// One case as a task of Label Studio: the student's answer as its prediction, each review as an annotation.
+/// One case as a task of Label Studio: the model's answer as its prediction, each review as an annotation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LabelStudioTask {
     data: Data,

@@ -1,4 +1,4 @@
-//! Reviews as people and programs read them, and as they are resolved: steps of the journal with the student's choices at hand, the
+//! Reviews as people and programs read them, and as they are resolved: steps of the journal with the model's choices at hand, the
 //! same for the daemon and for a command that opened the journal itself.
 //!
 //! Decides nothing about an answer; a correction of a closed task must be one of its choices, lest it teach the next student what it
@@ -31,7 +31,7 @@ pub struct ReviewCase {
     pub task: String,
     /// As it was asked; null where it was dropped to save space.
     pub question: Option<String>,
-    /// What the student said, given or only guessed; absent where it said nothing.
+    /// What the model said, given or only guessed; absent where it said nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Guess>,
     /// How likely it is right, 0 to 1.
@@ -40,19 +40,19 @@ pub struct ReviewCase {
     /// The same in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub band: Option<BandName>,
-    /// Why the student's answer does not stand; absent where it does.
+    /// Why a person is asked; absent where the model's answer is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<ReasonName>,
     /// How the answer came about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ModeName>,
-    /// What the student wrote for it.
+    /// What the model wrote for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rationale: Option<String>,
-    /// Name and version of the student's bundle.
+    /// Name and version of the model's bundle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub student: Option<String>,
-    /// What may be the answer, where the task is closed and the student that has it is loaded.
+    /// What may be the answer, where the task is closed and the model that has it is loaded.
     pub choices: Vec<ReviewChoice>,
     /// In the order in which they were opened.
     pub reviews: Vec<ReviewRecord>,
@@ -136,7 +136,7 @@ pub struct Claim {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resolve {
-    /// Of the student's answer, given or only guessed.
+    /// Of the model's answer, given or only guessed.
     pub verdict: VerdictName,
     /// The right answer, where the verdict is wrong: a choice's text or label, or free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,7 +146,7 @@ pub struct Resolve {
     pub reviewer: Option<String>,
 }
 
-/// What a person says of the student's answer.
+/// What a person says of the model's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "Verdict")]
@@ -286,9 +286,9 @@ pub fn written(lines: &[ReviewLine], format: Format, bundle: Option<&Bundle>) ->
     }
 }
 
-/// What Label Studio takes for one of the student's tasks; its projects have one labelling interface each.
+/// What Label Studio takes for one of the model's tasks; its projects have one labelling interface each.
 pub struct Project {
-    /// Id of the student's task.
+    /// Id of the model's task.
     pub task: String,
     /// The interface, in its XML.
     pub config: String,
@@ -302,7 +302,7 @@ impl Project {
     }
 }
 
-/// The lines of an export, one project for each of the student's tasks.
+/// The lines of an export, one project for each of the model's tasks.
 pub fn projects(lines: &[ReviewLine], bundle: Option<&Bundle>) -> Vec<Project> {
     let mut by_task: Vec<(&str, Vec<ReviewLine>)> = Vec::new();
     for line in lines {

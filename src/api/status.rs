@@ -19,7 +19,7 @@ pub struct Status {
     pub session: u64,
     /// Is it there?
     pub state: Presence,
-    /// Name and version of the student, if it is loaded.
+    /// Name and version of the model, if it is loaded.
     pub student: Option<String>,
     /// Has the device's clock been set?
     #[serde(default)]
@@ -77,7 +77,7 @@ pub struct Counts {
     pub escalated: u64,
     /// Questions whose time ran out.
     pub expired: u64,
-    /// Questions that the student failed at.
+    /// Questions that the model failed at.
     pub failed: u64,
     /// Answers and rationales that reached their asker.
     pub delivered: u64,
@@ -88,7 +88,7 @@ pub struct Counts {
 pub struct Health {
     /// `ok` where all below is as it should be.
     pub status: HealthStatus,
-    /// Name and version of the student, if it is loaded.
+    /// Name and version of the model, if it is loaded.
     pub student: Option<String>,
     /// The journal, as far as it is known without writing: it ends the gateway where a write fails.
     pub journal: JournalHealth,

@@ -19,7 +19,7 @@ use crate::policy::Policy;
 
 /// How often an idle thread shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// A student that could not be loaded is tried again after this: a bundle may be on its way to the disk.
+/// A model that could not be loaded is tried again after this: a bundle may be on its way to the disk.
 const RETRY: Duration = Duration::from_secs(30);
 /// So many answers, and a rationale that waits has its turn: a line that asks without a pause must not keep the reasons for ever.
 const ANSWERS_IN_A_ROW_MAX: usize = 8;
@@ -29,7 +29,7 @@ const MARGIN: u32 = 2;
 /// How slowly the usual follows: in so many answers.
 const USUAL_OVER: u32 = 8;
 
-/// A question for the student.
+/// A question for the model.
 #[derive(Debug)]
 pub struct Question<C> {
     /// Whose question it is; comes back with what became of it.
@@ -57,15 +57,15 @@ pub enum Wanted {
 
 /// What the thread reports.
 pub enum Report<C> {
-    /// The student is loaded, or there is none, for this reason.
+    /// The model is loaded, or there is none, for this reason.
     Loaded(Result<Arc<Bundle>, String>),
-    /// Another student was to take over and cannot, for this reason; the one before goes on.
+    /// Another model was to take over and cannot, for this reason; the one before goes on.
     SwapFailed(String),
     /// An answer.
     Answered(Box<Answered<C>>),
-    /// Its time had run out before the student was asked, or would have before it answered.
+    /// Its time had run out before the model was asked, or would have before it answered.
     Expired(C),
-    /// No answer, for this reason; the student goes on.
+    /// No answer, for this reason; the model goes on.
     Failed(C, Wanted, String),
     /// The thread lives; said at least every second while it does.
     Alive,
@@ -83,13 +83,13 @@ pub struct Answered<C> {
     pub task: String,
     /// The policy's word.
     pub verdict: Verdict,
-    /// Tokens that the student wrote until then.
+    /// Tokens that the model wrote until then.
     pub tokens: usize,
     /// From the question's text to the verdict.
     pub time_to_answer: Duration,
     /// The rationale, where it was wanted and there is one.
     pub explained: Option<Explained>,
-    /// The student that answered.
+    /// The model that answered.
     pub bundle: Arc<Bundle>,
 }
 
@@ -122,7 +122,7 @@ impl<C: Clone + Send + 'static> Worker<C> {
         drop(self.commands.send(Command::Question(question))); // a thread that ended has said why
     }
 
-    /// Lets the student of this folder take over, if it is another one and can be loaded.
+    /// Lets the model of this folder take over, if it is another one and can be loaded.
     pub fn load(&self, folder: PathBuf) {
         drop(self.commands.send(Command::Load(folder)));
     }
@@ -150,7 +150,7 @@ impl<C> Waiting<C> {
         Self { rx, asked, load: None, answers: VecDeque::new(), rationales: VecDeque::new(), in_a_row: 0 }
     }
 
-    /// Another student before all else, then an answer if one is wanted and no rationale has its turn, else a rationale, else
+    /// Another model before all else, then an answer if one is wanted and no rationale has its turn, else a rationale, else
     /// whatever comes within a moment.
     fn next(&mut self) -> Next<C> {
         loop {
@@ -210,7 +210,7 @@ fn serve<C: Clone>(mut folder: PathBuf, mut waiting: Waiting<C>, mut report: imp
             Err(why) => {
                 report(Report::Loaded(Err(why)));
                 let again = Instant::now() + RETRY;
-                // Meanwhile every question is a person's: nothing waits for a student that may never come.
+                // Meanwhile every question is escalated: nothing waits for a model that may never come.
                 while Instant::now() < again {
                     match waiting.next() {
                         Next::Load(other) => {

@@ -32,7 +32,7 @@ const DIGEST_BYTES: usize = 16;
 /// What a question met.
 #[derive(Debug, PartialEq)]
 pub enum Received {
-    /// It is new, and waits for the student.
+    /// It is new, and waits for the model.
     New(CaseId),
     /// The same question came before under this id.
     Known(Box<Case>),
@@ -118,7 +118,7 @@ impl<'a> Batch<'a> {
         Ok(Received::New(case))
     }
 
-    /// The student answered, or could not. What is escalated opens a review at once, and so does an answer that stands although its
+    /// The model answered, or could not. What is escalated opens a review at once, and so does an answer that is given although its
     /// rationale leads elsewhere.
     pub fn answered(&mut self, case: CaseId, recorded: &RecordedAnswer) -> Result<(), Error> {
         within("an answer", recorded.answer.len().max(recorded.label.len()), ANSWER_BYTES_MAX)?;
@@ -180,7 +180,7 @@ impl<'a> Batch<'a> {
         self.insert_review(case, 1, why, recorded.answered_at)
     }
 
-    /// Nobody needs the answer any more; the student was not asked.
+    /// Nobody needs the answer any more; the model was not asked.
     pub fn expired(&mut self, case: CaseId, at: SystemTime) -> Result<(), Error> {
         self.ended(case, "expired", None, at)
     }

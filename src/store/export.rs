@@ -28,7 +28,7 @@ pub struct ReviewLine {
     pub task: String,
     /// As it was asked.
     pub question: String,
-    /// What the student said; empty where it said nothing.
+    /// What the model said; empty where it said nothing.
     pub answer: String,
     /// What it wrote for it.
     pub rationale: Option<String>,

@@ -102,7 +102,7 @@ pub enum Refusal {
     /// The case has its outcome already.
     #[error("case {0} has its outcome already")]
     HasOutcome(CaseId),
-    /// The step needs an answer of the student.
+    /// The step needs an answer of the model.
     #[error("case {0} has no answer of the student")]
     NoAnswer(CaseId),
     /// The case cannot be reviewed any more.

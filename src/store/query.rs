@@ -14,7 +14,7 @@ use crate::domain::{Agreement, CaseId, Confidence, Decision, DeliveryKind, Revie
 pub struct Counts {
     /// Number of the newest case: as many arrived since the journal began.
     pub received: i64,
-    /// Wait for the student.
+    /// Wait for the model.
     pub unanswered: u64,
     /// Replies and rationales that wait to be delivered.
     pub undelivered: u64,

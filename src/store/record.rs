@@ -16,7 +16,7 @@ pub struct NewCase {
     pub client: String,
     /// The asker's own id of the question, made before it is sent.
     pub request: String,
-    /// Id of the task; empty leaves it to the student, whose choice stands here once it has answered.
+    /// Id of the task; empty leaves it to the model, whose choice stands here once it has answered.
     pub task: String,
     /// As it was asked.
     pub question: String,
@@ -57,7 +57,7 @@ impl fmt::Display for Student {
 pub struct RecordedAnswer {
     /// Id of the task that was asked.
     pub task: String,
-    /// The text of a choice, not its label, or free text; empty where the student said nothing.
+    /// The text of a choice, not its label, or free text; empty where the model said nothing.
     pub answer: String,
     /// The answer as the asker reads it: the label in the language of the question, or the free text.
     pub label: String,
@@ -67,7 +67,7 @@ pub struct RecordedAnswer {
     pub confidence: Confidence,
     /// The confidence in words.
     pub band: Band,
-    /// Whether it stands.
+    /// Answered, or escalated.
     pub decision: Decision,
     /// How it came about.
     pub mode: Mode,
@@ -75,7 +75,7 @@ pub struct RecordedAnswer {
     pub rationale: Option<RecordedRationale>,
     /// Who answered.
     pub student: Student,
-    /// That the student wrote until the verdict.
+    /// That the model wrote until the verdict.
     pub tokens: u32,
     /// From the question's text to the verdict.
     pub time_to_answer: Duration,
@@ -95,7 +95,7 @@ pub struct RecordedRationale {
 /// What became of a question. Revision 0 of the reply tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The student answered, or a person must.
+    /// The model answered, or a person must.
     Answered(Box<RecordedAnswer>),
     /// Nobody needs an answer any more.
     Expired,
@@ -106,7 +106,7 @@ pub enum Outcome {
 /// Why a person looks at a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReviewReason {
-    /// The student was not sure.
+    /// The model was not sure.
     Escalated(Reason),
     /// Drawn by chance.
     Audit,
@@ -169,7 +169,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// What the student wrote for its answer.
+    /// What the model wrote for its answer.
     pub fn rationale(&self) -> Option<&RecordedRationale> {
         match &self.outcome {
             Some(Outcome::Answered(recorded)) => recorded.rationale.as_ref(),

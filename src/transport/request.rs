@@ -109,7 +109,7 @@ pub struct AskBody {
     /// Who asks.
     #[serde(default)]
     pub client: Option<String>,
-    /// Which of the student's tasks; without it the gateway's default.
+    /// Which of the model's tasks; without it the gateway's default.
     #[serde(default)]
     pub task: Option<String>,
     /// The rationale is wanted too.

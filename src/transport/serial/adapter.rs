@@ -278,7 +278,7 @@ fn answer<'a>(body: &'a Body, message: &Message, request: RequestId) -> Answer<'
     let guess = body.guess.as_ref().map(|guess| guess.answer.as_str());
     let label = if pending { guess } else { body.answer.as_deref() };
     let (label, label_cut) = Text::cut(label.unwrap_or_default());
-    // What nobody could say is a person's still.
+    // What nobody could say stays escalated.
     let unknown = body.verdict.as_deref() == Some("unclear");
     let confidence = match (message.state, body.confidence) {
         (State::Reviewed, _) => Confidence::MAX,
