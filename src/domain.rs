@@ -11,6 +11,8 @@ pub type ChoiceIndex = usize;
 
 /// The longest question: many times what a model reads.
 pub const QUESTION_BYTES_MAX: usize = 16 << 10;
+/// The longest question in JSON: each of its bytes may stand as an escape of six, and a few keys are around it.
+pub const ASK_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
 /// The longest name: of a gateway, a share group, a level of the root topic, a client, a request.
 pub const NAME_BYTES_MAX: usize = 64;
 

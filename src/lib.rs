@@ -40,13 +40,13 @@
 //! | [`policy`] | from prediction to verdict, pure | domain, bundle |
 //! | [`engine`] | runs the model: read, score or generate, think, explain | domain, installed, bundle |
 //! | [`pipeline`] | from question to verdict to rationale | domain, policy, engine |
-//! | [`evaluation`] | datasets, shares with intervals, calibration error | domain, bundle |
+//! | [`evaluation`] | datasets, shares with intervals, calibration error | bytes, domain, bundle |
 //! | [`api`] | what leaves the device as JSON, formed in one place | domain, wire, bundle, store |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
-//! | [`config`] | layers, reader and secrets of the configuration; knows no section | domain |
-//! | [`transport`] | where questions come in and answers go out: MQTT, HTTP, serial lines | domain, wire, api, config |
+//! | [`config`] | layers, reader and secrets of the configuration; knows no section | bytes, domain |
+//! | [`transport`] | where questions come in and answers go out: MQTT, HTTP, serial lines | bytes, domain, wire, api, config |
 //! | [`gateway`] | the daemon: one loop over one enum of events | domain, wire, bundle, policy, engine, pipeline, api, store, config, transport |
-//! | [`mod@bench`] | measures the model on a device, refuses figures that cannot be trusted | domain, bundle, policy, engine, pipeline, evaluation |
+//! | [`mod@bench`] | measures the model on a device, refuses figures that cannot be trusted | bytes, domain, bundle, policy, engine, pipeline, evaluation |
 //! | [`cli`] | the commands | all |
 //! | [`docs`] | the pages for users | nothing |
 //!

@@ -19,12 +19,13 @@ use super::statistics::{Ratio, Summary, median, ratio, spread};
 use super::{speed, trust};
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{Geometry, Task};
+use crate::bytes::hex;
 use crate::domain::{Decision, Mode, TokenId};
 use crate::engine::{
     AskError, Engine, Kernels, Library, LibraryError, Model as _, ModelError, OpenError, OrtModel, THREADS, Tokenizer,
     TokenizerError,
 };
-use crate::evaluation::dataset::{digest, hex};
+use crate::evaluation::dataset::digest;
 use crate::evaluation::{Dataset, Question, Score, Share};
 use crate::pipeline::{self, Think};
 use crate::policy::Policy;

@@ -14,12 +14,9 @@ use super::open::{open_bundle, open_engine, task};
 use super::output::print_json;
 use super::{Error, Exit};
 use crate::bytes::{LineRead, next_line};
-use crate::domain::chain;
-use crate::engine::{AskError, QUESTION_BYTES_MAX};
+use crate::domain::{ASK_BYTES_MAX, chain};
+use crate::engine::AskError;
 use crate::pipeline;
-
-/// A line holds a question in JSON, where each of its bytes may stand as a \u escape of six, and an id.
-const LINE_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
 
 const PROGRESS: &str = "{bar:40} {percent:>3} % of {total_bytes}, {elapsed} elapsed, {eta} remaining";
 
@@ -51,7 +48,7 @@ pub fn run(args: &AskArgs, path: &Path) -> Result<Exit, Error> {
     let mut exit = Exit::Success;
     let mut buffer = Vec::new();
     for line in 1.. {
-        let read = next_line(&mut lines, &mut buffer, LINE_BYTES_MAX)
+        let read = next_line(&mut lines, &mut buffer, ASK_BYTES_MAX)
             .map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let Some(LineRead { bytes, too_long }) = read else { break };
         bar.inc(bytes);
@@ -103,7 +100,7 @@ fn progress(bytes: Option<u64>) -> ProgressBar {
 
 fn parse(line: &[u8], too_long: bool) -> Result<Line, String> {
     if too_long {
-        return Err(format!("expected a line of at most {LINE_BYTES_MAX} bytes"));
+        return Err(format!("expected a line of at most {ASK_BYTES_MAX} bytes"));
     }
     let text = std::str::from_utf8(line).map_err(|error| format!("expected UTF-8: {error}"))?;
     serde_json::from_str(text).map_err(|error| format!("expected {{\"id\", \"task\", \"question\"}}: {error}"))

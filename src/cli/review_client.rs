@@ -13,6 +13,7 @@ use ureq::http::{Method, Request, StatusCode};
 
 use super::Error;
 use super::open::bundle_folder;
+use crate::api::json;
 use crate::api::review::{self, Export, Exported, Resolve, ReviewCase, ReviewPage, ReviewStateName};
 use crate::bundle::Bundle;
 use crate::domain::chain;
@@ -168,7 +169,7 @@ impl Gateway {
     }
 
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
-        let body = serde_json::to_vec(body).expect("our own records have string keys");
+        let body = json(body);
         self.ask(path, Some(body)).and_then(|(_, body)| read(&body))
     }
 

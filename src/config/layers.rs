@@ -10,12 +10,14 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
+
+use crate::bytes::read_file;
 
 /// The built-in defaults: the commented file that ships. It names every key; its values give the keys their types.
 pub const DEFAULTS: &str = include_str!("../../cross/sokutou.toml");
@@ -175,18 +177,17 @@ impl Layers {
 
     /// One file; one that is not `required` may be missing.
     pub fn merge_file(&mut self, path: &Path, required: bool) {
-        let mut bytes = Vec::new();
-        let read = fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-        match read {
+        let bytes = match read_file(path, FILE_BYTES_MAX) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !required => return,
             Err(source) => return self.faults.push(Fault::Read { path: path.to_owned(), source }),
-            Ok(_) => self.files.push(path.to_owned()),
-        }
+            Ok(bytes) => bytes,
+        };
+        self.files.push(path.to_owned());
         let start = Origin::File { path: path.to_owned(), line: 1, column: 1 };
-        if bytes.len() as u64 > FILE_BYTES_MAX {
+        let Some(bytes) = bytes else {
             let what = format!("expected at most {FILE_BYTES_MAX} bytes, found more: this is no configuration");
             return self.faults.push(Fault::Form { origin: start, what });
-        }
+        };
         let text = match std::str::from_utf8(&bytes) {
             Ok(text) => text,
             Err(error) => {

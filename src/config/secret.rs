@@ -2,14 +2,14 @@
 //! configuration itself.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use super::check::Check;
+use crate::bytes::read_file;
 use crate::domain::chain;
 
 /// A password has tens of bytes, a chain of keys in PEM some thousands.
@@ -79,17 +79,14 @@ impl SecretFile {
     /// Reads it; line ends behind it are not part of it.
     pub fn read(&self) -> Result<Secret, SecretError> {
         let path = self.path.clone().ok_or_else(|| SecretError::NoCredentials { name: self.name.clone() })?;
-        let mut bytes = Vec::new();
-        if let Err(source) = File::open(&path).and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes))
-        {
-            return Err(SecretError::Read { path, source });
-        }
-        if bytes.len() as u64 > SECRET_BYTES_MAX {
-            return Err(SecretError::Form {
-                path,
-                what: format!("expected at most {SECRET_BYTES_MAX} bytes, found more"),
-            });
-        }
+        let bytes = match read_file(&path, SECRET_BYTES_MAX) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                let what = format!("expected at most {SECRET_BYTES_MAX} bytes, found more");
+                return Err(SecretError::Form { path, what });
+            }
+            Err(source) => return Err(SecretError::Read { path, source }),
+        };
         let Ok(text) = String::from_utf8(bytes) else {
             return Err(SecretError::Form { path, what: "expected a secret in UTF-8, found other bytes".to_owned() });
         };

@@ -1,7 +1,6 @@
 //! Questions with known answers: the golden questions of a bundle, or a file of JSON lines. Reads; asks nothing.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -11,6 +10,7 @@ use thiserror::Error;
 
 use crate::bundle::Bundle;
 use crate::bundle::manifest::{Answers, Golden, Task};
+use crate::bytes::{hex, read_file};
 use crate::domain::Answer;
 
 /// Questions in one file: far more than a calibration split has.
@@ -94,11 +94,8 @@ impl Dataset {
     pub fn read(path: &Path, task: &Task) -> Result<Self, DatasetError> {
         let failed = |source| DatasetError::Read { path: path.to_owned(), source };
         let unfit = |what| DatasetError::Unfit { path: path.to_owned(), what };
-        let mut bytes = Vec::new();
-        File::open(path).map_err(failed)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(unfit(format!("expected at most {FILE_BYTES_MAX} bytes")));
-        }
+        let bytes = read_file(path, FILE_BYTES_MAX).map_err(failed)?;
+        let bytes = bytes.ok_or_else(|| unfit(format!("expected at most {FILE_BYTES_MAX} bytes")))?;
         let text = std::str::from_utf8(&bytes).map_err(|error| unfit(format!("expected UTF-8: {error}")))?;
         let mut questions = Vec::new();
         for (line, text) in text.lines().enumerate().map(|(at, text)| (at + 1, text)) {
@@ -132,11 +129,6 @@ pub fn digest(questions: &[&Question]) -> String {
         hash.update([0]);
     }
     hex(&hash.finalize())
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `None` for a line of another task.

@@ -122,18 +122,23 @@ impl AskBody {
     /// the transport to say.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))?;
-        let body = if text.trim_start().starts_with('{') {
+        let body: Self = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| {
                 format!("expected {{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}}: {error}")
             })?
         } else {
             Self { question: text.trim().to_owned(), id: None, client: None, task: None, explain: false }
         };
-        let length = body.question.len();
+        body.bounded()
+    }
+
+    /// Itself, where its question is not too long; else what was expected.
+    pub fn bounded(self) -> Result<Self, String> {
+        let length = self.question.len();
         if length > QUESTION_BYTES_MAX {
             return Err(format!("expected a question of at most {QUESTION_BYTES_MAX} bytes, got {length}"));
         }
-        Ok(body)
+        Ok(self)
     }
 }
 

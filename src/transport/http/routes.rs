@@ -28,13 +28,11 @@ use crate::api::answer::Message;
 use crate::api::json as to_json;
 use crate::api::review::{Claim, Exported, Format, Resolve, ReviewCase, ReviewPage, ReviewStateName};
 use crate::api::status::Health;
-use crate::domain::{NAME_BYTES_MAX, QUESTION_BYTES_MAX, is_name};
+use crate::domain::{ASK_BYTES_MAX, NAME_BYTES_MAX, is_name};
 use crate::transport::arrival::Arrival;
 use crate::transport::call::{Call, Reply};
 use crate::transport::request::{self, AskBody, Key, Refusal, Request, unique_name};
 
-/// The longest body: a question in JSON, where each byte may stand as an escape of six, and a few keys around it.
-pub const BODY_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
 /// Of these, so many may wait for an answer; the others get 202 at once, so that health is told whoever waits.
 pub const WAITING_MAX: usize = 48;
 /// For a request's body.
@@ -160,11 +158,9 @@ const ASK: Route = Route {
 
 async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
     let expected = "{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}";
-    let AskBody { question, id, client, task, explain } = read(body, expected).await?;
-    if question.len() > QUESTION_BYTES_MAX {
-        let why = format!("expected a question of at most {QUESTION_BYTES_MAX} bytes, got {}", question.len());
-        return Err(Failure(StatusCode::BAD_REQUEST, why));
-    }
+    let body: AskBody = read(body, expected).await?;
+    let bounded = body.bounded().map_err(|why| Failure(StatusCode::BAD_REQUEST, why))?;
+    let AskBody { question, id, client, task, explain } = bounded;
     let (client, id) = (client.unwrap_or_else(|| CLIENT_DEFAULT.to_owned()), id.unwrap_or_else(unique_name));
     let key = key(client, id)?;
     let until = Instant::now() + wait(&headers).unwrap_or(WAIT_DEFAULT);
@@ -417,10 +413,10 @@ type PathParam<T> = Result<Path<T>, PathRejection>;
 async fn read<T: DeserializeOwned>(body: Body, expected: &str) -> Result<T, Failure> {
     let late =
         || Failure(StatusCode::REQUEST_TIMEOUT, format!("expected the body within {} s", BODY_TIMEOUT.as_secs()));
-    let bytes = match timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await.map_err(|_| late())? {
+    let bytes = match timeout(BODY_TIMEOUT, to_bytes(body, ASK_BYTES_MAX)).await.map_err(|_| late())? {
         Ok(bytes) => bytes,
         Err(_) => {
-            let why = format!("expected a whole body of at most {BODY_BYTES_MAX} bytes");
+            let why = format!("expected a whole body of at most {ASK_BYTES_MAX} bytes");
             return Err(Failure(StatusCode::PAYLOAD_TOO_LARGE, why));
         }
     };

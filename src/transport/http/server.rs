@@ -22,7 +22,7 @@ use super::guard::guard;
 use super::routes::{self, AppState, WAIT_MAX, WAITING_MAX};
 use crate::transport::arrival::Arrival;
 
-/// Open at once; later ones wait to be accepted. Each may hold one body of [`routes::BODY_BYTES_MAX`].
+/// Open at once; later ones wait to be accepted. Each may hold one body of [`crate::domain::ASK_BYTES_MAX`].
 const CONNECTIONS_MAX: usize = 64;
 const _: () = assert!(WAITING_MAX < CONNECTIONS_MAX);
 /// A browser sends some twenty.

@@ -15,9 +15,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::config::Settings;
-use super::topics::{Incoming, PAYLOAD_BYTES_MAX, properties, read};
+use super::topics::{Incoming, properties, read};
 use crate::api::answer::Message;
 use crate::api::json;
+use crate::domain::ASK_BYTES_MAX;
 use crate::transport::arrival::Arrival;
 use crate::transport::request::{MqttReplyTo, OutboundMessage, Refusal, Route, Source, random_unit};
 
@@ -59,7 +60,7 @@ fn options(settings: &Settings, offline: Vec<u8>) -> MqttOptions {
         .set_connect_timeout(CONNECT_TIMEOUT)
         .set_ack_mode(AckMode::Manual)
         .set_receive_maximum(Some(settings.receive_max))
-        .set_max_packet_size(u32::try_from(PAYLOAD_BYTES_MAX + PACKET_OVERHEAD_BYTES).ok())
+        .set_max_packet_size(u32::try_from(ASK_BYTES_MAX + PACKET_OVERHEAD_BYTES).ok())
         .set_clean_start(shared)
         .set_session_expiry_interval(Some(if shared { 0 } else { SESSION_EXPIRY_S }))
         .set_session_store(StatelessSessionStore { client_id: settings.client_id.clone(), clean_start: shared })

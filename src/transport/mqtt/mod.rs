@@ -27,4 +27,3 @@ mod topics;
 
 pub use client::{Statuses, run};
 pub use config::{Section, Settings};
-pub use topics::PAYLOAD_BYTES_MAX;

@@ -6,11 +6,10 @@ use std::time::Duration;
 use rumqttc::{Publish, PublishProperties};
 
 use super::config::Settings;
-use crate::domain::{NAME_BYTES_MAX, QUESTION_BYTES_MAX, is_name};
+use crate::bytes::hex;
+use crate::domain::{ASK_BYTES_MAX, NAME_BYTES_MAX, is_name};
 use crate::transport::request::{AskBody, Explain, Key, MqttReplyTo, Refusal, Request, Route};
 
-/// A question in JSON, where each byte may stand as an escape of six, and a few keys around it.
-pub const PAYLOAD_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
 /// Correlation Data is copied into the journal and into every answer.
 const CORRELATION_BYTES_MAX: usize = 64;
 
@@ -96,8 +95,8 @@ pub fn read(settings: &Settings, publish: &Publish) -> Result<Incoming, (Option<
 }
 
 fn body(payload: &[u8]) -> Result<AskBody, String> {
-    if payload.len() > PAYLOAD_BYTES_MAX {
-        return Err(format!("expected at most {PAYLOAD_BYTES_MAX} bytes, got {}", payload.len()));
+    if payload.len() > ASK_BYTES_MAX {
+        return Err(format!("expected at most {ASK_BYTES_MAX} bytes, got {}", payload.len()));
     }
     AskBody::read(payload)
 }
@@ -110,7 +109,7 @@ fn digest(parts: &[&[u8]]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..16])
 }
 
 /// What an answer is published with.
@@ -130,6 +129,7 @@ mod tests {
     use super::super::config::TOPIC_BYTES_MAX;
     use super::super::config::tests::settings;
     use super::*;
+    use crate::domain::QUESTION_BYTES_MAX;
 
     fn message(
         topic: &str,
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused_and_told_where_that_is_allowed() {
-        let long = "x".repeat(PAYLOAD_BYTES_MAX + 1);
+        let long = "x".repeat(ASK_BYTES_MAX + 1);
         let large = format!("{{\"question\": \"{}\"}}", "x".repeat(QUESTION_BYTES_MAX + 1));
         let there = Some("plant/line-1/a");
         let some: Option<&[u8]> = Some(b"1");

@@ -12,6 +12,7 @@ use tokio::task::{spawn_blocking, spawn_local};
 use super::config::{Settings, Speaks};
 use super::port::{PortEvent, SendError, Serial, Writer};
 use crate::api::answer::{Body, Message, State};
+use crate::bytes::hex;
 use crate::domain::DeliveryId;
 use crate::transport::Sent;
 use crate::transport::arrival::Arrival;
@@ -233,7 +234,7 @@ impl Adapter {
 
 /// A request's name where names are texts: its bytes in hexadecimal digits.
 fn name(request: &RequestId) -> String {
-    request.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(request.as_bytes())
 }
 
 fn write(writer: &Writer, speaks: Speaks, to: &SerialReplyTo, message: &Message) -> Result<(), SendError> {
