@@ -102,6 +102,10 @@ enum Event {
     Heartbeat,
     /// Systemd's watchdog is due; the journal took a step in time, or not.
     Watchdog(bool),
+    /// The gateway is to be another one.
+    Change(Box<Settings>),
+    /// A new configuration cannot be used, for this reason.
+    ConfigRejected(String),
 }
 
 /// Runs a gateway until it is ordered to stop. `orders` may be dropped while it waits, and is called again.
@@ -147,14 +151,8 @@ async fn serve(settings: Settings, mut orders: impl AsyncFnMut() -> Order) -> Re
             _ = heartbeat.tick() => Event::Heartbeat,
             order = orders() => match order {
                 Order::Stop => break,
-                Order::Change(settings) => {
-                    gateway.change(*settings);
-                    continue;
-                }
-                Order::ConfigRejected(why) => {
-                    gateway.reject_config(&why);
-                    continue;
-                }
+                Order::Change(settings) => Event::Change(settings),
+                Order::ConfigRejected(why) => Event::ConfigRejected(why),
             },
         };
         gateway.on(next);
@@ -290,6 +288,8 @@ impl Gateway {
                 self.sweep();
             }
             Event::Watchdog(journal) => self.feed_the_watchdog(journal),
+            Event::Change(settings) => self.change(*settings),
+            Event::ConfigRejected(why) => self.reject_config(&why),
         }
     }
 
