@@ -242,17 +242,72 @@ pub enum Decision {
     Escalated(Reason),
 }
 
-/// Why a question was escalated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The model chose an abstaining choice: the question is incomplete, impossible or of another kind.
-    OutOfScope,
+/// Declares the reasons once: variant, word in JSON and journal, code on a serial line, what it means.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal $word:literal),+ $(,)?) => {
+        /// Why a question was escalated. From [`Reason::MissingReading`] on, the question's readings could not be taken for
+        /// certain, and the model was not asked.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Reason { $($(#[$doc])* $variant = $code),+ }
+
+        impl Reason {
+            /// All of them, by code.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// As JSON and the journal name it.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    };
+}
+
+// A released code and word never change: PLC programs and journals hold them.
+reasons! {
     /// The confidence is below the threshold.
-    Unsure,
+    Unsure = 1 "unsure",
+    /// The model chose an abstaining choice: the question is incomplete, impossible or of another kind.
+    OutOfScope = 2 "out_of_scope",
     /// The thought did not end: it was too long, or an expression in it had no value.
-    ThinkingFailed,
+    ThinkingFailed = 3 "thinking_failed",
     /// The model wrote no answer: no text at all, or one that did not end within the task's limit.
-    NoAnswer,
+    NoAnswer = 4 "no_answer",
+    /// The thought leads to another answer than the first one, and nothing says which is right.
+    Contradiction = 5 "contradiction",
+    /// A reading that the task needs is not in the question.
+    MissingReading = 11 "missing_reading",
+    /// A number or a word in the question belongs to no reading of the task.
+    UnknownReading = 12 "unknown_reading",
+    /// Two values for one reading: an old and a new one, or two machines.
+    DoubleReading = 13 "double_reading",
+    /// A unit that the reading does not have.
+    ForeignUnit = 14 "foreign_unit",
+    /// The source marks a reading as bad.
+    BadQuality = 15 "bad_quality",
+    /// A negation stands beside the readings.
+    Negated = 16 "negated",
+    /// A reading, or what follows from several, is outside what the model was taught.
+    OutOfRange = 17 "out_of_range",
+    /// A number can be read in two ways, as 1,234.
+    AmbiguousNumber = 18 "ambiguous_number",
+    /// A reading is no number, or no value that the task knows.
+    UnreadableReading = 19 "unreadable_reading",
+    /// A series has too few or too many readings.
+    WrongCount = 20 "wrong_count",
+    /// A limit lies between the reading and the nearest one that the model can be told.
+    TooFine = 21 "too_fine",
+}
+
+impl Reason {
+    /// For a PLC.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Was it the question's readings, and not the model?
+    pub fn is_of_reading(self) -> bool {
+        self >= Self::MissingReading
+    }
 }
 
 /// What the policy decides of a prediction.
@@ -268,6 +323,8 @@ pub struct Verdict {
     pub decision: Decision,
     /// How it came about.
     pub mode: Mode,
+    /// What exactly the reason names, in the question's language: `57.1 % is no torque`.
+    pub detail: Option<String>,
 }
 
 /// The result of one pass over a question, answer-first or after a thought.

@@ -118,7 +118,7 @@ impl Policy {
             Some(Answer::Choice(choice)) if self.abstains[choice] => Decision::Escalated(Reason::OutOfScope),
             Some(_) => Decision::Answered,
         };
-        Verdict { answer, confidence, band: self.band(confidence), decision, mode }
+        Verdict { answer, confidence, band: self.band(confidence), decision, mode, detail: None }
     }
 
     fn band(&self, confidence: Confidence) -> Band {

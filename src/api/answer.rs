@@ -57,6 +57,7 @@ impl Answered<'_> {
             confidence: verdict.confidence,
             band: verdict.band,
             decision: verdict.decision,
+            detail: verdict.detail.clone(),
             mode: verdict.mode,
             rationale: None,
             student: Student {
@@ -127,6 +128,9 @@ pub struct Reply {
     /// Why a person is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<ReasonName>,
+    /// What exactly the reason names, in the question's language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// The likeliest answer when escalated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guess: Option<Guess>,
@@ -162,6 +166,7 @@ impl Reply {
             band: recorded.band.into(),
             decision,
             reason,
+            detail: recorded.detail.clone(),
             guess,
             mode: recorded.mode.into(),
             tokens: recorded.tokens,
@@ -255,6 +260,9 @@ pub struct Body {
     /// Why a person is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<ReasonName>,
+    /// What exactly the reason names, in the question's language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// The model's likeliest answer when a person is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guess: Option<Guess>,
@@ -345,6 +353,7 @@ fn of_model(recorded: &RecordedAnswer, language: Language) -> Body {
         confidence: Some(round(recorded.confidence.value(), 4)),
         band: Some(recorded.band.into()),
         reason,
+        detail: recorded.detail.clone(),
         guess,
         mode: Some(recorded.mode.into()),
         time_to_answer_ms: Some(milliseconds(recorded.time_to_answer)),
@@ -427,7 +436,10 @@ macro_rules! named {
 
 named!(/** A confidence in words. */ BandName of Band { High, Medium, Low });
 named!(/** How an answer came about. */ ModeName of Mode { AnswerFirst, ThinkFirst });
-named!(/** Why a person is asked. */ ReasonName of Reason { OutOfScope, Unsure, ThinkingFailed, NoAnswer });
+named!(/** Why a person is asked. */ ReasonName of Reason {
+    Unsure, OutOfScope, ThinkingFailed, NoAnswer, Contradiction, MissingReading, UnknownReading, DoubleReading, ForeignUnit,
+    BadQuality, Negated, OutOfRange, AmbiguousNumber, UnreadableReading, WrongCount, TooFine
+});
 
 /// [`Decision`] in JSON; its reason stands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -27,6 +27,8 @@ pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> 
         Decision::Escalated(Reason::Unsure) => guessed(words.unsure),
         Decision::Escalated(Reason::ThinkingFailed) => guessed(words.thinking_failed),
         Decision::Escalated(Reason::NoAnswer) => guessed(words.no_answer),
+        Decision::Escalated(Reason::Contradiction) => guessed(words.contradiction),
+        Decision::Escalated(_) => escalated(verdict.detail.as_deref().unwrap_or(words.unread)),
     };
     let mode = match verdict.mode {
         Mode::AnswerFirst => words.answer_first,
@@ -112,6 +114,8 @@ struct Words {
     unsure: &'static str,
     thinking_failed: &'static str,
     no_answer: &'static str,
+    contradiction: &'static str,
+    unread: &'static str,
     best_guess: &'static str,
     confidence: &'static str,
     confidence_of_guess: &'static str,
@@ -139,6 +143,8 @@ fn words(language: Language) -> &'static Words {
             unsure: "not sure enough",
             thinking_failed: "the model could not finish its reasoning",
             no_answer: "the model wrote no answer",
+            contradiction: "the model's reasoning led to another answer than its first one",
+            unread: "the readings are not clear",
             best_guess: "; best guess: ",
             confidence: "confidence",
             confidence_of_guess: "confidence of the best guess",
@@ -163,6 +169,8 @@ fn words(language: Language) -> &'static Words {
             unsure: "確信が足りません",
             thinking_failed: "モデルの推論が途中で終わりました",
             no_answer: "モデルは答えを出せませんでした",
+            contradiction: "推論の結果が最初の答えと違いました",
+            unread: "測定値を確実に読み取れません",
             best_guess: "。最有力の推測: ",
             confidence: "確信度",
             confidence_of_guess: "推測の確信度",
@@ -192,7 +200,11 @@ mod tests {
 
     fn sure(decision: Decision, answer: Option<Answer>, abstains: bool, language: Language) -> Option<String> {
         let (confidence, band) = (Confidence::new(0.9995).unwrap(), Band::High);
-        how_sure(&Verdict { answer, confidence, band, decision, mode: Mode::AnswerFirst }, abstains, words(language))
+        how_sure(
+            &Verdict { answer, confidence, band, decision, mode: Mode::AnswerFirst, detail: None },
+            abstains,
+            words(language),
+        )
     }
 
     #[test]

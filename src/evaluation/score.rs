@@ -160,6 +160,7 @@ mod tests {
             band: Band::High,
             decision,
             mode,
+            detail: None,
         };
         let escalated = Decision::Escalated(Reason::Unsure);
         let mut score = Score::default();

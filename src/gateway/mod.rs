@@ -517,6 +517,7 @@ mod tests {
             confidence: Confidence::clamped(0.99),
             band: Band::High,
             decision: Decision::Answered,
+            detail: None,
             mode: Mode::AnswerFirst,
             rationale: None,
             student: Student { name: "s".to_owned(), version: "1.0.0".to_owned(), serial: 1, sha256: "0".to_owned() },

@@ -8,11 +8,11 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use sha2::{Digest as _, Sha256};
 
 use super::budget;
-use super::record::{BANDS, MODES, REASONS, WHYS, milliseconds, word};
+use super::record::{BANDS, MODES, milliseconds, word};
 use super::{
     Case, Error, NewCase, Outcome, RecordedAnswer, RecordedRationale, Refusal, Resolution, ReviewReason, Student,
 };
-use crate::domain::{CaseId, Decision, DeliveryKind, QUESTION_BYTES_MAX, ReviewVerdict};
+use crate::domain::{CaseId, Decision, DeliveryKind, QUESTION_BYTES_MAX, Reason, ReviewVerdict};
 
 /// Bytes of an answer or a correction.
 pub(super) const ANSWER_BYTES_MAX: usize = 16 << 10;
@@ -135,7 +135,7 @@ impl<'a> Batch<'a> {
         self.write(
             "write an answer down",
             "INSERT INTO outcomes (seq, kind, at, student, answer, label, code, confidence, band, reason, mode, tokens,
-             time_to_answer) VALUES (?1, 'answered', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             time_to_answer, detail) VALUES (?1, 'answered', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             params![
                 case.0,
                 milliseconds(recorded.answered_at),
@@ -145,10 +145,11 @@ impl<'a> Batch<'a> {
                 recorded.code,
                 recorded.confidence.value(),
                 word(&BANDS, recorded.band),
-                reason.map(|reason| word(&REASONS, reason)),
+                reason.map(Reason::word),
                 word(&MODES, recorded.mode),
                 recorded.tokens,
-                i64::try_from(recorded.time_to_answer.as_micros()).unwrap_or(i64::MAX)
+                i64::try_from(recorded.time_to_answer.as_micros()).unwrap_or(i64::MAX),
+                recorded.detail
             ],
         )?;
         self.write(
@@ -459,7 +460,7 @@ impl<'a> Batch<'a> {
         self.write(
             "open a review",
             "INSERT INTO reviews (seq, number, why, opened_at) VALUES (?1, ?2, ?3, ?4)",
-            params![case.0, number, word(&WHYS, why), milliseconds(at)],
+            params![case.0, number, why.name(), milliseconds(at)],
         )
         .map(drop)
     }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{ANSWER_BYTES_MAX, Batch, NAME_BYTES_MAX, RATIONALE_BYTES_MAX};
-use super::record::{MODES, REASONS, rfc3339, word};
+use super::record::{MODES, rfc3339, word};
 use super::{Case, Error, Outcome, Resolution, Review, ReviewReason};
 use crate::domain::{CaseId, Decision, Language, QUESTION_BYTES_MAX, ReviewVerdict};
 
@@ -104,7 +104,7 @@ fn line(journal: &str, case: &Case, resolution: Resolution) -> Option<ReviewLine
         ReviewVerdict::Unclear => ("unclear", None),
     };
     let (decision, reason) = match (recorded.decision, why) {
-        (Decision::Escalated(reason), _) => ("escalated", Some(word(&REASONS, reason))),
+        (Decision::Escalated(reason), _) => ("escalated", Some(reason.word())),
         (Decision::Answered, ReviewReason::Audit) => ("answered", Some("audit")),
         (Decision::Answered, ReviewReason::Disagreement) => ("answered", Some("disagreement")),
         (Decision::Answered, _) => ("answered", None),

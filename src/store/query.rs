@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{Row, params};
 
 use super::batch::Batch;
-use super::record::{BANDS, MODES, REASONS, WHYS, meaning, time};
+use super::record::{BANDS, MODES, ReviewReason, meaning, reason, time};
 use super::{Case, Error, NewCase, Outcome, RecordedAnswer, RecordedRationale, Resolution, Resolved, Review, Student};
 use crate::domain::{Agreement, CaseId, Confidence, Decision, DeliveryKind, ReviewState, ReviewVerdict};
 
@@ -33,7 +33,7 @@ pub struct Counts {
 const CASE: &str = "SELECT cases.seq, client, request, task, question, wants_rationale, route, source, expires_after,
     received_at, kind, at, failure, answer, label, code, confidence, band, reason, mode, tokens, time_to_answer,
     name, version, serial, sha256, text, agrees, strength,
-    NOT EXISTS (SELECT 1 FROM pending WHERE what = 'reply' AND pending.seq = cases.seq)
+    NOT EXISTS (SELECT 1 FROM pending WHERE what = 'reply' AND pending.seq = cases.seq), detail
     FROM cases LEFT JOIN outcomes USING (seq) LEFT JOIN students ON students.id = student LEFT JOIN rationales USING (seq)
     WHERE cases.seq = ?1";
 
@@ -190,8 +190,9 @@ fn read_case(row: &Row<'_>) -> rusqlite::Result<Case> {
             band: of(row, 17, &BANDS)?,
             decision: match row.get_ref(18)? {
                 rusqlite::types::ValueRef::Null => Decision::Answered,
-                _ => Decision::Escalated(of(row, 18, &REASONS)?),
+                _ => Decision::Escalated(named(row, 18, reason)?),
             },
+            detail: optional(row, 30)?,
             mode: of(row, 19, &MODES)?,
             tokens: row.get(20)?,
             time_to_answer: Duration::from_micros(row.get(21)?),
@@ -237,7 +238,7 @@ fn read_review(row: &Row<'_>) -> rusqlite::Result<Review> {
     };
     Ok(Review {
         number: row.get(0)?,
-        why: of(row, 1, &WHYS)?,
+        why: named(row, 1, ReviewReason::named)?,
         opened_at: time(row.get(2)?),
         claimed: match optional(row, 3)? {
             Some(by) => Some((by, time(row.get(4)?))),
@@ -266,8 +267,12 @@ fn optional(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
 }
 
 fn of<T: Copy>(row: &Row<'_>, column: usize, list: &[(&'static str, T)]) -> rusqlite::Result<T> {
+    named(row, column, |word| meaning(list, word))
+}
+
+fn named<T>(row: &Row<'_>, column: usize, meaning: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
     let word = text(row, column)?;
-    meaning(list, &word).ok_or_else(|| {
+    meaning(&word).ok_or_else(|| {
         let what = format!("expected a word of the schema, got {word:.60}");
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what.into())
     })

@@ -69,6 +69,8 @@ pub struct RecordedAnswer {
     pub band: Band,
     /// Answered, or escalated.
     pub decision: Decision,
+    /// What exactly the reason of an escalation names, in the language of the question.
+    pub detail: Option<String>,
     /// How it came about.
     pub mode: Mode,
     /// What the student wrote for it, before or after; `None` where it has not.
@@ -119,7 +121,14 @@ pub enum ReviewReason {
 impl ReviewReason {
     /// As records name it.
     pub fn name(self) -> &'static str {
-        word(&WHYS, self)
+        match self {
+            Self::Escalated(reason) => reason.word(),
+            _ => word(&WHYS, self),
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        reason(name).map(Self::Escalated).or_else(|| meaning(&WHYS, name))
     }
 }
 
@@ -186,21 +195,13 @@ impl Case {
 
 pub(super) const BANDS: [(&str, Band); 3] = [("high", Band::High), ("medium", Band::Medium), ("low", Band::Low)];
 pub(super) const MODES: [(&str, Mode); 2] = [("answer_first", Mode::AnswerFirst), ("think_first", Mode::ThinkFirst)];
-pub(super) const REASONS: [(&str, Reason); 4] = [
-    ("out_of_scope", Reason::OutOfScope),
-    ("unsure", Reason::Unsure),
-    ("thinking_failed", Reason::ThinkingFailed),
-    ("no_answer", Reason::NoAnswer),
-];
-pub(super) const WHYS: [(&str, ReviewReason); 7] = [
-    ("out_of_scope", ReviewReason::Escalated(Reason::OutOfScope)),
-    ("unsure", ReviewReason::Escalated(Reason::Unsure)),
-    ("thinking_failed", ReviewReason::Escalated(Reason::ThinkingFailed)),
-    ("no_answer", ReviewReason::Escalated(Reason::NoAnswer)),
-    ("audit", ReviewReason::Audit),
-    ("disagreement", ReviewReason::Disagreement),
-    ("asked", ReviewReason::Asked),
-];
+const WHYS: [(&str, ReviewReason); 3] =
+    [("audit", ReviewReason::Audit), ("disagreement", ReviewReason::Disagreement), ("asked", ReviewReason::Asked)];
+
+/// The reason of this word.
+pub(super) fn reason(word: &str) -> Option<Reason> {
+    Reason::ALL.iter().copied().find(|reason| reason.word() == word)
+}
 
 /// The word on disk for a value of one of the lists above.
 pub(super) fn word<T: Copy + PartialEq>(list: &[(&'static str, T)], value: T) -> &'static str {

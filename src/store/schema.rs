@@ -14,7 +14,7 @@ pub const APPLICATION_ID: i32 = 0x534b_544a;
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// Each leads from the schema of its index to the next. A released one is never edited: old files have run it.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     -- One row. `id` tells this journal from the one before it, whose cases had the same numbers.
     CREATE TABLE journal (
         id TEXT NOT NULL,
@@ -115,6 +115,61 @@ const MIGRATIONS: [&str; 1] = ["
         first_at INTEGER NOT NULL,
         last_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+", "
+    -- More reasons, and what exactly they name. SQLite changes a check only with its table.
+    ALTER TABLE outcomes RENAME TO outcomes_1;
+    CREATE TABLE outcomes (
+        seq INTEGER PRIMARY KEY REFERENCES cases,
+        kind TEXT NOT NULL CHECK (kind IN ('answered', 'expired', 'failed')),
+        at INTEGER NOT NULL,
+        failure TEXT,
+        student INTEGER REFERENCES students,
+        answer TEXT,
+        label TEXT,
+        code INTEGER CHECK (code BETWEEN 0 AND 65535),
+        confidence REAL CHECK (confidence BETWEEN 0 AND 1),
+        band TEXT CHECK (band IN ('high', 'medium', 'low')),
+        reason TEXT CHECK (reason IN ('unsure', 'out_of_scope', 'thinking_failed', 'no_answer', 'contradiction', 'missing_reading',
+            'unknown_reading', 'double_reading', 'foreign_unit', 'bad_quality', 'negated', 'out_of_range', 'ambiguous_number',
+            'unreadable_reading', 'wrong_count', 'too_fine')),  -- null: answered
+        detail TEXT,                        -- what exactly the reason names
+        mode TEXT CHECK (mode IN ('answer_first', 'think_first')),
+        tokens INTEGER CHECK (tokens BETWEEN 0 AND 4294967295),
+        time_to_answer INTEGER CHECK (time_to_answer >= 0),  -- microseconds
+        CHECK (kind != 'failed' OR failure NOT NULL),
+        CHECK (kind != 'answered' OR (student NOT NULL AND answer NOT NULL AND label NOT NULL AND confidence NOT NULL
+            AND band NOT NULL AND mode NOT NULL AND tokens NOT NULL AND time_to_answer NOT NULL))
+    ) STRICT;
+    INSERT INTO outcomes SELECT seq, kind, at, failure, student, answer, label, code, confidence, band, reason, NULL, mode,
+        tokens, time_to_answer FROM outcomes_1;
+    DROP TABLE outcomes_1;
+
+    DROP INDEX reviews_open;
+    DROP INDEX reviews_resolved;
+    ALTER TABLE reviews RENAME TO reviews_1;
+    CREATE TABLE reviews (
+        seq INTEGER NOT NULL REFERENCES cases,
+        number INTEGER NOT NULL CHECK (number BETWEEN 1 AND 4294967295),
+        why TEXT NOT NULL CHECK (why IN ('unsure', 'out_of_scope', 'thinking_failed', 'no_answer', 'contradiction', 'missing_reading',
+            'unknown_reading', 'double_reading', 'foreign_unit', 'bad_quality', 'negated', 'out_of_range', 'ambiguous_number',
+            'unreadable_reading', 'wrong_count', 'too_fine', 'audit', 'disagreement', 'asked')),
+        opened_at INTEGER NOT NULL,
+        claimed_by TEXT,
+        claimed_at INTEGER,
+        resolution INTEGER,                 -- grows over all cases; null: open
+        verdict TEXT CHECK (verdict IN ('right', 'wrong', 'unclear')),
+        correction TEXT,
+        reviewer TEXT,
+        reviewed_at INTEGER,
+        PRIMARY KEY (seq, number),
+        CHECK ((resolution IS NULL) = (verdict IS NULL) AND (resolution IS NULL) = (reviewed_at IS NULL)),
+        CHECK ((claimed_by IS NULL) = (claimed_at IS NULL)),
+        CHECK ((verdict IS 'wrong') = (correction IS NOT NULL))
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO reviews SELECT * FROM reviews_1;
+    DROP TABLE reviews_1;
+    CREATE UNIQUE INDEX reviews_open ON reviews (seq) WHERE resolution IS NULL;
+    CREATE UNIQUE INDEX reviews_resolved ON reviews (resolution) WHERE resolution NOT NULL;
 "];
 
 /// Brings the schema from `version` to ours in one transaction. A file without a schema has version 0.

@@ -47,6 +47,7 @@ pub fn sure(answer: &str) -> RecordedAnswer {
         confidence: Confidence::new(0.9981).unwrap(),
         band: Band::High,
         decision: Decision::Answered,
+        detail: None,
         mode: Mode::AnswerFirst,
         rationale: None,
         student: Student {
@@ -64,6 +65,7 @@ pub fn sure(answer: &str) -> RecordedAnswer {
 fn unsure(answer: &str) -> RecordedAnswer {
     RecordedAnswer {
         decision: Decision::Escalated(Reason::Unsure),
+        detail: None,
         mode: Mode::ThinkFirst,
         band: Band::Low,
         ..sure(answer)
