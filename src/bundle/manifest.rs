@@ -1,19 +1,21 @@
-//! `manifest.json` of a bundle, format 3. Checks only the form; `super` checks the rest.
+//! `manifest.json` of a bundle, format 4. Checks only the form; `super` checks the rest.
 //!
 //! The training toolkit (`models/`) writes it, this runtime reads it. An unknown key is an error, because ignoring it
-//! could break a guarantee that it stands for. Format 3 holds several tasks, each with a closed answer set or free
-//! text, and names the graph of each. Format 2 had one graph for all tasks, format 1 one task; neither is read any
-//! longer.
+//! could break a guarantee that it stands for. Format 4 says what a task reads ([`super::declaration`]) and controls the
+//! risk group by group; format 3 did neither, and is still read. Formats 1 and 2 are not.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::domain::{Bilingual, TokenId};
+use super::declaration::Readings;
+use crate::domain::{Bilingual, Language, TokenId};
 
-/// The only format this runtime reads.
-pub const FORMAT: u32 = 3;
+/// The format this runtime was made for.
+pub const FORMAT: u32 = 4;
+/// The oldest that it reads: a bundle whose tasks declare nothing.
+pub const OLDEST_FORMAT: u32 = 3;
 
 /// The part that every format has. Read first, so that an error can name another format instead of calling the file
 /// broken.
@@ -26,7 +28,7 @@ pub struct Versioned {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    #[schemars(extend("const" = FORMAT))]
+    #[schemars(range(min = OLDEST_FORMAT, max = FORMAT))]
     pub format: u32,
     /// Name of the model.
     pub name: String,
@@ -137,6 +139,9 @@ pub struct Task {
     /// Largest number of tokens in a rationale.
     pub rationale_tokens_max: usize,
     pub answers: Answers,
+    /// What the task reads; without it the model reads the question as it stands.
+    #[serde(default)]
+    pub readings: Option<Readings>,
     pub calibration: Calibration,
 }
 
@@ -192,6 +197,47 @@ pub struct Calibration {
     /// Think-first, for the rows below the first threshold.
     pub think: ThinkCalibration,
     pub bands: Bands,
+    /// Of questions that are harder or rarer than the rest, with proofs of their own; the first that fits is taken.
+    #[serde(default)]
+    pub groups: Vec<Group>,
+}
+
+/// A group of questions whose risk is controlled by itself.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// For people: `near a limit, English`.
+    pub name: String,
+    /// Of questions near a limit of the task's readings, or of those that are not; without it, of both.
+    #[serde(default)]
+    pub near_limit: Option<bool>,
+    /// Of questions in this language: `en` or `ja`.
+    #[serde(default)]
+    pub language: Option<LanguageCode>,
+    /// The model thinks before it answers, however sure it is.
+    #[serde(default)]
+    pub think_first: bool,
+    /// Rows of the split in the group.
+    pub n: u64,
+    pub first: FirstCalibration,
+    pub think: ThinkCalibration,
+}
+
+/// A language as the manifest names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LanguageCode {
+    En,
+    Ja,
+}
+
+impl LanguageCode {
+    pub fn language(self) -> Language {
+        match self {
+            Self::En => Language::En,
+            Self::Ja => Language::Ja,
+        }
+    }
 }
 
 /// Calibration of the first answer: posterior = softmax(scores / temperature); of free text, confidence = exp(score /
@@ -280,11 +326,11 @@ pub enum GoldenMode {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Bilingual")]
-struct InBothLanguages {
+pub(super) struct InBothLanguages {
     en: String,
     ja: String,
 }
 
-fn bilingual<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Bilingual, D::Error> {
+pub(super) fn bilingual<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Bilingual, D::Error> {
     InBothLanguages::deserialize(from).map(|InBothLanguages { en, ja }| Bilingual { en, ja })
 }

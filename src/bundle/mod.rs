@@ -3,6 +3,7 @@
 //! [`Bundle::open`] checks everything that can be checked without running a graph, and keeps the verified bytes, so
 //! that no file is read twice from a disk that may have changed. Runs no graph, follows no path inside a manifest.
 
+pub mod declaration;
 pub mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use thiserror::Error;
 use crate::bytes::{hex, read_file};
 use crate::domain::{Answer, Language};
 pub use crate::wire::CODE_ASK_A_PERSON;
-use manifest::{Answers, Choice, FORMAT, FileDigest, Golden, Manifest, Task, Versioned};
+use manifest::{Answers, Choice, FORMAT, FileDigest, Golden, Manifest, OLDEST_FORMAT, Task, Versioned};
 
 /// A manifest has a few kilobytes.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
@@ -107,9 +108,12 @@ impl Bundle {
         let text = read(&path, MANIFEST_BYTES_MAX)?;
         let malformed = |source| Error::Manifest { path: path.clone(), source };
         let Versioned { format } = serde_json::from_slice(&text).map_err(malformed)?;
-        if format != FORMAT {
-            let what =
-                format!("expected bundle format {FORMAT}, found {format}: pack the model again for this runtime");
+        if !(OLDEST_FORMAT..=FORMAT).contains(&format) {
+            let what = if format > FORMAT {
+                format!("expected a bundle of format {FORMAT} or older, found {format}: update sokutou")
+            } else {
+                format!("expected a bundle of format {OLDEST_FORMAT} or newer, found {format}: pack the model again")
+            };
             return Err(Error::Unfit { path, what });
         }
         let manifest: Manifest = serde_json::from_slice(&text).map_err(malformed)?;
