@@ -56,9 +56,9 @@ KEPT = 0.25  # of the earlier weights, at the end: see `train.go_back`
 # A step is small enough for two cores to take one in three seconds; a plan that has less keeps it.
 ALONE_RATE_SHARE, ALONE_DECAY = 0.4, 0.85
 ALONE = {
-    "first_tokens": 5500,
-    "whole_tokens": 3500,
-    "reread_tokens": 1000,
+    "first_tokens": 3500,
+    "whole_tokens": 1000,
+    "reread_tokens": 300,
     "warmup_steps": 60,
     "checkpoint_every": 100,
     "dev_pairs": 500,

@@ -30,6 +30,7 @@ from pathlib import Path
 
 from ...pair import Pair
 from . import phrasing
+from .normal import normal
 from .pairs import from_series
 from .rules import TASK_ID, Series
 
@@ -80,13 +81,12 @@ def pairs(path: Path) -> dict[str, list[Pair]]:
     measured = read(path)
     return {
         f"grinding series, {form.name}": [_pair(m, form) for m in measured]
-        for form in (phrasing.EN_MAIN, phrasing.JA_MAIN)
+        for form in phrasing.CANONICAL.values()
     }
 
 
 def _pair(measured: Measured, form: phrasing.Form) -> Pair:
-    about = phrasing.Chart(measured.of, UNIT, DECIMALS)
-    said = from_series(random.Random(0), measured.series, form, about)  # a main form leaves nothing to chance
+    said = from_series(random.Random(0), normal(measured.series), form, phrasing.NORMAL)  # nothing is left to chance
     return Pair(
         id=f"grinding-{form.lang}-{measured.line}-{measured.of}-1",
         task=TASK_ID,

@@ -14,7 +14,8 @@ import random
 from ...pair import Probe
 from ..generator import Generator, Said
 from ..probing import at_parts
-from . import out_of_scope, phrasing, sampling
+from . import phrasing, sampling
+from .normal import TooFineError, normal
 from .phrasing import Chart, Form
 from .rules import (
     READINGS_MAX,
@@ -31,7 +32,6 @@ from .rules import (
     verdict,
 )
 
-PERSON_SHARE = 0.2  # of the questions belong to a person
 IN_SCOPE = (Answer.NONE, *RULES)
 FEW, _, NEAR = DIFFICULTIES = range(1, 4)
 # Longer rationales, of many three-digit numbers that come close to several rules, are drawn again. It is some 250 of a
@@ -41,10 +41,8 @@ TRIES_MAX = 100
 
 
 def draw(rng: random.Random, lang: str, difficulty: int) -> Said:
-    """A question as in training: answers balanced, `PERSON_SHARE` of them out of scope."""
-    if rng.random() < PERSON_SHARE:
-        return out_of_scope.draw(rng, lang, near=difficulty == NEAR)
-    return in_scope(rng, rng.choice(IN_SCOPE), difficulty, phrasing.pick(rng, lang))
+    """A question as in training: answers balanced, in the one form that the runtime asks."""
+    return in_scope(rng, rng.choice(IN_SCOPE), difficulty, phrasing.CANONICAL[lang])
 
 
 def in_scope(rng: random.Random, answer: Answer, difficulty: int, form: Form) -> Said:
@@ -53,8 +51,11 @@ def in_scope(rng: random.Random, answer: Answer, difficulty: int, form: Form) ->
         count = (
             READINGS_MIN if difficulty == FEW else rng.choice((READINGS_MIN, *range(READINGS_MIN, READINGS_MAX + 1)))
         )
-        series = sampling.draw(rng, answer, count, near=difficulty == NEAR)
-        said = from_series(rng, series, form, phrasing.chart(rng, form.lang))
+        try:
+            series = normal(sampling.draw(rng, answer, count, near=difficulty == NEAR))
+        except TooFineError:
+            continue
+        said = from_series(rng, series, form, phrasing.NORMAL)
         if len(said.rationale) <= RATIONALE_LEN_MAX[form.lang]:
             return said
     raise RuntimeError(f"no short rationale for {answer} in {TRIES_MAX} draws")

@@ -67,6 +67,16 @@ JA_MAIN = Form(
     "ja-main", "ja", ("CL {v}", "UCL {v}", "LCL {v}"), "、", "、", "{lines} {unit}。測定値 {readings}。管理状態か？"
 )
 
+# How the runtime asks, whatever the asker's words were.
+CANONICAL = {
+    "en": Form(
+        "en", "en", ("CL {v}", "UCL {v}", "LCL {v}"), ", ", ", ", "{lines}. Readings {readings}. In control?"
+    ),
+    "ja": Form(
+        "ja", "ja", ("CL {v}", "UCL {v}", "LCL {v}"), "、", "、", "{lines}。測定値 {readings}。管理状態か？"
+    ),
+}
+
 FORMS = (
     EN_MAIN,
     Form(
@@ -343,6 +353,9 @@ class Chart:
     thing: str
     unit: str
     decimals: int
+
+
+NORMAL = Chart("", "", 0)  # a canonical question names neither
 
 
 def chart(rng: random.Random, lang: str) -> Chart:

@@ -6,39 +6,23 @@ Draws and judges nothing itself. The real series of `grinding` only measure a fi
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from ...pair import LANGUAGES, Pair
 from ...task import Choice, ClosedChoices, Task
 from ..generator import Generator, Said, having
-from . import grinding, out_of_scope, phrasing, rationale_check
+from . import grinding, rationale_check
 from .pairs import DIFFICULTIES, GENERATOR, IN_SCOPE, NEAR, in_scope
-from .phrasing import EN_MAIN, JA_MAIN, Form
+from .phrasing import CANONICAL
 from .rules import CHOICES, TASK_ID, Answer, Series, near_edge, verdict
 
 
-def _always(form: Form, rng: random.Random, lang: str) -> Form:
-    return form
-
-
-def _held_out(rng: random.Random, lang: str) -> Form:
-    return rng.choice([form for form in phrasing.HELD_OUT if form.lang == lang])
-
-
 def _in_scope(
-    rng: random.Random,
-    lang: str,
-    difficulty: int,
-    form: Callable[[random.Random, str], Form] = phrasing.pick,
-    answers: tuple[Answer, ...] = IN_SCOPE,
+    rng: random.Random, lang: str, difficulty: int, answers: tuple[Answer, ...] = IN_SCOPE
 ) -> Said:
-    return in_scope(rng, rng.choice(answers), difficulty, form(rng, lang))
-
-
-def _person(rng: random.Random, lang: str, difficulty: int, kind: str) -> Said:
-    return out_of_scope.draw(rng, lang, difficulty == NEAR, kind)
+    return in_scope(rng, rng.choice(answers), difficulty, CANONICAL[lang])
 
 
 class ProcessControl(Task):
@@ -46,37 +30,20 @@ class ProcessControl(Task):
         return GENERATOR.stream(TASK_ID, seed)
 
     def golden(self, seed: int | str) -> list[Iterator[Pair]]:
-        """Every verdict in the English and the Japanese main form and in a terse one, and every way out of scope in
-        each language."""
-        terse = next(form for form in phrasing.FORMS if form.name == "terse-equals")
-        forms = [(answer, form) for form in (EN_MAIN, JA_MAIN, terse) for answer in IN_SCOPE]
-        ways = [(kind, lang) for kind in out_of_scope.KINDS for lang in LANGUAGES]
+        """Every verdict in each language."""
         return [
-            *(
-                Generator(partial(_in_scope, form=partial(_always, form), answers=(answer,)), DIFFICULTIES).golden(
-                    TASK_ID, seed, having(lang=form.lang)
-                )
-                for answer, form in forms
-            ),
-            *(
-                Generator(partial(_person, kind=kind), DIFFICULTIES).golden(TASK_ID, seed, having(lang=lang))
-                for kind, lang in ways
-            ),
+            Generator(partial(_in_scope, answers=(answer,)), DIFFICULTIES).golden(TASK_ID, seed, having(lang=lang))
+            for answer in IN_SCOPE
+            for lang in LANGUAGES
         ]
 
     def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
-        """Fresh pairs as in training, by a wording never trained on, beside the edge of a rule, then each way out of
-        scope. Half of them are English and half Japanese."""
+        """Fresh pairs as in training, and beside the edge of a rule. Half of them are English and half Japanese."""
         suites: dict[str, Generator] = {
             "in scope": Generator(_in_scope, DIFFICULTIES),
-            "held-out wording": Generator(partial(_in_scope, form=_held_out), DIFFICULTIES),
             "near an edge": Generator(_in_scope, range(NEAR, NEAR + 1)),
         }
-        ways = {kind: Generator(partial(_person, kind=kind), DIFFICULTIES) for kind in out_of_scope.KINDS}
-        return {
-            **{f"generated, {name}": of.tests(TASK_ID, f"{name}-{seed}", count) for name, of in suites.items()},
-            **{f"generated, {kind}": of.tests(TASK_ID, f"{kind}-{seed}", count // 3) for kind, of in ways.items()},
-        }
+        return {f"generated, {name}": of.tests(TASK_ID, f"{name}-{seed}", count) for name, of in suites.items()}
 
     def is_hard(self, pair: Pair) -> bool:
         """Was it drawn beside an edge? A measured series was not drawn: does it stand there?"""
