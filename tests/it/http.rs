@@ -306,6 +306,8 @@ fn who_asks_waits_or_fetches_and_gets_one_answer() {
     here.ask(&json!({"question": "x".repeat(16385)})).refused(400, "at most 16384 bytes, got 16385");
     here.ask(&json!({"question": NO_FAILURE_EN, "id": "a/b"})).refused(400, "letters, digits");
     here.ask(&json!({"id": "x"})).refused(400, "missing field `question`");
+    let misspelt = json!({"id": "x", "question": NO_FAILURE_EN, "Task": "process-control"});
+    here.ask(&misspelt).refused(400, "unknown key \"Task\", did you mean \"task\"?");
 
     // Everything adds up: ten cases answered, one of them twice asked, one id used twice, one question empty.
     let counted = here.metrics();
@@ -321,6 +323,37 @@ fn who_asks_waits_or_fetches_and_gets_one_answer() {
     assert!(counted["sokutou_journal_bytes"] > 4096.0);
     assert!(!counted.contains_key("sokutou_mqtt_connected"), "there is no broker");
     here.counts("sokutou_undelivered", 0.0); // told or fetched
+}
+
+/// No student can be sure of it: a number belongs to none of the readings.
+const OBJECT: &str = r#"{"type":"M","air":298.10,"lot":12345678901234567890,"温度":-1.50E+3}"#;
+
+#[test]
+fn an_object_is_a_question_and_its_numbers_stay_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &[]);
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    here.is_well();
+    here.gateway.wait_for("connected to the broker");
+
+    let post = |question: &str| {
+        let body = format!("{{\"id\": \"lot\", \"question\": {question}}}");
+        here.request("POST", "/v1/ask", &[JSON, ("Prefer", "wait=30")], &body)
+    };
+    assert_eq!(post(OBJECT).json()["state"], "pending");
+    let spaced = OBJECT.replace(':', ": ").replace(',', ",\n  ").replace("温度", "\\u6e29\\u5ea6");
+    assert_eq!(post(&spaced).json()["state"], "pending", "the same object is the same question");
+    post(&OBJECT.replace("298.10", "298.1")).refused(409, "another question");
+    post("[298.1]").refused(400, "expected a question as text or as an object, got an array");
+    post(&format!("{{\"air\": \"{}\"}}", "1".repeat(16385))).refused(400, "at most 16384 bytes");
+    asker.ask("sokutou/press-3/ask/plc/1", &format!("{{\"question\": {spaced}}}"));
+    assert_eq!(asker.next().json()["state"], "pending");
+    for case in 1..=2 {
+        assert_eq!(here.get(&format!("/v1/reviews/{case}")).json()["question"], OBJECT);
+    }
+    let question: Value = serde_json::from_str(OBJECT).unwrap();
+    valid("ask", &json!({ "question": question }));
 }
 
 #[test]

@@ -17,7 +17,6 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -30,6 +29,7 @@ use crate::api::review::{Claim, Exported, Format, Resolve, ReviewCase, ReviewPag
 use crate::api::status::Health;
 use crate::domain::{ASK_BYTES_MAX, NAME_BYTES_MAX, is_name};
 use crate::transport::arrival::Arrival;
+use crate::transport::body::{object, text};
 use crate::transport::call::{Call, Reply};
 use crate::transport::request::{self, AskBody, Key, Refusal, Request, unique_name};
 
@@ -157,10 +157,7 @@ const ASK: Route = Route {
 };
 
 async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
-    let expected = "{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}";
-    let body: AskBody = read(body, expected).await?;
-    let bounded = body.bounded().map_err(|why| Failure(StatusCode::BAD_REQUEST, why))?;
-    let AskBody { question, id, client, task, explain } = bounded;
+    let AskBody { question, id, client, task, explain } = read(body, AskBody::read_json).await?;
     let (client, id) = (client.unwrap_or_else(|| CLIENT_DEFAULT.to_owned()), id.unwrap_or_else(unique_name));
     let key = key(client, id)?;
     let until = Instant::now() + wait(&headers).unwrap_or(WAIT_DEFAULT);
@@ -285,7 +282,7 @@ const CLAIM: Route = Route {
 
 async fn claim(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
     let Path(case) = at?;
-    let claim: Claim = read(body, "{\"reviewer\"}").await?;
+    let claim = read(body, |text| object::<Claim>(text, "{\"reviewer\"}")).await?;
     app.soon(|reply| Call::Claim { case, claim, reply }).await.map(json)
 }
 
@@ -303,7 +300,7 @@ const RESOLVE: Route = Route {
 async fn resolve(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
     let Path(case) = at?;
     let expected = "{\"verdict\": \"right\" | \"wrong\" | \"unclear\", \"correction\"?, \"reviewer\"?}";
-    let resolve: Resolve = read(body, expected).await?;
+    let resolve = read(body, |text| object::<Resolve>(text, expected)).await?;
     app.soon(|reply| Call::Resolve { case, resolve, reply }).await.map(json)
 }
 
@@ -367,7 +364,7 @@ const EXPORTED: Route = Route {
 };
 
 async fn exported(State(app): State<Arc<AppState>>, body: Body) -> Result<Response, Failure> {
-    let exported: Exported = read(body, "{\"through\"}").await?;
+    let exported = read(body, |text| object::<Exported>(text, "{\"through\"}")).await?;
     app.soon(|reply| Call::Exported { exported, reply }).await?;
     Ok(json(to_json(&exported)))
 }
@@ -410,7 +407,7 @@ async fn metrics(State(app): State<Arc<AppState>>) -> Result<Response, Failure> 
 
 type PathParam<T> = Result<Path<T>, PathRejection>;
 
-async fn read<T: DeserializeOwned>(body: Body, expected: &str) -> Result<T, Failure> {
+async fn read<T>(body: Body, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Failure> {
     let late =
         || Failure(StatusCode::REQUEST_TIMEOUT, format!("expected the body within {} s", BODY_TIMEOUT.as_secs()));
     let bytes = match timeout(BODY_TIMEOUT, to_bytes(body, ASK_BYTES_MAX)).await.map_err(|_| late())? {
@@ -420,8 +417,7 @@ async fn read<T: DeserializeOwned>(body: Body, expected: &str) -> Result<T, Fail
             return Err(Failure(StatusCode::PAYLOAD_TOO_LARGE, why));
         }
     };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Failure(StatusCode::BAD_REQUEST, format!("expected {expected} in UTF-8: {error}")))
+    text(&bytes).and_then(parse).map_err(|why| Failure(StatusCode::BAD_REQUEST, why))
 }
 
 fn key(client: String, id: String) -> Result<Key, Failure> {
