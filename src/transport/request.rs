@@ -193,6 +193,9 @@ pub enum Refusal {
     /// What came cannot be read as a question.
     #[error("{0}")]
     Unreadable(String),
+    /// The model has no such task.
+    #[error("{0}")]
+    UnknownTask(String),
     /// There is nothing of that name, or no more.
     #[error("{0}")]
     Unknown(String),
@@ -222,6 +225,7 @@ impl Refusal {
         use wire::Reason;
         match self {
             Self::Unreadable(_) | Self::Forbidden(_) => Reason::Question,
+            Self::UnknownTask(_) => Reason::UnknownTask,
             Self::Reused(_) => Reason::IdReused,
             Self::Full => Reason::JournalFull,
             Self::Unavailable(_) => Reason::Busy,
