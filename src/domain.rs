@@ -434,6 +434,19 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// From this similarity (Jaro-Winkler) on a known name is offered for an unknown one: slips of a letter or two are above it.
+const NEAR: f64 = 0.8;
+/// Of a name that somebody wrote, so many characters are compared.
+const COMPARED_CHARS_MAX: usize = 64;
+
+/// The known name that was probably meant by another one. Capitals make no difference.
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let name: String = name.chars().take(COMPARED_CHARS_MAX).flat_map(char::to_lowercase).collect();
+    let likeness = |known: &str| strsim::jaro_winkler(&name, &known.to_lowercase());
+    let rated = known.into_iter().map(|known| (likeness(known), known));
+    rated.filter(|(likeness, _)| *likeness >= NEAR).max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::bytes::{hex, read_file};
-use crate::domain::{Answer, Language};
+use crate::domain::{Answer, Language, NAME_BYTES_MAX, nearest};
 pub use crate::wire::CODE_ASK_A_PERSON;
 use manifest::{Answers, Choice, FORMAT, FileDigest, Golden, Manifest, OLDEST_FORMAT, Task, Versioned};
 
@@ -87,7 +87,7 @@ pub enum Error {
 
 /// A task was named that the bundle does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("this model has no task {asked:?}, expected one of: {}", known.join(", "))]
+#[error("this model has no task {asked:?}, expected one of: {}{}", known.join(", "), self.hint())]
 pub struct UnknownTask {
     pub asked: String,
     /// Ids of the bundle's tasks.
@@ -97,7 +97,13 @@ pub struct UnknownTask {
 impl UnknownTask {
     pub(crate) fn new<'t>(asked: &str, tasks: impl IntoIterator<Item = &'t Task>) -> Self {
         let known = tasks.into_iter().map(|task| task.id.clone()).collect();
-        Self { asked: asked.to_owned(), known }
+        Self { asked: asked.chars().take(NAME_BYTES_MAX).collect(), known }
+    }
+
+    /// Which task was probably meant.
+    fn hint(&self) -> String {
+        let near = nearest(&self.asked, self.known.iter().map(String::as_str));
+        near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::bytes::{LineRead, next_line};
 use crate::domain::{ASK_BYTES_MAX, chain};
 use crate::engine::AskError;
 use crate::pipeline;
+use crate::transport::body;
 
 const PROGRESS: &str = "{bar:40} {percent:>3} % of {total_bytes}, {elapsed} elapsed, {eta} remaining";
 
@@ -27,6 +28,7 @@ struct Line {
     id: Option<serde_json::Value>,
     #[serde(default)]
     task: Option<String>,
+    #[serde(deserialize_with = "body::question")]
     question: String,
 }
 
@@ -121,6 +123,8 @@ mod tests {
             assert!(said.contains(says), "{said}");
         }
         assert!(parse(b"{\"question\": \"x\"}", true).err().unwrap().contains("at most"));
+        let object = parse(b"{\"question\": {\"air\": 1.10}}", false);
+        assert_eq!(object.ok().map(|line| line.question).as_deref(), Some("{\"air\":1.10}"));
         assert_eq!(parse(b"{\"question\": \"x\"}", false).ok().map(|line| line.question).as_deref(), Some("x"));
     }
 

@@ -18,6 +18,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
 
 use crate::bytes::read_file;
+use crate::domain::nearest;
 
 /// The built-in defaults: the commented file that ships. It names every key; its values give the keys their types.
 pub const DEFAULTS: &str = include_str!("../../cross/sokutou.toml");
@@ -32,9 +33,6 @@ const FOUND_CHARS_MAX: usize = 60;
 const FAULTS_MAX: usize = 20;
 /// Blocks of one array of tables: more serial ports than a device has.
 const ENTRIES_MAX: usize = 32;
-/// From this similarity (Jaro-Winkler) on a known key is offered for an unknown one: slips of a letter or two are above
-/// it.
-const NEAR: f64 = 0.8;
 /// How a variable of ours begins.
 const VARIABLE_PREFIX: &str = "SOKUTOU_";
 
@@ -368,10 +366,7 @@ impl Layers {
                 known.push(name.to_owned());
             }
         }
-        let likeness = |known: &String| strsim::jaro_winkler(&clip(name), known);
-        if let Some(near) = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
-            && likeness(near) >= NEAR
-        {
+        if let Some(near) = nearest(name, known.iter().map(String::as_str)) {
             return format!("did you mean {near}?");
         }
         let elsewhere = self.settings.iter().find(|setting| setting.key.rsplit('.').next() == Some(name));

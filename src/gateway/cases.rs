@@ -25,7 +25,7 @@ const FETCHED_WITHIN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A step in the life of a case that the journal has taken, or not.
 pub(super) enum CaseStep {
     /// A question was brought to the journal; with the cases that wait and are next.
-    Kept(Box<Asked>, Result<(Received, Vec<Case>), store::Error>),
+    Kept(Box<Asked>, Result<(Received, Vec<Case>), Refusal>),
     /// These wait and are next.
     Next(Option<Vec<Case>>),
     /// A case has its outcome; `None` where the journal did not take it.
@@ -120,13 +120,28 @@ impl Gateway {
         };
         let asked = Box::new(Asked { key, route, at, expires: at + expires_in, taken });
         let next = self.scheduler.next(0);
+        let unknown = self.unknown_task(&case.task);
         self.journal.step(
-            move |batch| Ok((batch.receive(&case)?, next.find(batch)?)),
-            move |kept| Event::Case(CaseStep::Kept(asked, kept)),
+            move |batch| match unknown {
+                // Not kept, so that its name is free for the question as it was meant. Asked when the student had the task, it
+                // gets the answer that it got then.
+                Some(refusal) if batch.find(&case.client, &case.request)?.is_none() => Ok(Err(refusal)),
+                _ => Ok(Ok((batch.receive(&case)?, next.find(batch)?))),
+            },
+            move |kept| {
+                let kept = kept.unwrap_or_else(|error| Err(refusal(&error)));
+                Event::Case(CaseStep::Kept(asked, kept))
+            },
         );
     }
 
-    fn kept(&mut self, asked: Asked, kept: Result<(Received, Vec<Case>), store::Error>) {
+    /// Why a task cannot be asked. Before a student is loaded, each may be one of its tasks.
+    fn unknown_task(&self, task: &str) -> Option<Refusal> {
+        let bundle = self.bundle.as_ref().filter(|_| !task.is_empty())?;
+        bundle.task(task).err().map(|unknown| Refusal::UnknownTask(unknown.to_string()))
+    }
+
+    fn kept(&mut self, asked: Asked, kept: Result<(Received, Vec<Case>), Refusal>) {
         let Asked { key, route, at, expires, taken } = asked;
         let source = route.source().name();
         let kept = match kept {
@@ -155,8 +170,7 @@ impl Gateway {
                 }
                 Ok(())
             }
-            Err(error) => {
-                let refusal = refusal(&error);
+            Err(refusal) => {
                 self.metrics.requested(source, "refused");
                 log::warn!("question {key} is refused: {refusal}");
                 self.send_refusal(&key, route, &refusal);

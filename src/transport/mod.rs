@@ -3,6 +3,7 @@
 //! gateway has not made durable. [`Transports`] is the one list of them.
 
 pub mod arrival;
+pub mod body;
 pub mod call;
 pub mod http;
 pub mod mqtt;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::body;
 use crate::api::answer::Message;
 use crate::domain::{DeliveryId, QUESTION_BYTES_MAX};
 use crate::wire;
@@ -99,9 +100,12 @@ pub struct SerialReplyTo {
 
 /// A question as JSON, in a message or in the body of a request.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 #[schemars(rename = "Ask")]
 pub struct AskBody {
-    /// In English, Japanese or the terse style of machines.
+    /// In English, Japanese or the terse style of machines; or an object of readings: by field id, by name or by number.
+    #[serde(deserialize_with = "body::question")]
+    #[schemars(schema_with = "body::question_schema")]
     pub question: String,
     /// The asker's name for it, made before it is sent: the same again is the same question and is answered once.
     #[serde(default)]
@@ -121,19 +125,21 @@ impl AskBody {
     /// Reads JSON, or plain text as a question without a name; or says what was expected instead. How long the whole may be is for
     /// the transport to say.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))?;
-        let body: Self = if text.trim_start().starts_with('{') {
-            serde_json::from_str(text).map_err(|error| {
-                format!("expected {{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}}: {error}")
-            })?
-        } else {
-            Self { question: text.trim().to_owned(), id: None, client: None, task: None, explain: false }
-        };
-        body.bounded()
+        let text = body::text(bytes)?.trim();
+        if text.starts_with('{') {
+            return Self::read_json(text);
+        }
+        Self { question: text.to_owned(), id: None, client: None, task: None, explain: false }.bounded()
+    }
+
+    /// Reads JSON alone.
+    pub fn read_json(text: &str) -> Result<Self, String> {
+        let expected = "{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}";
+        body::object::<Self>(text, expected)?.bounded()
     }
 
     /// Itself, where its question is not too long; else what was expected.
-    pub fn bounded(self) -> Result<Self, String> {
+    fn bounded(self) -> Result<Self, String> {
         let length = self.question.len();
         if length > QUESTION_BYTES_MAX {
             return Err(format!("expected a question of at most {QUESTION_BYTES_MAX} bytes, got {length}"));
@@ -187,6 +193,9 @@ pub enum Refusal {
     /// What came cannot be read as a question.
     #[error("{0}")]
     Unreadable(String),
+    /// The model has no such task.
+    #[error("{0}")]
+    UnknownTask(String),
     /// There is nothing of that name, or no more.
     #[error("{0}")]
     Unknown(String),
@@ -216,6 +225,7 @@ impl Refusal {
         use wire::Reason;
         match self {
             Self::Unreadable(_) | Self::Forbidden(_) => Reason::Question,
+            Self::UnknownTask(_) => Reason::UnknownTask,
             Self::Reused(_) => Reason::IdReused,
             Self::Full => Reason::JournalFull,
             Self::Unavailable(_) => Reason::Busy,

@@ -76,6 +76,14 @@ fn a_line_that_is_no_question_says_so_in_its_place_and_the_rest_goes_on() {
 }
 
 #[test]
+fn an_object_is_a_question_as_good_as_a_text() {
+    let object = r#"{"id": 1, "question": {"type": "M", "lot": 12345678901234567890}}"#;
+    let (exit, replies) = batch(format!("{object}\n{{\"question\": 298.1}}\n").as_bytes(), &[]);
+    assert_eq!((exit, &replies[0]["id"], &replies[0]["decision"]), (3, &json!(1), &json!("escalated")));
+    assert!(replies[1]["error"].as_str().unwrap().contains("as text or as an object, got a number"));
+}
+
+#[test]
 fn an_empty_file_gives_nothing_and_a_missing_one_is_an_error() {
     assert_eq!(batch(b"", &[]), (0, Vec::new()));
     let (exit, said) = failing(sokutou().args(["ask", "--batch", "/nowhere/questions.jsonl"]));

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use sokutou::store::{self, Journal, NewCase, Received, ReviewLine};
@@ -306,6 +306,8 @@ fn who_asks_waits_or_fetches_and_gets_one_answer() {
     here.ask(&json!({"question": "x".repeat(16385)})).refused(400, "at most 16384 bytes, got 16385");
     here.ask(&json!({"question": NO_FAILURE_EN, "id": "a/b"})).refused(400, "letters, digits");
     here.ask(&json!({"id": "x"})).refused(400, "missing field `question`");
+    let misspelt = json!({"id": "x", "question": NO_FAILURE_EN, "Task": "process-control"});
+    here.ask(&misspelt).refused(400, "unknown key \"Task\", did you mean \"task\"?");
 
     // Everything adds up: ten cases answered, one of them twice asked, one id used twice, one question empty.
     let counted = here.metrics();
@@ -321,6 +323,37 @@ fn who_asks_waits_or_fetches_and_gets_one_answer() {
     assert!(counted["sokutou_journal_bytes"] > 4096.0);
     assert!(!counted.contains_key("sokutou_mqtt_connected"), "there is no broker");
     here.counts("sokutou_undelivered", 0.0); // told or fetched
+}
+
+/// No student can be sure of it: a number belongs to none of the readings.
+const OBJECT: &str = r#"{"type":"M","air":298.10,"lot":12345678901234567890,"温度":-1.50E+3}"#;
+
+#[test]
+fn an_object_is_a_question_and_its_numbers_stay_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &[]);
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    here.is_well();
+    here.gateway.wait_for("connected to the broker");
+
+    let post = |question: &str| {
+        let body = format!("{{\"id\": \"lot\", \"question\": {question}}}");
+        here.request("POST", "/v1/ask", &[JSON, ("Prefer", "wait=30")], &body)
+    };
+    assert_eq!(post(OBJECT).json()["state"], "pending");
+    let spaced = OBJECT.replace(':', ": ").replace(',', ",\n  ").replace("温度", "\\u6e29\\u5ea6");
+    assert_eq!(post(&spaced).json()["state"], "pending", "the same object is the same question");
+    post(&OBJECT.replace("298.10", "298.1")).refused(409, "another question");
+    post("[298.1]").refused(400, "expected a question as text or as an object, got an array");
+    post(&format!("{{\"air\": \"{}\"}}", "1".repeat(16385))).refused(400, "at most 16384 bytes");
+    asker.ask("sokutou/press-3/ask/plc/1", &format!("{{\"question\": {spaced}}}"));
+    assert_eq!(asker.next().json()["state"], "pending");
+    for case in 1..=2 {
+        assert_eq!(here.get(&format!("/v1/reviews/{case}")).json()["question"], OBJECT);
+    }
+    let question: Value = serde_json::from_str(OBJECT).unwrap();
+    valid("ask", &json!({ "question": question }));
 }
 
 #[test]
@@ -564,6 +597,10 @@ fn what_may_not_come_in_is_told_why_and_the_gateway_stays_well() {
     }
     here.request("POST", "/v1/ask", &[], &question).refused(415, "application/json");
     here.request("POST", "/v1/answers/http/foreign/explain", &[], "").refused(415, "application/json");
+    for coding in ["gzip", "br", "deflate", "zstd", "identity, gzip"] {
+        let said = here.request("POST", "/v1/ask", &[JSON, ("Content-Encoding", coding)], &question);
+        said.refused(415, "Content-Encoding");
+    }
     let preflight = here.request("OPTIONS", "/v1/ask", &[("Access-Control-Request-Method", "POST")], "");
     preflight.refused(405, "GET or POST");
     assert!(!preflight.headers.keys().any(|name| name.starts_with("access-control")));
@@ -571,13 +608,30 @@ fn what_may_not_come_in_is_told_why_and_the_gateway_stays_well() {
     let kind = ("Content-Type", "application/json; charset=utf-8");
     let said = here.request("POST", "/v1/ask", &[("Origin", &own), ("Sec-Fetch-Site", "same-origin"), kind], &question);
     assert_eq!(said.status, 200);
+    let marked = format!("\u{feff}{question}");
+    let said = here.request("POST", "/v1/ask", &[JSON, ("Content-Encoding", "identity")], &marked);
+    assert_eq!(said.status, 200, "a byte order mark is read over");
 
     // Too much, too little, and nothing of the kind.
     here.get("/v2").refused(404, "no such path");
     here.request("DELETE", "/v1/reviews", &[], "").refused(405, "GET or POST");
     here.get("/v1/ask").refused(405, "no such method here");
+    for (method, path, allowed) in [
+        ("GET", "/v1/ask", "POST"),
+        ("DELETE", "/v1/reviews", "GET,HEAD"),
+        ("PUT", "/healthz", "GET,HEAD"),
+        ("OPTIONS", "/metrics", "GET,HEAD"),
+        ("HEAD", "/v1/answers/http/foreign", "GET"), // it would count as delivered what nobody has read
+    ] {
+        let said = here.request(method, path, &[], "");
+        assert_eq!((said.status, said.headers["allow"].as_str()), (405, allowed), "{method} {path}");
+    }
+    for path in ["/healthz", "/metrics", "/v1/reviews"] {
+        let (head, get) = (here.request("HEAD", path, &[], ""), here.get(path));
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+        assert_eq!(head.headers["content-type"], get.headers["content-type"]);
+    }
     here.request("POST", "/v1/ask", &[JSON], &"x".repeat(200_000)).refused(413, "at most 131072 bytes");
-    assert_eq!(here.request("HEAD", "/healthz", &[], "").status, 405);
     let long = "x".repeat(40_000);
     assert_eq!(here.request("GET", "/healthz", &[("X-Long", &long)], "").status, 431);
     let many: Vec<String> = (0..100).map(|at| format!("X-{at}")).collect();
@@ -639,6 +693,76 @@ fn what_may_not_come_in_is_told_why_and_the_gateway_stays_well() {
     assert_eq!(half.read_to_end(&mut Vec::new()).unwrap(), 0, "closed without an answer");
     drop(idle);
     here.is_well();
+    assert!(!here.gateway.log().contains("panicked"));
+}
+
+#[test]
+fn an_unknown_task_is_refused_and_uses_up_no_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &[]);
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    here.is_well();
+    here.gateway.wait_for("connected to the broker");
+    let asked = |task: &str| json!({"id": "x", "task": task, "question": NO_FAILURE_EN});
+    here.ask(&asked("machine_failure")).refused(400, "did you mean machine-failure?");
+    here.get("/v1/answers/http/x").refused(404, "no question http/x");
+    assert_eq!(here.ask(&asked("machine-failure")).json()["answer"], "no failure");
+    here.ask(&asked("machine_failure")).refused(409, "another question");
+
+    asker.ask("sokutou/press-3/ask/plc/1", &asked("weather").to_string());
+    let refused = asker.next().json();
+    assert_eq!((&refused["id"], &refused["state"]), (&"1".into(), &"error".into()));
+    assert!(refused["error"].as_str().unwrap().contains("no task \"weather\", expected one of"), "{refused}");
+    asker.ask("sokutou/press-3/ask/plc/1", &asked("machine-failure").to_string());
+    assert_eq!(asker.next().json()["answer"], "no failure");
+    let counted = here.metrics();
+    assert_eq!(counted["sokutou_requests_total{source=\"mqtt\",outcome=\"refused\"}"], 1.0);
+}
+
+/// What other connections do must not be felt by who asks how the gateway is. These hold their places for 10 s and more.
+#[test]
+fn health_is_told_at_once_whatever_other_connections_do() {
+    const OTHERS: usize = 200; // more than there are places
+    const AT_ONCE: Duration = Duration::from_secs(5); // on the slowest machine, and half of what anybody may take for a head
+    let folder = tempfile::tempdir().unwrap();
+    let (secret, held) = (folder.path().join("token"), HeldStudent::new());
+    fs::write(&secret, "open sesame\n").unwrap();
+    let token = format!("http.token_file={}", secret.display());
+    let here = Station::start(&folder.path().join("gateway"), None, &[&token, &held.setting()]);
+    let question = json!({"question": NO_FAILURE_EN}).to_string();
+    let ask = format!(
+        "POST /v1/ask HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer open sesame\r\nPrefer: wait=30\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        question.len()
+    );
+    let poll = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let without_token = poll.replace("healthz", "v1/reviews");
+    for (what, request, again) in [
+        ("pollers that keep their connections", poll, true),
+        ("callers without a token", &without_token, true),
+        ("those who say nothing", "", false),
+        ("slow heads", "GET /healthz HTTP/1.1\r\nX: ", false),
+        ("slow bodies", &ask, false),
+        ("those who wait for an answer", &(ask.clone() + &question), false),
+    ] {
+        let mut others: Vec<TcpStream> = Vec::new();
+        for _ in 0..OTHERS {
+            let mut other = TcpStream::connect(("127.0.0.1", here.port)).unwrap();
+            let _ = other.write_all(request.as_bytes());
+            others.push(other);
+        }
+        for round in 0..3 {
+            if again {
+                others.iter_mut().for_each(|other| drop(other.write_all(request.as_bytes())));
+            }
+            let asked = Instant::now();
+            let status = here.get("/healthz").status;
+            assert!([200, 503].contains(&status), "{status}");
+            assert!(asked.elapsed() < AT_ONCE, "beside {what}, round {round}: {:?}", asked.elapsed());
+        }
+    }
+    held.release();
     assert!(!here.gateway.log().contains("panicked"));
 }
 

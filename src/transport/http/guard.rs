@@ -42,10 +42,6 @@ fn admit(settings: &Settings, method: &Method, uri: &Uri, headers: &HeaderMap) -
             return Err(Failure(StatusCode::MISDIRECTED_REQUEST, why));
         }
     }
-    // HEAD would take an answer for delivered that nobody has read.
-    if !matches!(*method, Method::GET | Method::POST) {
-        return Err(Failure::new(StatusCode::METHOD_NOT_ALLOWED, "expected GET or POST"));
-    }
     if is_foreign(headers, host)? {
         let why = "a page of another site may not speak with this gateway; open the gateway's own address";
         return Err(Failure::new(StatusCode::FORBIDDEN, why));
@@ -63,6 +59,11 @@ fn admit(settings: &Settings, method: &Method, uri: &Uri, headers: &HeaderMap) -
         let essence = kind.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
             let why = format!("expected `Content-Type: application/json`, got {kind:.80}");
+            return Err(Failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+        }
+        let coding = single(headers, header::CONTENT_ENCODING)?.unwrap_or_default();
+        if !matches!(coding.to_ascii_lowercase().as_str(), "" | "identity") {
+            let why = format!("expected a body as it is, without Content-Encoding, got {coding:.80}");
             return Err(Failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
         }
     }
@@ -179,16 +180,16 @@ mod tests {
     }
 
     #[test]
-    fn methods_are_get_and_post_and_a_body_is_json() {
-        for method in ["HEAD", "OPTIONS", "PUT", "DELETE", "BREW"] {
-            assert_eq!(status(None, &format!("{method} /metrics"), &[HOST]), 405, "{method}");
-        }
+    fn a_body_is_json_as_it_is() {
         assert_eq!(status(None, "POST /v1/ask", &[HOST, JSON]), 200);
         assert_eq!(status(None, "POST /v1/ask", &[HOST, ("content-type", "Application/JSON ; charset=utf-8")]), 200);
         for kind in ["", "text/plain", "application/jsonx", "multipart/form-data"] {
             assert_eq!(status(None, "POST /v1/ask", &[HOST, ("content-type", kind)]), 415, "{kind}");
         }
         assert_eq!(status(None, "POST /v1/ask", &[HOST]), 415);
+        for (coding, said) in [("identity", 200), ("gzip", 415), ("br", 415), ("identity, gzip", 415), ("x", 415)] {
+            assert_eq!(status(None, "POST /v1/ask", &[HOST, JSON, ("content-encoding", coding)]), said, "{coding}");
+        }
         assert_eq!(status(None, "POST /v1/ask", &[HOST, JSON, JSON]), 400);
     }
 }

@@ -5,6 +5,7 @@
 pub mod config;
 mod guard;
 pub mod openapi;
+mod places;
 mod routes;
 mod server;
 

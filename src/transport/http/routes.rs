@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Bytes;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -17,26 +17,27 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::openapi::{Gives, Parameter, Route, Takes};
+use super::places::SERVED_MAX;
 use super::server::stopped;
 use crate::api::answer::Message;
 use crate::api::json as to_json;
 use crate::api::review::{Claim, Exported, Format, Resolve, ReviewCase, ReviewPage, ReviewStateName};
 use crate::api::status::Health;
-use crate::domain::{ASK_BYTES_MAX, NAME_BYTES_MAX, is_name};
+use crate::domain::{NAME_BYTES_MAX, is_name};
 use crate::transport::arrival::Arrival;
+use crate::transport::body::{object, text};
 use crate::transport::call::{Call, Reply};
 use crate::transport::request::{self, AskBody, Key, Refusal, Request, unique_name};
 
 /// Of these, so many may wait for an answer; the others get 202 at once, so that health is told whoever waits.
 pub const WAITING_MAX: usize = 48;
-/// For a request's body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request waits this long where others are served: whoever only wants to know how the gateway is must hear it within a second.
+const TURN_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long who asks waits where nothing else is said: many times what a model needs.
 const WAIT_DEFAULT: Duration = Duration::from_secs(5);
 /// How long anybody may wait; proxies give up after a minute.
@@ -77,7 +78,9 @@ pub struct Problem {
     pub error: String,
 }
 
-/// All routes, without the guard.
+const NO_SUCH_METHOD: &str = "no such method here, expected GET or POST as Allow says";
+
+/// All routes, without the guard. What has a GET has a HEAD too.
 pub fn router() -> Router<Arc<AppState>> {
     ROUTES
         .into_iter()
@@ -88,21 +91,27 @@ pub fn router() -> Router<Arc<AppState>> {
         .fallback(|| async {
             refused(StatusCode::NOT_FOUND, "no such path; the paths are listed by `sokutou schema openapi`")
         })
-        .method_not_allowed_fallback(|| async {
-            refused(StatusCode::METHOD_NOT_ALLOWED, "no such method here; `sokutou schema openapi` lists them")
-        })
+        .method_not_allowed_fallback(|| async { refused(StatusCode::METHOD_NOT_ALLOWED, NO_SUCH_METHOD) }) // and Allow
 }
 
 /// What the handlers share.
 pub struct AppState {
     arrivals: mpsc::Sender<Arrival>,
+    turns: Semaphore,
     waiting: Semaphore,
     stop: watch::Receiver<bool>,
 }
 
 impl AppState {
     pub fn new(arrivals: mpsc::Sender<Arrival>, stop: watch::Receiver<bool>) -> Self {
-        Self { arrivals, waiting: Semaphore::new(WAITING_MAX), stop }
+        Self { arrivals, turns: Semaphore::new(SERVED_MAX), waiting: Semaphore::new(WAITING_MAX), stop }
+    }
+
+    /// A request's turn to be served; it ends when what is returned is dropped.
+    pub async fn turn(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        let busy = "too many ask at once; ask again";
+        let turn = timeout(TURN_TIMEOUT, self.turns.acquire()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| Failure::new(StatusCode::SERVICE_UNAVAILABLE, busy))
     }
 
     /// Hands a call to the gateway and waits for its reply.
@@ -156,11 +165,8 @@ const ASK: Route = Route {
     serve: |method| on(method, ask),
 };
 
-async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Body) -> Result<Response, Failure> {
-    let expected = "{\"question\", \"id\"?, \"client\"?, \"task\"?, \"explain\"?}";
-    let body: AskBody = read(body, expected).await?;
-    let bounded = body.bounded().map_err(|why| Failure(StatusCode::BAD_REQUEST, why))?;
-    let AskBody { question, id, client, task, explain } = bounded;
+async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Bytes) -> Result<Response, Failure> {
+    let AskBody { question, id, client, task, explain } = read(&body, AskBody::read_json)?;
     let (client, id) = (client.unwrap_or_else(|| CLIENT_DEFAULT.to_owned()), id.unwrap_or_else(unique_name));
     let key = key(client, id)?;
     let until = Instant::now() + wait(&headers).unwrap_or(WAIT_DEFAULT);
@@ -187,7 +193,14 @@ const ANSWER: Route = Route {
         Gives::json::<Message>("200", "The answer, as it stands now"),
         Gives::json::<Accepted>("202", "Kept and not answered yet; Location says where the answer will be"),
     ],
-    serve: |method| on(method, answer),
+    serve: |method| {
+        on(method, answer).head(|| async {
+            let mut response =
+                refused(StatusCode::METHOD_NOT_ALLOWED, "HEAD would take the answer for read; expected GET");
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+            response
+        })
+    },
 };
 
 async fn answer(
@@ -283,9 +296,9 @@ const CLAIM: Route = Route {
     serve: |method| on(method, claim),
 };
 
-async fn claim(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
+async fn claim(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Bytes) -> Result<Response, Failure> {
     let Path(case) = at?;
-    let claim: Claim = read(body, "{\"reviewer\"}").await?;
+    let claim = read(&body, |text| object::<Claim>(text, "{\"reviewer\"}"))?;
     app.soon(|reply| Call::Claim { case, claim, reply }).await.map(json)
 }
 
@@ -300,10 +313,10 @@ const RESOLVE: Route = Route {
     serve: |method| on(method, resolve),
 };
 
-async fn resolve(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Body) -> Result<Response, Failure> {
+async fn resolve(State(app): State<Arc<AppState>>, at: PathParam<i64>, body: Bytes) -> Result<Response, Failure> {
     let Path(case) = at?;
     let expected = "{\"verdict\": \"right\" | \"wrong\" | \"unclear\", \"correction\"?, \"reviewer\"?}";
-    let resolve: Resolve = read(body, expected).await?;
+    let resolve = read(&body, |text| object::<Resolve>(text, expected))?;
     app.soon(|reply| Call::Resolve { case, resolve, reply }).await.map(json)
 }
 
@@ -366,13 +379,13 @@ const EXPORTED: Route = Route {
     serve: |method| on(method, exported),
 };
 
-async fn exported(State(app): State<Arc<AppState>>, body: Body) -> Result<Response, Failure> {
-    let exported: Exported = read(body, "{\"through\"}").await?;
+async fn exported(State(app): State<Arc<AppState>>, body: Bytes) -> Result<Response, Failure> {
+    let exported = read(&body, |text| object::<Exported>(text, "{\"through\"}"))?;
     app.soon(|reply| Call::Exported { exported, reply }).await?;
     Ok(json(to_json(&exported)))
 }
 
-const HEALTH: Route = Route {
+pub(super) const HEALTH: Route = Route {
     method: Method::GET,
     path: "/healthz",
     id: "health",
@@ -410,18 +423,8 @@ async fn metrics(State(app): State<Arc<AppState>>) -> Result<Response, Failure> 
 
 type PathParam<T> = Result<Path<T>, PathRejection>;
 
-async fn read<T: DeserializeOwned>(body: Body, expected: &str) -> Result<T, Failure> {
-    let late =
-        || Failure(StatusCode::REQUEST_TIMEOUT, format!("expected the body within {} s", BODY_TIMEOUT.as_secs()));
-    let bytes = match timeout(BODY_TIMEOUT, to_bytes(body, ASK_BYTES_MAX)).await.map_err(|_| late())? {
-        Ok(bytes) => bytes,
-        Err(_) => {
-            let why = format!("expected a whole body of at most {ASK_BYTES_MAX} bytes");
-            return Err(Failure(StatusCode::PAYLOAD_TOO_LARGE, why));
-        }
-    };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Failure(StatusCode::BAD_REQUEST, format!("expected {expected} in UTF-8: {error}")))
+fn read<T>(body: &[u8], parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Failure> {
+    text(body).and_then(parse).map_err(|why| Failure(StatusCode::BAD_REQUEST, why))
 }
 
 fn key(client: String, id: String) -> Result<Key, Failure> {
@@ -496,7 +499,7 @@ impl Failure {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal {
-            Refusal::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Refusal::Unreadable(_) | Refusal::UnknownTask(_) => StatusCode::BAD_REQUEST,
             Refusal::Unknown(_) => StatusCode::NOT_FOUND,
             Refusal::Conflict(_) | Refusal::Reused(_) => StatusCode::CONFLICT,
             Refusal::Forbidden(_) => StatusCode::FORBIDDEN,

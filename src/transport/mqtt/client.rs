@@ -270,9 +270,13 @@ async fn acknowledge(
     while let Some((connection, mut ack, taken)) = waiting.recv().await {
         let reason = match taken.await {
             Ok(Ok(())) => PubAckReason::Success,
-            Ok(Err(Refusal::Unreadable(_) | Refusal::Reused(_) | Refusal::Unknown(_) | Refusal::Conflict(_))) => {
-                PubAckReason::PayloadFormatInvalid
-            }
+            Ok(Err(
+                Refusal::Unreadable(_)
+                | Refusal::UnknownTask(_)
+                | Refusal::Reused(_)
+                | Refusal::Unknown(_)
+                | Refusal::Conflict(_),
+            )) => PubAckReason::PayloadFormatInvalid,
             Ok(Err(Refusal::Forbidden(_))) => PubAckReason::NotAuthorized,
             Ok(Err(Refusal::Full)) => PubAckReason::QuotaExceeded,
             Ok(Err(Refusal::Unavailable(_) | Refusal::Failed(_))) | Err(_) => continue,

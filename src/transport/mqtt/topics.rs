@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_response_topic_takes_the_answer_with_its_correlation_byte_for_byte() {
-        let body = r#"{"question": "Which?", "task": "t", "explain": true, "later": 1}"#;
+        let body = r#"{"question": "Which?", "task": "t", "explain": true}"#;
         let correlation = [0, 255, 10];
         let publish = message("sokutou/press-3/ask", body, Some("plant/line-1/answers"), Some(&correlation));
         let request = asked(&publish);
@@ -177,6 +177,13 @@ mod tests {
         assert_eq!(asked(&publish).key, request.key, "the same again is the same request");
         let other = message("sokutou/press-3/ask", "Why?", Some("plant/line-1/answers"), Some(&correlation));
         assert_ne!(asked(&other).key, request.key, "a counter that began anew is another request");
+    }
+
+    #[test]
+    fn an_object_in_the_question_is_its_own_text() {
+        let body = "\u{feff}{\"question\": {\"type\": \"M\", \"air\": 298.10}}";
+        let request = asked(&message("sokutou/press-3/ask/plc/1", body, None, None));
+        assert_eq!(request.question, r#"{"type":"M","air":298.10}"#);
     }
 
     #[test]
@@ -207,7 +214,12 @@ mod tests {
             (message("sokutou/press-3/ask/p c/1", "?", None, None), false, "letters, digits"),
             (message("sokutou/press-3/ask", "?", there, None), true, "expected Correlation Data"),
             (message("sokutou/press-3/ask", "?", there, Some(&[0; 65])), true, "at most 64 bytes"),
-            (message("sokutou/press-3/ask", "{\"question\": 1}", there, some), true, "invalid type: integer"),
+            (message("sokutou/press-3/ask", "{\"question\": 1}", there, some), true, "got a number"),
+            (
+                message("sokutou/press-3/ask", "{\"question\": \"?\", \"Task\": \"t\"}", there, some),
+                true,
+                "did you mean \"task\"?",
+            ),
             (message("sokutou/press-3/ask", "{}", there, some), true, "missing field `question`"),
             (
                 message("sokutou/press-3/ask", "{\"question\": \"?\", \"id\": \"a b\"}", there, some),
