@@ -15,8 +15,7 @@ use crate::bundle::manifest::Task;
 use crate::bytes;
 use crate::domain::{Confidence, Decision};
 use crate::engine::{AskError, Model, QUESTION_BYTES_MAX};
-use crate::pipeline::{self, Answered, Explained, Think};
-use crate::policy::Policy;
+use crate::pipeline::{self, Answered, Explained, Procedure, Think};
 use crate::store::RecordedRationale;
 
 #[derive(Debug, clap::Args)]
@@ -70,12 +69,12 @@ fn confidence(text: &str) -> Result<Confidence, String> {
 }
 
 impl AskArgs {
-    /// The task's policy, with the threshold of the arguments if there is one.
-    pub fn policy(&self, task: &Task) -> Policy {
-        let policy = Policy::of(task);
+    /// How the task's questions are handled, with the threshold of the arguments if there is one.
+    pub fn procedure(&self, task: &Task) -> Procedure {
+        let procedure = Procedure::of(task);
         match self.threshold {
-            Some(threshold) => policy.with_threshold(threshold),
-            None => policy,
+            Some(threshold) => procedure.with_threshold(threshold),
+            None => procedure,
         }
     }
 }
@@ -89,7 +88,7 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let task = task(args.task.as_deref(), &bundle)?;
     let mut engine = open_engine(&folder, &bundle)?;
-    let answered = pipeline::answer(&mut engine, &args.policy(task), args.think.into(), &question)?;
+    let answered = pipeline::answer(&mut engine, &args.procedure(task), args.think.into(), &question)?;
     let exit = match answered.verdict.decision {
         Decision::Answered => Exit::Success,
         Decision::Escalated(_) => Exit::Escalated,

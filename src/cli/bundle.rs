@@ -10,8 +10,7 @@ use crate::bundle::Bundle;
 use crate::bundle::manifest::{Answers, Choice, GOLDEN_CONFIDENCE_TOLERANCE, Golden, GoldenDecision, GoldenMode, Task};
 use crate::domain::{Answer, Decision, Mode};
 use crate::engine::{AskError, Engine, Model};
-use crate::pipeline::{self, Think};
-use crate::policy::Policy;
+use crate::pipeline::{self, Procedure, Think};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum BundleCommand {
@@ -225,7 +224,7 @@ pub fn golden_failures<M: Model>(engine: &mut Engine<M>, bundle: &Bundle) -> Res
     let mut failures = Vec::new();
     for golden in &bundle.golden {
         let task = bundle.task(&golden.task)?;
-        let verdict = pipeline::answer(engine, &Policy::of(task), Think::Auto, &golden.question)?.verdict;
+        let verdict = pipeline::answer(engine, &Procedure::of(task), Think::Auto, &golden.question)?.verdict;
         let (code, answer) = match (&task.answers, verdict.answer) {
             (Answers::Choices(choices), Some(Answer::Choice(choice))) => (Some(choices[choice].code), None),
             (_, Some(Answer::Text(text))) => (None, Some(text)),

@@ -1,0 +1,1 @@
+//! The reader against shared cases and against what people really send.
