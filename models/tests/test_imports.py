@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "sokutou_train"
-BELOW_TEACHERS = {"calculator", "disk", "held_out", "pair", "pair_files", "sentences", "task"}
+BELOW_TEACHERS = {"calculator", "disk", "held_out", "pair", "pair_files", "readings", "sentences", "task"}
 TEACHERS = [folder.name for folder in (PACKAGE / "teachers").iterdir() if (folder / "task.py").is_file()]
 
 

@@ -59,6 +59,7 @@ class ManifestTask(TypedDict):
     question_tokens_max: int
     rationale_tokens_max: int
     answers: dict[str, Any]
+    readings: NotRequired[dict[str, Any]]  # as `readings` says them
     calibration: dict[str, Any]  # of `Calibrated`, with how the pairs were split and where bands begin
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .pair import PROMPT, Pair
+from .pair import LANGUAGES, PROMPT, Pair
+from .readings import Readings
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,25 @@ class ClosedBook:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Questions whose risk is controlled by itself, with thresholds of their own. The first that fits is taken."""
+
+    name: str  # for people
+    near_limit: bool | None = None  # near a limit of the task's readings, or not; None: both
+    language: str | None = None
+    think_first: bool = False  # however sure the first answer is
+
+
+def _groups(near: bool | None, name: str, think_first: bool = False) -> tuple[Group, ...]:
+    said = {"en": "English", "ja": "Japanese"}
+    return tuple(Group(f"{name}{said[lang]}", near, lang, think_first) for lang in LANGUAGES)
+
+
+BY_LANGUAGE = _groups(None, "")
+NEAR_AND_FAR = (*_groups(True, "near a limit, ", think_first=True), *_groups(False, "not near a limit, "))
+
+
+@dataclass(frozen=True)
 class Task(abc.ABC):
     """Each teacher makes a subclass at the top of its module, so that tasks can be sent between processes."""
 
@@ -105,6 +125,8 @@ class Task(abc.ABC):
     answers: Answers
     question_tokens_max: int  # of the whole prompt
     rationale_tokens_max: int
+    readings: Readings | None = dataclasses.field(default=None, kw_only=True)  # else the student reads the question
+    groups: tuple[Group, ...] = dataclasses.field(default=(), kw_only=True)
     taught: bool = dataclasses.field(default=True, kw_only=True)  # False where pairs only ask a student, and teach none
 
     @abc.abstractmethod
@@ -132,6 +154,26 @@ class Task(abc.ABC):
     def check_rationale(self, pair: Pair, rationale: str) -> list[str] | None:
         """What is wrong in a rationale written to a pair's question; empty when all is right, None where nothing exact
         is known of it."""
+
+    def near(self, seed: int | str) -> Iterator[Pair]:
+        """Teacher pairs near a limit, without end; only of a task with groups of such."""
+        return filter(self.is_near, self.stream(seed))
+
+    def is_near(self, pair: Pair) -> bool:
+        """Is a limit of the task's readings near, as the runtime sees it?"""
+        return False
+
+    def group(self, pair: Pair) -> Group | None:
+        """The first that the pair's question fits."""
+        near = self.is_near(pair)
+        return next(
+            (
+                group
+                for group in self.groups
+                if group.near_limit in (None, near) and group.language in (None, pair.lang)
+            ),
+            None,
+        )
 
     def real_data(self, path: Path) -> dict[str, list[Pair]] | None:
         """Real rows of the task's own table, by the way to ask; None where the task knows no table."""

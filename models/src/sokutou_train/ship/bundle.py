@@ -1,6 +1,6 @@
 """Packs a student into the bundle folder that the runtime opens: graph, tokenizer, golden questions, card and manifest.
-Format 3: a bundle holds several tasks, of closed answer sets and of free answers, and says of each which graph answers
-it.
+Format 4: a bundle holds several tasks, of closed answer sets and of free answers, and says of each which graph answers
+it, what it reads, and for which groups of questions the risk is controlled by itself.
 
 Measures nothing: calibration and evaluation are handed in as they were measured. A golden question enters only if the
 reference decoder is confident in exactly what the rule teacher says.
@@ -26,7 +26,7 @@ from ..task import Task
 from .calibrate import calibration
 from .decode import NEVER, Answerer, Calibration, Outcome, decide
 
-FORMAT = 3
+FORMAT = 4
 MINIMUM_RUNTIME = "0.2.0"
 BYTES_MAX = 40 << 20  # the repository's budget for the student it brings
 HIGH, MEDIUM = 0.98, 0.8
@@ -271,6 +271,7 @@ def _task(task: Task, fitted: Calibrated, graph: str) -> ManifestTask:
         "question_tokens_max": task.question_tokens_max,
         "rationale_tokens_max": task.rationale_tokens_max,
         "answers": task.answers.manifest(),
+        **({"readings": task.readings.manifest()} if task.readings else {}),
         "calibration": {"split": split, **fitted, "bands": bands(fitted)},
     }
 

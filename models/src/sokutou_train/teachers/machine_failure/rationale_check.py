@@ -59,8 +59,8 @@ _HEAT_FAILS, _NO_FAILURE = {"heat failure", "放熱不良"}, {"no failure", "故
 
 def faults(pair: Pair, rationale: str) -> list[str]:
     """What is wrong in `rationale` as a reason about `pair`'s question; empty when all is right."""
-    if not isinstance(pair.reading, Reading):  # out of scope: nothing to compute, only to name
-        return [] if rationale == pair.rationale else ["not the reason why a person is asked"]
+    if not isinstance(pair.reading, Reading):
+        raise ValueError(f"expected a reading to judge by, got {pair.reading}")
     recital = first_sentence(pair.known_rationale)
     if first_sentence(rationale) != recital:
         return [f"read {first_sentence(rationale)!r}, expected {recital!r}"]

@@ -6,8 +6,7 @@ overstrain. Everything made here is *generated* from those rules and must be cal
 One answer a question, and how it is chosen:
 - Exactly one rule holds: its failure. Two or all three: `MULTI`, and the rationale names each.
 - No rule holds and the tool has worn `WEAR_RISK_MIN` minutes or more: `TWR`. A worn tool fails at a random moment that
-no
-  reading gives away, in about `WEAR_FAILS_PER_100` of a hundred such readings. The honest answer is therefore the risk
+  no reading gives away, in about `WEAR_FAILS_PER_100` of a hundred such readings. The honest answer is therefore the risk
   and not a guess at the outcome: "it fails" would be wrong 95 times in a hundred, "no failure" would hide a tool that
   is due. `TWR` is right whenever the rules say so, whether the tool then fails or not, and so may be given with high
   confidence. The confidence is in the statement; how likely the tool is to fail is part of the statement, in its label
@@ -15,7 +14,7 @@ no
 - A rule that holds outweighs the risk: the failure is certain, and the tool's risk is not spoken of.
 - Worn beyond the band's end is the same answer: its tool is overdue, and no less at risk.
 
-This module never samples and never words a question: `sampling` draws readings, `phrasing` words them.
+This module never samples and never words a question: `sampling` draws readings, `readings` words them.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ import enum
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ...calculator import evaluate, mark
 
@@ -55,7 +55,7 @@ class Answer(enum.Enum):
     STRAIN = "OSF"
     WEAR = "TWR"  # no rule holds; the tool may fail at random
     SEVERAL = "MULTI"
-    PERSON = "ASK"  # out of scope: incomplete, impossible, or another kind of question
+    PERSON = "ASK"  # taught until 1.2.0; the runtime reads questions and decides this itself now
 
 
 FAILURES = (Answer.HEAT, Answer.POWER, Answer.STRAIN)
@@ -156,22 +156,30 @@ def margins(r: Reading) -> tuple[float, ...]:
     return tuple(math.tanh(share / scale) for share in shares for scale in MARGIN_SCALES)
 
 
-def near_limit(r: Reading, share: float = 0.05) -> bool:
-    """Within `share` of a power limit or of the grade's overstrain limit, or at 8.4 to 8.8 K under 1400 rpm. Not beside
-    the wear at which the risk begins: that is read and not computed."""
-    limits = (POWER_MIN_W, POWER_MAX_W)
-    if any(abs(r.power_w - limit) <= share * limit for limit in limits):
-        return True
-    limit = STRAIN_MAX_MIN_NM[r.grade]
-    if abs(r.strain - limit) <= share * limit:
-        return True
-    return 84 <= r.gap_dk <= 88 and r.speed_rpm < 1400
+NEAR = Fraction(2, 100)  # of a limit: who is nearer thinks first (docs/calibration.md)
+
+
+def near_limit(r: Reading, share: Fraction = NEAR) -> bool:
+    """Within `share` of a limit, whether it decides the answer or not; as the runtime sees it (`readings.READINGS`)."""
+    return any(abs(quantity - limit) <= share * limit for quantity, limit in quantities(r))
+
+
+def quantities(r: Reading) -> tuple[tuple[int, int], ...]:
+    """Each quantity with its limit, in whole numbers of a unit of their own."""
+    power = r.torque_dnm * r.speed_rpm * RAD_PER_S_PER_RPM_E5  # millionths of a watt
+    return (
+        (r.gap_dk, HEAT_GAP_MIN_DK),
+        (r.speed_rpm, HEAT_SPEED_MIN_RPM),
+        (power, POWER_MIN_W * 1_000_000),
+        (power, POWER_MAX_W * 1_000_000),
+        (r.wear_min * r.torque_dnm, STRAIN_MAX_MIN_NM[r.grade] * 10),
+        (r.wear_min, WEAR_RISK_MIN),
+    )
 
 
 @dataclass(frozen=True)
 class GeneratedText:
-    """The readings as the question wrote them, so that the rationale quotes what the asker sees; `?` where it gives
-    none."""
+    """The readings as the question wrote them, so that the rationale quotes them."""
 
     grade: str
     air: str
@@ -263,51 +271,3 @@ def _conclusion(r: Reading, w: GeneratedText, lang: str) -> str:
 def _against(expression: str, limit: object) -> tuple[str, str]:
     """The marks of a quantity and of what is left of it without its limit."""
     return mark(expression), mark(f"{evaluate(expression)}-{limit}")
-
-
-# What makes a question impossible: far outside what such a machine can show. Between the sampled range
-# (`sampling.RANGES`) and these bounds the student is neither trained nor tested.
-IMPOSSIBLE = {  # field: (impossible at or below, impossible at or above), in the units of `Reading`
-    "air_dk": (2500, 3500),
-    "process_dk": (2500, 3700),
-    "speed_rpm": (999, 5000),  # three digits: such a machine turns more than 1100
-    "torque_dnm": (0, 1500),
-    "wear_min": (-1, 600),
-}
-
-FIELD_NAMES = {
-    "grade": ("type", "型"),
-    "air_dk": ("air temperature", "空気温度"),
-    "process_dk": ("process temperature", "工程温度"),
-    "speed_rpm": ("speed", "回転数"),
-    "torque_dnm": ("torque", "トルク"),
-    "wear_min": ("tool wear", "工具摩耗"),
-}
-
-
-def missing(w: GeneratedText, fields: list[str], lang: str) -> str:
-    """Why a person is asked: readings that the question does not give."""
-    names = [FIELD_NAMES[f][lang == "ja"] for f in fields]
-    said = recital(w, lang)
-    return f"{said}{'と'.join(names)}が分からない。" if lang == "ja" else f"{said} Not given: {', '.join(names)}."
-
-
-def impossible(w: GeneratedText, field: str, written: str, lang: str) -> str:
-    """Why a person is asked: a reading that cannot be."""
-    name, said = FIELD_NAMES[field][lang == "ja"], recital(w, lang)
-    return f"{said}{name} {written} はあり得ない。" if lang == "ja" else f"{said} Not possible: {name} {written}."
-
-
-def wrong_unit(w: GeneratedText, field: str, written: str, unit: str, lang: str) -> str:
-    """Why a person is asked: a reading in a unit that is not its own."""
-    name, said = FIELD_NAMES[field][lang == "ja"], recital(w, lang)
-    return (
-        f"{said}{name} {written} {unit} は単位が違う。"
-        if lang == "ja"
-        else f"{said} Wrong unit: {name} {written} {unit}."
-    )
-
-
-def other_kind(lang: str) -> str:
-    """Why a person is asked: the question is not about these readings at all."""
-    return "この機械の故障判定の質問ではない。" if lang == "ja" else "This is not a question about these readings."

@@ -8,6 +8,7 @@ falling as torque rises), so that ordinary rows are not strange to the student. 
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 from typing import Any
 
 from .rules import (
@@ -24,7 +25,7 @@ from .rules import (
     Reading,
     answer,
     boundary,
-    near_limit,
+    quantities,
 )
 
 # The range of a plausible reading, in the units of `Reading`. A little wider than the real table's own.
@@ -36,6 +37,7 @@ RANGES = {
     "wear_min": (0, 260),
 }
 NEAR_SHARE, TYPICAL_SHARE = 0.55, 0.2  # the rest is broad
+LIMITS = 6  # of `rules.quantities`
 TRIES_MAX = 10_000  # a class that cannot be drawn is a bug of the proposals, not bad luck
 BESIDE, BEYOND = 0.1, 0.6  # how far from a limit readings are drawn, in shares of the limit
 
@@ -55,9 +57,36 @@ def draw(rng: random.Random, wanted: Answer, near: float = NEAR_SHARE) -> Readin
     raise RuntimeError(f"no reading for {wanted} in {TRIES_MAX} draws")
 
 
-def draw_near(rng: random.Random, wanted: Answer) -> Reading:
-    """As `draw`, near a limit as `near_limit` has it."""
-    return next(reading for reading in iter(lambda: draw(rng, wanted, near=1.0), None) if near_limit(reading))
+def draw_near(rng: random.Random, share: Fraction) -> Reading:
+    """A reading within `share` of a limit, each limit alike, whatever the rules answer to it; never a boundary row."""
+    limit = rng.randrange(LIMITS)
+    for _ in range(TRIES_MAX):
+        reading = _at(rng, limit, 1 + rng.uniform(-1, 1) * float(share))
+        if reading and not boundary(reading):
+            quantity, at = quantities(reading)[limit]
+            if abs(quantity - at) <= share * at:
+                return reading
+    raise RuntimeError(f"no reading beside limit {limit} in {TRIES_MAX} draws")
+
+
+def _at(rng: random.Random, limit: int, share: float) -> Reading | None:
+    """About this share of one of the limits of `rules.quantities`; a rule of two limits is near its other one too, half
+    the time."""
+    speed, slow = _within(rng, "speed_rpm"), rng.random() < 0.5
+    if limit == 0:
+        if slow:
+            speed = rng.randint(RANGES["speed_rpm"][0], HEAT_SPEED_MIN_RPM + 20)
+        return _reading(rng, gap_dk=round(share * HEAT_GAP_MIN_DK), speed_rpm=speed)
+    if limit == 1:
+        gap = HEAT_GAP_MIN_DK + rng.randint(-10, 10) if slow else _within(rng, "gap_dk")
+        return _reading(rng, speed_rpm=round(share * HEAT_SPEED_MIN_RPM), gap_dk=gap)
+    if limit in (2, 3):
+        power_w = share * (POWER_MIN_W if limit == 2 else POWER_MAX_W)
+        return _reading(rng, speed_rpm=speed, torque_dnm=round(power_w * 1e6 / (speed * RAD_PER_S_PER_RPM_E5)))
+    if limit == 4:
+        grade, wear = rng.choice("LMH"), rng.randint(130, RANGES["wear_min"][1])
+        return _reading(rng, grade=grade, wear_min=wear, torque_dnm=round(share * STRAIN_MAX_MIN_NM[grade] / wear * 10))
+    return _reading(rng, wear_min=round(share * WEAR_RISK_MIN))
 
 
 def draw_worn(rng: random.Random, wanted: Answer) -> Reading:

@@ -1,69 +1,49 @@
 """Teacher pairs of the task `machine-failure`: question, answer, rationale. An endless stream, made from a seed.
 
-All of it is generated from the rules; no row of a real table is read here.
+All of it is generated from the rules; no row of a real table is read here. Every question is canonical, since the
+runtime reads a question exactly and asks the student in that wording alone.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterator
-from functools import partial
+from fractions import Fraction
 from pathlib import Path
 
-from ...pair import Pair
-from ...task import Choice, ClosedChoices, Task
+from ...pair import LANGUAGES, Pair
+from ...task import NEAR_AND_FAR, Choice, ClosedChoices, Task
 from ..generator import endless
-from . import ai4i, out_of_scope, phrasing, rationale_check
-from .phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, PLAIN, Form
-from .rules import CHOICES, TASK_ID, Answer, Reading, margins, near_limit, rationale
+from . import ai4i, rationale_check
+from .readings import READINGS, asked
+from .rules import CHOICES, NEAR, TASK_ID, Answer, Reading, margins, near_limit, rationale
 from .rules import answer as rule_answer
-from .sampling import NEAR_SHARE, draw, draw_near, draw_worn
+from .sampling import draw, draw_near, draw_worn
 
 TEACHER = "rules of AI4I 2020"
-PERSON_SHARE = 0.22  # of the questions belong to a person
 IN_SCOPE = tuple(a for a in Answer if a is not Answer.PERSON)
+CLOSE = Fraction(5, 1000)  # of a limit: so near that only its own arithmetic tells the sides apart
 
 
-def in_scope(rng: random.Random, answer: Answer, form: Form | None = None, near: float = NEAR_SHARE) -> Pair:
-    return from_reading(rng, draw(rng, answer, near), answer, form or phrasing.pick(rng))
-
-
-def from_reading(rng: random.Random, reading: Reading, answer: Answer, form: Form) -> Pair:
-    parts, written = phrasing.write(rng, form, reading)
-    why = rationale(reading, written, form.lang)
+def pair(reading: Reading, lang: str) -> Pair:
+    question, written = asked(reading, lang)
     return Pair(
         task=TASK_ID,
-        question=phrasing.ask(rng, form, parts),
-        answer=answer.value,
-        rationale=why,
+        question=question,
+        answer=rule_answer(reading).value,
+        rationale=rationale(reading, written, lang),
         teacher=TEACHER,
-        lang=form.lang,
-        kind=form.name,
+        lang=lang,
+        kind=lang,
         reading=reading,
         margins=margins(reading),
     )
 
 
-OUT_OF_SCOPE: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
-    "incomplete": out_of_scope.incomplete,
-    "impossible": out_of_scope.impossible_reading,
-    "other": out_of_scope.other,
-}
-_OUT_WEIGHTS = (0.35, 0.5, 0.15)
-
-
-def person(rng: random.Random, kind: str | None = None) -> Pair:
-    kind = kind or rng.choices(list(OUT_OF_SCOPE), _OUT_WEIGHTS)[0]
-    question, lang, why = OUT_OF_SCOPE[kind](rng)
-    return Pair(
-        task=TASK_ID,
-        question=question,
-        answer=Answer.PERSON.value,
-        rationale=why,
-        teacher=TEACHER,
-        lang=lang,
-        kind=kind,
-    )
+def drawn(rng: random.Random, answer: Answer | None = None, lang: str | None = None) -> Pair:
+    """As in training: answers balanced, many beside a limit."""
+    return pair(draw(rng, answer or rng.choice(IN_SCOPE)), lang or rng.choice(LANGUAGES))
 
 
 FIRST_PAGE = Reading(
@@ -73,66 +53,60 @@ FIRST_PAGE = Reading(
 
 class MachineFailure(Task):
     def stream(self, seed: int | str) -> Iterator[Pair]:
-        """Training pairs without end: answers balanced, `PERSON_SHARE` of them out of scope."""
         rng = random.Random(seed)
-        while True:
-            yield person(rng) if rng.random() < PERSON_SHARE else in_scope(rng, rng.choice(IN_SCOPE))
+        return endless(lambda: drawn(rng))
+
+    def near(self, seed: int | str) -> Iterator[Pair]:
+        """Beside each limit alike; every second one so near that only its own arithmetic tells the sides apart."""
+        rng = random.Random(f"near-{seed}")
+        return endless(lambda: pair(draw_near(rng, rng.choice((NEAR, CLOSE))), rng.choice(LANGUAGES)))
+
+    def is_near(self, pair: Pair) -> bool:
+        return isinstance(pair.reading, Reading) and near_limit(pair.reading)
 
     def golden(self, seed: int | str) -> list[Iterator[Pair]]:
-        """One endless stream for each golden question: every answer in English, Japanese and terse, and every way out
-        of scope."""
+        """README's question, and every answer in each language."""
         rng = random.Random(seed)
-        terse = next(form for form in FORMS if form.name == "terse-equals")
-        forms = [(answer, form) for form in (EN_MAIN, JA_MAIN, terse) for answer in IN_SCOPE]
 
-        def out(kind: str, lang: str) -> Iterator[Pair]:
-            return (pair for pair in endless(lambda: person(rng, kind)) if pair.lang == lang)
+        def of(answer: Answer, lang: str) -> Iterator[Pair]:
+            return endless(lambda: drawn(rng, answer, lang))
 
         return [
-            *(iter([from_reading(PLAIN, FIRST_PAGE, Answer.NONE, form)]) for form in (EN_MAIN, JA_MAIN)),
-            *(endless(partial(in_scope, rng, answer, form)) for answer, form in forms),
-            *(out(kind, lang) for kind in OUT_OF_SCOPE for lang in ("en", "ja")),
+            *(iter([pair(FIRST_PAGE, lang)]) for lang in LANGUAGES),
+            *(of(answer, lang) for lang in LANGUAGES for answer in IN_SCOPE),
         ]
 
     def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
-        """Fresh pairs as in training; by a wording never trained on; all near a limit; with several modes; with a tool
-        in the band in which it may fail, or a little short of it; then each way out of scope."""
+        """Fresh pairs as in training; near a limit, and within half a percent of one; with several modes; with a tool in
+        the band in which it may fail, or a little short of it."""
         rng = random.Random(seed)
 
-        def asked(draw: Callable[[random.Random, Answer], Reading]) -> Pair:
-            answer = rng.choice(IN_SCOPE)
-            return from_reading(rng, draw(rng, answer), answer, phrasing.pick(rng))
+        def suite(draw: Callable[[], Reading], n: int) -> list[Pair]:
+            return [pair(draw(), rng.choice(LANGUAGES)) for _ in range(n)]
 
-        held_out = [in_scope(rng, rng.choice(IN_SCOPE), rng.choice(HELD_OUT)) for _ in range(count)]
-        out = {f"generated, {kind}": [person(rng, kind) for _ in range(count // 3)] for kind in OUT_OF_SCOPE}
-        in_forms = [in_scope(rng, rng.choice(IN_SCOPE)) for _ in range(count)]
-        near = [asked(draw_near) for _ in range(count)]
-        several = [in_scope(rng, Answer.SEVERAL) for _ in range(count // 3)]
-        worn = [asked(draw_worn) for _ in range(count // 3)]
         return {
-            "generated, in scope": in_forms,
-            "generated, held-out wording": held_out,
-            "generated, near a limit": near,
-            "generated, several modes": several,
-            "generated, tool wear band": worn,
-            **out,
+            "generated, in scope": [drawn(rng) for _ in range(count)],
+            "generated, near a limit": suite(lambda: draw_near(rng, NEAR), count // 3),
+            "generated, within half a percent of a limit": suite(lambda: draw_near(rng, CLOSE), count // 3),
+            "generated, several modes": suite(lambda: draw(rng, Answer.SEVERAL), count // 3),
+            "generated, tool wear band": suite(lambda: draw_worn(rng, rng.choice(IN_SCOPE)), count // 3),
         }
 
     def is_hard(self, pair: Pair) -> bool:
-        return isinstance(pair.reading, Reading) and near_limit(pair.reading)
+        return self.is_near(pair)
 
     def oracle(self, pair: Pair) -> str:
         """What the rules say to a pair's reading, whoever answered it."""
-        if not isinstance(pair.reading, Reading):
-            return Answer.PERSON.value
-        return rule_answer(pair.reading).value
+        return (rule_answer(pair.reading) if isinstance(pair.reading, Reading) else Answer.PERSON).value
 
     def real_data(self, path: Path) -> dict[str, list[Pair]]:
-        """The rows of a real table in the two main forms."""
+        """The rows of a real table, with its own verdicts."""
         read = ai4i.read(path)
         return {
-            f"AI4I rows, {form.name}": [from_reading(PLAIN, reading, answer, form) for reading, answer in read]
-            for form in (EN_MAIN, JA_MAIN)
+            f"AI4I rows, {lang}": [
+                dataclasses.replace(pair(reading, lang), answer=answer.value) for reading, answer in read
+            ]
+            for lang in LANGUAGES
         }
 
     def check_rationale(self, pair: Pair, rationale: str) -> list[str]:
@@ -150,4 +124,6 @@ TASK = MachineFailure(
     ),
     question_tokens_max=120,
     rationale_tokens_max=256,
+    readings=READINGS,
+    groups=NEAR_AND_FAR,
 )

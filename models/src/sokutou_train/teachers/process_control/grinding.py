@@ -1,4 +1,4 @@
-"""Reads measured series from a table of piston ring grinding and asks about each in the two main forms.
+"""Reads measured series from a table of piston ring grinding and asks about each in both languages.
 
 The table (Matheuscp98/Grinding, doi 10.5281/zenodo.17873859, CC BY 4.0) has runs of 40 rows in the order measured: one
 setting of the machine x1 to x4, and in it four settings of noise z1 and z2 of ten readings each. T1, T2 and T3 are in
@@ -22,16 +22,14 @@ from __future__ import annotations
 
 import csv
 import itertools
-import random
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 
-from ...pair import Pair
-from . import phrasing
+from ...pair import LANGUAGES, Pair
 from .normal import normal
-from .pairs import from_series
+from .pairs import asked
 from .rules import TASK_ID, Series
 
 COLUMNS = ("Replicate", "x1", "x2", "x3", "x4", "z1", "z2", "T1", "T2", "T3")
@@ -39,7 +37,6 @@ MEASURED = ("T1", "T2", "T3")
 NOISE = ("z1", "z2")
 SERIES_LEN, SERIES_OF_RUN = 10, 4
 DECIMALS = 1
-UNIT = "µm"
 TEACHER = "run rules of Western Electric 1956 and Nelson 1984"
 LIMIT_MEAN_RANGES = Fraction(266, 100)  # three sigma, estimated from moving ranges of two
 
@@ -77,24 +74,21 @@ def limits(readings: list[int]) -> tuple[int, int, int]:
 
 
 def pairs(path: Path) -> dict[str, list[Pair]]:
-    """The series of the table in the two main forms, by the form."""
+    """The series of the table in both languages, by the language."""
     measured = read(path)
-    return {
-        f"grinding series, {form.name}": [_pair(m, form) for m in measured]
-        for form in phrasing.CANONICAL.values()
-    }
+    return {f"grinding series, {lang}": [_pair(m, lang) for m in measured] for lang in LANGUAGES}
 
 
-def _pair(measured: Measured, form: phrasing.Form) -> Pair:
-    said = from_series(random.Random(0), normal(measured.series), form, phrasing.NORMAL)  # nothing is left to chance
+def _pair(measured: Measured, lang: str) -> Pair:
+    said = asked(normal(measured.series), lang)
     return Pair(
-        id=f"grinding-{form.lang}-{measured.line}-{measured.of}-1",
+        id=f"grinding-{lang}-{measured.line}-{measured.of}-1",
         task=TASK_ID,
         question=said.question,
         answer=said.answer,
         rationale=said.rationale,
         teacher=TEACHER,
-        lang=form.lang,
+        lang=lang,
         kind=said.kind,
         reading=said.reading,
         margins=said.margins,

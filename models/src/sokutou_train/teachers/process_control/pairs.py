@@ -10,13 +10,13 @@ All of it is generated from the rules; no row of a real table is read here. Diff
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
-from ...pair import Probe
 from ..generator import Generator, Said
 from ..probing import at_parts
-from . import phrasing, sampling
+from . import sampling
 from .normal import TooFineError, normal
-from .phrasing import Chart, Form
+from .readings import CANONICAL, SEPARATOR
 from .rules import (
     READINGS_MAX,
     READINGS_MIN,
@@ -24,10 +24,8 @@ from .rules import (
     Answer,
     GeneratedText,
     Series,
-    impossible,
     margins,
     progress,
-    progress_alone,
     rationale,
     verdict,
 )
@@ -40,13 +38,9 @@ RATIONALE_LEN_MAX = {"en": 405, "ja": 340}  # characters
 TRIES_MAX = 100
 
 
-def draw(rng: random.Random, lang: str, difficulty: int) -> Said:
-    """A question as in training: answers balanced, in the one form that the runtime asks."""
-    return in_scope(rng, rng.choice(IN_SCOPE), difficulty, phrasing.CANONICAL[lang])
-
-
-def in_scope(rng: random.Random, answer: Answer, difficulty: int, form: Form) -> Said:
-    """A question with this answer in this form, which may be one of `phrasing.HELD_OUT`."""
+def draw(rng: random.Random, lang: str, difficulty: int, answers: Sequence[Answer] = IN_SCOPE) -> Said:
+    """A canonical question, its answer one of these alike."""
+    answer = rng.choice(answers)
     for _ in range(TRIES_MAX):
         count = (
             READINGS_MIN if difficulty == FEW else rng.choice((READINGS_MIN, *range(READINGS_MIN, READINGS_MAX + 1)))
@@ -55,37 +49,28 @@ def in_scope(rng: random.Random, answer: Answer, difficulty: int, form: Form) ->
             series = normal(sampling.draw(rng, answer, count, near=difficulty == NEAR))
         except TooFineError:
             continue
-        said = from_series(rng, series, form, phrasing.NORMAL)
-        if len(said.rationale) <= RATIONALE_LEN_MAX[form.lang]:
+        said = asked(series, lang)
+        if len(said.rationale) <= RATIONALE_LEN_MAX[lang]:
             return said
     raise RuntimeError(f"no short rationale for {answer} in {TRIES_MAX} draws")
 
 
-def from_series(rng: random.Random, series: Series, form: Form, about: Chart) -> Said:
-    """What the rules say to a series of at least `READINGS_MIN` readings, asked in this form."""
-    written = phrasing.write(series, about.decimals)
-    question = phrasing.ask(rng, form, about, written)
-    if not series.possible:
-        return Said(question, Answer.PERSON.value, impossible(written, form.lang), kind=form.name)
+def asked(series: Series, lang: str) -> Said:
+    """The canonical question about a series that `normal` has scaled, and what the rules say to it."""
+    readings = tuple(map(str, series.readings))
+    written = GeneratedText(str(series.centre), str(series.upper), str(series.lower), readings)
+    before, _ = CANONICAL[lang].split("{readings}")
+    question = CANONICAL[lang].format(readings=SEPARATOR[lang].join(readings))
+    values = (progress(series, at) for at in range(len(readings)))
     return Said(
         question,
         verdict(series).value,
-        rationale(series, written, form.lang),
-        kind=form.name,
+        rationale(series, written, lang),
+        kind=lang,
         reading=series,
         margins=margins(series),
-        probes=_read(question, form, written, series),
+        probes=at_parts("reading", question, readings, values, len(before)),  # what the rules make of them so far
     )
-
-
-def _read(question: str, form: Form, written: GeneratedText, series: Series) -> tuple[Probe, ...]:
-    """Behind each reading what the rules make of the readings so far; where the lines come only after it, less is known
-    there."""
-    told = form.separator.join(written.readings)
-    known = form.question.index("{lines}") < form.question.index("{readings}")
-    kind, so_far = ("reading", progress) if known else ("reading alone", progress_alone)
-    values = (so_far(series, at) for at in range(len(written.readings)))
-    return at_parts(kind, question, written.readings, values, question.index(told))
 
 
 GENERATOR = Generator(draw, DIFFICULTIES)

@@ -53,8 +53,8 @@ _VERDICTS = {  # by how many sentences were needed, and whether the last of them
 
 def faults(pair: Pair, rationale: str) -> list[str]:
     """What is wrong in `rationale` as a reason about `pair`'s question; empty when all is right."""
-    if not isinstance(pair.reading, Series):  # out of scope: nothing to judge, only to name
-        return [] if rationale == pair.rationale else ["not the reason why a person is asked"]
+    if not isinstance(pair.reading, Series):
+        raise ValueError(f"expected a series to judge by, got {pair.reading}")
     recital = first_sentence(pair.known_rationale)
     if first_sentence(rationale) != recital:
         return [f"read {first_sentence(rationale)!r}, expected {recital!r}"]

@@ -19,7 +19,7 @@ them; one that has ended was called while it stood. A reading beyond a limit cou
 shown, since missing it costs most. Beyond means beyond: on a limit is within, on a two sigma line is inside. A reading
 on the centre line is on neither side and breaks a run; one equal to the reading before it breaks a trend.
 
-This module never samples and never words a question: `sampling` draws series, `phrasing` words them.
+This module never samples and never words a question: `sampling` draws series, `readings` names their words.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Answer(enum.Enum):
     RUN = "RUN"
     TREND = "TRD"
     ZONE = "TWO"
-    PERSON = "ASK"  # out of scope: incomplete, impossible, or another kind of question
+    PERSON = "ASK"  # taught until 1.2.0; the runtime reads questions and decides this itself now
 
 
 RULES = (Answer.LIMIT, Answer.RUN, Answer.TREND, Answer.ZONE)  # most urgent first
@@ -189,15 +189,12 @@ def near_edge(s: Series, share: float = 0.1) -> bool:
 
 @dataclass(frozen=True)
 class GeneratedText:
-    """Lines and readings as the question wrote them, for the rationale to quote; `?` where it gives none."""
+    """Lines and readings as the question wrote them, for the rationale to quote."""
 
     centre: str
     upper: str
     lower: str
     readings: tuple[str, ...]
-
-
-UNREAD = "?"
 
 
 def recital(w: GeneratedText, lang: str) -> str:
@@ -300,41 +297,3 @@ def _bare(written: str) -> str:
 
 def _less(a: str, b: str) -> str:
     return mark(f"{_bare(a)}-{_bare(b)}")
-
-
-LINES = {"centre": "CL", "upper": "UCL", "lower": "LCL"}
-
-
-def missing(w: GeneratedText, lines: list[str], lang: str) -> str:
-    """Why a person is asked: lines that the question does not give, or gives no number for."""
-    names, said = [LINES[line] for line in lines], recital(w, lang)
-    return f"{said}{'と'.join(names)}が分からない。" if lang == "ja" else f"{said} Not given: {', '.join(names)}."
-
-
-def unreadable(w: GeneratedText, lang: str) -> str:
-    """Why a person is asked: a reading that is no number."""
-    letter, said = LABELS[w.readings.index(UNREAD)], recital(w, lang)
-    return f"{said}{letter}が読めない。" if lang == "ja" else f"{said} Not readable: {letter}."
-
-
-def few(w: GeneratedText, lang: str) -> str:
-    """Why a person is asked: too few readings to see a run."""
-    count, said = len(w.readings), recital(w, lang)
-    return (
-        f"{said}{count}点では不足、{READINGS_MIN}点必要。"
-        if lang == "ja"
-        else f"{said} {count} readings, {READINGS_MIN} are needed."
-    )
-
-
-def impossible(w: GeneratedText, lang: str) -> str:
-    """Why a person is asked: lines that do not stand one above the other."""
-    above, below, said = _less(w.upper, w.centre), _less(w.centre, w.lower), recital(w, lang)
-    if lang == "ja":
-        return f"{said}小数点を除き、UCLとCLの差 {above}、CLとLCLの差 {below}、あり得ない。"
-    return f"{said} Points dropped, UCL less CL {above}, CL less LCL {below}: not possible."
-
-
-def other_kind(lang: str) -> str:
-    """Why a person is asked: the question is not about the readings of a control chart at all."""
-    return "管理図の判定の質問ではない。" if lang == "ja" else "This is not a question about a control chart."

@@ -5,24 +5,17 @@ Draws and judges nothing itself. The real series of `grinding` only measure a fi
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from ...pair import LANGUAGES, Pair
-from ...task import Choice, ClosedChoices, Task
-from ..generator import Generator, Said, having
+from ...task import BY_LANGUAGE, Choice, ClosedChoices, Task
+from ..generator import Generator, having
 from . import grinding, rationale_check
-from .pairs import DIFFICULTIES, GENERATOR, IN_SCOPE, NEAR, in_scope
-from .phrasing import CANONICAL
+from .pairs import DIFFICULTIES, GENERATOR, IN_SCOPE, NEAR, draw
+from .readings import READINGS
 from .rules import CHOICES, TASK_ID, Answer, Series, near_edge, verdict
-
-
-def _in_scope(
-    rng: random.Random, lang: str, difficulty: int, answers: tuple[Answer, ...] = IN_SCOPE
-) -> Said:
-    return in_scope(rng, rng.choice(answers), difficulty, CANONICAL[lang])
 
 
 class ProcessControl(Task):
@@ -32,7 +25,7 @@ class ProcessControl(Task):
     def golden(self, seed: int | str) -> list[Iterator[Pair]]:
         """Every verdict in each language."""
         return [
-            Generator(partial(_in_scope, answers=(answer,)), DIFFICULTIES).golden(TASK_ID, seed, having(lang=lang))
+            Generator(partial(draw, answers=(answer,)), DIFFICULTIES).golden(TASK_ID, seed, having(lang=lang))
             for answer in IN_SCOPE
             for lang in LANGUAGES
         ]
@@ -40,8 +33,8 @@ class ProcessControl(Task):
     def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
         """Fresh pairs as in training, and beside the edge of a rule. Half of them are English and half Japanese."""
         suites: dict[str, Generator] = {
-            "in scope": Generator(_in_scope, DIFFICULTIES),
-            "near an edge": Generator(_in_scope, range(NEAR, NEAR + 1)),
+            "in scope": GENERATOR,
+            "near an edge": Generator(draw, range(NEAR, NEAR + 1)),
         }
         return {f"generated, {name}": of.tests(TASK_ID, f"{name}-{seed}", count) for name, of in suites.items()}
 
@@ -72,4 +65,6 @@ TASK = ProcessControl(
     ),
     question_tokens_max=176,
     rationale_tokens_max=280,
+    readings=READINGS,
+    groups=BY_LANGUAGE,
 )

@@ -1,7 +1,7 @@
-"""Words a reading as a question: English, Japanese and the terse style of machines, with unit and order variation.
+"""Wordings of the task `machine-failure`, in which the runtime's reader is tested: English, Japanese and the terse
+style of machines, with unit and order variation.
 
-A form is data: to add a phrasing, add a `Form`, or a part to those that `compose` draws from; nothing else changes.
-Decides no answer and draws no reading.
+A form is data: to add a wording, add a `Form`, or a part to those that `compose` draws from; nothing else changes.
 """
 
 from __future__ import annotations
@@ -9,14 +9,8 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
 
-from .rules import GeneratedText, Reading
-
-T_co = TypeVar("T_co", covariant=True)
-
-FIELDS = ("grade", "air", "process", "speed", "torque", "wear")
-CELSIUS_OFFSET_DK = 2731  # 273.1, so that a temperature in °C keeps one decimal; both temperatures shift alike
+FIELDS = ("type", "air", "process", "speed", "torque", "wear")
 
 
 @dataclass(frozen=True)
@@ -24,7 +18,7 @@ class Form:
     """One way to ask. `parts` follow `FIELDS`; `{v}` is the value, `{u}` its unit."""
 
     name: str
-    lang: str  # of the rationale: "en" or "ja"
+    lang: str
     parts: tuple[str, str, str, str, str, str]
     separator: str
     question: str  # `{readings}` is where they go
@@ -42,7 +36,6 @@ _UNITS = {
 }
 _JA_UNITS = _UNITS | {"wear": ("分", "分", "min")}
 
-# The two forms the issue of the product's first page asks by; they are also how real rows are asked.
 EN_MAIN = Form(
     "en-main",
     "en",
@@ -288,7 +281,6 @@ FORMS = (
     Form("terse-letters", "en", ("{v}", "Ta={v}", "Tp={v}", "n={v}", "M={v}", "w={v}"), ";", "{readings}"),
 )
 
-# Never trained on: how the student does when somebody words it another way.
 HELD_OUT = (
     Form(
         "en-held-out",
@@ -322,25 +314,7 @@ HELD_OUT = (
 )
 
 
-class Options(Protocol[T_co]):
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, place: int, /) -> T_co: ...
-
-
-class _Plain(random.Random):
-    """Takes every first choice and no chance: a form's plainest wording, as real rows are asked."""
-
-    def random(self) -> float:
-        return 1.0
-
-    def choice(self, options: Options[T_co]) -> T_co:
-        return options[0]
-
-
-PLAIN = _Plain()
-
-# Parts of which endless further forms are put together, so that the student learns to read labels and not templates.
+# Parts of which endless further forms are put together, so that labels are read and not templates.
 # Each part is drawn by itself: what was never seen together is still made of what was seen.
 _LABELS = {
     "en": (
@@ -494,7 +468,7 @@ _JOINS = {  # `{l}` is the label
         "{l}({v}{u})",
     ),
 }
-_GRADES = {  # a grade often stands without a label
+_TYPES = {  # a type often stands without a label
     "en": ("type {v}", "{v}", "{v} type", "a type {v} machine", "type {v} product", "{v} grade", "{v} quality"),
     "ja": ("{v}型", "{v}タイプ", "{v}", "{v}型の機械", "{v}級", "品質{v}"),
 }
@@ -614,97 +588,51 @@ _LOOSE_UNITS = {
 }
 _ONE_JOIN_SHARE, _CASES = 0.6, (str, str, str, str.capitalize, str.upper)
 
-# Of the held-out forms, what training never shows: the way they ask, and each of their parts but the three plainest.
-# Their words do come, in other company.
-_PLAINEST = {"air temperature {v} {u}", "process temperature {v} {u}", "タイプは{v}"}
-WITHHELD = frozenset(
-    text.lower() for form in HELD_OUT for text in (form.question, *form.parts) if text not in _PLAINEST
-)
-
 
 def compose(rng: random.Random) -> Form:
     """A form put together from parts: a way to open, join, separate and close, and any label for each reading."""
-    while True:
-        form = _composed(rng)
-        if not withheld(form):
-            return form
-
-
-def withheld(form: Form) -> bool:
-    """Does the form show what `HELD_OUT` is to ask first?"""
-    return not WITHHELD.isdisjoint(text.lower() for text in (form.question, *form.parts))
-
-
-def _composed(rng: random.Random) -> Form:
     lang = rng.choice(("en", "ja"))
     join = rng.choice(_JOINS[lang]) if rng.random() < _ONE_JOIN_SHARE else None  # None: each reading its own
     case = rng.choice(_CASES)
 
     def part(field: str, labels: tuple[str, ...]) -> str:
-        if field == "grade" and rng.random() < 0.3:
-            return rng.choice(_GRADES[lang])
+        if field == "type" and rng.random() < 0.3:
+            return rng.choice(_TYPES[lang])
         joined = (join or rng.choice(_JOINS[lang])).replace("{l}", case(rng.choice(labels)))
-        # A grade has no unit.
-        return re.sub(r" ?[\[(]\{u\}[\])]| ?\{u\}", "", joined) if field == "grade" else joined
+        # A type has no unit.
+        return re.sub(r" ?[\[(]\{u\}[\])]| ?\{u\}", "", joined) if field == "type" else joined
 
-    grade, air, process, speed, torque, wear = (
+    kind, air, process, speed, torque, wear = (
         part(field, labels) for field, labels in zip(FIELDS, _LABELS[lang], strict=True)
     )
-    parts = (grade, air, process, speed, torque, wear)
+    parts = (kind, air, process, speed, torque, wear)
     question = rng.choice(_OPENINGS[lang]) + "{readings}" + rng.choice(_CLOSINGS[lang])
     return Form(
         f"{lang}-composed", lang, parts, rng.choice(_SEPARATORS[lang]), question, shuffle=True, units=_LOOSE_UNITS[lang]
     )
 
 
-CARELESS_SHARE = 0.1  # of the questions write the grade in lower case, or glue value and unit together
-MAIN_SHARE, COMPOSED_SHARE = 0.22, 0.53  # of the training questions use one of the two main forms, or one put together
+CARELESS_SHARE = 0.1  # of the questions write the type in lower case, or glue value and unit together
 
 
-def pick(rng: random.Random) -> Form:
-    kind = rng.random()
-    if kind < MAIN_SHARE:
-        return rng.choice((EN_MAIN, JA_MAIN))
-    return compose(rng) if kind < MAIN_SHARE + COMPOSED_SHARE else rng.choice(FORMS)
-
-
-def write(rng: random.Random, form: Form, r: Reading) -> tuple[dict[str, str], GeneratedText]:
-    """The worded parts by field, and the values as they stand in them."""
-    celsius = form.celsius and rng.random() < 0.3
-    offset = CELSIUS_OFFSET_DK if celsius else 0
-    values = {
-        "grade": r.grade,
-        "air": _tenths(rng, r.air_dk - offset),
-        "process": _tenths(rng, r.process_dk - offset),
-        "speed": str(r.speed_rpm),
-        "torque": _tenths(rng, r.torque_dnm),
-        "wear": str(r.wear_min),
-    }
+def word(rng: random.Random, form: Form, values: dict[str, str], temperature: str = "K") -> dict[str, str]:
+    """The worded parts by field; temperatures are in K or C."""
     units = _UNITS | form.units
-    temperature = rng.choice(units["C" if celsius else "K"])
-    unit = dict(
-        grade="", air=temperature, process=temperature, **{f: rng.choice(units[f]) for f in ("speed", "torque", "wear")}
-    )
-    written = GeneratedText(**values)
+    degrees = rng.choice(units[temperature])
+    unit = {"type": "", "air": degrees, "process": degrees}
+    unit |= {name: rng.choice(units[name]) for name in ("speed", "torque", "wear")}
     if rng.random() < CARELESS_SHARE:
-        values["grade"] = values["grade"].lower()
+        values = values | {"type": values["type"].lower()}
     glue = rng.random() < CARELESS_SHARE
-    parts = {
-        f: (part.replace("{v} {u}", "{v}{u}") if glue else part).format(v=values[f], u=unit[f])
-        for f, part in zip(FIELDS, form.parts, strict=True)
+    return {
+        name: (part.replace("{v} {u}", "{v}{u}") if glue else part).format(v=values[name], u=unit[name])
+        for name, part in zip(FIELDS, form.parts, strict=True)
     }
-    return parts, written
 
 
 def ask(rng: random.Random, form: Form, parts: dict[str, str]) -> str:
     """The question from its worded parts; a form that shuffles does so here."""
-    order = [parts[f] for f in FIELDS if f in parts]
+    order = [parts[name] for name in FIELDS if name in parts]
     if form.shuffle and rng.random() < 0.5:
         rng.shuffle(order)
     return form.question.format(readings=form.separator.join(order))
-
-
-def _tenths(rng: random.Random, value: int) -> str:
-    """298.1; a whole number is written 298.0 or, now and then, 298."""
-    whole, tenth = divmod(value, 10)
-    return str(whole) if tenth == 0 and rng.random() < 0.3 else f"{whole}.{tenth}"

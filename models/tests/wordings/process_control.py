@@ -1,8 +1,7 @@
-"""Words a series as a question: English, Japanese and the terse style of machines, in units and decimals of many
-trades.
+"""Wordings of the task `process-control`, in which the runtime's reader is tested: English, Japanese and the terse
+style of machines, in units and decimals of many trades; and questions that belong to a person.
 
 A form is data: to add a wording, add a `Form`, or a part to those that `compose` draws from; nothing else changes.
-Decides no answer and draws no series.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from .rules import GeneratedText, Series
+from sokutou_train.teachers.process_control.rules import Series
 
 LINES = ("centre", "upper", "lower")
 
@@ -51,7 +50,7 @@ class Form:
     name `{thing}` and `{unit}`."""
 
     name: str
-    lang: str  # of the rationale: "en" or "ja"
+    lang: str
     lines: tuple[str, str, str]
     between: str  # lines
     separator: str  # of readings
@@ -59,23 +58,12 @@ class Form:
     shuffle: bool = False  # may the lines come in any order?
 
 
-# How real series are asked.
 EN_MAIN = Form(
     "en-main", "en", ("CL {v}", "UCL {v}", "LCL {v}"), ", ", ", ", "{lines} {unit}. Readings {readings}. In control?"
 )
 JA_MAIN = Form(
     "ja-main", "ja", ("CL {v}", "UCL {v}", "LCL {v}"), "、", "、", "{lines} {unit}。測定値 {readings}。管理状態か？"
 )
-
-# How the runtime asks, whatever the asker's words were.
-CANONICAL = {
-    "en": Form(
-        "en", "en", ("CL {v}", "UCL {v}", "LCL {v}"), ", ", ", ", "{lines}. Readings {readings}. In control?"
-    ),
-    "ja": Form(
-        "ja", "ja", ("CL {v}", "UCL {v}", "LCL {v}"), "、", "、", "{lines}。測定値 {readings}。管理状態か？"
-    ),
-}
 
 FORMS = (
     EN_MAIN,
@@ -199,7 +187,6 @@ FORMS = (
     Form("ja-terse", "ja", ("CL={v}", "UCL={v}", "LCL={v}"), " ", ",", "{lines} X={readings} 判定は？", shuffle=True),
 )
 
-# Never trained on: how the student does when somebody words it another way.
 HELD_OUT = (
     Form(
         "en-held-out",
@@ -235,7 +222,7 @@ HELD_OUT = (
     ),
 )
 
-# Parts of which endless further forms are put together, so that the student learns to read labels and not templates.
+# Parts of which endless further forms are put together, so that labels are read and not templates.
 _CENTRES = {
     "en": ("CL", "centre line", "center line", "centre", "mean", "average", "grand mean", "xbar"),
     "ja": ("CL", "中心線", "中心線CL", "中心", "平均", "平均値", "中央線"),
@@ -334,18 +321,6 @@ def compose(rng: random.Random, lang: str) -> Form:
     )
 
 
-MAIN_SHARE, COMPOSED_SHARE = 0.3, 0.35  # of the training questions use the language's main form, or one put together
-
-
-def pick(rng: random.Random, lang: str) -> Form:
-    kind = rng.random()
-    if kind < MAIN_SHARE:
-        return EN_MAIN if lang == "en" else JA_MAIN
-    return (
-        compose(rng, lang) if kind < MAIN_SHARE + COMPOSED_SHARE else rng.choice([f for f in FORMS if f.lang == lang])
-    )
-
-
 @dataclass(frozen=True)
 class Chart:
     """What one question's chart is of, and with how many decimals it writes numbers."""
@@ -355,35 +330,90 @@ class Chart:
     decimals: int
 
 
-NORMAL = Chart("", "", 0)  # a canonical question names neither
-
-
 def chart(rng: random.Random, lang: str) -> Chart:
     quantity = rng.choice(QUANTITIES)
     return Chart(rng.choice(quantity.names[lang]), quantity.unit, rng.choice(quantity.decimals))
 
 
-def write(s: Series, decimals: int) -> GeneratedText:
-    """Every number with the same decimals, as instruments write them."""
-    centre, upper, lower = (_number(value, decimals) for value in (s.centre, s.upper, s.lower))
-    return GeneratedText(centre, upper, lower, tuple(_number(r, decimals) for r in s.readings))
-
-
-def ask(rng: random.Random, form: Form, about: Chart, w: GeneratedText, blank: str | None = None) -> str:
-    """The question. A line that is `?` in `w` stands as `blank`, or is left out where that is None; a reading always
-    stands."""
-    lines = []
-    for line, template in zip(LINES, form.lines, strict=False):
-        value = getattr(w, line)
-        if value != "?" or blank is not None:
-            lines.append(template.format(v=blank if value == "?" else value, unit=about.unit))
+def word(
+    rng: random.Random, form: Form, about: Chart, s: Series, lines: tuple[str, ...] = LINES, blank: str | None = None
+) -> str:
+    """The question, every number with the same decimals, as instruments write them. Only the `lines` stand in it, the
+    others as `blank` where that is given."""
+    parts = []
+    for line, template in zip(LINES, form.lines, strict=True):
+        value = number(getattr(s, line), about.decimals) if line in lines else blank
+        if value is not None:
+            parts.append(template.format(v=value, unit=about.unit))
     if form.shuffle and rng.random() < 0.5:
-        rng.shuffle(lines)
-    readings = form.separator.join(blank if reading == "?" and blank is not None else reading for reading in w.readings)
-    return form.question.format(thing=about.thing, unit=about.unit, lines=form.between.join(lines), readings=readings)
+        rng.shuffle(parts)
+    readings = form.separator.join(number(reading, about.decimals) for reading in s.readings)
+    return form.question.format(thing=about.thing, unit=about.unit, lines=form.between.join(parts), readings=readings)
 
 
-def _number(value: int, decimals: int) -> str:
+def number(value: int, decimals: int) -> str:
     """5.0 for 50 at one decimal."""
-    digits = f"{value:0{decimals + 1}}"
-    return f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits
+    digits = f"{abs(value):0{decimals + 1}}"
+    return ("-" if value < 0 else "") + (f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits)
+
+
+# Questions about charts, drawings and readings that are none of the task's.
+OTHER = {
+    "en": (
+        "What does UCL mean?",
+        "Which rule is the run rule?",
+        "Who drew this control chart?",
+        "How many points are a trend?",
+        "Print the chart of line 3.",
+        "Where is the X-bar R chart kept?",
+        "What is the difference between Cp and Cpk?",
+        "Why do we use three sigma?",
+        "The chart says out of control. What should I do?",
+        "Which gauge was used?",
+        "When were the limits last computed?",
+        "How often must we measure?",
+        "Reset the control limits.",
+        "Explain the Western Electric rules.",
+        "Nominal {centre}, USL {upper}, LSL {lower} {unit}. Readings {readings}. Within tolerance?",
+        "{thing} spec {lower} to {upper} {unit}: {readings}. Pass or fail?",
+        "Drawing: {centre} {unit}, max {upper}, min {lower}. Parts {readings}. Scrap?",
+        "Compute the control limits of {readings} {unit}.",
+        "What is the mean of {readings}?",
+        "Sort {readings}.",
+        "{thing} {readings} {unit}. What is Cpk?",
+        "Standard deviation of {readings} {unit}?",
+        "Predict the next of {readings}.",
+    ),
+    "ja": (
+        "UCLとは何ですか？",
+        "連の判定基準は？",
+        "この管理図は誰が描いたか？",
+        "何点続けば傾向か？",
+        "3号ラインの管理図を印刷して。",
+        "Xbar-R管理図はどこにあるか？",
+        "CpとCpkの違いは？",
+        "なぜ3σを使うのか？",
+        "管理図が管理外れになった。どうすればよいか？",
+        "管理限界はいつ計算したか？",
+        "どの測定器を使ったか？",
+        "測定の頻度は？",
+        "管理限界を引き直して。",
+        "管理図の異常判定ルールを説明して。",
+        "規格中心 {centre}、規格上限 {upper}、規格下限 {lower} {unit}。測定値 {readings}。規格内か？",
+        "{thing}の公差 {lower}～{upper} {unit}。実測 {readings}。合否は？",
+        "図面寸法 {centre}、最大 {upper}、最小 {lower}。{readings}。不良か？",
+        "{readings} {unit} の管理限界を計算して。",
+        "{readings} の平均は？",
+        "{readings} を小さい順に並べて。",
+        "{thing} {readings} {unit}。Cpkは？",
+        "{readings} {unit} の標準偏差は？",
+        "{readings} の次の値を予測して。",
+    ),
+}
+
+
+def filled(question: str, about: Chart, s: Series) -> str:
+    """One of `OTHER`, with this chart's numbers."""
+    lines = {line: number(getattr(s, line), about.decimals) for line in LINES}
+    readings = ", ".join(number(reading, about.decimals) for reading in s.readings)
+    return question.format(thing=about.thing, unit=about.unit, readings=readings, **lines)
