@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use serde_json::value::RawValue;
+
 use super::open::{BundleArg, open_bundle, open_engine, task};
 use super::output::{print_json, print_wrapped};
 use super::words::{in_words, nothing_to_explain, rationale_in_words};
@@ -110,7 +112,7 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
 
 /// An answer as a machine reads it; with its rationale if `explain`.
 pub fn reply<M: Model>(
-    id: Option<serde_json::Value>,
+    id: Option<Box<RawValue>>,
     answered: Answered<'_, M>,
     bundle: &Bundle,
     task: &Task,

@@ -16,6 +16,9 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// The text that the bytes are, or what was expected instead.
 pub fn text(bytes: &[u8]) -> Result<&str, String> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err("expected UTF-8, got UTF-16; save it as UTF-8".to_owned());
+    }
     let text = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))?;
     Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
 }
@@ -163,6 +166,6 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_read_over() {
         assert_eq!(text(b"\xef\xbb\xbf{}"), Ok("{}"));
-        assert!(text(b"\xff\xfe{\0}\0").unwrap_err().contains("expected UTF-8"));
+        assert!(text(b"\xff\xfe{\0}\0").unwrap_err().contains("got UTF-16"));
     }
 }
