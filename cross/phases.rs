@@ -92,8 +92,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         drop(answered);
         let first: Prediction = engine.ask(&golden.task, &golden.question)?.first;
         watch.lap();
-        let verdict = policy.judge_first(&first);
-        std::hint::black_box(policy.first_suffices(verdict.confidence));
+        let verdict = procedure.policy.judge_first(&first);
+        std::hint::black_box(procedure.policy.first_suffices(verdict.confidence));
         row["policy"] = watch.lap().into();
         rows.push(row);
     }

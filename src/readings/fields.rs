@@ -13,6 +13,8 @@ use crate::calculator;
 
 /// Characters of an expression with its values in the place of its names.
 const EXPRESSION_LEN_MAX: usize = 256;
+/// A longer word behind a number is no unit.
+const UNIT_CHARS_MAX: usize = 6;
 /// How far a number of a machine may be from a decimal of the field's resolution and still mean it: what is left of a decimal
 /// that went through a 32-bit float (2^-24), with room for one multiplication.
 const FLOAT_NOISE: Decimal = Decimal::from_parts(2, 0, 0, false, 7);
@@ -31,6 +33,9 @@ enum Value {
     /// Index of the word.
     Word(usize),
 }
+
+/// A field, and the unit that its name brings.
+type Column = (usize, Option<UnitName>);
 
 /// The values found so far, by field.
 struct Found<'r> {
@@ -81,7 +86,7 @@ impl FieldReader {
     }
 
     /// The field of a key: its number, its id, or any of its names, with or without a unit in brackets.
-    fn field(&self, key: &str) -> Option<(usize, Option<UnitName>)> {
+    fn field(&self, key: &str) -> Option<Column> {
         if let Ok(number) = key.trim().parse::<usize>() {
             return number.checked_sub(1).filter(|at| *at < self.declared.fields.len()).map(|at| (at, None));
         }
@@ -108,7 +113,7 @@ impl FieldReader {
     }
 
     /// A table of two lines: names, then one row of values. `None` where the text is none.
-    fn table(&self, cut: &Cut) -> Option<(Vec<(usize, Option<UnitName>)>, Vec<String>)> {
+    fn table(&self, cut: &Cut) -> Option<(Vec<Column>, Vec<String>)> {
         let text: String = cut.text.iter().collect();
         let lines: Vec<&str> = text
             .lines()
@@ -277,7 +282,7 @@ impl Found<'_> {
             return numbered.map_or(Ok(()), |text| Err(Fault::Unknown(text)));
         }
         if let Some(at) = clause.iter().position(|piece| piece.kind == Kind::Unknown) {
-            return Err(Fault::Unknown(around(cut, clause, at)));
+            return Err(self.unknown(cut, clause, at));
         }
         let pieces: Vec<&Piece> =
             clause.iter().filter(|piece| !matches!(piece.kind, Kind::Plain | Kind::Date)).collect();
@@ -288,6 +293,24 @@ impl Found<'_> {
                 Err(_) => Err(fault),
             },
         }
+    }
+
+    /// An unknown word: a unit that no list has, where it stands as one behind a number, or anything else.
+    fn unknown(&self, cut: &Cut, clause: &[Piece], at: usize) -> Fault {
+        let word = &clause[at];
+        let is_last = !matches!(clause.get(at + 1), Some(Piece { kind: Kind::Number(..), .. })); // no `40 to 45`
+        if let [before @ .., number @ Piece { kind: Kind::Number(_, None), .. }] = &clause[..at]
+            && is_last
+            && word.start == number.end + 1
+            && word.end - word.start <= UNIT_CHARS_MAX
+            && cut.text[word.start..word.end].iter().all(|c| c.is_alphabetic())
+            && let Some(Piece { kind: Kind::Name(name), .. }) =
+                before.iter().rev().find(|piece| piece.kind != Kind::Plain)
+            && let Some(quantity) = self.quantity(*name)
+        {
+            return self.foreign(*name, quantity, cut.text[number.start..word.end].iter().collect());
+        }
+        Fault::Unknown(around(cut, clause, at))
     }
 
     fn alarm(&self, reason: crate::domain::Reason, word: String) -> Fault {
@@ -306,7 +329,7 @@ impl Found<'_> {
         while let [first, behind @ ..] = rest {
             match &first.kind {
                 Kind::Name(at) => {
-                    let (value, left) = self.behind_name(cut, *at, first, behind)?;
+                    let (value, left) = self.behind_name(cut, *at, behind)?;
                     values.extend(value.map(|value| (*at, value)));
                     rest = left;
                 }
@@ -323,7 +346,14 @@ impl Found<'_> {
                 Kind::Number(..) => {
                     let (at, value, left) = self.by_unit(cut, first, behind)?;
                     values.push((at, value));
-                    rest = left;
+                    rest = match left {
+                        [Piece { kind: Kind::Name(name), .. }, behind @ ..]
+                            if *name == at && !starts_with_value(behind) =>
+                        {
+                            behind
+                        }
+                        _ => left,
+                    };
                 }
                 Kind::Good => rest = behind,
                 _ => return Err(Fault::Unknown(cut.quote(first))),
@@ -366,7 +396,6 @@ impl Found<'_> {
         &self,
         cut: &Cut,
         at: usize,
-        name: &Piece,
         behind: &'p [&'p Piece],
     ) -> Result<(Option<Value>, &'p [&'p Piece]), Fault> {
         if let FieldValue::Words(_) = self.field(at).value {
@@ -378,7 +407,7 @@ impl Found<'_> {
                 [other, ..] if !matches!(other.kind, Kind::Name(_)) => {
                     Err(Fault::Unreadable { name: self.name(at), written: cut.quote(other) })
                 }
-                _ => Err(Fault::Unreadable { name: self.name(at), written: cut.quote(name) }),
+                _ => Err(Fault::Missing(vec![self.name(at)])),
             };
         }
         let (bracketed, behind) = match behind {
@@ -389,8 +418,12 @@ impl Found<'_> {
         let count = behind.iter().take_while(|piece| matches!(piece.kind, Kind::Number(..) | Kind::Clock(_))).count();
         let count = (1..=count).rev().find(|count| *count == 1 || self.is_compound(at, &behind[..*count])).unwrap_or(0);
         if count == 0 {
-            let written = behind.first().map_or_else(|| cut.quote(name), |piece| cut.quote(piece));
-            return Err(Fault::Unreadable { name: self.name(at), written });
+            return Err(match behind.first() {
+                Some(piece) if !matches!(piece.kind, Kind::Name(_)) => {
+                    Fault::Unreadable { name: self.name(at), written: cut.quote(piece) }
+                }
+                _ => Fault::Missing(vec![self.name(at)]),
+            });
         }
         let (numbers, mut left) = behind.split_at(count);
         let mut unit = bracketed;
@@ -483,7 +516,7 @@ impl Found<'_> {
         Ok(Value::Number(sum))
     }
 
-    /// The one value that a number can have; of two the one that the field can have. `None` where that does not decide.
+    /// The one value that a number can have. `None` where it can have two.
     fn chosen(&self, quantity: &Quantity, number: &Number, unit: &Unit, evidence: Evidence) -> Option<Decimal> {
         if evidence.comma && evidence.point {
             return None; // decimal points and decimal commas in one question
@@ -493,13 +526,12 @@ impl Found<'_> {
         match values[..] {
             [one] => Some(one),
             [one, other] => {
+                // With thousands it is greater. Only that reading can be certain: where the other one cannot be, `1,300 rpm`
+                // means 1300; but a wear of `1,234 min` may as well be too large for the field.
                 let fits =
                     |value: Decimal| (quantity.min..=quantity.max).contains(&rounded(value, quantity.resolution));
-                match (fits(one), fits(other)) {
-                    (true, false) => Some(one),
-                    (false, true) => Some(other),
-                    _ => None,
-                }
+                let (decimals, thousands) = if one.abs() < other.abs() { (one, other) } else { (other, one) };
+                (fits(thousands) && !fits(decimals)).then_some(thousands)
             }
             _ => None,
         }
@@ -511,7 +543,7 @@ impl Found<'_> {
         Fault::ForeignUnit { written, name: self.name(at), units: units.join(", ") }
     }
 
-    fn table(&mut self, cut: &Cut, header: &[(usize, Option<UnitName>)], row: &[String]) -> Result<(), Fault> {
+    fn table(&mut self, cut: &Cut, header: &[Column], row: &[String]) -> Result<(), Fault> {
         for ((at, unit), cell) in header.iter().zip(row) {
             self.text(*at, cell, unit.as_ref(), cut.evidence)?;
         }
@@ -623,7 +655,7 @@ pub(super) fn is_time(key: &str) -> bool {
 
 /// `(BAD)`, `NaN`: a mark in a clause of its own.
 fn marks_alone(clause: &[Piece]) -> bool {
-    clause.iter().all(|piece| matches!(piece.kind, Kind::Alarm(..) | Kind::Plain))
+    clause.len() == 1
 }
 
 fn starts_with_value(pieces: &[&Piece]) -> bool {

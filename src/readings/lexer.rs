@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::number::{Evidence, Number};
-use super::words::{ALARMING, GOOD, PLAIN, PLAIN_JA, UNITS};
+use super::words::{ALARMING, GOOD, PHRASES, PLAIN, PLAIN_JA, UNITS};
 use crate::domain::Reason;
 
 /// A unit as it stands behind a number.
@@ -60,6 +60,8 @@ pub struct Cut {
     pub pieces: Vec<Piece>,
     /// What its numbers say of the decimal mark.
     pub evidence: Evidence,
+    /// Digits and commas without a space were taken for a list: `47,55,58`.
+    pub split_at_commas: bool,
 }
 
 impl Cut {
@@ -76,6 +78,7 @@ enum Meaning {
     Value(usize, usize),
     Plain,
     Good,
+    And,
     Alarm(Reason, bool),
 }
 
@@ -112,10 +115,11 @@ impl Lexicon {
         for word in GOOD {
             lexicon.add(word, Meaning::Good);
         }
+        lexicon.add("and", Meaning::And);
         for &(word, reason, everywhere) in ALARMING {
             lexicon.add(word, Meaning::Alarm(reason, everywhere));
         }
-        for word in PLAIN.split_whitespace().chain(PLAIN_JA.split_whitespace()) {
+        for word in PLAIN.split_whitespace().chain(PLAIN_JA.split_whitespace()).chain(PHRASES.iter().copied()) {
             lexicon.add(word, Meaning::Plain);
         }
         for entries in lexicon.entries.values_mut() {
@@ -171,13 +175,7 @@ impl Lexicon {
             let latin = entry.key.first().is_some_and(char::is_ascii_alphanumeric);
             let begins = !latin || at == 0 || !inside_word(at - 1) && !text[at - 1].is_ascii_digit();
             let ends = !entry.key.last().is_some_and(char::is_ascii_alphanumeric) || !inside_word(end);
-            let fits = match (entry.letter, entry.meaning) {
-                (true, Meaning::Name(_)) => {
-                    matches!(text[end.min(text.len())..].iter().find(|c| **c != ' '), Some('=' | ':'))
-                }
-                (true, _) => !text.get(end).is_some_and(char::is_ascii_digit) && !matches!(text.get(end), Some('=')),
-                _ => true,
-            };
+            let fits = !entry.letter || assigns(text, end) == matches!(entry.meaning, Meaning::Name(_));
             (same && begins && ends && fits).then_some((entry.meaning, entry.key.len()))
         })
     }
@@ -202,7 +200,9 @@ impl Lexicon {
         if goes_on {
             return None;
         }
-        Some((UnitName { text: text[at..end].iter().collect(), known: *known }, key.len()))
+        // The point of `min.` may end the sentence too.
+        let length = if key.last() == Some(&'.') { key.len() - 1 } else { key.len() };
+        Some((UnitName { text: text[at..at + length].iter().collect(), known: *known }, length))
     }
 
     /// Normalises a question and cuts it.
@@ -210,6 +210,7 @@ impl Lexicon {
         let text = normal(question);
         let mut pieces: Vec<Piece> = Vec::new();
         let mut evidence = Evidence::default();
+        let mut split_at_commas = false;
         let mut at = 0;
         while at < text.len() {
             let (kind, end) = self.piece(&text, at);
@@ -217,6 +218,7 @@ impl Lexicon {
                 let says = number.evidence();
                 evidence.comma |= says.comma;
                 evidence.point |= says.point;
+                split_at_commas |= in_list(&text, at);
             }
             match (kind, pieces.last_mut()) {
                 (None, _) => {}
@@ -225,7 +227,10 @@ impl Lexicon {
             }
             at = end;
         }
-        Cut { text, pieces, evidence }
+        self.letters(&text, &mut pieces);
+        bracketed_values(&text, &mut pieces);
+        cells(&text, &mut pieces);
+        Cut { text, pieces, evidence, split_at_commas }
     }
 
     /// The piece at a place, if it is one, and where the next begins.
@@ -250,17 +255,29 @@ impl Lexicon {
                 Meaning::Value(field, word) => Kind::Value(field, word),
                 Meaning::Plain => Kind::Plain,
                 Meaning::Good => Kind::Good,
+                Meaning::And => Kind::Separator(false),
                 Meaning::Alarm(reason, everywhere) => Kind::Alarm(reason, everywhere),
             };
             return (Some(kind), at + length);
         }
         let line_begins = matches!(before, None | Some('\n'));
+        if matches!(here, '?' | '-') && stands_for_a_value(text, at) {
+            let length = text[at..].iter().take_while(|c| **c == here).count();
+            return (Some(Kind::Unknown), at + length);
+        }
         match here {
             ' ' => (None, at + 1),
             '\n' | '\r' => (Some(Kind::Separator(true)), at + 1),
             '\t' | ',' | ';' | '、' | '。' | '・' | '/' | '|' | '.' | '?' | '!' | '(' | ')' | '[' | ']' | '{' | '}'
-            | '"' | '\'' | '“' | '”' | '「' | '」' | '【' | '】' => (Some(Kind::Separator(false)), at + 1),
-            '=' | ':' => (Some(Kind::Plain), at + 1),
+            | '「' | '」' | '【' | '】' => (Some(Kind::Separator(false)), at + 1),
+            '=' | ':' | '"' | '\'' | '“' | '”' => (Some(Kind::Plain), at + 1),
+            // Of a tag, and no comparison: `<air value="298.1">`.
+            '<' if next.is_some_and(|c| c.is_alphabetic() || c == '/') => (Some(Kind::Separator(false)), at + 1),
+            '>' if before.is_some_and(|c| c.is_alphabetic() || matches!(c, '"' | '/')) => {
+                (Some(Kind::Separator(false)), at + 1)
+            }
+            '-' if next == Some('>') => (Some(Kind::Separator(false)), at + 2),
+            '→' | '⇒' => (Some(Kind::Separator(false)), at + 1),
             '-' | '*' if line_begins && next == Some(' ') => (Some(Kind::Separator(false)), at + 1),
             '-' if before == Some(' ') && next == Some(' ') => (Some(Kind::Separator(false)), at + 1),
             '-' if !next.is_some_and(|c| c.is_ascii_digit()) => (Some(Kind::Plain), at + 1),
@@ -277,8 +294,25 @@ impl Lexicon {
         let skip = |at: usize| if text.get(at) == Some(&' ') { at + 1 } else { at };
         let at = skip(at);
         let (unit, length) = self.unit_at(text, at)?;
+        if unit.known.is_none() && matches!(self.word(text, at), Some((Meaning::Value(..), _))) {
+            return None; // `type (L)` is no litre
+        }
         let end = skip(at + length);
+        // `[proc] 308.2 [rpm] 2472`: behind a number, the name of the next one.
+        let before = text[..at].iter().rev().find(|c| !matches!(c, ' ' | '[' | '('));
+        let behind = text.get(end + 1..).unwrap_or(&[]).iter().find(|c| **c != ' ');
+        let digit = |c: Option<&char>| c.is_some_and(char::is_ascii_digit);
+        if digit(before) && digit(behind) {
+            return None;
+        }
         matches!(text.get(end), Some(']' | ')')).then_some((unit, end + 1))
+    }
+
+    /// Does a unit rather name what follows it?
+    fn names_the_next(&self, text: &[char], start: usize, end: usize) -> bool {
+        let behind = text[end..].iter().position(|c| *c != ' ').map(|skipped| text[end + skipped]);
+        let follows = behind.is_some_and(|c| matches!(c, '=' | ':') || c.is_ascii_digit());
+        follows && matches!(self.word(text, start), Some((Meaning::Name(_), length)) if start + length == end)
     }
 
     fn number(&self, text: &[char], at: usize) -> (Option<Kind>, usize) {
@@ -293,6 +327,8 @@ impl Lexicon {
         let space = usize::from(text.get(end) == Some(&' '));
         let begins = end + space;
         let unit = (begins < text.len()).then(|| self.unit_at(text, begins)).flatten();
+        // `303.2 rpm=1368`, `58.4 RPM 1401`: the name of the next reading, and no unit of this one.
+        let unit = unit.filter(|(_, length)| !self.names_the_next(text, begins, begins + length));
         let word = (begins < text.len()).then(|| self.word(text, begins)).flatten();
         match unit {
             Some((unit, length)) if word.is_none_or(|(_, word)| word <= length) => {
@@ -325,11 +361,90 @@ fn digits(text: &[char], at: usize) -> (Option<Number>, usize) {
         }
     }
     let read = |end: usize| Number::new(&text[at..end].iter().collect::<String>());
-    if let Some(number) = read(end) {
+    if !in_list(text, at)
+        && let Some(number) = read(end)
+    {
         return (Some(number), end);
     }
     let comma = text[at..mantissa].iter().position(|c| *c == ',').map_or(end, |place| at + place);
     (read(comma), comma)
+}
+
+/// `=` or `:` and a number behind it.
+fn assigns(text: &[char], at: usize) -> bool {
+    let mut behind = text.get(at..).unwrap_or(&[]).iter().filter(|c| **c != ' ');
+    let sign = matches!(behind.next(), Some('=' | ':'));
+    sign && behind.next().is_some_and(|c| c.is_ascii_digit() || matches!(c, '-' | '+'))
+}
+
+/// Does a number begin here behind a comma that another number touches? Then the commas are those of a list.
+fn in_list(text: &[char], at: usize) -> bool {
+    at >= 2 && text[at - 1] == ',' && text[at - 2].is_ascii_digit()
+}
+
+/// A `?` or `-` alone between two separators: what a source writes where it has no value.
+fn stands_for_a_value(text: &[char], at: usize) -> bool {
+    let separates = |c: &char| matches!(c, ',' | ';' | '、' | '|' | '\t' | '\n' | '=' | ':' | '/');
+    let before = text[..at].iter().rev().find(|c| !matches!(c, ' ' | '?' | '-'));
+    let behind = text[at..].iter().find(|c| !matches!(c, ' ' | '?' | '-'));
+    // In a list divided by spaces both neighbours are numbers.
+    let digits = |c: Option<&char>| c.is_some_and(char::is_ascii_digit);
+    let alone = text.get(at + 1) == Some(&' ') && at > 0 && text[at - 1] == ' ';
+    before.is_some_and(separates) && behind.is_none_or(|c| separates(c) || c.is_ascii_digit() && alone)
+        || alone && digits(before) && digits(behind)
+}
+
+/// `type m`, `m型`: a letter in lower case is a value where the name of its field stands beside it.
+impl Lexicon {
+    fn letters(&self, text: &[char], pieces: &mut [Piece]) {
+        for at in 0..pieces.len() {
+            let Piece { kind: Kind::Unknown, start, end } = pieces[at] else { continue };
+            if end != start + 1 {
+                continue;
+            }
+            let plain = |piece: &&Piece| piece.kind != Kind::Plain;
+            let before = pieces[..at].iter().rev().find(plain).map(|piece| piece.kind.clone());
+            let behind = pieces[at + 1..].iter().find(plain).map(|piece| piece.kind.clone());
+            let upper = text[start].to_ascii_uppercase();
+            let value = self.entries.get(&text[start]).into_iter().flatten().find_map(|entry| match entry.meaning {
+                Meaning::Value(field, word) if entry.letter && entry.key == [upper] => Some((field, word)),
+                _ => None,
+            });
+            if let Some((field, word)) = value
+                && [before, behind].into_iter().flatten().any(|kind| kind == Kind::Name(field))
+            {
+                pieces[at].kind = Kind::Value(field, word);
+            }
+        }
+    }
+}
+
+/// `tool wear (20 min)`: a value in brackets belongs to the name before it.
+fn bracketed_values(text: &[char], pieces: &mut [Piece]) {
+    for at in 1..pieces.len().saturating_sub(2) {
+        let is = |piece: &Piece, mark: char| piece.kind == Kind::Separator(false) && text[piece.start] == mark;
+        let value = matches!(pieces[at + 1].kind, Kind::Number(..) | Kind::Clock(_) | Kind::Value(..))
+            || pieces[at + 1].kind == Kind::Unknown && pieces[at + 1].end == pieces[at + 1].start + 1;
+        let named = matches!(pieces[at - 1].kind, Kind::Name(_));
+        if named && value && is(&pieces[at], '(') && is(&pieces[at + 2], ')') {
+            pieces[at].kind = Kind::Plain;
+            pieces[at + 2].kind = Kind::Plain;
+        }
+    }
+}
+
+/// `[air] 298.1`, `air | 298.1`: a name in a cell of its own, and its value in the next.
+fn cells(text: &[char], pieces: &mut [Piece]) {
+    for at in 0..pieces.len().saturating_sub(2) {
+        let begins = at == 0 || matches!(pieces[at - 1].kind, Kind::Separator(_));
+        let named = matches!(pieces[at].kind, Kind::Name(_));
+        let ends = matches!(pieces[at + 1].kind, Kind::Separator(false))
+            && matches!(text[pieces[at + 1].start], ']' | '】' | '」' | '|' | '\t');
+        let value = matches!(pieces[at + 2].kind, Kind::Number(..) | Kind::Clock(_) | Kind::Value(..));
+        if begins && named && ends && value {
+            pieces[at + 1].kind = Kind::Plain;
+        }
+    }
 }
 
 /// Where a date ends that begins here: `2026-12-01`, with `T08:30`, seconds, their decimals and a zone, or without.
@@ -406,7 +521,7 @@ fn lower_char(c: char) -> char {
 /// a line and the tab; spaces inside a number are gone, others stand once.
 pub fn normal(text: &str) -> Vec<char> {
     let chars: Vec<char> = text.trim_start_matches('\u{feff}').chars().collect();
-    let digit = |at: usize| chars.get(at).is_some_and(|c| c.is_numeric() && c.to_digit(10).is_some());
+    let digit = |at: usize| chars.get(at).is_some_and(|c| c.is_ascii_digit());
     let mut joined = String::with_capacity(text.len());
     for (at, &c) in chars.iter().enumerate() {
         // What typesetters put between thousands: a narrow or unbreakable space, with three digits behind it.

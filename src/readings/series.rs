@@ -63,6 +63,8 @@ pub struct SeriesReader {
 struct Chart {
     lines: [Option<Decimal>; 3],
     readings: Vec<Decimal>,
+    /// Nothing but commas divides the readings, and no number of the question has decimals.
+    divided_by_commas: bool,
 }
 
 impl SeriesReader {
@@ -94,7 +96,11 @@ impl SeriesReader {
                 _ => {}
             }
         }
-        let mut chart = Chart { lines: [None; 3], readings: Vec::new() };
+        let divided_by_commas = cut.split_at_commas && !cut.evidence.point;
+        let mut chart = Chart { lines: [None; 3], readings: Vec::new(), divided_by_commas };
+        if cut.split_at_commas && cut.evidence.comma {
+            return Err(Fault::Ambiguous(question.trim().chars().take(40).collect()));
+        }
         let mut rest: Vec<&Piece> = Vec::new();
         let mut pieces = cut.pieces.iter();
         let mut units: Vec<String> = Vec::new();
@@ -137,7 +143,7 @@ impl SeriesReader {
 
     /// The reading of an object.
     pub fn read_object(&self, members: &[Member], language: Language) -> Result<Reading, Fault> {
-        let mut chart = Chart { lines: [None; 3], readings: Vec::new() };
+        let mut chart = Chart { lines: [None; 3], readings: Vec::new(), divided_by_commas: false };
         for member in members {
             let key = member.key.to_lowercase();
             if is_time(&key) || key == "unit" {
@@ -236,6 +242,10 @@ impl SeriesReader {
         let start = run.iter().position(|piece| is_number(piece)).unwrap_or(0);
         let end = run.iter().rposition(|piece| is_number(piece)).map_or(0, |at| at + 1);
         let run = &run[start..end];
+        let divides = |piece: &Piece| matches!(cut.quote(piece).as_str(), "," | ";" | "、" | "|");
+        if let Some(empty) = run.windows(2).find(|pair| divides(pair[0]) && divides(pair[1])) {
+            return Err(Fault::Unknown(cut.text[empty[0].start..empty[1].end].iter().collect()));
+        }
         let stamps = run.iter().filter(|piece| matches!(piece.kind, Kind::Clock(_) | Kind::Date)).count();
         let numbers: Vec<&Piece> = run.iter().filter(|piece| matches!(piece.kind, Kind::Number(..))).copied().collect();
         if stamps > 0 {
@@ -348,6 +358,11 @@ impl SeriesReader {
         let (min, max) = declared.count;
         if !(min..=max).contains(&chart.readings.len()) {
             return Err(Fault::WrongCount(chart.readings.len(), min, max));
+        }
+        // `4,99,5,12` may be two decimals: of a list that a comma alone divides, only what lies within the limits is certain.
+        let beyond = |reading: &Decimal| *reading > upper || *reading < lower;
+        if let Some(reading) = chart.readings.iter().find(|reading| chart.divided_by_commas && beyond(reading)) {
+            return Err(Fault::Ambiguous(reading.to_string()));
         }
         let said = self.said([centre, upper, lower], &chart.readings, language);
         let scale = chart.readings.iter().chain([&centre, &upper, &lower]).map(|value| value.normalize().scale()).max();

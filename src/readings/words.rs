@@ -19,10 +19,32 @@ any ok okay good fine normal failure failures fail fails failing failed mode mod
 kind problem problems trouble happen happens happened occur occurs occurring going diagnose diagnosis
 judge judgement judgment check checking checked evaluate evaluated assess assessed classify analyse analyze verdict
 decision decide tell me us my our your question answer following follows below here's machine machines unit line station
-tool tools part parts piece workpiece job product item cutting milling 
+look looks tool tools part parts piece workpiece job product item cutting milling 
 using used use via also plus together respectively each one
-made make making equals equal amounts amount to
+made make making equals equal amounts amount
 ";
+
+/// Turns of phrase whose single words would not do.
+pub const PHRASES: &[&str] = &[
+    "ok or failure",
+    "ok or not",
+    "good or bad",
+    "or failure",
+    "or not",
+    "any fault",
+    "any faults",
+    "which fault",
+    "what fault",
+    "any error",
+    "any errors",
+    "what is wrong",
+    "what's wrong",
+    "is anything wrong",
+    "anything wrong",
+    "something wrong",
+    "is there a fault",
+    "is there an error",
+];
 
 /// Japanese words and particles of the same kind.
 pub const PLAIN_JA: &str = "
@@ -163,7 +185,8 @@ pub const UNITS: &[&str] = &[
     "%", "A", "mA", "V", "mV", "kV", "W", "kW", "MW", "VA", "kVA", "Hz", "kHz", "mm", "cm", "m", "µm", "μm", "um",
     "inch", "mm/s", "m/s", "m/min", "mm/min", "mm/s2", "m/s2", "g", "G", "kg", "mg", "t", "N", "kN", "Pa", "kPa",
     "MPa", "hPa", "bar", "mbar", "psi", "kgf", "J", "kJ", "dB", "L", "l", "mL", "l/min", "L/min", "m3/h", "ppm", "lx",
-    "deg", "°", "rad", "rad/s", "ms", "us", "d", "day", "days", "日", "秒", "K", "°C", "°F", "rpm", "min-1", "Nm",
-    "N·m", "h", "min", "s", "HV", "HRC", "Ra", "pcs", "個", "本", "枚", "回", "倍", "台", "番", "号機", "号", "円",
-    "Ω", "kΩ", "mΩ", "Mm/s", "cpm", "c/min",
+    "deg", "°", "rad", "rad/s", "ms", "us", "d", "day", "days", "日", "秒", "ft-lb", "ft·lb", "ft lb", "ftlb", "lb-ft",
+    "lb·ft", "lb ft", "in-lb", "in·lb", "in lb", "inlb", "lb-in", "lb·in", "oz-in", "Ncm", "N·cm", "kNm", "kN·m",
+    "mNm", "K", "°C", "°F", "rpm", "min-1", "Nm", "N·m", "h", "min", "s", "HV", "HRC", "Ra", "pcs", "個", "本", "枚",
+    "回", "倍", "台", "番", "号機", "号", "円", "Ω", "kΩ", "mΩ", "Mm/s", "cpm", "c/min",
 ];
