@@ -132,6 +132,9 @@ pub struct Reply {
     /// What exactly the reason names, in the question's language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What was read, in the question's language, where the task declares what it reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<String>,
     /// The likeliest answer when escalated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guess: Option<Guess>,
@@ -168,6 +171,7 @@ impl Reply {
             decision,
             reason,
             detail: recorded.detail.clone(),
+            read: None,
             guess,
             mode: recorded.mode.into(),
             tokens: recorded.tokens,

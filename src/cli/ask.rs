@@ -119,10 +119,11 @@ pub fn reply<M: Model>(
     explain: bool,
 ) -> Result<Reply, AskError> {
     let Answered { language, tokens, time_to_answer, .. } = answered;
+    let read = answered.read.clone();
     let recorded =
         answer::Answered { bundle, task: &task.id, language, verdict: &answered.verdict, tokens, time_to_answer }
             .record(SystemTime::now());
-    let reply = Reply::new(id, &recorded, language);
+    let reply = Reply { read, ..Reply::new(id, &recorded, language) };
     let explained = if explain { answered.explain()? } else { None };
     Ok(match explained {
         Some(Explained { rationale, agreement, time_to_rationale }) => {
