@@ -122,7 +122,7 @@ fn parse(line: &[u8], too_long: bool) -> Result<Option<Line>, (Option<Box<RawVal
     let known = ["id", "task", "question"];
     for key in said.keys().filter(|key| !known.contains(&key.as_str())) {
         if let Some(known) = known.iter().find(|known| known.eq_ignore_ascii_case(key)) {
-            return Err(expected(format!("unknown key {key:?}, did you mean {known:?}?")));
+            return Err(expected(format!("unknown field {key:?}, did you mean {known:?}?")));
         }
     }
     serde_json::from_str(text).map(Some).map_err(|error| expected(error.to_string()))
@@ -139,7 +139,7 @@ mod tests {
             (b"{\"id\": 1}", "missing field `question`"),
             (b"\xff", "expected UTF-8"),
             (b"\xff\xfe{\0", "got UTF-16"),
-            (b"{\"question\": \"x\", \"Task\": \"y\"}", "unknown key \"Task\", did you mean \"task\"?"),
+            (b"{\"question\": \"x\", \"Task\": \"y\"}", "unknown field \"Task\", did you mean \"task\"?"),
         ] {
             let said = parse(line, false).err().unwrap().1;
             assert!(said.contains(says), "{said}");

@@ -38,10 +38,10 @@ fn misspelt<T: JsonSchema>(text: &str) -> Option<String> {
     let known = schema.get("properties")?.as_object()?;
     let key = said.into_keys().find(|key| !known.contains_key(key))?;
     let hint = nearest(&key, known.keys().map(String::as_str)).map(|near| format!(", did you mean {near:?}?"));
-    Some(format!("unknown key {:?}{}", key.chars().take(KEY_CHARS_MAX).collect::<String>(), hint.unwrap_or_default()))
+    Some(format!("unknown field {:?}{}", key.chars().take(KEY_CHARS_MAX).collect::<String>(), hint.unwrap_or_default()))
 }
 
-/// Of an unknown key, so many characters are told.
+/// Of an unknown field, so many characters are told.
 const KEY_CHARS_MAX: usize = 40;
 
 /// A question in JSON: a text, or an object of readings, which becomes its own text without spaces. Numbers stay as they were
@@ -152,9 +152,9 @@ mod tests {
     fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
         let refused = |text: &str| object::<Asked>(text, "{\"question\", \"task\"?}").err().unwrap();
         for (text, why) in [
-            (r#"{"question": "?", "Task": "t"}"#, r#"unknown key "Task", did you mean "task"?"#),
-            (r#"{"qestion": "?"}"#, r#"unknown key "qestion", did you mean "question"?"#),
-            (r#"{"question": "?", "zz": 1}"#, r#"expected {"question", "task"?}: unknown key "zz""#),
+            (r#"{"question": "?", "Task": "t"}"#, r#"unknown field "Task", did you mean "task"?"#),
+            (r#"{"qestion": "?"}"#, r#"unknown field "qestion", did you mean "question"?"#),
+            (r#"{"question": "?", "zz": 1}"#, r#"expected {"question", "task"?}: unknown field "zz""#),
             (r#"{"task": "t"}"#, "missing field `question`"),
             (r#"{"question": "?", "question": "!"}"#, "duplicate field"),
         ] {
