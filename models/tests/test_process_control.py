@@ -11,22 +11,18 @@ from fractions import Fraction
 
 import pytest
 
-from sokutou_train.pair import LANGUAGES, Pair
+from sokutou_train.pair import Pair
 from sokutou_train.teachers.catalogue import GENERATORS
-from sokutou_train.teachers.process_control import grinding, out_of_scope, sampling
+from sokutou_train.teachers.process_control import grinding, sampling
 from sokutou_train.teachers.process_control.pairs import (
     DIFFICULTIES,
     IN_SCOPE,
-    PERSON_SHARE,
     RATIONALE_LEN_MAX,
-    from_series,
-    in_scope,
+    asked,
 )
-from sokutou_train.teachers.process_control.phrasing import EN_MAIN, FORMS, HELD_OUT, JA_MAIN, Chart
 from sokutou_train.teachers.process_control.rationale_check import faults
 from sokutou_train.teachers.process_control.rules import (
     CHOICES,
-    LINES,
     MARGIN_SCALES,
     READINGS_MAX,
     READINGS_MIN,
@@ -146,30 +142,18 @@ def test_codes_and_texts_are_a_closed_set():
     assert all(0 <= code < 1 << 16 for code, *_ in CHOICES)
 
 
-# The questions answered again from their text alone: lines by their labels, readings by what numbers are left, rules by
-# counting.
+# The questions answered again from their text alone, rules by counting.
 
-_NUMBER = r"\d+(?:\.\d+)?"
-_NEXT = r'"?(?: ?[:=] ?| is | at | |は|が|)(?P<value>' + _NUMBER + ")"
-_LABELS = {
-    "upper": r"(?i:upper control limit|upper limit|upper cl|\bupper|ucl|ctrl max|control limit high|high limit|\bup to|"
-    r"(?:上方管理限界|上側管理限界|上部管理限界線|管理上限|上方限界|上方)(?:ucl)?)",
-    "lower": r"(?i:lower control limit|lower limit|lower cl|\blower|lcl|ctrl min|control limit low|low limit|\bdown to|"
-    r"(?:下方管理限界|下側管理限界|下部管理限界線|管理下限|下方限界|下方)(?:lcl)?)",
-    "centre": r"(?i:cent(?:er|re) line|\bcentre|grand mean|mean line|\bmean|average|xbar|\baround|(?<![a-z])cl|"
-    r"(?:中心線|中央線|中心)(?:cl)?|平均値|平均)",
-}
+_NUMBER = r"\d+"
 
 
 def parsed(question):
-    lines = {}
-    for line in ("upper", "lower", "centre"):
-        if found := re.search(_LABELS[line] + _NEXT, question):
-            lines[line] = Fraction(found["value"])
-            question = question[: found.start()] + "|" + question[found.end() :]
-    return lines, [
-        Fraction(number) for number in re.findall(rf"(?<![\w.]){_NUMBER}|(?<=[^\x00-\x7f]){_NUMBER}", question)
-    ]
+    lines = {line: int(re.search(rf"\b{label} (\d+)", question)[1]) for line, label in LABELS.items()}
+    readings = re.search(r"(?:Readings|測定値) ([\d, 、]+)", question)[1]
+    return lines, [int(number) for number in re.findall(_NUMBER, readings)]
+
+
+LABELS = {"centre": "CL", "upper": "UCL", "lower": "LCL"}
 
 
 def longest_to_the_end(signs):
@@ -178,8 +162,7 @@ def longest_to_the_end(signs):
 
 def solved(question):
     lines, readings = parsed(question)
-    if len(lines) < 3 or len(readings) < 8 or not lines["lower"] < lines["centre"] < lines["upper"]:
-        return "ASK"
+    assert lines == {"centre": 50, "upper": 80, "lower": 20} and 8 <= len(readings) <= 10
 
     def sign(number):
         return (number > 0) - (number < 0)
@@ -209,41 +192,14 @@ def pairs():
 
 def test_the_answer_follows_from_the_question(pairs):
     for pair in pairs:
-        if pair.kind == "unreadable":
-            readings = re.findall(r"[ :][a-z]([\d.?]+)(?=[ .。])", re.split(r"\.\s|。", pair.rationale)[0] + " ")
-            assert pair.answer == "ASK" and len(readings) >= 8 and readings.count("?") == 1
-            assert not Counter(readings) - Counter(["?", *re.findall(_NUMBER, pair.question)]), pair.question
-        else:
-            assert solved(pair.question) == pair.answer, pair.question
+        assert solved(pair.question) == pair.answer, pair.question
 
 
-@pytest.mark.parametrize("form", [*FORMS, *HELD_OUT], ids=lambda form: form.name)
-def test_every_form_asks_for_the_same(form):
-    rng = random.Random(form.name)
-    for answer in IN_SCOPE:
-        said = in_scope(rng, answer, 3, form)
-        assert solved(said.question) == said.answer == answer.value, said.question
-        assert said.kind == form.name and len(said.question) <= QUESTION_LEN_MAX
-
-
-def test_held_out_forms_are_never_drawn_and_every_other_is(pairs):
-    kinds = Counter(pair.kind for pair in pairs)
-    assert not kinds.keys() & {form.name for form in HELD_OUT}
-    assert {form.name for form in FORMS} <= kinds.keys()
-    for lang in LANGUAGES:
-        assert kinds[f"{lang}-composed"] and sum(form.lang == lang for form in HELD_OUT) >= 2
-        assert sum(form.lang == lang and not form.name.startswith("terse") for form in FORMS) >= 6
-
-
-def test_answers_are_balanced_and_one_of_five_is_for_a_person(pairs):
+def test_answers_are_balanced(pairs):
     answers = Counter(pair.answer for pair in pairs)
-    asked = answers.pop("ASK")
-    assert abs(asked / len(pairs) - PERSON_SHARE) < 0.03
     assert answers.keys() == {answer.value for answer in IN_SCOPE} and max(answers.values()) < 1.3 * min(
         answers.values()
     )
-    kinds = Counter(pair.kind for pair in pairs if pair.answer == "ASK")
-    assert kinds.keys() == set(out_of_scope.KINDS) and min(kinds.values()) > 0.08 * asked
 
 
 def test_difficulty_sets_how_many_readings_and_how_near_an_edge(pairs):
@@ -303,12 +259,9 @@ def test_draws_are_made_by_their_seed():
 
 def test_the_first_sentence_repeats_what_was_asked(pairs):
     for pair in pairs:
-        if pair.reading is not None:
-            recital = re.split(r"(?<=\.)\s|(?<=。)", pair.rationale)[0]
-            numbers = re.findall(_NUMBER, recital)
-            lines, readings = parsed(pair.question)
-            assert [Fraction(n) for n in numbers] == [lines["centre"], lines["upper"], lines["lower"], *readings]
-            assert all(number in pair.question for number in numbers)
+        recital = re.split(r"(?<=\.)\s|(?<=。)", pair.rationale)[0]
+        lines, readings = parsed(pair.question)
+        assert [int(n) for n in re.findall(_NUMBER, recital)] == [*lines.values(), *readings]
 
 
 # The checker.
@@ -321,28 +274,23 @@ OUT = chart(52, 48, 55, 19, 51, 49, 53, 47)
 ON = chart(52, 48, 80, 20, 50, 49, 53, 47)  # each line has a reading on it
 
 
-def asked(series, form):
-    said = from_series(random.Random(0), series, form, Chart("T1", "µm", 1))
+def about(series, lang):
+    said = asked(series, lang)
     return Pair(
-        task=TASK_ID,
-        question=said.question,
-        answer=said.answer,
-        rationale=said.rationale,
-        lang=form.lang,
-        reading=series,
+        task=TASK_ID, question=said.question, answer=said.answer, rationale=said.rationale, lang=lang, reading=series
     )
 
 
 def test_a_rationale_word_for_word():
-    assert asked(STEADY, EN_MAIN).rationale == (
-        "Read CL 5.0, UCL 8.0, LCL 2.0: a5.2 b4.8 c8.0 d4.5 e5.1 f4.9 g5.3 h7.1. "
+    assert about(STEADY, "en").rationale == (
+        "Read CL 50, UCL 80, LCL 20: a52 b48 c80 d45 e51 f49 g53 h71. "
         "Sides a+ b- c+ d- e+ f- g+ h+: within. From a: no run. Steps back h<<71-53=18>> g<<53-49=4>> f<<49-51=-2>>: 3 "
         "rising. "
         "Past two sigma, times 3, h<<3*71-2*80-50=3>> g<<3*53-2*80-50=-51>> f<<3*49-2*80-50=-63>>: 1 beyond. In "
         "control."
     )
-    assert asked(RISING, JA_MAIN).rationale == (
-        "読み取り CL 5.0、UCL 8.0、LCL 2.0、測定値 a5.5 b4.8 c4.2 d4.6 e4.9 f5.1 g5.3 h5.8。"
+    assert about(RISING, "ja").rationale == (
+        "読み取り CL 50、UCL 80、LCL 20、測定値 a55 b48 c42 d46 e49 f51 g53 h58。"
         "側 a+ b- c- d- e- f+ g+ h+、限界内。aから、連なし。後ろから差 h<<58-53=5>> g<<53-51=2>> f<<51-49=2>> "
         "e<<49-46=3>> d<<46-42=4>>、6点上昇。傾向。"
     )
@@ -351,9 +299,9 @@ def test_a_rationale_word_for_word():
 @pytest.mark.parametrize(
     ("series", "old", "new"),
     [
-        (STEADY, "a5.2", "a5.3"),
-        (STEADY, "CL 5.0", "CL 5.1"),
-        (STEADY, " h7.1", ""),  # read wrong
+        (STEADY, "a52", "a53"),
+        (STEADY, "CL 50", "CL 51"),
+        (STEADY, " h71", ""),  # read wrong
         (STEADY, "a+", "a-"),
         (STEADY, "a+", "a0"),
         (STEADY, "c+", "c^"),
@@ -417,7 +365,7 @@ def test_a_rationale_word_for_word():
 def test_a_planted_fault_is_found(series, old, new):
     planted = [
         (pair, pair.rationale.replace(old, new, 1))
-        for pair in (asked(series, EN_MAIN), asked(series, JA_MAIN))
+        for pair in (about(series, "en"), about(series, "ja"))
         if old in pair.rationale
     ]
     assert planted, "no rationale holds what should be changed"
@@ -426,22 +374,20 @@ def test_a_planted_fault_is_found(series, old, new):
 
 
 def test_a_wrong_reading_is_named():
-    pair = asked(STEADY, EN_MAIN)
-    assert faults(pair, pair.rationale.replace("a5.2", "a5.3"))[0].startswith(
-        "read 'Read CL 5.0, UCL 8.0, LCL 2.0: a5.3 "
-    )
+    pair = about(STEADY, "en")
+    assert faults(pair, pair.rationale.replace("a52", "a53"))[0].startswith("read 'Read CL 50, UCL 80, LCL 20: a53 ")
 
 
 def test_the_two_sigma_line_of_the_other_side_hides_nothing():
     """Inside of the lower line is true of a reading beyond the upper one."""
-    pair = asked(CALM, EN_MAIN)
+    pair = about(CALM, "en")
     hidden = re.sub("times 3, .*", "times 3, h<<3*72-2*20-50=126>>: inside. In control.", pair.rationale)
     assert faults(pair, hidden) == ["latest beyond the other two sigma line said as False, expected True"]
 
 
 def test_a_rule_that_fired_ends_the_rationale():
     """A less urgent verdict is wrong, though every sentence of it is true."""
-    pair = asked(chart(51, 52, 51, 60, 55, 51, 53, 82), EN_MAIN)
+    pair = about(chart(51, 52, 51, 60, 55, 51, 53, 82), "en")
     further = pair.rationale.replace("Beyond a limit.", "From a: 8 above. Run on one side.")
     assert further != pair.rationale and faults(pair, pair.rationale) == [] != faults(pair, further)
 
@@ -450,35 +396,8 @@ def test_the_teacher_has_no_faults_and_the_other_language_is_one(pairs):
     for pair in pairs:
         assert faults(pair, pair.rationale) == []
     for series in (CALM, STEADY, RISING, ABOVE, OUT):
-        one, other = asked(series, EN_MAIN), asked(series, JA_MAIN)
+        one, other = about(series, "en"), about(series, "ja")
         assert faults(one, other.rationale) and faults(other, one.rationale)
-
-
-def test_out_of_scope_only_the_reason_counts():
-    said = out_of_scope.draw(random.Random(1), "en", near=True, kind="few")
-    pair = Pair(task=TASK_ID, question=said.question, answer=said.answer, rationale=said.rationale, kind=said.kind)
-    assert said.rationale.endswith("7 readings, 8 are needed.") and faults(pair, said.rationale) == []
-    assert faults(pair, said.rationale.replace("7", "6"))
-
-
-@pytest.mark.parametrize("kind", out_of_scope.KINDS)
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_out_of_scope_names_what_is_wrong(kind, lang):
-    rng = random.Random(kind)
-    for near in (False, True) * 40:
-        said = out_of_scope.draw(rng, lang, near, kind)
-        assert (said.answer, said.kind, said.reading, said.margins) == ("ASK", kind, None, ())
-        lines, readings = parsed(said.question)
-        if kind == "no-lines":
-            gone = re.search(r"Not given: (.+)\.$|。(\S+?)が分からない。$", said.rationale)
-            names = set(re.split(", |と", gone[1] or gone[2]))
-            assert names == {name for line, name in LINES.items() if line not in lines}
-        elif kind == "few":
-            assert len(readings) < READINGS_MIN and (not near or len(readings) == READINGS_MIN - 1)
-        elif kind == "impossible":
-            assert len(lines) == 3 and not lines["lower"] < lines["centre"] < lines["upper"]
-        elif kind == "unreadable":
-            assert said.rationale.count("?") == 1 and len(lines) == 3
 
 
 # Measured series. The table is made up.
@@ -527,16 +446,16 @@ def test_limits_are_rounded_half_up_and_never_below_zero():
     assert grinding.limits([0, 100] * 5) == (50, 316, 0)
 
 
-def test_measured_series_are_asked_in_both_main_forms(tmp_path):
+def test_measured_series_are_asked_in_both_languages(tmp_path):
     found = grinding.pairs(table(tmp_path, one_run()))
-    assert list(found) == ["grinding series, en-main", "grinding series, ja-main"]
+    assert list(found) == ["grinding series, en", "grinding series, ja"]
     for pairs, lang in zip(found.values(), ("en", "ja"), strict=False):
-        assert Counter(pair.answer for pair in pairs) == {"OK": 2, "ASK": 3, "RUN": 1, "LIM": 3}
-        assert len({pair.id for pair in pairs}) == 9
+        assert Counter(pair.answer for pair in pairs) == {"OK": 2, "RUN": 1, "LIM": 3}
+        assert len({pair.id for pair in pairs}) == 6
         for pair in pairs:
             assert pair.lang == lang and solved(pair.question) == pair.answer and faults(pair, pair.rationale) == []
-    assert found["grinding series, en-main"][0].question == (
-        "CL 6.0, UCL 11.3, LCL 0.7 µm. Readings 7.0, 5.0, 7.0, 5.0, 7.0, 5.0, 7.0, 5.0, 7.0, 5.0. In control?"
+    assert found["grinding series, en"][0].question == (
+        "CL 50, UCL 80, LCL 20. Readings 56, 44, 56, 44, 56, 44, 56, 44, 56, 44. In control?"
     )
 
 
@@ -579,19 +498,9 @@ def test_a_setting_that_repeats_the_one_before_is_refused(tmp_path):
         grinding.read(table(tmp_path, [*rows[:10], *rows[:10], *rows[20:]]))
 
 
-def test_wording_repeats_every_number(pairs):
-    """In every form, written or composed, and in the decimals of its chart."""
-    for pair in pairs:
-        if pair.reading is not None:
-            written = re.findall(_NUMBER, pair.question)
-            assert len(written) == 3 + len(pair.reading.readings), pair.question
-            assert len({len(number.partition(".")[2]) for number in written}) == 1
-
-
 def test_a_pair_file_holds_no_series(pairs):
     assert all(
         "reading" not in field.metadata or field.metadata["file"] is False
         for field in dataclasses.fields(pairs[0])
         if field.name in ("reading", "margins")
     )
-    assert {pair.reading is None for pair in pairs if pair.answer == "ASK"} == {True}

@@ -109,6 +109,7 @@ def _retrain(args: argparse.Namespace) -> int:
         args.version,
         args.licence,
         args.accept_forgetting,
+        tuple(args.recalibrate),
     )
     with disk.named(folder):
         retrain.retrain(work, settings)
@@ -318,6 +319,13 @@ def _parser() -> argparse.ArgumentParser:
         help="teach this task alone, by a graph of its own: all others are answered as before, to the byte; one that "
         "the earlier bundle has not is added; "
         "repeatable, for tasks that share the new graph (default: all tasks)",
+    )
+    again.add_argument(
+        "--recalibrate",
+        action="append",
+        default=[],
+        metavar="TASK",
+        help="calibrate this task anew, on the graph that it has; repeatable",
     )
     again.add_argument("--work", type=Path, required=True, metavar="DIR", help="work folder of the new student")
     again.add_argument(

@@ -49,6 +49,7 @@ class Calibrated(TypedDict):
     confidence_level: float
     first: FirstCalibration
     think: ThinkCalibration
+    groups: NotRequired[list[dict[str, Any]]]  # as `task.Group` names them, each with n, first and think of its own
 
 
 class ManifestTask(TypedDict):

@@ -6,9 +6,11 @@ Measures nothing, and says no figure that is not in the work folder or in the ca
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .bundle_files import Calibrated, Origin
 from .loading import by_task
@@ -31,7 +33,7 @@ class CardError(ValueError):
 def whole(work: Work, fitted: Mapping[str, Calibrated], parameters: int, origins: Sequence[Origin]) -> str:
     """Of a student whose graph answers all tasks."""
     risk, level = fitted[work.recipe.tasks[0].id]["risk"], fitted[work.recipe.tasks[0].id]["confidence_level"]
-    rows = "\n".join(_trust(work, fitted).values())
+    rows = "".join(_trust(work, fitted).values())
     return f"""{_intro(work)}
 {HOW}
 - {parameters:,} parameters from {_trained(work, origins)}.
@@ -44,7 +46,6 @@ drawn like those.
 {TRUST}
 |{"---|" * (TRUST.count("|") - 1)}
 {rows}
-
 {_retrained(work)}{WELL.lstrip()}
 Rates with 95% intervals. "Forced" takes the likeliest answer whatever the confidence; an auto-answer is also wrong \
 when a person
@@ -55,34 +56,40 @@ ceiling; always the commonest answer is the floor. Free answers are right only a
 {_measured(work)}"""
 
 
-def with_task_graph(
+def of_next(
     earlier: str, work: Work, fitted: Mapping[str, Calibrated], origins: Sequence[Origin], added: Sequence[str] = ()
 ) -> str:
-    """The `earlier` card with what became of the recipe's tasks, which alone were taught further, or are `added`.
-    Raises `CardError`."""
+    """The `earlier` card with what became of the recipe's tasks, which alone were taught further, are `added`, or were
+    only calibrated anew. Raises `CardError`."""
     try:
         _, rest = earlier.split(HOW)
         how, well = rest.split(WELL)
     except ValueError as err:
         raise CardError(f"expected the earlier card to have {HOW.strip()!r} and {WELL.strip()!r} once") from err
     tasks = [task.id for task in work.recipe.tasks]
-    size = work.read_json("export.json")["bytes"]
     rows = _trust(work, fitted)
-    further = [task for task in tasks if task not in added]
-    done = [f"{' and '.join(ids)} {what}" for ids, what in ((further, "alone taught further"), (added, "added")) if ids]
-    said = (
-        f"- {work.recipe.version}: {', '.join(done)}, from {_trained(work, origins)}. "
-        f"Answered by\n"
-        f"  {bundle.task_graph_name(work.recipe)}, {size:,} bytes, since; all other tasks as before, to "
-        "the byte.\n"
-    )
+    further = [task for task in tasks if task not in added and task not in work.kept]
+    said = ""
+    if further or added:
+        done = [
+            f"{' and '.join(ids)} {what}" for ids, what in ((further, "alone taught further"), (added, "added")) if ids
+        ]
+        said = (
+            f"- {work.recipe.version}: {', '.join(done)}, from {_trained(work, origins)}. "
+            f"Answered by\n"
+            f"  {bundle.task_graph_name(work.recipe)}, {work.read_json('export.json')['bytes']:,} bytes, since.\n"
+        )
+    for task in tasks:
+        if task in work.kept or fitted[task].get("groups"):
+            said += f"- {work.recipe.version}: {_bound(task, fitted[task])}.\n"
+    said += f"- {work.recipe.version}: all other tasks as before, to the byte.\n"
     how = _once(how, rf"(?m)^(?={CALIBRATED})", said)
-    for task in further:
-        how = _once(how, rf"(?m)^\| {re.escape(task)} \|.*\n", f"{rows[task]}\n")
+    for task in (*further, *work.kept):
+        how = _once(how, rf"(?m)(?:^\| {re.escape(task)}(?:, [^|\n]*)? \|.*\n)+", rows[task])
     for task in added:  # below the last row of the table
-        how = _once(how, r"(?ms)^\|[^\n]*\n(?!.*^\|)", f"{rows[task]}\n", behind=True)
+        how = _once(how, r"(?ms)^\|[^\n]*\n(?!.*^\|)", rows[task], behind=True)
     sections = {section.split("\n", 1)[0].removeprefix("### "): section for section in _sections(_measured(work))}
-    for task in further:
+    for task in (*further, *work.kept):
         well = _once(well, rf"(?ms)^### {re.escape(task)}\n.*?(?=^### |\Z)", f"{sections[task].strip()}\n\n")
     well = "\n\n".join([well.rstrip(), *(sections[task].strip() for task in added)])
     return f"{_intro(work)}\n{HOW}{how.rstrip()}\n\n{_retrained(work)}{WELL.lstrip()}{well.rstrip()}\n"
@@ -126,18 +133,34 @@ def _once(text: str, pattern: str, put: str, behind: bool = False) -> str:
     return found
 
 
+def _bound(task: str, fitted: Calibrated) -> str:
+    risk = f"at most {fitted['risk']:.1%} wrong among auto-answers, with {fitted['confidence_level']:.0%} confidence"
+    return f"{task} calibrated group by group: {risk}, in each of its groups"
+
+
 def _trust(work: Work, fitted: Mapping[str, Calibrated]) -> dict[str, str]:
-    """By task, its row of the table `TRUST`."""
-    gates = by_task(work, "export", work.read_json("export.json").get("tasks", {}))
+    """By task, its rows of the table `TRUST`: one, or one of each group."""
+    taught = tuple(task for task in work.recipe.tasks if task.id not in work.kept)
+    own = dataclasses.replace(work, recipe=dataclasses.replace(work.recipe, tasks=taught))
+    gates = by_task(own, "export", work.read_json("export.json").get("tasks", {})) if taught else {}
     rows = {}
     for task in work.recipe.tasks:
-        exported, found = gates[task.id], fitted[task.id]
-        cells = [task.id, f"{exported['int8_same_answer']:.1%} of {exported['pairs']}", str(found["n"])]
-        for walk in (found["first"], found["think"]):
-            cells += (
-                [f"{walk['threshold']:.3f}", f"{walk['errors']} of {walk['n']}", f"{walk['coverage']:.1%}"]
-                if walk["n"]
-                else ["not proved", "-", "-"]
-            )
-        rows[task.id] = f"| {' | '.join(cells)} |"
+        gate = "as before"
+        if task.id in gates:
+            gate = f"{gates[task.id]['int8_same_answer']:.1%} of {gates[task.id]['pairs']}"
+        found = fitted[task.id]
+        groups = found.get("groups") or [{"name": "", **found}]
+        rows[task.id] = "".join(_row(task.id, gate, group) for group in groups)
     return rows
+
+
+def _row(task: str, gate: str, found: Mapping[str, Any]) -> str:
+    cells = [f"{task}, {found['name']}" if found["name"] else task, gate, str(found["n"])]
+    for way, walk in (("first", found["first"]), ("think", found["think"])):
+        none = "thinks first" if way == "first" and found.get("think_first") else "not proved"
+        cells += (
+            [f"{walk['threshold']:.3f}", f"{walk['errors']} of {walk['n']}", f"{walk['coverage']:.1%}"]
+            if walk["n"]
+            else [none, "-", "-"]
+        )
+    return f"| {' | '.join(cells)} |\n"

@@ -51,7 +51,7 @@ def weights(work: Work) -> Path:
 def graphs(work: Work) -> dict[str, Path]:
     """By task, the file with the graph that answers it."""
     if not is_bundle(work.folder):
-        return {task.id: work.model for task in work.recipe.tasks}
+        return {task.id: work.kept.get(task.id, work.model) for task in work.recipe.tasks}
     said = read_manifest(work.folder)["tasks"]
     # Format 2 had one graph, and did not name it.
     named = by_task(work, "pack", {task["id"]: task.get("graph", GRAPH) for task in said})

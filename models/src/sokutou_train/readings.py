@@ -15,6 +15,11 @@ from typing import Any
 Bilingual = Mapping[str, str]  # by language
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Of a table of names with `|` between them."""
+    return tuple(" ".join(name.split()) for name in text.split("|"))
+
+
 @dataclass(frozen=True)
 class Unit:
     """Value in the field's own unit = (number + shift) * factor / divisor."""

@@ -56,7 +56,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many generated pairs of one task the steps after training draw.
+    """How many generated pairs of one task the steps after training draw, and the risk that they prove. Where a task
+    has groups, each draws so many to be calibrated.
 
     Two thirds of the pairs drawn to calibrate prove thresholds, and a search starts at half of those
     (`ship.calibrate`), so a risk bound takes this many of them at least: of first answers, held to 1%, 300 without an
@@ -65,6 +66,10 @@ class Sizes:
     two or three minutes.
     """
 
+    risk: float = 0.02  # the risk bound, of each way to answer
+    # A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a
+    # second and is right more often. At the risk bound itself hardly anything would be left to think about.
+    first_risk: float = 0.01
     gate: int = 500  # answers that int8 and fp32 must share
     calibration: int = (
         9000  # the search over 6,000 of them starts at 3,000, where 20 errors keep a risk of 1%; at 6,000 it is 47

@@ -1,6 +1,7 @@
 """The next student from the one that ships and what people said to its answers: trains on, asks both the same
 questions, and packs the bundle with the next serial. Where tasks are named, these alone are taught, by a graph of their
 own, and nothing that the student says to any other can change. A task that the earlier bundle has not is added so.
+Tasks can also be calibrated anew on the graph that they have.
 
     train      -> the files of that step, with tokenizer.json the earlier student's
     export, calibrate
@@ -91,6 +92,11 @@ class Settings:
     version: str | None = None  # None: the patch after the earlier one
     licence: str = LICENCE  # of the reviews
     accept_forgetting: bool = False
+    recalibrated: tuple[str, ...] = ()  # ids of tasks that are calibrated anew, on the graph that they have
+
+    @property
+    def teaches(self) -> bool:
+        return bool(self.tasks or self.reviews)
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,11 @@ def retrain(work: Work, settings: Settings) -> Path:
     old = Work(_taught(work.recipe, settings), settings.earlier, work.out, work.reference)
     before = _before(old, settings)
     # What is needed at the end is better missed now.
-    for path in (old.tokenizer, loading.weights(old), *loading.graphs(before).values()):
+    for path in (
+        old.tokenizer,
+        *([loading.weights(old)] if settings.teaches else ()),
+        *loading.graphs(before).values(),
+    ):
         path.stat()
     loading.fitted(before)
     encoder = loading.encoder(old)
@@ -120,36 +130,60 @@ def retrain(work: Work, settings: Settings) -> Path:
     cases = gather(old, settings.reviews, work.recipe.tasks) if settings.reviews else Cases([], [], "No reviews")
     new = dataclasses.replace(work, recipe=_next(old, settings, cases))
     _begin(new, old, settings)
-    for step in (steps.train_step, steps.export_step, steps.calibrate_step):
-        step(new)
-    compare(before, new, cases, settings.accept_forgetting)
-    steps.evaluate_step(new)
-    steps.plots_step(new)
-    if settings.tasks:
-        steps.add_task_graph_step(new, settings.earlier)
+    if settings.teaches:
+        steps.train_step(new)
+        steps.export_step(new)
+    whole = _with_recalibrated(new, work.recipe, settings)
+    steps.calibrate_step(whole)
+    if settings.teaches:
+        compare(before, new, cases, settings.accept_forgetting)
+    steps.evaluate_step(whole)
+    steps.plots_step(whole)
+    if settings.tasks or settings.recalibrated:
+        steps.next_bundle_step(whole, settings.earlier)
     else:
-        steps.pack_step(new)
+        steps.pack_step(whole)
     return new.bundle
+
+
+def _with_recalibrated(new: Work, recipe: Recipe, settings: Settings) -> Work:
+    """The new student with the tasks that are only calibrated anew, and the earlier bundle's graphs of these."""
+    tasks = tuple(task for task in recipe.tasks if task.id in settings.recalibrated)
+    whole = dataclasses.replace(new.recipe, tasks=(*new.recipe.tasks, *tasks), shares=())
+    own = dataclasses.replace(new, recipe=dataclasses.replace(recipe, tasks=tasks), folder=settings.earlier)
+    return dataclasses.replace(new, recipe=whole, kept=loading.graphs(own) if tasks else {})
 
 
 def _taught(recipe: Recipe, settings: Settings) -> Recipe:
     """The earlier student's recipe, of the tasks that are to be taught."""
     recipe = dataclasses.replace(recipe, **_generation(settings.earlier, recipe))
-    if not settings.tasks:
-        if not settings.reviews:
-            raise ValueError("nothing to teach: give --reviews, or --task, or both")
-        return recipe
+    if not settings.teaches and not settings.recalibrated:
+        raise ValueError("nothing to do: give --reviews, or --task, or --recalibrate")
     known = [task.id for task in recipe.tasks]
-    if unknown := set(settings.tasks) - set(known):
-        raise ValueError(f"--task: expected one of {', '.join(known)}, got {', '.join(sorted(unknown))}")
-    if not bundle_files.is_bundle(settings.earlier):
-        raise ValueError(
-            f"--task: the next bundle takes all other tasks over from the earlier one, and {settings.earlier} is no "
-            "bundle"
-        )
+    for option, named in (("--task", settings.tasks), ("--recalibrate", settings.recalibrated)):
+        if unknown := set(named) - set(known):
+            raise ValueError(f"{option}: expected one of {', '.join(known)}, got {', '.join(sorted(unknown))}")
+        if named and not bundle_files.is_bundle(settings.earlier):
+            raise ValueError(
+                f"{option}: the next bundle takes all other tasks over from the earlier one, and {settings.earlier} is "
+                "no bundle"
+            )
+    if settings.recalibrated:
+        _check_recalibrated(settings)
+    if settings.reviews and not settings.tasks:
+        return recipe
     places = [place for place, task in enumerate(recipe.tasks) if task.id in settings.tasks]
     shares = tuple(recipe.shares[place] for place in places) if recipe.shares else ()
     return dataclasses.replace(recipe, tasks=tuple(recipe.tasks[place] for place in places), shares=shares)
+
+
+def _check_recalibrated(settings: Settings) -> None:
+    """Raises `ValueError` where the earlier bundle has not all of the tasks, or they are taught, and so calibrated."""
+    had = {task["id"] for task in bundle_files.read_manifest(settings.earlier)["tasks"]}
+    if new := set(settings.recalibrated) - had:
+        raise ValueError(f"--recalibrate: {settings.earlier} has no task {', '.join(sorted(new))}")
+    if set(settings.recalibrated) & set(settings.tasks) or (settings.reviews and not settings.tasks):
+        raise ValueError("--recalibrate: a task that is taught is calibrated anew without being named")
 
 
 def _before(old: Work, settings: Settings) -> Work:
@@ -236,7 +270,7 @@ def compare(old: Work, new: Work, cases: Cases, accept: bool) -> None:
 def right(answerer: Answerer, calibration: Calibration, pairs: Sequence[Pair]) -> list[tuple[bool, ...]]:
     """Of each pair, by `MEASURES`: is it right? Nothing is of a question that cannot be asked."""
     outcomes = [
-        (pair, decide(answerer, calibration, pair.text))
+        (pair, decide(answerer, calibration.of(answerer.task, pair), pair.text))
         for pair in tqdm(pairs, f"{answerer.task.id}: old and new", unit="pair", mininterval=1)
     ]
     return [_judged(answerer.task, pair, outcome) for pair, outcome in outcomes]
@@ -290,6 +324,10 @@ def _next(old: Work, settings: Settings, cases: Cases) -> Recipe:
     if not 0 < settings.share <= SHARE_MAX:
         raise ValueError(f"--share: expected more than 0 and at most {SHARE_MAX}, got {settings.share}")
     recipe, plan = old.recipe, old.recipe.plan
+    if not settings.teaches:
+        plan = dataclasses.replace(plan, seed=plan.seed + SEED_STRIDE * (recipe.serial + 1))
+        version = _version(recipe.version, settings.version)
+        return dataclasses.replace(recipe, version=version, serial=recipe.serial + 1, plan=plan)
     start = str(loading.weights(old) if bundle_files.is_bundle(old.folder) else old.folder)
     g = base.load(start).student.g
     count = settings.steps or max(1, round(STEPS_SHARE * plan.steps))
@@ -349,7 +387,7 @@ def _begin(new: Work, old: Work, settings: Settings) -> None:
         "recipe": recipe.id,
         "version": recipe.version,
         "serial": recipe.serial,
-        "earlier": hashlib.sha256(loading.weights(old).read_bytes()).hexdigest(),
+        "earlier": hashlib.sha256(_identity(old, settings).read_bytes()).hexdigest(),
         "tasks": list(settings.tasks),
         "reviews": recipe.mixed.origin["sha256"] if recipe.mixed else None,
         "licence": settings.licence,
@@ -371,6 +409,11 @@ def _begin(new: Work, old: Work, settings: Settings) -> None:
     with disk.whole(new.tokenizer) as tokenizer:
         shutil.copy(old.tokenizer, tokenizer)
     new.write_json(SETTINGS, said)  # last: from here on the folder is known for what it is
+
+
+def _identity(old: Work, settings: Settings) -> Path:
+    """The file that tells the earlier student from others."""
+    return loading.weights(old) if settings.teaches else old.folder / bundle_files.MANIFEST
 
 
 def _markdown(measured: dict, old: Work, new: Work, cases: Cases) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,10 +23,9 @@ from typing import Any, TypeVar
 import torch
 
 from . import card, disk, loading
-from .bundle_files import Calibrated
 from .distil import base, train
 from .ship import bundle, calibrate, evaluate, export, reference
-from .ship.decode import Answerer
+from .task import Group
 from .work import Work
 
 Found = TypeVar("Found")
@@ -44,31 +43,40 @@ def export_step(work: Work) -> None:
 
 
 def calibrate_step(work: Work) -> None:
-    fitted = _of_each_task(work, _fit)
-    for task, found in fitted.items():
-        for name, walk in (("first", found["first"]), ("think", found["think"])):
+    tasks = work.recipe.tasks
+    jobs = [(place, group) for place, task in enumerate(tasks) for group in task.groups or (None,)]
+    found = list(zip(jobs, _at_once(work, _fit, jobs), strict=True))
+    fitted = {
+        task.id: calibrate.as_manifest(task, work.recipe.sizes_of(task), [one for (at, _), one in found if at == place])
+        for place, task in enumerate(tasks)
+    }
+    for (place, group), one in found:
+        name = f"{tasks[place].id}, {group.name}" if group else tasks[place].id
+        for way, walk in (("first", one.first), ("think", one.think)):
             print(
-                f"{task}, {name}: threshold {walk['threshold']:.4f}, {walk['errors']} errors in {walk['n']} "
-                f"auto-answers, "
-                f"coverage {walk['coverage']:.1%}"
+                f"{name}, {way}: threshold {walk.threshold:.4f}, {walk.errors} errors in {walk.n} auto-answers, "
+                f"coverage {walk.coverage:.1%}"
             )
     work.write_json("calibration.json", fitted)
 
 
-def _fit(work: Work, answerer: Answerer) -> Calibrated:
-    return calibrate.calibrate(answerer, work.recipe.sizes_of(answerer.task), work.recipe.plan.seed).asdict()
+def _fit(work: Work, place: int, group: Group | None) -> calibrate.Fitted:
+    answerer = loading.answerers(work)[place]
+    return calibrate.calibrate(answerer, work.recipe.sizes_of(answerer.task), work.recipe.plan.seed, group)
 
 
 def evaluate_step(work: Work) -> None:
     loading.fitted(work)  # missing is better said before anything is measured
-    measured = _of_each_task(work, _measure)
+    tasks = [task.id for task in work.recipe.tasks]
+    measured = dict(zip(tasks, _at_once(work, _measure, [(place,) for place in range(len(tasks))]), strict=True))
     work.write_json("evaluation.json", measured)
     tables = evaluate.markdown(measured)
     disk.write(work.folder / "evaluation.md", tables)
     print(tables)
 
 
-def _measure(work: Work, answerer: Answerer) -> dict[str, Any]:
+def _measure(work: Work, place: int) -> dict[str, Any]:
+    answerer = loading.answerers(work)[place]
     task = answerer.task
     return evaluate.evaluate(
         answerer,
@@ -80,18 +88,11 @@ def _measure(work: Work, answerer: Answerer) -> dict[str, Any]:
     )
 
 
-def _of_each_task(work: Work, measure: Callable[[Work, Answerer], Found]) -> dict[str, Found]:
-    """What is measured of each task, by its id. A task takes one core, so as many are measured at once as there are
-    cores."""
-    tasks = [task.id for task in work.recipe.tasks]
+def _at_once(work: Work, measure: Callable[..., Found], jobs: Sequence[tuple[Any, ...]]) -> list[Found]:
+    """What is measured of each. A job takes one core, so as many are done at once as there are cores."""
     # Forked processes need not import PyTorch again, which takes seconds.
-    with ProcessPoolExecutor(min(len(tasks), os.cpu_count() or 1), multiprocessing.get_context("fork")) as pool:
-        found = [pool.submit(_measured, work, measure, place) for place in range(len(tasks))]
-        return {task: one.result() for task, one in zip(tasks, found, strict=True)}
-
-
-def _measured(work: Work, measure: Callable[[Work, Answerer], Found], place: int) -> Found:
-    return measure(work, loading.answerers(work)[place])
+    with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), multiprocessing.get_context("fork")) as pool:
+        return [one.result() for one in [pool.submit(measure, work, *job) for job in jobs]]
 
 
 def plots_step(work: Work) -> None:
@@ -120,23 +121,26 @@ def pack_step(work: Work) -> None:
     print(f"packed {work.bundle}")
 
 
-def add_task_graph_step(work: Work, earlier: Path) -> None:
-    """Packs the bundle in `earlier` anew, with the recipe's tasks answered by the student in the work folder."""
+def next_bundle_step(work: Work, earlier: Path) -> None:
+    """Packs the bundle in `earlier` anew: with the tasks that the student in the work folder was taught, and with those
+    that were only calibrated anew, whose graphs are kept."""
     fitted = loading.fitted(work)
-    _, origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))
+    taught = [task.id for task in work.recipe.tasks if task.id not in work.kept]
+    origins = base.restored(torch.load(work.checkpoint, map_location="cpu", weights_only=True))[1] if taught else []
     had = {task.id for task in loading.held(dataclasses.replace(work, folder=earlier)).recipe.tasks}
-    added = [task.id for task in work.recipe.tasks if task.id not in had]
-    text = card.with_task_graph((earlier / "card.md").read_text(encoding="utf-8"), work, fitted, origins, added)
-    bundle.add_task_graph(
+    added = [task for task in taught if task not in had]
+    text = card.of_next((earlier / "card.md").read_text(encoding="utf-8"), work, fitted, origins, added)
+    bundle.next_bundle(
         work.bundle,
         earlier,
-        work.model,
+        work.model if taught else None,
+        taught,
         work.recipe,
         loading.answerers(work),
         fitted,
         text,
         origins,
-        work.read_json("export.json").get("fp32_matrices", ()),
+        work.read_json("export.json").get("fp32_matrices", ()) if taught else (),
     )
     print(f"packed {work.bundle}")
 

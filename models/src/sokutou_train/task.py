@@ -104,6 +104,12 @@ class Group:
     language: str | None = None
     think_first: bool = False  # however sure the first answer is
 
+    def fits(self, near: bool, language: str) -> bool:
+        return self.near_limit in (None, near) and self.language in (None, language)
+
+    def manifest(self) -> dict[str, Any]:
+        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+
 
 def _groups(near: bool | None, name: str, think_first: bool = False) -> tuple[Group, ...]:
     said = {"en": "English", "ja": "Japanese"}
@@ -155,25 +161,13 @@ class Task(abc.ABC):
         """What is wrong in a rationale written to a pair's question; empty when all is right, None where nothing exact
         is known of it."""
 
-    def near(self, seed: int | str) -> Iterator[Pair]:
-        """Teacher pairs near a limit, without end; only of a task with groups of such."""
-        return filter(self.is_near, self.stream(seed))
+    def of_group(self, group: Group, seed: int | str) -> Iterator[Pair]:
+        """Teacher pairs without end to calibrate a group on; a task may draw them more evenly than they come."""
+        return (pair for pair in self.stream(seed) if group.fits(self.is_near(pair), pair.lang))
 
     def is_near(self, pair: Pair) -> bool:
         """Is a limit of the task's readings near, as the runtime sees it?"""
         return False
-
-    def group(self, pair: Pair) -> Group | None:
-        """The first that the pair's question fits."""
-        near = self.is_near(pair)
-        return next(
-            (
-                group
-                for group in self.groups
-                if group.near_limit in (None, near) and group.language in (None, pair.lang)
-            ),
-            None,
-        )
 
     def real_data(self, path: Path) -> dict[str, list[Pair]] | None:
         """Real rows of the task's own table, by the way to ask; None where the task knows no table."""

@@ -67,10 +67,11 @@ def pack(
     return _write(folder, {bundle_files.GRAPH: model, "tokenizer.json": tokenizer}, lines, card, manifest, bytes_max)
 
 
-def add_task_graph(
+def next_bundle(
     folder: Path,
     earlier: Path,
-    model: Path,
+    model: Path | None,
+    taught: Sequence[str],
     recipe: Recipe,
     answerers: Sequence[Answerer],
     fitted: Mapping[str, Calibrated],
@@ -79,21 +80,21 @@ def add_task_graph(
     fp32_matrices: Sequence[str] = (),
     bytes_max: int = BYTES_MAX,
 ) -> Manifest:
-    """As `pack`, the bundle in `earlier` with the recipe's tasks taught further or added: `model` becomes a graph of
-    their own. Graph, calibration and golden questions of every other task are taken over byte for byte, so that none of
-    their answers can change."""
+    """As `pack`, the bundle in `earlier` with the recipe's tasks anew: `model` becomes a graph of their own for those
+    that were `taught` further or are added; the others were only calibrated anew, and keep their graph. Graph,
+    calibration and golden questions of every task that is not the recipe's are taken over byte for byte, so that none
+    of their answers can change."""
     recipe.check_fit()
     before = bundle_files.read_manifest(earlier)
     name = task_graph_name(recipe)
-    taught = {task.id: _task(task, fitted[task.id], name) for task in recipe.tasks}
-    tasks = [
-        taught.get(task["id"], {"graph": bundle_files.GRAPH} | task) for task in before["tasks"]
-    ]  # format 2 had one, and did not name it
+    tasks = [{"graph": bundle_files.GRAPH} | task for task in before["tasks"]]  # format 2 did not name it
+    graphs = {task["id"]: task["graph"] for task in tasks} | dict.fromkeys(taught, name)
+    anew = {task.id: _task(task, fitted[task.id], graphs[task.id]) for task in recipe.tasks}
     had = [task["id"] for task in tasks]
-    tasks += [said for task, said in taught.items() if task not in had]
+    tasks = [anew.get(task["id"], task) for task in tasks] + [said for task, said in anew.items() if task not in had]
     teachers = [task.teacher for task in recipe.tasks if task.id not in had and task.teacher not in before["teacher"]]
     weights = ", ".join([before["graph"]["weights"], *(f"fp32 {matrix} of {name}" for matrix in fp32_matrices)])
-    data = [*before["data"], *origins, *map(_data, recipe.tasks)]
+    data = [*before["data"], *origins, *(_data(task) for task in recipe.tasks if task.id in taught)]
 
     def manifest(files: dict[str, FileEntry]) -> Manifest:
         return before | {
@@ -111,12 +112,12 @@ def add_task_graph(
 
     golden = [json.loads(line) for line in (earlier / "golden.jsonl").read_text(encoding="utf-8").splitlines()]
     lines = itertools.chain(
-        (line for line in golden if line["task"] not in taught), golden_lines(answerers, fitted, len(golden))
+        (line for line in golden if line["task"] not in anew), golden_lines(answerers, fitted, len(golden))
     )
-    kept = {task["graph"]: earlier / task["graph"] for task in tasks if task["id"] not in taught}
-    return _write(
-        folder, {**kept, name: model, "tokenizer.json": earlier / "tokenizer.json"}, lines, card, manifest, bytes_max
-    )
+    copied = {task["graph"]: earlier / task["graph"] for task in tasks}
+    if model:
+        copied[name] = model
+    return _write(folder, {**copied, "tokenizer.json": earlier / "tokenizer.json"}, lines, card, manifest, bytes_max)
 
 
 def task_graph_name(recipe: Recipe) -> str:
@@ -157,17 +158,16 @@ def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, Calibrated]
     numbered from the one after `number`."""
     for answerer in answerers:
         task, calibrated = answerer.task, calibration(fitted[answerer.task.id])
-        proved = fitted[task.id]["first"]["threshold"]
-        far = max(GOLDEN_CONFIDENCE, 1 - GOLDEN_DOUBT_SHARE * (1 - proved)) if proved < 1 else GOLDEN_CONFIDENCE
         for candidates in _spread(task.golden("golden"), GOLDEN_MAX):
             number += 1
             surest: tuple[Pair, Outcome] | None = None
             for pair in itertools.islice(candidates, GOLDEN_TRIES_MAX):
-                outcome = decide(answerer, calibrated, pair.text)
-                if outcome and _as_taught(task, pair, outcome, calibrated):
+                own = calibrated.of(task, pair)
+                outcome = decide(answerer, own, pair.text)
+                if outcome and _as_taught(task, pair, outcome, own):
                     if surest is None or outcome.last.confidence > surest[1].last.confidence:
                         surest = pair, outcome
-                    if outcome.last.confidence >= far:
+                    if outcome.last.confidence >= _far(own):
                         break
             if surest is None:
                 raise PackError(
@@ -175,6 +175,12 @@ def golden_lines(answerers: Sequence[Answerer], fitted: Mapping[str, Calibrated]
                     f"{pair.text}"
                 )
             yield golden_line(task, number, *surest)
+
+
+def _far(calibrated: Calibration) -> float:
+    """So sure that another CPU's rounding does not turn a first answer into a doubtful one."""
+    doubt = 1 - calibrated.threshold
+    return max(GOLDEN_CONFIDENCE, 1 - GOLDEN_DOUBT_SHARE * doubt) if doubt > 0 else GOLDEN_CONFIDENCE
 
 
 def _spread(candidates: list[Iterator[Pair]], count: int) -> list[Iterator[Pair]]:
@@ -199,7 +205,8 @@ def golden_line(task: Task, number: int, pair: Pair, outcome: Outcome) -> dict:
 def bands(fitted: Calibrated) -> dict[str, float]:
     """Where a confidence is called high, and where medium. An answer that stands is never called low: medium begins no
     higher than the lowest threshold that was proved."""
-    return {"high": HIGH, "medium": min(MEDIUM, fitted["first"]["threshold"], fitted["think"]["threshold"])}
+    proved = [one[way]["threshold"] for one in (fitted, *fitted.get("groups", ())) for way in ("first", "think")]
+    return {"high": HIGH, "medium": min(MEDIUM, *proved)}
 
 
 def _as_taught(task: Task, pair: Pair, outcome: Outcome, calibrated: Calibration) -> bool:

@@ -1,5 +1,5 @@
-"""Fits temperature, weights and thresholds of one task of a student on generated calibration pairs of the task, on the
-int8 graph that ships.
+"""Fits temperature, weights and thresholds of one task of a student, or of each group of its questions, on generated
+calibration pairs, on the int8 graph that ships.
 
 Every third pair fits, the rest prove, so that no threshold is proved on a pair that shaped the confidences. A threshold
 is chosen by fixed-sequence Learn-then-Test (Angelopoulos et al. 2021): thresholds are tried from high to low, each is
@@ -9,11 +9,13 @@ ends at the first that does not. Never sees a training, dev or test pair, or a r
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from scipy import stats
@@ -22,13 +24,10 @@ from tqdm import tqdm
 from ..bundle_files import Calibrated
 from ..pair import Pair
 from ..recipe import Sizes
-from ..task import ClosedChoices
+from ..task import ClosedChoices, Group, Task
 from .decode import NEVER, Answerer, Belief, Calibration, Prediction, ThinkingFailed, log_softmax, scores, written
 
-RISK, CONFIDENCE_LEVEL = 0.02, 0.95  # the risk bound, of each way to answer
-# A first answer is held to less: whoever falls below its threshold is thought about, which costs a fraction of a second
-# and is right more often. At the risk bound itself hardly anything would be left to think about.
-FIRST_RISK = 0.01
+CONFIDENCE_LEVEL = 0.95  # that a risk bound holds
 FIT = 3  # every third pair fits
 # A search starts at the threshold that one of these shares of the answers reaches, and not before so many of them that
 # none being wrong would prove anything. Higher up, a few unlucky pairs would end it: the surest errors are impossible
@@ -38,7 +37,7 @@ FIT = 3  # every third pair fits
 START_SHARES, STEP_SHARE = (0.5, 0.25, 0.125), 0.01
 # Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove
 # nothing more.
-STREAM = "calibration-g"
+STREAM = "calibration-h"
 # So many answers may be wrong however sure they are: a reading overlooked leaves no trace in the scores. A plain
 # likelihood would lower the confidence of all others for these few; see `_loss`.
 MISSES = 0.01
@@ -65,18 +64,17 @@ class ProvedThreshold:
 
 @dataclass(frozen=True)
 class Fitted:
+    """Of a task, or of a group of its questions."""
+
     calibration: Calibration
     pairs: int  # drawn in all
     first: ProvedThreshold
     think: ProvedThreshold
 
-    def asdict(self) -> Calibrated:
-        """As the manifest says it."""
+    def asdict(self) -> dict[str, Any]:
         c = self.calibration
         return {
             "n": self.pairs,
-            "risk": RISK,
-            "confidence_level": CONFIDENCE_LEVEL,
             "first": {
                 "temperature": c.temperature,
                 "threshold": self.first.threshold,
@@ -95,11 +93,36 @@ class Fitted:
         }
 
 
+def as_manifest(task: Task, sizes: Sizes, fitted: Sequence[Fitted]) -> Calibrated:
+    """As the manifest says what was `fitted` of the task or, where it has groups, of each of them; a question that is
+    of none goes to a person."""
+    bound = {"risk": sizes.risk, "confidence_level": CONFIDENCE_LEVEL}
+    if not task.groups:
+        return cast("Calibrated", fitted[0].asdict() | bound)
+    none = Fitted(_UNPROVED, sum(one.pairs for one in fitted), _NOTHING, _NOTHING)
+    groups = [group.manifest() | one.asdict() for group, one in zip(task.groups, fitted, strict=True)]
+    return cast("Calibrated", none.asdict() | bound | {"groups": groups})
+
+
 def calibration(fitted: Calibrated) -> Calibration:
-    """What the reference decoder needs of `Fitted.asdict`."""
+    """What the reference decoder needs of `as_manifest`."""
+    keys = {field.name for field in dataclasses.fields(Group)}
+    groups = tuple(
+        (Group(**{key: value for key, value in one.items() if key in keys}), _calibration(one))
+        for one in fitted.get("groups", ())
+    )
+    return dataclasses.replace(_calibration(fitted), groups=groups)
+
+
+def _calibration(fitted: Mapping[str, Any]) -> Calibration:
     first, think = fitted["first"], fitted["think"]
     return Calibration(
-        first["temperature"], first["threshold"], think["first_weight"], think["think_weight"], think["threshold"]
+        first["temperature"],
+        first["threshold"],
+        think["first_weight"],
+        think["think_weight"],
+        think["threshold"],
+        fitted.get("think_first", False),
     )
 
 
@@ -119,28 +142,37 @@ class Asked:
         return self.think
 
 
-def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
-    """Draws the task's calibration pairs, and more until enough of them are below the first threshold or the cap is
-    reached."""
-    task = answerer.task
-    stream = task.stream(f"{STREAM}-{seed}")
+_UNPROVED, _NOTHING = Calibration(1.0, NEVER, *UNFITTED, NEVER), ProvedThreshold(NEVER, 0, 0, 0.0)
 
-    drawn = list(_asked(answerer, itertools.islice(stream, sizes.calibration)))
+
+def calibrate(answerer: Answerer, sizes: Sizes, seed: int, group: Group | None = None) -> Fitted:
+    """Draws calibration pairs of the task or of the group, and more until enough of them are below the first threshold
+    or the cap is reached. Where the student thinks first, each is below it."""
+    task = answerer.task
+    seeded = f"{STREAM}-{seed}"
+    stream = task.of_group(group, seeded) if group else task.stream(seeded)
+    always = bool(group and group.think_first)
+
+    drawn = list(_asked(answerer, itertools.islice(stream, sizes.unsure if always else sizes.calibration)))
     temperature = fit_temperature(*_of_first(answerer, drawn[::FIT]))
     calibration = Calibration(temperature, NEVER, *UNFITTED, NEVER)  # of the first answer alone; nobody thinks yet
-    first = _search_threshold(answerer, drawn, lambda asked: calibration.first(asked.first), FIRST_RISK)
+    first = _NOTHING
+    if not always:
+        first = _search_threshold(answerer, drawn, lambda asked: calibration.first(asked.first), sizes.first_risk)
 
     def below(asked: Asked) -> bool:
         return calibration.first(asked.first).confidence < first.threshold
 
-    more = filter(below, _asked(answerer, itertools.islice(stream, sizes.calibration_max - sizes.calibration)))
+    more = filter(below, _asked(answerer, itertools.islice(stream, max(0, sizes.calibration_max - len(drawn)))))
     doubtful = list(itertools.islice(itertools.chain(filter(below, drawn), more), sizes.unsure))
     thought = list(_thought(answerer, doubtful))
-    think = ProvedThreshold(NEVER, 0, 0, 0.0)
+    think = _NOTHING
     if len(thought) >= FIT:
         weights = fit_weights(*_of_both(answerer, thought[::FIT], calibration))
         calibration = Calibration(temperature, first.threshold, *weights, NEVER)
-        think = _search_threshold(answerer, thought, lambda asked: calibration.joint(asked.first, asked.thought), RISK)
+        think = _search_threshold(
+            answerer, thought, lambda asked: calibration.joint(asked.first, asked.thought), sizes.risk
+        )
     return Fitted(
         Calibration(temperature, first.threshold, calibration.first_weight, calibration.think_weight, think.threshold),
         len(drawn),
@@ -150,7 +182,11 @@ def calibrate(answerer: Answerer, sizes: Sizes, seed: int) -> Fitted:
 
 
 def search_threshold(
-    confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, risk: float = RISK, share: float = START_SHARES[0]
+    confidence: np.ndarray,
+    right: np.ndarray,
+    answers: np.ndarray,
+    risk: float = Sizes.risk,
+    share: float = START_SHARES[0],
 ) -> ProvedThreshold:
     """The lowest proved threshold, from (n,) confidences and truth values: is it the teacher's answer, is it an answer
     at all? What asks for a person or is no answer is escalated, which is never wrong. The search starts at the surest
@@ -280,7 +316,7 @@ def _search_threshold(
     beliefs = [believed(one) for one in asked]
     confidence = np.array([belief.confidence for belief in beliefs])
     right = np.array([belief.answer == one.pair.answer for belief, one in zip(beliefs, asked, strict=True)], bool)
-    answers = np.array([answerer.task.is_answer(belief.answer) for belief in beliefs], bool)
+    answers = np.array([answerer.task.is_answer(belief.answer) and not belief.contradicted for belief in beliefs], bool)
     fits = np.arange(len(asked)) % FIT == 0
     share = start_share(confidence[fits], right[fits], answers[fits], risk)
     return search_threshold(confidence[~fits], right[~fits], answers[~fits], risk, share)

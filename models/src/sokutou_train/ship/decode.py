@@ -17,7 +17,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when the library loads
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ import onnxruntime as ort
 from .. import calculator
 from ..distil.sequences import Encoder
 from ..distil.vocabulary import ANSWER, END, MARKS, THINK, WHY
-from ..task import ClosedChoices, Task
+from ..pair import Pair
+from ..task import ClosedChoices, Group, Task
 
 NEVER = (
     1.0  # a threshold that nothing reaches, not even a confidence that is rounded to 1: no risk bound could be proved
@@ -265,6 +266,7 @@ class Belief:
     answer: str  # the likeliest; "" where no answer came
     confidence: float  # 0 where no answer came
     posterior: np.ndarray | None = None  # (choices,) of a closed answer set
+    contradicted: bool = False  # of two looks: it is what the first one said, and the thought alone says otherwise
 
 
 @dataclass(frozen=True)
@@ -282,6 +284,13 @@ class Calibration:
     first_weight: float
     think_weight: float
     think_threshold: float
+    think_first: bool = False  # however sure the first answer is
+    groups: tuple[tuple[Group, Calibration], ...] = ()  # of questions with a calibration of their own
+
+    def of(self, task: Task, pair: Pair) -> Calibration:
+        """The calibration of the pair's question: its group's, or where none fits this one."""
+        near = task.is_near(pair)
+        return next((own for group, own in self.groups if group.fits(near, pair.lang)), self)
 
     def first(self, look: Prediction) -> Belief:
         if isinstance(look, Scores):
@@ -290,8 +299,10 @@ class Calibration:
 
     def joint(self, first: Prediction, think: Prediction) -> Belief:
         if isinstance(first, Scores):
-            values = self.first_weight * first.values + self.think_weight * scores(think).values
-            return _likeliest(values, first.texts)
+            thought = scores(think).values
+            belief = _likeliest(self.first_weight * first.values + self.think_weight * thought, first.texts)
+            said, alone = (first.texts[int(values.argmax())] for values in (first.values, thought))
+            return replace(belief, contradicted=belief.answer == said != alone)
         think = written(think)
         if not think.text:
             return Belief("", 0.0)
@@ -312,12 +323,15 @@ class Outcome:
 
 
 def decide(answerer: Answerer, calibration: Calibration, question: str) -> Outcome | None:
-    """The cascade: the first answer if sure, else think, else a person. None for a question that cannot be asked."""
+    """The cascade: the first answer if sure, else think, else a person; a person too where the thought alone
+    contradicts the first answer, and both together do not. `calibration` is that of the question's group. None for a
+    question that cannot be asked."""
     look = answerer.ask(question)
     if look is None:
         return None
     task, first = answerer.task, calibration.first(look)
-    if first.answer and _reaches(first.confidence, calibration.threshold):
+    sure = first.answer and not calibration.think_first and _reaches(first.confidence, calibration.threshold)
+    if sure:
         return Outcome(first, first, task.is_answer(first.answer), "answer_first")
     try:
         thought = answerer.think()
@@ -326,7 +340,11 @@ def decide(answerer: Answerer, calibration: Calibration, question: str) -> Outco
     joint = calibration.joint(look, thought.look)
     if not joint.answer:  # the first answer is a guess, and a person is asked
         return Outcome(first, first, False, "think_first", len(thought.rationale))
-    answered = _reaches(joint.confidence, calibration.think_threshold) and task.is_answer(joint.answer)
+    answered = (
+        _reaches(joint.confidence, calibration.think_threshold)
+        and task.is_answer(joint.answer)
+        and not joint.contradicted
+    )
     return Outcome(first, joint, answered, "think_first", len(thought.rationale))
 
 

@@ -39,9 +39,9 @@ matplotlib.rcParams.update(
 
 def draw(folder: Path) -> list[Path]:
     """Draws what the folder holds, of each task its own; returns the pictures. Raises `FileNotFoundError` where nothing
-    was trained there."""
-    drawn = [_save(folder / "loss.svg", _loss, _points(folder / "curve.jsonl"))]
-    evaluation = folder / "evaluation.json"
+    was trained or measured there."""
+    curve, evaluation = folder / "curve.jsonl", folder / "evaluation.json"
+    drawn = [_save(folder / "loss.svg", _loss, _points(curve))] if curve.exists() or not evaluation.exists() else []
     if evaluation.exists():
         measured = json.loads(evaluation.read_text(encoding="utf-8"))
         if "suites" in measured:

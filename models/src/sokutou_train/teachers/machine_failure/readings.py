@@ -3,7 +3,7 @@ runtime reads questions by it, and `asked` words a reading as the runtime then a
 
 from __future__ import annotations
 
-from ...readings import Field, Fields, Limit, Quantity, Range, Unit, Word
+from ...readings import Field, Fields, Limit, Quantity, Range, Unit, Word, names
 from .rules import (
     HEAT_GAP_MIN_DK,
     HEAT_SPEED_MIN_RPM,
@@ -45,64 +45,47 @@ def _tenths(value: int) -> str:
 
 
 _TYPE = """
-    grade / product type / product quality / product grade / product variant / quality / quality class / quality grade /
-    variant / class / machine type / part type / model / タイプ / 品種 / 品質 / 種別 / グレード / 区分 / 品質区分 /
-    製品タイプ / 製品品質 / 機種 / 等級 / 級
+    grade | product type | product quality | product grade | product variant | quality | quality class | quality grade |
+    variant | class | machine type | part type | model | タイプ | 品種 | 品質 | 種別 | グレード | 区分 | 品質区分 |
+    製品タイプ | 製品品質 | 機種 | 等級 | 級
 """
 _AIR = """
-    air / air temp / temp air / temperature air / ambient / ambient temp / ambient temperature / ambient air / room temp /
-    room temperature / shop temperature / surrounding air / temperature of the air / T air / air T / Ta / Tair / T_air /
-    T amb / Tamb / 空気 / 空気温 / 気温 / 室温 / 周囲温度 / 周辺温度 / 外気 / 外気温 / 外気温度 / 雰囲気温度 / 環境温度
+    air | air temp | temp air | temperature air | ambient | ambient temp | ambient temperature | ambient air | room temp |
+    room temperature | shop temperature | surrounding air | temperature of the air | T air | air T | Ta | Tair | T_air |
+    T amb | Tamb | 空気 | 空気温 | 気温 | 室温 | 周囲温度 | 周辺温度 | 外気 | 外気温 | 外気温度 | 雰囲気温度 | 環境温度
 """
 _PROCESS = """
-    process / process temp / temp process / temperature process / proc / proc temp / proc temperature /
-    working temperature / machining temperature / operating temperature / temperature of the process / T process /
-    process T / T proc / Tp / Tproc / T_process / T_proc / 工程 / 工程温 / プロセス / プロセス温度 / プロセス温 / 加工温度 /
-    加工時温度 / 運転温度 / 作業温度
+    process | process temp | temp process | temperature process | proc | proc temp | proc temperature |
+    working temperature | machining temperature | operating temperature | temperature of the process | T process |
+    process T | T proc | Tp | Tproc | T_process | T_proc | 工程 | 工程温 | プロセス | プロセス温度 | プロセス温 | 加工温度 |
+    加工時温度 | 運転温度 | 作業温度
 """
 # No 速度 alone, no N, no tool alone: a feed rate, a force and a tool's number are called so too.
 _SPEED = """
-    rotational speed / rotation speed / rotary speed / rotation / revolutions / spindle speed / spindle / spindle rpm /
-    spindle running / spindle turning / spindle turns / running speed / running / machine running / turning /
-    motor speed / rpm / n / 回転速度 / 回転 / 主軸回転数 / 主軸回転速度 / 主軸回転 / 主軸速度 / 主軸の回転数 /
-    スピンドル回転数 / スピンドル速度 / 毎分回転数
+    rotational speed | rotation speed | rotary speed | rotation | revolutions | spindle speed | spindle | spindle rpm |
+    spindle running | spindle turning | spindle turns | running speed | running | machine running | turning |
+    motor speed | rpm | n | 回転速度 | 回転 | 主軸回転数 | 主軸回転速度 | 主軸回転 | 主軸速度 | 主軸の回転数 |
+    スピンドル回転数 | スピンドル速度 | 毎分回転数
 """
 _TORQUE = """
-    spindle torque / load torque / shaft torque / motor torque / cutting torque / torque load / trq / M /
-    主軸トルク / 主軸のトルク / 負荷トルク / 軸トルク / 回転トルク / 切削トルク / モータトルク / モータートルク
+    spindle torque | load torque | shaft torque | motor torque | cutting torque | torque load | trq | M |
+    主軸トルク | 主軸のトルク | 負荷トルク | 軸トルク | 回転トルク | 切削トルク | モータトルク | モータートルク
 """
 _WEAR = """
-    wear / wear time / tool wear time / tool time / tool used / tool use / tool age / tool in use / tool worn /
-    tool has worn / worn / cutter worn / cutter wear / cutting time / wear of the tool / tool life used / tool usage / w /
-    摩耗 / 摩耗時間 / 工具摩耗時間 / 工具の摩耗 / 工具使用時間 / 工具時間 / 刃具摩耗 / 刃具使用時間 / 刃物の摩耗 / 切削時間
+    wear | wear time | tool wear time | tool time | tool used | tool use | tool age | tool in use | tool worn |
+    tool has worn | worn | cutter worn | cutter wear | cutting time | wear of the tool | tool life used | tool usage | w |
+    摩耗 | 摩耗時間 | 工具摩耗時間 | 工具の摩耗 | 工具使用時間 | 工具時間 | 刃具摩耗 | 刃具使用時間 | 刃物の摩耗 | 切削時間
 """
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(" ".join(name.split()) for name in text.split("/"))
 
 
 _KELVIN = (
-    Unit(("K", "kelvin", "kelvins", "ケルビン")),
+    Unit(names("K | kelvin | kelvins | ケルビン")),
     Unit(
-        (
-            "°C",
-            "C",
-            "deg C",
-            "degC",
-            "deg. C",
-            "degrees C",
-            "degree C",
-            "celsius",
-            "degrees celsius",
-            "度C",
-            "摂氏",
-            "度",
-        ),
+        names("°C | C | deg C | degC | deg. C | degrees C | degree C | celsius | degrees celsius | 度C | 摂氏 | 度"),
         shift="273.15",
     ),
     Unit(
-        ("°F", "F", "deg F", "degF", "deg. F", "degrees F", "fahrenheit", "degrees fahrenheit", "度F", "華氏"),
+        names("°F | F | deg F | degF | deg. F | degrees F | fahrenheit | degrees fahrenheit | 度F | 華氏"),
         shift="459.67",
         factor="5",
         divisor="9",
@@ -110,35 +93,40 @@ _KELVIN = (
 )
 _RPM = (
     Unit(
-        ("rpm", "r/min", "min-1", "min^-1", "1/min", "rev/min", "revs/min", "rev./min", "rev per min")
-        + ("revolutions per minute", "回転/分", "回/分", "毎分回転")
+        names("""
+            rpm | r/min | min-1 | min^-1 | 1/min | rev/min | revs/min | rev./min | rev per min |
+            revolutions per minute | 回転/分 | 回/分 | 毎分回転
+        """)
     ),
     Unit(
-        ("rps", "r/s", "s-1", "s^-1", "1/s", "rev/s", "revs/s", "revolutions per second", "回転/秒", "回/秒"),
-        factor="60",
+        names("rps | r/s | s-1 | s^-1 | 1/s | rev/s | revs/s | revolutions per second | 回転/秒 | 回/秒"), factor="60"
     ),
 )
 _NEWTON_METRES = (
     Unit(
-        ("Nm", "N·m", "N⋅m", "N・m", "N m", "N*m", "N-m", "N.m", "newton metre", "newton metres", "newton meter")
-        + ("newton meters", "ニュートンメートル")
+        names("""
+            Nm | N·m | N⋅m | N・m | N m | N*m | N-m | N.m | newton metre | newton metres | newton meter | newton meters |
+            ニュートンメートル
+        """)
     ),
-    Unit(("kgf·m", "kgf・m", "kgf m", "kgf*m", "kgf-m", "kgf.m", "kgfm"), factor="9.80665"),
+    Unit(names("kgf·m | kgf⋅m | kgf・m | kgf m | kgf*m | kgf-m | kgf.m | kgfm"), factor="9.80665"),
     Unit(
-        ("in·lbf", "in-lbf", "in lbf", "in*lbf", "inlbf")
-        + ("lbf·in", "lbf-in", "lbf in", "lbf*in", "lbfin"),
+        names("""
+            in·lbf | in-lbf | in lbf | in*lbf | inlbf | lbf·in | lbf-in | lbf in | lbf*in | lbfin
+        """),
         factor="0.1129848290276167",
     ),
     Unit(
-        ("ft·lbf", "ft-lbf", "ft lbf", "ft*lbf", "ftlbf")
-        + ("lbf·ft", "lbf-ft", "lbf ft", "lbf*ft", "lbfft"),
+        names("""
+            ft·lbf | ft-lbf | ft lbf | ft*lbf | ftlbf | lbf·ft | lbf-ft | lbf ft | lbf*ft | lbfft
+        """),
         factor="1.3558179483314004",
     ),
 )
 _MINUTES = (
-    Unit(("min", "min.", "mins", "minute", "minutes", "分", "分間"), then="s"),
-    Unit(("h", "hr", "hrs", "hour", "hours", "時間"), factor="60", then="min"),
-    Unit(("s", "sec", "secs", "second", "seconds", "秒", "秒間"), divisor="60"),
+    Unit(names("min | min. | mins | minute | minutes | 分 | 分間"), then="s"),
+    Unit(names("h | hr | hrs | hour | hours | 時間"), factor="60", then="min"),
+    Unit(names("s | sec | secs | second | seconds | 秒 | 秒間"), divisor="60"),
 )
 
 
@@ -156,32 +144,32 @@ READINGS = Fields(
         Field(
             "type",
             {"en": "type", "ja": "型"},
-            _names(_TYPE),
+            names(_TYPE),
             (Word("L", 1), Word("M", 2), Word("H", 3)),
         ),
         Field(
             "air",
             {"en": "air temperature", "ja": "空気温度"},
-            _names(_AIR),
+            names(_AIR),
             Quantity(_KELVIN, "0.1", *_AIR_RANGE),
         ),
         Field(
             "process",
             {"en": "process temperature", "ja": "工程温度"},
-            _names(_PROCESS),
+            names(_PROCESS),
             Quantity(_KELVIN, "0.1", *_PROCESS_RANGE),
         ),
-        Field("speed", {"en": "speed", "ja": "回転数"}, _names(_SPEED), Quantity(_RPM, "1", *_range("speed_rpm"))),
+        Field("speed", {"en": "speed", "ja": "回転数"}, names(_SPEED), Quantity(_RPM, "1", *_range("speed_rpm"))),
         Field(
             "torque",
             {"en": "torque", "ja": "トルク"},
-            _names(_TORQUE),
+            names(_TORQUE),
             Quantity(_NEWTON_METRES, "0.1", *_TORQUE_RANGE),
         ),
         Field(
             "wear",
             {"en": "tool wear", "ja": "工具摩耗"},
-            _names(_WEAR),
+            names(_WEAR),
             Quantity(_MINUTES, "1", *_range("wear_min"), clock=True),
         ),
     ),

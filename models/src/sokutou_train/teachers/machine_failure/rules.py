@@ -5,12 +5,12 @@ overstrain. Everything made here is *generated* from those rules and must be cal
 
 One answer a question, and how it is chosen:
 - Exactly one rule holds: its failure. Two or all three: `MULTI`, and the rationale names each.
-- No rule holds and the tool has worn `WEAR_RISK_MIN` minutes or more: `TWR`. A worn tool fails at a random moment that
-  no reading gives away, in about `WEAR_FAILS_PER_100` of a hundred such readings. The honest answer is therefore the risk
-  and not a guess at the outcome: "it fails" would be wrong 95 times in a hundred, "no failure" would hide a tool that
-  is due. `TWR` is right whenever the rules say so, whether the tool then fails or not, and so may be given with high
-  confidence. The confidence is in the statement; how likely the tool is to fail is part of the statement, in its label
-  and in its rationale.
+- No rule holds and the tool has worn `WEAR_RISK_MIN` minutes or more: `TWR`. A worn tool fails at a random moment
+  that no reading gives away, in about `WEAR_FAILS_PER_100` of a hundred such readings. The honest answer is therefore
+  the risk and not a guess at the outcome: "it fails" would be wrong 95 times in a hundred, "no failure" would hide a
+  tool that is due. `TWR` is right whenever the rules say so, whether the tool then fails or not, and so may be given
+  with high confidence. The confidence is in the statement; how likely the tool is to fail is part of the statement,
+  in its label and in its rationale.
 - A rule that holds outweighs the risk: the failure is certain, and the tool's risk is not spoken of.
 - Worn beyond the band's end is the same answer: its tool is overdue, and no less at risk.
 

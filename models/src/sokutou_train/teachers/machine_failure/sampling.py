@@ -89,6 +89,11 @@ def _at(rng: random.Random, limit: int, share: float) -> Reading | None:
     return _reading(rng, wear_min=round(share * WEAR_RISK_MIN))
 
 
+def draw_anywhere(rng: random.Random) -> Reading:
+    """A reading anywhere in the range, whatever the rules answer to it; never a boundary row."""
+    return next(reading for reading in iter(lambda: _reading(rng), ()) if reading and not boundary(reading))
+
+
 def draw_worn(rng: random.Random, wanted: Answer) -> Reading:
     """As `draw`, with a tool in the band in which it may fail, or a little short of it: there the band decides."""
     low, high = WEAR_BAND_MIN

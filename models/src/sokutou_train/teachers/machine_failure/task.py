@@ -13,17 +13,18 @@ from fractions import Fraction
 from pathlib import Path
 
 from ...pair import LANGUAGES, Pair
-from ...task import NEAR_AND_FAR, Choice, ClosedChoices, Task
+from ...task import NEAR_AND_FAR, Choice, ClosedChoices, Group, Task
 from ..generator import endless
 from . import ai4i, rationale_check
 from .readings import READINGS, asked
 from .rules import CHOICES, NEAR, TASK_ID, Answer, Reading, margins, near_limit, rationale
 from .rules import answer as rule_answer
-from .sampling import draw, draw_near, draw_worn
+from .sampling import draw, draw_anywhere, draw_near, draw_worn
 
 TEACHER = "rules of AI4I 2020"
 IN_SCOPE = tuple(a for a in Answer if a is not Answer.PERSON)
 CLOSE = Fraction(5, 1000)  # of a limit: so near that only its own arithmetic tells the sides apart
+SHORT = Fraction(15, 100)  # of a limit: what calibrates questions that are not near one comes so close at times
 
 
 def pair(reading: Reading, lang: str) -> Pair:
@@ -56,10 +57,23 @@ class MachineFailure(Task):
         rng = random.Random(seed)
         return endless(lambda: drawn(rng))
 
-    def near(self, seed: int | str) -> Iterator[Pair]:
-        """Beside each limit alike; every second one so near that only its own arithmetic tells the sides apart."""
-        rng = random.Random(f"near-{seed}")
-        return endless(lambda: pair(draw_near(rng, rng.choice((NEAR, CLOSE))), rng.choice(LANGUAGES)))
+    def of_group(self, group: Group, seed: int | str) -> Iterator[Pair]:
+        """Near a limit: beside each alike, every second one so near that only its own arithmetic tells the sides apart.
+        Not near: as in training, anywhere in the range, and short of a limit, a third each."""
+        rng = random.Random(f"{group.name}-{seed}")
+
+        def near() -> Reading:
+            return draw_near(rng, rng.choice((NEAR, CLOSE)))
+
+        def far() -> Reading:
+            kind = rng.randrange(3)
+            if kind == 0:
+                return draw(rng, rng.choice(IN_SCOPE))
+            return draw_anywhere(rng) if kind == 1 else draw_near(rng, SHORT)
+
+        readings = iter(near if group.near_limit else far, None)
+        lang = group.language
+        return (pair(r, lang or rng.choice(LANGUAGES)) for r in readings if near_limit(r) == group.near_limit)
 
     def is_near(self, pair: Pair) -> bool:
         return isinstance(pair.reading, Reading) and near_limit(pair.reading)
@@ -77,8 +91,8 @@ class MachineFailure(Task):
         ]
 
     def tests(self, seed: int | str, count: int) -> dict[str, list[Pair]]:
-        """Fresh pairs as in training; near a limit, and within half a percent of one; with several modes; with a tool in
-        the band in which it may fail, or a little short of it."""
+        """Fresh pairs as in training; near a limit, and within half a percent of one; with several modes; with a tool
+        in the band in which it may fail, or a little short of it."""
         rng = random.Random(seed)
 
         def suite(draw: Callable[[], Reading], n: int) -> list[Pair]:

@@ -74,8 +74,8 @@ def limits(readings: list[int]) -> tuple[int, int, int]:
 
 
 def pairs(path: Path) -> dict[str, list[Pair]]:
-    """The series of the table in both languages, by the language."""
-    measured = read(path)
+    """The series of the table in both languages, by the language; those whose lines meet are not asked about."""
+    measured = [m for m in read(path) if m.series.possible]
     return {f"grinding series, {lang}": [_pair(m, lang) for m in measured] for lang in LANGUAGES}
 
 
