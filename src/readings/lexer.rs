@@ -273,8 +273,8 @@ impl Lexicon {
         match here {
             ' ' => (None, at + 1),
             '\n' | '\r' => (Some(Kind::Separator(true)), at + 1),
-            '\t' | ',' | ';' | '、' | '。' | '・' | '/' | '|' | '.' | '?' | '!' | '(' | ')' | '[' | ']' | '{' | '}'
-            | '「' | '」' | '【' | '】' => (Some(Kind::Separator(false)), at + 1),
+            '\t' | ',' | ';' | '、' | '。' | '・' | '&' | '/' | '|' | '.' | '?' | '!' | '(' | ')' | '[' | ']' | '{'
+            | '}' | '「' | '」' | '【' | '】' => (Some(Kind::Separator(false)), at + 1),
             '=' | ':' | '"' | '\'' | '“' | '”' => (Some(Kind::Plain), at + 1),
             // Of a tag, and no comparison: `<air value="298.1">`.
             '<' if next.is_some_and(|c| c.is_alphabetic() || c == '/') => (Some(Kind::Separator(false)), at + 1),
