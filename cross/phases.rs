@@ -19,8 +19,7 @@ use sokutou::bundle::Bundle;
 use sokutou::domain::{Prediction, TokenId};
 use sokutou::engine::library::disable_telemetry;
 use sokutou::engine::{Engine, Kernels, Library, Model as _, OrtModel, Tokenizer};
-use sokutou::pipeline::{self, Think};
-use sokutou::policy::Policy;
+use sokutou::pipeline::{self, Procedure, Think};
 
 /// Tokens of a rationale that are decoded: as many for every question, whatever the student would write.
 const DECODED: usize = 32;
@@ -86,15 +85,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut engine = Engine::open(&library, &bundle)?;
     let mut rows = Vec::new();
     for (golden, mut row) in questions {
-        let policy = Policy::of(bundle.task(&golden.task)?);
+        let procedure = Procedure::of(bundle.task(&golden.task)?);
         let mut watch = Watch::start();
-        let answered = pipeline::answer(&mut engine, &policy, Think::Never, &golden.question)?;
+        let answered = pipeline::answer(&mut engine, &procedure, Think::Never, &golden.question)?;
         row["answer"] = watch.lap().into();
         drop(answered);
         let first: Prediction = engine.ask(&golden.task, &golden.question)?.first;
         watch.lap();
-        let verdict = policy.judge_first(&first);
-        std::hint::black_box(policy.first_suffices(verdict.confidence));
+        let verdict = procedure.policy.judge_first(&first);
+        std::hint::black_box(procedure.policy.first_suffices(verdict.confidence));
         row["policy"] = watch.lap().into();
         rows.push(row);
     }

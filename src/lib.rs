@@ -7,10 +7,10 @@
 //! # The path of a question
 //!
 //! ```text
-//! question --> engine --Prediction--> policy --Verdict--> answer, or a person
-//!                ^ ^                    |
-//!                | +------ think <------+ not sure enough
-//!                +-------- rationale, only when asked
+//! question --> readings --one wording--> engine --Prediction--> policy --Verdict--> answer, or a person
+//!                 |                       ^ ^                    |
+//!                 +--> a person           | +------ think <------+ not sure enough
+//!                                         +-------- rationale, only when asked
 //! ```
 //!
 //! [`pipeline`] goes this path once, for every command. Around it stands the gateway, `sokutou serve`:
@@ -33,13 +33,15 @@
 //! | module | what it is | may use |
 //! |---|---|---|
 //! | [`mod@bytes`] | bounded reading, hexadecimal | nothing |
+//! | [`calculator`] | exact arithmetic on decimals | nothing |
 //! | [`domain`] | what every module speaks of: answer, prediction, verdict, confidence | nothing |
 //! | [`installed`] | where the runtime library and the model are installed | nothing |
 //! | [`wire`] | the messages of a serial line as bytes; a crate of its own, without `std` and allocator | nothing |
 //! | [`bundle`] | a model's folder, verified: having a [`bundle::Bundle`] means that it was checked | bytes, domain, wire |
+//! | [`readings`] | what a question says, exactly: declared fields or a series, or why a person must look | calculator, domain, bundle |
 //! | [`policy`] | from prediction to verdict, pure | domain, bundle |
-//! | [`engine`] | runs the model: read, score or generate, think, explain | domain, installed, bundle |
-//! | [`pipeline`] | from question to verdict to rationale | domain, policy, engine |
+//! | [`engine`] | runs the model: read, score or generate, think, explain | calculator, domain, installed, bundle |
+//! | [`pipeline`] | from question to verdict to rationale | domain, bundle, readings, policy, engine |
 //! | [`evaluation`] | datasets, shares with intervals, calibration error | bytes, domain, bundle |
 //! | [`api`] | what leaves the device as JSON, formed in one place | domain, wire, bundle, store |
 //! | [`store`] | the journal: every case on disk before it is acknowledged, and the reviews of people | domain |
@@ -71,11 +73,15 @@
 // In reading order; the blank lines keep rustfmt from sorting them.
 pub mod bytes;
 
+pub mod calculator;
+
 pub mod domain;
 
 pub mod installed;
 
 pub mod bundle;
+
+pub mod readings;
 
 pub mod policy;
 

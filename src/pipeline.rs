@@ -3,9 +3,58 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::{Agreement, Language, Mode, Prediction, Rationale, RationaleEnd, Verdict};
+use crate::bundle::manifest::{Answers, Task};
+use crate::domain::{
+    Agreement, Answer, Band, Confidence, Decision, Language, Mode, Prediction, QUESTION_BYTES_MAX, Rationale,
+    RationaleEnd, Reason, Verdict,
+};
 use crate::engine::{AskError, Asked, Engine, Model, Thought, agreement};
 use crate::policy::Policy;
+use crate::readings::{Fault, Reader, Reading};
+
+/// How the questions of one task are handled: what reads them, and what judges the model's predictions.
+pub struct Procedure {
+    /// What judges.
+    pub policy: Policy,
+    /// Texts of the task's choices.
+    choices: Vec<String>,
+    /// Reads the question where the task declares what it reads; else the model reads it as it stands.
+    reader: Option<Reader>,
+}
+
+impl Procedure {
+    /// As the bundle says; made once, for all questions of the task.
+    pub fn of(task: &Task) -> Self {
+        let choices = match &task.answers {
+            Answers::Choices(choices) => choices.iter().map(|choice| choice.text.clone()).collect(),
+            Answers::Free(_) => Vec::new(),
+        };
+        Self { policy: Policy::of(task), choices, reader: task.readings.as_ref().map(Reader::new) }
+    }
+
+    /// The same with one threshold for every prediction; the bundle's risk bound no longer holds.
+    #[must_use]
+    pub fn with_threshold(self, threshold: Confidence) -> Self {
+        Self { policy: self.policy.with_threshold(threshold), ..self }
+    }
+
+    /// Does this answer to an earlier window of a series stand for the whole series?
+    fn decides(&self, reading: &Reading, answer: Option<&Answer>) -> bool {
+        match answer {
+            Some(Answer::Choice(choice)) => {
+                self.choices.get(*choice).is_some_and(|text| reading.anywhere.contains(text))
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+impl From<Policy> for Procedure {
+    fn from(policy: Policy) -> Self {
+        Self { policy, choices: Vec::new(), reader: None }
+    }
+}
 
 /// When the model thinks before it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,12 +70,14 @@ pub enum Think {
 
 /// A question answered; its rationale can still be asked for.
 pub struct Answered<'e, M> {
-    asked: Asked<'e, M>,
-    thought: Option<Thought>,
+    /// What the model was asked; `None` where a person must read the question.
+    asked: Option<(Asked<'e, M>, Option<Thought>)>,
     /// Of the policy, on the last prediction.
     pub verdict: Verdict,
     /// The language of the question.
     pub language: Language,
+    /// What was read, in the language of the question; `None` where the model reads by itself, or a person must.
+    pub read: Option<String>,
     /// Tokens written until the verdict: one for a choice, all of them for free text, and those of a thought and the
     /// text behind it.
     pub tokens: usize,
@@ -44,14 +95,80 @@ pub struct Explained {
     pub time_to_rationale: Duration,
 }
 
-/// Answers one question of the policy's task.
+/// Answers one question of the procedure's task.
 pub fn answer<'e, M: Model>(
     engine: &'e mut Engine<M>,
-    policy: &Policy,
+    procedure: &Procedure,
     think: Think,
     question: &str,
 ) -> Result<Answered<'e, M>, AskError> {
     let start = Instant::now();
+    let language = Language::of(question);
+    let Some(reader) = &procedure.reader else {
+        let policy = procedure.policy.for_question(false, language);
+        let (asked, judged) = ask(engine, policy, think, question)?;
+        return Ok(judged.answered(asked, language, None, start));
+    };
+    if question.trim().is_empty() {
+        return Err(AskError::Empty);
+    }
+    if question.len() > QUESTION_BYTES_MAX {
+        return Err(AskError::TooLarge);
+    }
+    let reading = match reader.read(question) {
+        Ok(reading) => reading,
+        Err(fault) => return Ok(unread(&fault, language, start)),
+    };
+    let policy = procedure.policy.for_question(reading.near_limit, language);
+    // The windows before the latest one, oldest first: whatever one of them is sure of decides only if it may.
+    let (latest, earlier) = reading.questions.split_first().expect("a reading has a question");
+    let mut sure = 1.0;
+    let mut tokens = 0;
+    for window in earlier.iter().rev() {
+        let (asked, judged) = ask(engine, policy, think, window)?;
+        let verdict = &judged.verdict;
+        if verdict.decision != Decision::Answered || procedure.decides(&reading, verdict.answer.as_ref()) {
+            // Read once more: what a rationale would continue.
+            drop(asked);
+            let (asked, judged) = ask(engine, policy, think, window)?;
+            return Ok(judged.answered(asked, language, Some(reading.said), start));
+        }
+        sure *= verdict.confidence.value();
+        tokens += judged.tokens;
+    }
+    let (asked, mut judged) = ask(engine, policy, think, latest)?;
+    judged.tokens += tokens;
+    judged.verdict.confidence = Confidence::clamped(sure * judged.verdict.confidence.value());
+    Ok(judged.answered(asked, language, Some(reading.said), start))
+}
+
+/// What became of one question to the model.
+struct Judged {
+    verdict: Verdict,
+    thought: Option<Thought>,
+    tokens: usize,
+}
+
+impl Judged {
+    fn answered<M>(
+        self,
+        asked: Asked<'_, M>,
+        language: Language,
+        read: Option<String>,
+        start: Instant,
+    ) -> Answered<'_, M> {
+        let Self { verdict, thought, tokens } = self;
+        Answered { asked: Some((asked, thought)), verdict, language, read, tokens, time_to_answer: start.elapsed() }
+    }
+}
+
+/// Asks the model, and lets it think where its first answer does not suffice.
+fn ask<'e, M: Model>(
+    engine: &'e mut Engine<M>,
+    policy: &Policy,
+    think: Think,
+    question: &str,
+) -> Result<(Asked<'e, M>, Judged), AskError> {
     let mut asked = engine.ask(&policy.task, question)?;
     let mut verdict = policy.judge_first(&asked.first);
     let mut tokens = match &asked.first {
@@ -73,34 +190,55 @@ pub fn answer<'e, M: Model>(
             Some(prediction) => policy.judge_joint(&asked.first, prediction),
             None => policy.thinking_failed(&asked.first),
         };
+    } else if policy.think_first && verdict.decision == Decision::Answered {
+        verdict.decision = Decision::Escalated(Reason::Unsure); // it may not answer without a thought
     }
-    let language = Language::of(question);
-    Ok(Answered { asked, thought, verdict, language, tokens, time_to_answer: start.elapsed() })
+    Ok((asked, Judged { verdict, thought, tokens }))
+}
+
+/// A person must read the question; the model was not asked.
+fn unread<'e, M>(fault: &Fault, language: Language, start: Instant) -> Answered<'e, M> {
+    let verdict = Verdict {
+        answer: None,
+        confidence: Confidence::clamped(0.0),
+        band: Band::Low,
+        decision: Decision::Escalated(fault.reason()),
+        mode: Mode::AnswerFirst,
+        detail: Some(fault.in_words(language)),
+    };
+    Answered { asked: None, verdict, language, read: None, tokens: 0, time_to_answer: start.elapsed() }
 }
 
 impl<M: Model> Answered<'_, M> {
-    /// The rationale of the answer: the thought that led to it, or what the model writes behind its first answer.
-    /// `None` if there is neither an answer nor a thought.
-    pub fn explain(mut self) -> Result<Option<Explained>, AskError> {
+    /// The rationale of the answer: the thought that led to it, or what the model writes behind its first answer. It begins
+    /// with what was read. `None` if there is neither an answer nor a thought.
+    pub fn explain(self) -> Result<Option<Explained>, AskError> {
         let start = Instant::now();
-        let (rationale, agreement) = match (self.verdict.mode, self.thought, &self.verdict.answer) {
+        let Some((mut asked, thought)) = self.asked else { return Ok(None) };
+        let (mut rationale, agreement) = match (self.verdict.mode, thought, &self.verdict.answer) {
             (Mode::ThinkFirst, Some(Thought { rationale, prediction: Some(prediction) }), Some(answer)) => {
                 let agreement = match agreement(&prediction, answer) {
                     // The thought led to no answer; this one is the first prediction's.
-                    None => self.asked.agreement(&rationale, answer)?,
+                    None => asked.agreement(&rationale, answer)?,
                     Some(agreement) => agreement,
                 };
                 (rationale, Some(agreement))
             }
             (Mode::ThinkFirst, Some(Thought { rationale, .. }), _) => (rationale, None),
             (.., Some(answer)) => {
-                let rationale = self.asked.explain(answer)?;
+                let rationale = asked.explain(answer)?;
                 let whole = rationale.end == RationaleEnd::Complete;
-                let agreement = whole.then(|| self.asked.agreement(&rationale, answer)).transpose()?;
+                let agreement = whole.then(|| asked.agreement(&rationale, answer)).transpose()?;
                 (rationale, agreement)
             }
             (.., None) => return Ok(None),
         };
+        if let Some(read) = self.read {
+            rationale.text = match self.language {
+                Language::En => format!("Read: {read}. {}", rationale.text),
+                Language::Ja => format!("読み取り: {read}。{}", rationale.text),
+            };
+        }
         Ok(Some(Explained { rationale, agreement, time_to_rationale: start.elapsed() }))
     }
 }
@@ -112,7 +250,7 @@ mod tests {
 
     use super::*;
     use crate::bundle::manifest::{Answers, Choice, FreeText, Manifest, Task};
-    use crate::domain::{Answer, Confidence, Decision, Reason, TokenId};
+    use crate::domain::TokenId;
     use crate::engine::fake::{FakeModel, fixture, named};
 
     const QUESTION: &str = "Which failure?";
@@ -168,7 +306,7 @@ mod tests {
     #[test]
     fn a_sure_answer_ends_after_one_pass() {
         let (script, mut engine) = Script::new(&[(0, 20.0)], &[]);
-        let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy().into(), Think::Auto, QUESTION).unwrap();
         assert_eq!((&answered.verdict.answer, answered.verdict.decision), (&choice(0), Decision::Answered));
         assert_eq!((answered.verdict.mode, answered.tokens), (Mode::AnswerFirst, 1));
         assert_eq!(engine.model().passes(), 1);
@@ -177,7 +315,7 @@ mod tests {
     #[test]
     fn an_unsure_one_thinks_on_the_same_rows_and_the_two_predictions_are_pooled() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[(1, 20.0)]);
-        let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy().into(), Think::Auto, QUESTION).unwrap();
         assert_eq!((&answered.verdict.answer, answered.verdict.decision), (&choice(1), Decision::Answered));
         assert_eq!((answered.verdict.mode, answered.tokens), (Mode::ThinkFirst, 1 + script.thought.len()));
         assert_eq!(engine.model().fed()[..script.question.len()], script.question);
@@ -186,7 +324,7 @@ mod tests {
     #[test]
     fn still_unsure_after_thinking_is_escalated_with_a_guess() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[(1, 20.0), (0, 19.5)]);
-        let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy().into(), Think::Auto, QUESTION).unwrap();
         assert_eq!(
             (&answered.verdict.answer, answered.verdict.decision),
             (&choice(1), Decision::Escalated(Reason::Unsure))
@@ -196,10 +334,10 @@ mod tests {
     #[test]
     fn never_thinking_escalates_at_once_and_always_thinking_thinks() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[(1, 20.0)]);
-        let never = answer(&mut engine, &script.policy(), Think::Never, QUESTION).unwrap();
+        let never = answer(&mut engine, &script.policy().into(), Think::Never, QUESTION).unwrap();
         assert_eq!((never.verdict.decision, never.tokens), (Decision::Escalated(Reason::Unsure), 1));
         let (script, mut engine) = Script::new(&[(0, 20.0)], &[(0, 20.0)]);
-        let always = answer(&mut engine, &script.policy(), Think::Always, QUESTION).unwrap();
+        let always = answer(&mut engine, &script.policy().into(), Think::Always, QUESTION).unwrap();
         assert_eq!((always.verdict.mode, always.verdict.decision), (Mode::ThinkFirst, Decision::Answered));
     }
 
@@ -210,7 +348,7 @@ mod tests {
         let control = script.manifest.control;
         let thinking = [&script.question[..], &[control.think], &script.thought].concat();
         engine.model_mut().script(&thinking, &[]);
-        let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy().into(), Think::Auto, QUESTION).unwrap();
         assert_eq!(answered.verdict.decision, Decision::Escalated(Reason::ThinkingFailed));
         let explained = answered.explain().unwrap().unwrap();
         assert_eq!((explained.rationale.end, explained.agreement), (RationaleEnd::TooLong, None));
@@ -220,7 +358,7 @@ mod tests {
     fn a_rationale_continues_behind_the_answer_and_its_agreement_is_read_from_it() {
         for (then, agrees) in [(0, true), (2, false)] {
             let (script, mut engine) = Script::new(&[(0, 20.0)], &[(then, 20.0)]);
-            let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+            let answered = answer(&mut engine, &script.policy().into(), Think::Auto, QUESTION).unwrap();
             let explained = answered.explain().unwrap().unwrap();
             assert_eq!(explained.rationale.text, "Power 2*3=6 W.");
             let agreement = explained.agreement.unwrap();
@@ -237,19 +375,19 @@ mod tests {
             engine.interrupt_when(move || {
                 left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err() // urgent after so many tokens
             });
-            let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+            let answered = answer(&mut engine, &script.policy().into(), Think::Auto, QUESTION).unwrap();
             assert_eq!(answered.verdict.decision, Decision::Answered, "a first answer is never interrupted");
             assert!(matches!(answered.explain(), Err(AskError::Interrupted)), "after {tokens} tokens");
         }
         engine.interrupt_when(|| false);
-        let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy().into(), Think::Auto, QUESTION).unwrap();
         assert_eq!(answered.explain().unwrap().unwrap().rationale.text, "Power 2*3=6 W.");
     }
 
     #[test]
     fn the_rationale_of_a_thought_answer_is_the_thought() {
         let (script, mut engine) = Script::new(&[(0, 20.0), (1, 20.0)], &[(1, 20.0)]);
-        let answered = answer(&mut engine, &script.policy(), Think::Auto, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy().into(), Think::Auto, QUESTION).unwrap();
         let explained = answered.explain().unwrap().unwrap();
         assert_eq!(explained.rationale.tokens, script.thought);
         assert!(explained.agreement.unwrap().agrees);
@@ -261,7 +399,7 @@ mod tests {
         let long = "torque ".repeat(200);
         let large = "x".repeat(100_000);
         for question in ["", " \n\u{3000}", &long, &large] {
-            assert!(answer(&mut engine, &script.policy(), Think::Auto, question).is_err(), "{question:.20}");
+            assert!(answer(&mut engine, &script.policy().into(), Think::Auto, question).is_err(), "{question:.20}");
         }
         assert_eq!(engine.model().passes(), 0);
     }
@@ -324,7 +462,7 @@ mod tests {
     #[test]
     fn free_text_answers_the_filled_prompt_of_its_task() {
         let (script, mut engine) = FreeScript::new("bearing wear", "");
-        let answered = answer(&mut engine, &script.policy, Think::Auto, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy.clone().into(), Think::Auto, QUESTION).unwrap();
         assert_eq!((&answered.verdict.answer, answered.verdict.decision), (&text("bearing wear"), Decision::Answered));
         assert_eq!((answered.verdict.mode, answered.tokens), (Mode::AnswerFirst, script.answer));
         // One run for prompt and `<|answer|>`, one for each token of the answer.
@@ -342,7 +480,7 @@ mod tests {
         assert_eq!(task.fill(question), format!("Name it: {question}"));
         let prompt = tokenizer.encode(&format!("Name it: {question}")).unwrap();
         let (script, mut engine) = FreeScript::new("bearing wear", "");
-        let _ = answer(&mut engine, &script.policy, Think::Never, &format!("\n {question} \n"));
+        let _ = answer(&mut engine, &script.policy.clone().into(), Think::Never, &format!("\n {question} \n"));
         assert_eq!(engine.model().fed()[..prompt.len()], prompt);
     }
 
@@ -351,13 +489,13 @@ mod tests {
         for (first, tokens_max) in [("bearing wear", 2), ("", 9)] {
             let (script, mut engine) = FreeScript::bounded(first, "", tokens_max);
             assert!(script.answer > 2 || script.answer == 0);
-            let answered = answer(&mut engine, &script.policy, Think::Never, QUESTION).unwrap();
+            let answered = answer(&mut engine, &script.policy.clone().into(), Think::Never, QUESTION).unwrap();
             assert_eq!((&answered.verdict.answer, answered.verdict.confidence.value()), (&None, 0.0));
             assert_eq!(answered.verdict.decision, Decision::Escalated(Reason::NoAnswer));
             assert!(answered.explain().unwrap().is_none(), "nothing to explain");
             // It thinks, though a threshold of 0 would let every answer pass; and thinking comes to no answer either.
             let anything = script.policy.clone().with_threshold(Confidence::new(0.0).unwrap());
-            let answered = answer(&mut engine, &anything, Think::Auto, QUESTION).unwrap();
+            let answered = answer(&mut engine, &anything.into(), Think::Auto, QUESTION).unwrap();
             assert_eq!(answered.verdict.decision, Decision::Escalated(Reason::NoAnswer));
             assert_eq!(
                 (answered.verdict.mode, answered.tokens),
@@ -372,7 +510,7 @@ mod tests {
     fn an_answer_of_exactly_the_limit_is_given() {
         let tokens = fixture().0.encode("bearing wear").unwrap().len();
         let (script, mut engine) = FreeScript::bounded("bearing wear", "", tokens);
-        let answered = answer(&mut engine, &script.policy, Think::Auto, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy.clone().into(), Think::Auto, QUESTION).unwrap();
         assert_eq!(answered.verdict.decision, Decision::Answered);
     }
 
@@ -380,7 +518,7 @@ mod tests {
     fn two_texts_agree_or_are_escalated() {
         for (then, decision) in [("bearing wear", Decision::Answered), ("heat", Decision::Escalated(Reason::Unsure))] {
             let (script, mut engine) = FreeScript::new("bearing wear", then);
-            let answered = answer(&mut engine, &script.policy, Think::Always, QUESTION).unwrap();
+            let answered = answer(&mut engine, &script.policy.clone().into(), Think::Always, QUESTION).unwrap();
             assert_eq!((&answered.verdict.answer, answered.verdict.decision), (&text(then), decision));
             let then_tokens = fixture().0.encode(then).unwrap().len();
             assert_eq!(answered.tokens, script.answer + script.thought + then_tokens);
@@ -393,7 +531,7 @@ mod tests {
     #[test]
     fn thinking_that_leads_to_no_answer_leaves_the_first_one_as_a_guess() {
         let (script, mut engine) = FreeScript::new("bearing wear", "");
-        let answered = answer(&mut engine, &script.policy, Think::Always, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy.clone().into(), Think::Always, QUESTION).unwrap();
         let verdict = &answered.verdict;
         assert_eq!((&verdict.answer, verdict.decision), (&text("bearing wear"), Decision::Escalated(Reason::NoAnswer)));
         let agreement = answered.explain().unwrap().unwrap().agreement.unwrap();
@@ -404,7 +542,7 @@ mod tests {
     fn a_rationale_continues_behind_a_free_answer_and_its_agreement_is_read_from_it() {
         for (then, agrees) in [("bearing wear", true), ("bearing heat", false), ("", false)] {
             let (script, mut engine) = FreeScript::new("bearing wear", then);
-            let answered = answer(&mut engine, &script.policy, Think::Never, QUESTION).unwrap();
+            let answered = answer(&mut engine, &script.policy.clone().into(), Think::Never, QUESTION).unwrap();
             let explained = answered.explain().unwrap().unwrap();
             assert_eq!(explained.rationale.text, "Power 2*3=6 W.");
             let agreement = explained.agreement.unwrap();
@@ -426,7 +564,7 @@ mod tests {
         engine.model_mut().script(&read, &[(other[0], 20.0), (given[0], 19.0)]);
         let behind_first = [&read[..], &given[..1]].concat();
         engine.model_mut().writes(&behind_first, &[&given[1..], &[control.end]].concat());
-        let answered = answer(&mut engine, &script.policy, Think::Never, QUESTION).unwrap();
+        let answered = answer(&mut engine, &script.policy.clone().into(), Think::Never, QUESTION).unwrap();
         let agreement = answered.explain().unwrap().unwrap().agreement.unwrap();
         let expected = 1.0 / (1.0 + 1.0_f64.exp());
         assert!(!agreement.agrees && (agreement.strength.value() - expected).abs() < 1e-6, "{}", agreement.strength);
@@ -454,7 +592,7 @@ mod tests {
         let models = BTreeMap::from([(first.graph.clone(), says(0)), (own.graph.clone(), says(1))]);
         let mut engine = Engine::new(models, tokenizer, &manifest).unwrap();
         for (task, says) in [(first, 0), (own, 1), (first, 0)] {
-            let answered = answer(&mut engine, &Policy::of(task), Think::Never, QUESTION).unwrap();
+            let answered = answer(&mut engine, &Policy::of(task).into(), Think::Never, QUESTION).unwrap();
             assert_eq!(answered.verdict.answer, choice(says), "of the same prompt, by {}", task.graph);
         }
         let (tokenizer, _) = fixture();
@@ -466,12 +604,12 @@ mod tests {
     fn each_task_has_its_own_prompt_answers_and_policy() {
         let (script, mut engine) = FreeScript::new("bearing wear", "");
         let shipped = Policy::of(&fixture().1.tasks[0]);
-        let of_choices = answer(&mut engine, &shipped, Think::Never, QUESTION).unwrap();
+        let of_choices = answer(&mut engine, &shipped.clone().into(), Think::Never, QUESTION).unwrap();
         assert!(matches!(of_choices.verdict.answer, Some(Answer::Choice(_))));
-        let of_text = answer(&mut engine, &script.policy, Think::Never, QUESTION).unwrap();
+        let of_text = answer(&mut engine, &script.policy.clone().into(), Think::Never, QUESTION).unwrap();
         assert_eq!(of_text.verdict.answer, text("bearing wear"));
-        let unknown = Policy { task: "weather".to_owned(), ..shipped };
-        let Err(error) = answer(&mut engine, &unknown, Think::Never, QUESTION) else {
+        let unknown = Policy { task: "weather".to_owned(), ..shipped.clone() };
+        let Err(error) = answer(&mut engine, &unknown.into(), Think::Never, QUESTION) else {
             panic!("an unknown task answered")
         };
         assert_eq!(error.to_string(), "this model has no task \"weather\", expected one of: machine-failure, name");

@@ -15,9 +15,12 @@
 //! ```
 //!
 //! A prediction without an answer has confidence 0: the model thinks, or the question is escalated.
+//!
+//! Groups of questions have thresholds of their own: near a limit of what the task reads, or in one language. Where a thought
+//! leads to another choice than the first answer, the first answer is never given.
 
-use crate::bundle::manifest::{Answers, Task};
-use crate::domain::{Answer, Band, Confidence, Decision, Mode, Posterior, Prediction, Reason, Verdict};
+use crate::bundle::manifest::{Answers, FirstCalibration, Group, Task, ThinkCalibration};
+use crate::domain::{Answer, Band, Confidence, Decision, Language, Mode, Posterior, Prediction, Reason, Verdict};
 
 /// Thresholds and weights of one task.
 #[derive(Clone, Debug)]
@@ -36,35 +39,77 @@ pub struct Policy {
     pub bands: (f64, f64),
     /// For each choice: does it abstain, so that the question is escalated? Empty for free text.
     pub abstains: Vec<bool>,
+    /// The model thinks before it answers, however sure it is.
+    pub think_first: bool,
+    /// Policies of groups of questions; the first that fits is taken.
+    pub groups: Vec<(GroupOf, Policy)>,
+}
+
+/// Which questions a group holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupOf {
+    near_limit: Option<bool>,
+    language: Option<Language>,
+}
+
+impl GroupOf {
+    fn holds(self, near_limit: bool, language: Language) -> bool {
+        self.near_limit.is_none_or(|near| near == near_limit) && self.language.is_none_or(|of| of == language)
+    }
 }
 
 impl Policy {
     /// As the bundle's calibration says.
     pub fn of(task: &Task) -> Self {
         let calibration = &task.calibration;
-        Self {
+        let base = Self {
             task: task.id.clone(),
-            temperature: calibration.first.temperature,
-            first_threshold: calibration.first.threshold,
-            joint_weights: (calibration.think.first_weight, calibration.think.think_weight),
-            think_threshold: calibration.think.threshold,
+            temperature: 1.0,
+            first_threshold: 1.0,
+            joint_weights: (0.0, 0.0),
+            think_threshold: 1.0,
             bands: (calibration.bands.high, calibration.bands.medium),
             abstains: match &task.answers {
                 Answers::Choices(choices) => choices.iter().map(|choice| choice.abstains).collect(),
                 Answers::Free(_) => Vec::new(),
             },
+            think_first: false,
+            groups: Vec::new(),
         }
+        .calibrated(&calibration.first, &calibration.think);
+        let group = |group: &Group| {
+            let of = GroupOf { near_limit: group.near_limit, language: group.language.map(|code| code.language()) };
+            let policy = Self { think_first: group.think_first, ..base.clone() };
+            (of, policy.calibrated(&group.first, &group.think))
+        };
+        Self { groups: calibration.groups.iter().map(group).collect(), ..base }
+    }
+
+    fn calibrated(self, first: &FirstCalibration, think: &ThinkCalibration) -> Self {
+        Self {
+            temperature: first.temperature,
+            first_threshold: first.threshold,
+            joint_weights: (think.first_weight, think.think_weight),
+            think_threshold: think.threshold,
+            ..self
+        }
+    }
+
+    /// The policy of the group that a question is in.
+    pub fn for_question(&self, near_limit: bool, language: Language) -> &Self {
+        self.groups.iter().find(|(of, _)| of.holds(near_limit, language)).map_or(self, |(_, policy)| policy)
     }
 
     /// The same policy with one threshold for both predictions; the bundle's risk bound no longer holds.
     #[must_use]
     pub fn with_threshold(self, threshold: Confidence) -> Self {
-        Self { first_threshold: threshold.value(), think_threshold: threshold.value(), ..self }
+        let groups = self.groups.into_iter().map(|(of, policy)| (of, policy.with_threshold(threshold))).collect();
+        Self { first_threshold: threshold.value(), think_threshold: threshold.value(), groups, ..self }
     }
 
     /// Is a first answer of this confidence sure enough to need no thought?
     pub fn first_suffices(&self, confidence: Confidence) -> bool {
-        reached(self.first_threshold, confidence)
+        !self.think_first && reached(self.first_threshold, confidence)
     }
 
     /// The verdict on the first answer alone; below the threshold it escalates, unless the caller thinks first.
@@ -99,7 +144,15 @@ impl Policy {
             }
             _ => return self.as_guess(first, Reason::NoAnswer),
         };
-        self.judge(answer, confidence, self.think_threshold, Mode::ThinkFirst)
+        let verdict = self.judge(answer, confidence, self.think_threshold, Mode::ThinkFirst);
+        if let (Prediction::Scores(first), Prediction::Scores(thought)) = (first, thought) {
+            let (first, _) = likeliest(first.0.iter().copied());
+            let (thought, _) = likeliest(thought.0.iter().copied());
+            if first != thought && verdict.answer == first && verdict.decision == Decision::Answered {
+                return Verdict { decision: Decision::Escalated(Reason::Contradiction), ..verdict };
+            }
+        }
+        verdict
     }
 
     /// The verdict when the thought did not end: the first answer is a guess, and the question is escalated.
@@ -157,6 +210,8 @@ mod tests {
             think_threshold: 0.95,
             bands: (0.98, 0.8),
             abstains: vec![false, false, true],
+            think_first: false,
+            groups: Vec::new(),
         }
     }
 
@@ -204,6 +259,37 @@ mod tests {
         let disagree = policy().judge_joint(&scores([-6.0, 0.0, -9.0]), &scores([0.0, -3.5, -9.0]));
         assert_eq!(disagree.decision, Decision::Escalated(Reason::Unsure));
         assert!(disagree.confidence < agree.confidence);
+    }
+
+    #[test]
+    fn where_the_thought_contradicts_the_first_answer_the_first_is_never_given() {
+        let trusts_the_first = Policy { joint_weights: (5.0, 0.1), ..policy() };
+        let contradicted = trusts_the_first.judge_joint(&scores([0.0, -9.0, -9.0]), &scores([-9.0, 0.0, -9.0]));
+        assert_eq!((contradicted.answer, contradicted.confidence.value() > 0.99), (Some(Answer::Choice(0)), true));
+        assert_eq!(contradicted.decision, Decision::Escalated(Reason::Contradiction));
+        let trusts_the_thought = Policy { joint_weights: (0.1, 5.0), ..policy() };
+        let corrected = trusts_the_thought.judge_joint(&scores([0.0, -9.0, -9.0]), &scores([-9.0, 0.0, -9.0]));
+        assert_eq!((corrected.answer, corrected.decision), (Some(Answer::Choice(1)), Decision::Answered));
+    }
+
+    #[test]
+    fn a_question_is_judged_by_the_first_group_that_holds_it() {
+        let group = |near_limit, language, task: &str| {
+            (GroupOf { near_limit, language }, Policy { task: task.to_owned(), think_first: true, ..policy() })
+        };
+        let grouped = Policy {
+            groups: vec![group(Some(true), None, "near"), group(Some(false), Some(Language::Ja), "far, Japanese")],
+            ..policy()
+        };
+        for (near, language, expected) in
+            [(true, Language::En, "near"), (false, Language::Ja, "far, Japanese"), (false, Language::En, "a task")]
+        {
+            assert_eq!(grouped.for_question(near, language).task, expected);
+        }
+        let near = grouped.for_question(true, Language::En);
+        assert!(!near.first_suffices(Confidence::new(1.0).unwrap()), "it thinks first, however sure");
+        let forced = grouped.with_threshold(Confidence::new(0.5).unwrap());
+        assert_eq!(forced.for_question(true, Language::En).think_threshold, 0.5);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{milliseconds, round};
 use crate::bundle::manifest::{Answers, Task};
@@ -108,11 +109,11 @@ impl Shown {
 }
 
 /// One answer of `sokutou ask`, as a machine reads it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reply {
-    /// As the asker named the question.
+    /// As the asker named the question: the same characters, since a number of twenty digits is a name too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<serde_json::Value>,
+    pub id: Option<Box<RawValue>>,
     /// The task that was asked.
     pub task: String,
     /// The label of a choice in the question's language, or the text; "ask a person" when escalated.
@@ -131,6 +132,9 @@ pub struct Reply {
     /// What exactly the reason names, in the question's language.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What was read, in the question's language, where the task declares what it reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<String>,
     /// The likeliest answer when escalated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guess: Option<Guess>,
@@ -155,7 +159,7 @@ pub struct Reply {
 
 impl Reply {
     /// The reply to a question that its asker named `id`.
-    pub fn new(id: Option<serde_json::Value>, recorded: &RecordedAnswer, language: Language) -> Self {
+    pub fn new(id: Option<Box<RawValue>>, recorded: &RecordedAnswer, language: Language) -> Self {
         let Shown { answer, code, decision, reason, guess } = Shown::of(recorded, language);
         Self {
             id,
@@ -167,6 +171,7 @@ impl Reply {
             decision,
             reason,
             detail: recorded.detail.clone(),
+            read: None,
             guess,
             mode: recorded.mode.into(),
             tokens: recorded.tokens,

@@ -15,8 +15,7 @@ use super::machine::{kib, text};
 use crate::bundle::Bundle;
 use crate::domain::chain;
 use crate::engine::{Engine, Library};
-use crate::pipeline::{self, Think};
-use crate::policy::Policy;
+use crate::pipeline::{self, Procedure, Think};
 
 /// Phases of a cold start as the child reports them, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -96,9 +95,9 @@ pub fn phases(since: u64, folder: &Path, task: &str, question: &str) -> Result<P
     let loaded = Library::load().map_err(|error| failed(&error))?;
     let library = lap();
     let mut engine = Engine::open(&loaded, &opened).map_err(|error| failed(&error))?;
-    let policy = Policy::of(opened.task(task).map_err(|error| failed(&error))?);
+    let procedure = Procedure::of(opened.task(task).map_err(|error| failed(&error))?);
     let session = lap();
-    let mut answer = || pipeline::answer(&mut engine, &policy, Think::Auto, question).map(drop);
+    let mut answer = || pipeline::answer(&mut engine, &procedure, Think::Auto, question).map(drop);
     answer().map_err(|error| failed(&error))?;
     let first_run = lap();
     answer().map_err(|error| failed(&error))?;

@@ -27,8 +27,7 @@ use crate::engine::{
 };
 use crate::evaluation::dataset::digest;
 use crate::evaluation::{Dataset, Question, Score, Share};
-use crate::pipeline::{self, Think};
-use crate::policy::Policy;
+use crate::pipeline::{self, Procedure, Think};
 
 /// Cold starts for each trial; one takes as long as a hundred answers.
 const COLD_STARTS_A_TRIAL: usize = 2;
@@ -142,7 +141,7 @@ pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Resul
 
     let library = Library::load()?;
     let mut bench =
-        BenchRun { plan, policy: Policy::of(plan.task), engine: Engine::open(&library, plan.bundle)?, progress };
+        BenchRun { plan, procedure: Procedure::of(plan.task), engine: Engine::open(&library, plan.bundle)?, progress };
     let loaded_bytes = cold::resident().0;
     let score = bench.questions(&mut watch)?; // first, so that a question that cannot be asked is found before minutes have passed
     let phases = cold_starts(plan, &timed, &mut samples, bench.progress)?;
@@ -165,7 +164,7 @@ pub fn run(plan: &Plan<'_>, progress: &mut dyn FnMut(Progress) -> bool) -> Resul
         None => None,
         Some(length) => {
             let engine = Engine::open(&library, plan.bundle)?;
-            let mut bench = BenchRun { plan, policy: Policy::of(plan.task), engine, progress };
+            let mut bench = BenchRun { plan, procedure: Procedure::of(plan.task), engine, progress };
             Some(bench.soak(length, &timed, &mut watch)?)
         }
     };
@@ -307,7 +306,7 @@ fn cold_starts(
 /// A loaded model, and what is asked of it.
 struct BenchRun<'w, 'p> {
     plan: &'w Plan<'p>,
-    policy: Policy,
+    procedure: Procedure,
     engine: Engine<OrtModel>,
     progress: &'w mut dyn FnMut(Progress) -> bool,
 }
@@ -417,7 +416,7 @@ impl BenchRun<'_, '_> {
         question: &Question,
         think: Think,
     ) -> Result<pipeline::Answered<'_, OrtModel>, BenchError> {
-        pipeline::answer(&mut self.engine, &self.policy, think, &question.text)
+        pipeline::answer(&mut self.engine, &self.procedure, think, &question.text)
             .map_err(|source| BenchError::Ask { number: at + 1, source })
     }
 

@@ -18,7 +18,7 @@ pub enum Readings {
     /// A value for each of its fields.
     Fields(Fields),
     /// The readings of a chart and its lines.
-    Series(Series),
+    Series(Box<Series>),
 }
 
 impl Readings {

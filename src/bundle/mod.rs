@@ -10,13 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::bytes::{hex, read_file};
 use crate::domain::{Answer, Language, NAME_BYTES_MAX, nearest};
 pub use crate::wire::CODE_ASK_A_PERSON;
-use manifest::{Answers, Choice, FORMAT, FileDigest, Golden, Manifest, OLDEST_FORMAT, Task, Versioned};
+use declaration::{FieldValue, Readings};
+use manifest::{
+    Answers, Choice, FORMAT, FileDigest, FirstCalibration, Golden, Manifest, OLDEST_FORMAT, Task, ThinkCalibration,
+    Versioned,
+};
 
 /// A manifest has a few kilobytes.
 const MANIFEST_BYTES_MAX: u64 = 1 << 20;
@@ -24,6 +29,12 @@ const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 const FILE_BYTES_MAX: u64 = 400 << 20;
 /// Tasks of a bundle; texts that list them must stay readable.
 const TASKS_MAX: usize = 32;
+/// Fields of a task: a frame of numbers has a byte for their number, and a question must stay readable.
+const FIELDS_MAX: usize = 64;
+/// Readings of a series: a chart of a shift; each window is a question to the model.
+const SERIES_MAX: usize = 200;
+/// Centre of the places that a series is scaled to: so that no product overflows.
+const PLACES_MAX: u32 = 500_000;
 /// Tokens of a free-text answer; a longer text is a rationale, not an answer.
 const FREE_TOKENS_MAX: usize = 64;
 /// Graphs of a bundle. Each is held in memory with a cache, about 20 MiB for the shipped ones, and a small device has 1
@@ -282,25 +293,108 @@ fn check_task(task: &Task, max_len: usize) -> Result<(), String> {
     between("rationale_tokens_max", task.rationale_tokens_max, 1, max_len)?;
     task.check_fit(answer_tokens, max_len)?;
 
+    if let Some(readings) = &task.readings {
+        check_readings(readings, task)?;
+    }
     let calibration = &task.calibration;
     share("calibration.risk", calibration.risk)?;
     share("calibration.confidence_level", calibration.confidence_level)?;
-    share("calibration.first.threshold", calibration.first.threshold)?;
-    share("calibration.think.threshold", calibration.think.threshold)?;
     share("calibration.bands.high", calibration.bands.high)?;
     share("calibration.bands.medium", calibration.bands.medium)?;
-    for (name, weight) in [
-        ("calibration.think.first_weight", calibration.think.first_weight),
-        ("calibration.think.think_weight", calibration.think.think_weight),
-    ] {
+    check_thresholds(&calibration.first, &calibration.think)?;
+    for group in &calibration.groups {
+        check_thresholds(&group.first, &group.think).map_err(|what| format!("group {:?}: {what}", group.name))?;
+    }
+    Ok(())
+}
+
+fn check_thresholds(first: &FirstCalibration, think: &ThinkCalibration) -> Result<(), String> {
+    share("first.threshold", first.threshold)?;
+    share("think.threshold", think.threshold)?;
+    for (name, weight) in [("think.first_weight", think.first_weight), ("think.think_weight", think.think_weight)] {
         ensure(weight.is_finite() && weight >= 0.0, || {
             format!("expected {name} to be finite and not negative, got {weight}")
         })?;
     }
-    let temperature = calibration.first.temperature;
+    let temperature = first.temperature;
     ensure(temperature.is_finite() && temperature > 0.0, || {
-        format!("expected calibration.first.temperature above 0, got {temperature}")
+        format!("expected first.temperature above 0, got {temperature}")
     })
+}
+
+/// A declaration that the reader can follow: each thing has a name of its own, and every expression a value.
+fn check_readings(readings: &Readings, task: &Task) -> Result<(), String> {
+    match readings {
+        Readings::Fields(declared) => {
+            between("the number of readings.fields", declared.fields.len(), 1, FIELDS_MAX)?;
+            for (place, field) in declared.fields.iter().enumerate() {
+                let id = &field.id;
+                let plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                ensure(plain && id.starts_with(|c: char| c.is_ascii_alphabetic()), || {
+                    format!("expected an id of ASCII letters, digits and _ for a field, got {id:?}")
+                })?;
+                let twin = declared.fields[..place].iter().any(|other| other.id == *id);
+                ensure(!twin, || format!("expected every field once, {id} comes twice"))?;
+                for text in [&declared.canonical.en, &declared.canonical.ja] {
+                    ensure(text.matches(&format!("{{{id}}}")).count() == 1, || {
+                        format!("expected {{{id}}} once in the canonical question, got {text:?}")
+                    })?;
+                }
+                check_value(&field.value).map_err(|what| format!("field {id}: {what}"))?;
+            }
+            let limits = declared.limits.iter().map(|limit| &limit.expression);
+            for expression in declared.checks.iter().map(|check| &check.expression).chain(limits) {
+                let known = |word: &&str| declared.fields.iter().any(|field| field.id == **word);
+                let mut words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                let word = words.find(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()) && !known(word));
+                ensure(word.is_none(), || {
+                    format!("expected ids of fields in {expression:?}, got {}", word.unwrap_or(""))
+                })?;
+            }
+            Ok(())
+        }
+        Readings::Series(series) => {
+            let (min, max) = series.count;
+            ensure(min >= 1 && min <= series.window && series.window <= max && max <= SERIES_MAX, || {
+                format!(
+                    "expected 1 <= count.0 <= window <= count.1 <= {SERIES_MAX}, got {min}, {} and {max}",
+                    series.window
+                )
+            })?;
+            let to = series.normal;
+            ensure(0 < to.zone && to.zone < to.way && to.way < to.centre && to.centre <= PLACES_MAX, || {
+                format!("expected 0 < zone < way < centre <= {PLACES_MAX} in readings.series.normal, got {to:?}")
+            })?;
+            for text in [&series.canonical.en, &series.canonical.ja] {
+                ensure(text.matches("{readings}").count() == 1, || {
+                    format!("expected {{readings}} once in the canonical question, got {text:?}")
+                })?;
+            }
+            let known = |text: &&String| match &task.answers {
+                Answers::Choices(choices) => choices.iter().any(|choice| choice.text == **text),
+                Answers::Free(_) => false,
+            };
+            let foreign = series.anywhere.iter().find(|text| !known(text));
+            ensure(foreign.is_none(), || {
+                format!("expected choices of the task in readings.series.anywhere, got {foreign:?}")
+            })
+        }
+    }
+}
+
+fn check_value(value: &FieldValue) -> Result<(), String> {
+    match value {
+        FieldValue::Number(quantity) => {
+            ensure(!quantity.units.is_empty(), || "expected a unit".to_owned())?;
+            ensure(quantity.units.iter().all(|unit| !unit.names.is_empty() && !unit.divisor.is_zero()), || {
+                "expected a name for every unit, and a divisor that is not 0".to_owned()
+            })?;
+            ensure(quantity.resolution > Decimal::ZERO && quantity.min <= quantity.max, || {
+                "expected a resolution above 0 and a min of at most max".to_owned()
+            })
+        }
+        FieldValue::Words(words) => ensure(!words.is_empty(), || "expected a word".to_owned()),
+    }
 }
 
 fn check_choices(choices: &[Choice]) -> Result<(), String> {

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use serde_json::value::RawValue;
+
 use super::open::{BundleArg, open_bundle, open_engine, task};
 use super::output::{print_json, print_wrapped};
 use super::words::{in_words, nothing_to_explain, rationale_in_words};
@@ -15,8 +17,7 @@ use crate::bundle::manifest::Task;
 use crate::bytes;
 use crate::domain::{Confidence, Decision};
 use crate::engine::{AskError, Model, QUESTION_BYTES_MAX};
-use crate::pipeline::{self, Answered, Explained, Think};
-use crate::policy::Policy;
+use crate::pipeline::{self, Answered, Explained, Procedure, Think};
 use crate::store::RecordedRationale;
 
 #[derive(Debug, clap::Args)]
@@ -70,12 +71,12 @@ fn confidence(text: &str) -> Result<Confidence, String> {
 }
 
 impl AskArgs {
-    /// The task's policy, with the threshold of the arguments if there is one.
-    pub fn policy(&self, task: &Task) -> Policy {
-        let policy = Policy::of(task);
+    /// How the task's questions are handled, with the threshold of the arguments if there is one.
+    pub fn procedure(&self, task: &Task) -> Procedure {
+        let procedure = Procedure::of(task);
         match self.threshold {
-            Some(threshold) => policy.with_threshold(threshold),
-            None => policy,
+            Some(threshold) => procedure.with_threshold(threshold),
+            None => procedure,
         }
     }
 }
@@ -89,7 +90,7 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let task = task(args.task.as_deref(), &bundle)?;
     let mut engine = open_engine(&folder, &bundle)?;
-    let answered = pipeline::answer(&mut engine, &args.policy(task), args.think.into(), &question)?;
+    let answered = pipeline::answer(&mut engine, &args.procedure(task), args.think.into(), &question)?;
     let exit = match answered.verdict.decision {
         Decision::Answered => Exit::Success,
         Decision::Escalated(_) => Exit::Escalated,
@@ -111,17 +112,18 @@ pub fn run(args: &AskArgs) -> Result<Exit, Error> {
 
 /// An answer as a machine reads it; with its rationale if `explain`.
 pub fn reply<M: Model>(
-    id: Option<serde_json::Value>,
+    id: Option<Box<RawValue>>,
     answered: Answered<'_, M>,
     bundle: &Bundle,
     task: &Task,
     explain: bool,
 ) -> Result<Reply, AskError> {
     let Answered { language, tokens, time_to_answer, .. } = answered;
+    let read = answered.read.clone();
     let recorded =
         answer::Answered { bundle, task: &task.id, language, verdict: &answered.verdict, tokens, time_to_answer }
             .record(SystemTime::now());
-    let reply = Reply::new(id, &recorded, language);
+    let reply = Reply { read, ..Reply::new(id, &recorded, language) };
     let explained = if explain { answered.explain()? } else { None };
     Ok(match explained {
         Some(Explained { rationale, agreement, time_to_rationale }) => {

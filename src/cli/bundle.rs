@@ -7,11 +7,11 @@ use super::open::{BundleArg, open_bundle, open_engine};
 use super::output::{print_json, print_wrapped};
 use super::{Error, Exit};
 use crate::bundle::Bundle;
+use crate::bundle::declaration::{FieldValue, Readings};
 use crate::bundle::manifest::{Answers, Choice, GOLDEN_CONFIDENCE_TOLERANCE, Golden, GoldenDecision, GoldenMode, Task};
 use crate::domain::{Answer, Decision, Mode};
 use crate::engine::{AskError, Engine, Model};
-use crate::pipeline::{self, Think};
-use crate::policy::Policy;
+use crate::pipeline::{self, Procedure, Think};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum BundleCommand {
@@ -103,7 +103,37 @@ struct TaskInfo<'a> {
     title: TitleInfo<'a>,
     graph: &'a str,
     answers: AnswersInfo<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reads: Option<Vec<FieldInfo<'a>>>,
     risk: f64,
+    n: u64,
+    threshold: f64,
+    coverage: f64,
+    think_threshold: f64,
+    think_coverage: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<GroupInfo<'a>>,
+}
+
+/// Something that the task reads: its number in a frame, its names, and of a number what it may be.
+#[derive(Serialize)]
+struct FieldInfo<'a> {
+    number: usize,
+    id: &'a str,
+    name: TitleInfo<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    units: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<(String, String)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    words: Vec<(u16, &'a str)>,
+}
+
+/// A group of questions with a proof of its own.
+#[derive(Serialize)]
+struct GroupInfo<'a> {
+    name: &'a str,
+    thinks_first: bool,
     n: u64,
     threshold: f64,
     coverage: f64,
@@ -138,14 +168,87 @@ impl<'a> TaskInfo<'a> {
                 ),
                 Answers::Free(free) => AnswersInfo::Free { tokens_max: free.tokens_max },
             },
+            reads: task.readings.as_ref().map(fields),
             risk: calibration.risk,
             n: calibration.n,
             threshold: calibration.first.threshold,
             coverage: calibration.first.coverage,
             think_threshold: calibration.think.threshold,
             think_coverage: calibration.think.coverage,
+            groups: calibration
+                .groups
+                .iter()
+                .map(|group| GroupInfo {
+                    name: &group.name,
+                    thinks_first: group.think_first,
+                    n: group.n,
+                    threshold: group.first.threshold,
+                    coverage: group.first.coverage,
+                    think_threshold: group.think.threshold,
+                    think_coverage: group.think.coverage,
+                })
+                .collect(),
         }
     }
+}
+
+/// What a task reads; of a series its lines and its readings, in the order of a frame.
+fn fields(readings: &Readings) -> Vec<FieldInfo<'_>> {
+    match readings {
+        Readings::Fields(declared) => declared
+            .fields
+            .iter()
+            .zip(1..)
+            .map(|(field, number)| {
+                let (units, range, words) = match &field.value {
+                    FieldValue::Number(quantity) => {
+                        let units = quantity.units.iter().filter_map(|unit| unit.names.first());
+                        let range = (quantity.min.to_string(), quantity.max.to_string());
+                        (units.map(String::as_str).collect(), Some(range), Vec::new())
+                    }
+                    FieldValue::Words(words) => {
+                        (Vec::new(), None, words.iter().map(|word| (word.code, word.text.as_str())).collect())
+                    }
+                };
+                let name = TitleInfo { en: &field.name.en, ja: &field.name.ja };
+                FieldInfo { number, id: &field.id, name, units, range, words }
+            })
+            .collect(),
+        Readings::Series(series) => ["centre", "upper", "lower", "readings"]
+            .into_iter()
+            .zip([&series.centre, &series.upper, &series.lower, &series.readings])
+            .zip(1..)
+            .map(|((id, line), number)| FieldInfo {
+                number,
+                id,
+                name: TitleInfo { en: &line.name.en, ja: &line.name.ja },
+                units: Vec::new(),
+                range: None,
+                words: Vec::new(),
+            })
+            .collect(),
+    }
+}
+
+/// A line for each thing that a task reads.
+fn reads_in_words(readings: &Readings) -> String {
+    let line = |field: FieldInfo<'_>| {
+        let FieldInfo { number, id, name, units, range, words } = field;
+        let what = match range {
+            Some((min, max)) => format!(": {min} to {max} {}", units.join(", ")),
+            None if words.is_empty() => String::new(),
+            None => format!(
+                ": {}",
+                words.iter().map(|(code, word)| format!("{word} ({code})")).collect::<Vec<_>>().join(", ")
+            ),
+        };
+        format!("\n        {number:>3}  {id}: {} / {}{what}", name.en, name.ja)
+    };
+    let count = match readings {
+        Readings::Series(series) => format!("\n             {} to {} readings", series.count.0, series.count.1),
+        Readings::Fields(_) => String::new(),
+    };
+    format!("\n      reads:{}{count}", fields(readings).into_iter().map(line).collect::<String>())
 }
 
 fn task_in_words(task: &Task) -> String {
@@ -170,9 +273,23 @@ fn task_in_words(task: &Task) -> String {
             "always escalated, because no risk bound could be shown".to_owned()
         }
     };
+    let reads = task.readings.as_ref().map_or_else(String::new, reads_in_words);
+    let groups: String = calibration
+        .groups
+        .iter()
+        .map(|group| {
+            let (first, think) = (&group.first, &group.think);
+            let first = match group.think_first {
+                true => "always thinks first".to_owned(),
+                false => reached(first.threshold, first.coverage, "its rows", first.errors, first.n),
+            };
+            let think = reached(think.threshold, think.coverage, "the other rows", think.errors, think.n);
+            format!("\n        {}, {} rows: answer-first: {first}; think-first: {think}", group.name, group.n)
+        })
+        .collect();
     format!(
-        "    {}: {} / {}\n      graph: {}\n      questions: at most {} tokens\n      answers: {answers}\n      risk bound: at most {:.1} % wrong among auto-answered, with {:.0} % certainty, \
-         from {} rows: {}\n        answer-first: {}\n        think-first: {}",
+        "    {}: {} / {}\n      graph: {}\n      questions: at most {} tokens{reads}\n      answers: {answers}\n      risk bound: at most {:.1} % wrong among auto-answered, with {:.0} % certainty, \
+         from {} rows: {}\n        answer-first: {}\n        think-first: {}{groups}",
         task.id,
         task.title.en,
         task.title.ja,
@@ -225,7 +342,7 @@ pub fn golden_failures<M: Model>(engine: &mut Engine<M>, bundle: &Bundle) -> Res
     let mut failures = Vec::new();
     for golden in &bundle.golden {
         let task = bundle.task(&golden.task)?;
-        let verdict = pipeline::answer(engine, &Policy::of(task), Think::Auto, &golden.question)?.verdict;
+        let verdict = pipeline::answer(engine, &Procedure::of(task), Think::Auto, &golden.question)?.verdict;
         let (code, answer) = match (&task.answers, verdict.answer) {
             (Answers::Choices(choices), Some(Answer::Choice(choice))) => (Some(choices[choice].code), None),
             (_, Some(Answer::Text(text))) => (None, Some(text)),

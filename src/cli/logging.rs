@@ -2,20 +2,28 @@
 
 use std::io::{self, Write as _};
 
+use super::output::{indented, visible};
+
 /// `level` holds unless RUST_LOG says otherwise. For systemd's journal each line begins with its level in the journal's
 /// form, and has no date, because the journal adds its own.
 pub fn to_stderr(level: &str) {
     let mut builder = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level));
+    // What others wrote acts on no terminal, and makes no line that looks like one of ours.
+    let said = |record: &log::Record<'_>| visible(&indented(&record.args().to_string())).into_owned();
     if stderr_goes_to_the_journal() {
-        builder.format(|out, record| {
+        builder.format(move |out, record| {
             let priority = match record.level() {
                 log::Level::Error => 3,
                 log::Level::Warn => 4,
                 log::Level::Info => 6,
                 log::Level::Debug | log::Level::Trace => 7,
             };
-            let text = format!("{}: {}", record.target(), record.args());
+            let text = format!("{}: {}", record.target(), said(record));
             text.lines().try_for_each(|line| writeln!(out, "<{priority}>{line}"))
+        });
+    } else {
+        builder.format(move |out, record| {
+            writeln!(out, "[{} {:<5} {}] {}", out.timestamp(), record.level(), record.target(), said(record))
         });
     }
     builder.init();

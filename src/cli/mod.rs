@@ -19,7 +19,7 @@ mod schema;
 mod serve;
 mod words;
 
-use std::io::{self, Write as _};
+use std::io;
 
 use clap::{Parser, Subcommand};
 
@@ -92,9 +92,13 @@ impl Command {
 pub fn main() -> Exit {
     let args = match Args::try_parse() {
         Ok(args) => args,
+        Err(error) if error.use_stderr() => {
+            output::complain(error.render().to_string().trim_end()); // it repeats arguments, as a question that begins with a dash
+            return Exit::Usage;
+        }
         Err(help) => {
             let _ = help.print(); // nobody reads a closed terminal
-            return if help.use_stderr() { Exit::Usage } else { Exit::Success };
+            return Exit::Success;
         }
     };
     // The gateway's configuration sets the level of its log.
@@ -104,7 +108,7 @@ pub fn main() -> Exit {
         // A reader that went away (`| head`) is no failure of ours.
         Err(Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {}", chain(&error));
+            output::complain(&format!("error: {}", chain(&error)));
             error.exit()
         }
     }

@@ -1,5 +1,8 @@
-//! Standard output, which only commands write.
+//! Standard output, which only commands write; and how text is made fit for a terminal. What others wrote (askers, files, the
+//! names of clients) must not move the cursor, set a title or turn the direction of the text: [`visible`] shows such characters
+//! instead. Everything that is printed or logged goes through it.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::Error;
@@ -7,10 +10,10 @@ use super::Error;
 /// Narrower terminals are not served.
 const COLUMNS_MIN: usize = 20;
 
-/// As it is: for files and programs.
+/// Line by line as it is, with what a terminal would act on made [`visible`].
 pub fn print(text: &str) -> Result<(), Error> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Error::Write)
+    writeln!(out, "{}", visible(text)).and_then(|()| out.flush()).map_err(Error::Write)
 }
 
 /// One JSON document on one line.
@@ -21,9 +24,46 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<(), Error> {
 /// For people: on a terminal, lines that are too long for it are broken between words.
 pub fn print_wrapped(text: &str) -> Result<(), Error> {
     match terminal_columns() {
-        Some(columns) => print(&wrap(text, columns)),
+        Some(columns) => print(&wrap(&visible(text), columns)),
         None => print(text),
     }
+}
+
+/// A message to standard error; there is nowhere to say that it cannot be written.
+pub fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", visible(text));
+}
+
+/// A text with `\u001b` in the place of each control character but line break and tab. So JSON stays JSON, and TOML stays TOML.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(acts_on_a_terminal) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if acts_on_a_terminal(character) {
+            shown += &format!("\\u{:04x}", u32::from(character));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown.into()
+}
+
+/// What a terminal does not show but does: escapes and other controls of both sets, what turns the direction of the text, and
+/// separators that break a line in some terminals only.
+fn acts_on_a_terminal(character: char) -> bool {
+    match character {
+        '\n' | '\t' => false,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}' => true,
+        '\u{2028}' | '\u{2029}' => true,
+        _ => character.is_control(),
+    }
+}
+
+/// The lines of a text, those after the first indented: none of them can be taken for a line of ours.
+pub fn indented(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join("\n    ")
 }
 
 fn terminal_columns() -> Option<usize> {
@@ -102,6 +142,23 @@ fn is_full_width(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_character_acts_on_the_terminal() {
+        for (text, shown) in [
+            ("\u{1b}]0;title\u{7}\u{1b}[2J", "\\u001b]0;title\\u0007\\u001b[2J"),
+            ("over\rwritten\u{8}\u{7f}", "over\\u000dwritten\\u0008\\u007f"),
+            ("\u{9b}31m\u{85}\u{90}", "\\u009b31m\\u0085\\u0090"),
+            ("\u{202e}fish\u{2066}\u{2069}\u{200f}\u{61c}", "\\u202efish\\u2066\\u2069\\u200f\\u061c"),
+            ("\u{2028}\u{2029}\u{b}\u{c}\0", "\\u2028\\u2029\\u000b\\u000c\\u0000"),
+            ("two\nlines\tand 日本語 ü 👩\u{200d}🔧", "two\nlines\tand 日本語 ü 👩\u{200d}🔧"),
+        ] {
+            assert_eq!(visible(text), shown);
+            let json = serde_json::to_string(text).unwrap();
+            assert_eq!(serde_json::from_str::<String>(&visible(&json)).unwrap(), text, "JSON stays JSON");
+        }
+        assert_eq!(indented("a\r\nreview 確認 1: right\n"), "a\n    review 確認 1: right");
+    }
 
     #[test]
     fn no_word_is_cut() {

@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use super::args::ConfigArgs;
 use super::open::{BundleArg, open_bundle};
-use super::output::{print, print_json};
+use super::output::{indented, print, print_json};
 use super::{Error, Exit};
 use crate::api::answer::{BandName, ModeName};
 use crate::api::review::{Format, Resolve, ReviewCase, ReviewRecord, ReviewStateName, VerdictName, projects, written};
@@ -212,7 +212,7 @@ fn line(case: &ReviewCase) -> String {
     let short: String = question.chars().take(60).collect();
     let more = if question.chars().count() > 60 { "…" } else { "" };
     let answer = case.answer.as_ref().map_or("-", |answer| answer.answer.as_str());
-    format!("{:>6}  {state}\n        {answer} | {short}{more}", case.case)
+    format!("{:>6}  {}\n        {} | {short}{more}", case.case, indented(&state), indented(answer))
 }
 
 fn in_words(case: &ReviewCase) -> String {
@@ -220,10 +220,13 @@ fn in_words(case: &ReviewCase) -> String {
         format!("case 案件: {}", case.case),
         format!("asked by 質問者: {}/{}", case.client, case.id),
         format!("task タスク: {}", case.task),
-        format!("question 質問: {}", case.question.as_deref().unwrap_or("(dropped to save space 容量のため削除)")),
+        format!(
+            "question 質問: {}",
+            case.question.as_deref().map_or_else(|| "(dropped to save space 容量のため削除)".to_owned(), indented)
+        ),
     ];
     if let Some(answer) = &case.answer {
-        lines.push(format!("model's answer モデルの答え: {}", answer.answer));
+        lines.push(format!("model's answer モデルの答え: {}", indented(&answer.answer)));
     }
     if let (Some(confidence), Some(band), Some(mode)) = (case.confidence, case.band, case.mode) {
         let band = match band {
@@ -237,13 +240,14 @@ fn in_words(case: &ReviewCase) -> String {
         };
         lines.push(format!("confidence 確信度: {:.1} % ({band}), {mode}", (confidence * 1000.0).floor() / 10.0));
     }
-    lines.extend(case.rationale.iter().map(|why| format!("why 理由: {why}")));
+    lines.extend(case.rationale.iter().map(|why| format!("why 理由: {}", indented(why))));
     lines.extend(case.student.iter().map(|student| format!("model モデル: {student}")));
     if !case.choices.is_empty() {
         let choices = case.choices.iter().map(|choice| format!("{} ({})", choice.text, choice.ja));
         lines.push(format!("choices 選択肢: {}", choices.collect::<Vec<_>>().join(", ")));
     }
-    lines.extend(case.reviews.iter().map(|review| format!("review 確認 {}: {}", review.number, state(review))));
+    let reviews = case.reviews.iter().map(|review| format!("review 確認 {}: {}", review.number, state(review)));
+    lines.extend(reviews.map(|review| indented(&review)));
     lines.join("\n")
 }
 

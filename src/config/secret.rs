@@ -76,6 +76,12 @@ impl SecretFile {
         }
     }
 
+    /// The file at a path.
+    #[cfg(test)]
+    pub fn at(path: &Path) -> Self {
+        Self { name: path.display().to_string(), path: Some(path.to_owned()) }
+    }
+
     /// Reads it; line ends behind it are not part of it.
     pub fn read(&self) -> Result<Secret, SecretError> {
         let path = self.path.clone().ok_or_else(|| SecretError::NoCredentials { name: self.name.clone() })?;

@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
-use super::calculator::{Calculator, CalculatorError};
+use super::calculator::Calculator;
 use super::{Model, ModelError, Tokenizer, TokenizerError};
+use crate::calculator::CalculatorError;
 use crate::domain::{Rationale, RationaleEnd, TokenId};
 
 /// One token of a rationale.

@@ -1,6 +1,11 @@
 //! Tells systemd and the broker how the gateway is: ready, alive, stopping; the retained status. Judges from what it is told, and
 //! measures nothing.
 
+use std::env;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant, SystemTime};
 
 use sd_notify::NotifyState;
@@ -84,9 +89,20 @@ pub fn watch(writer: Writer, report: impl Fn(bool) + 'static) {
 
 /// Tells systemd, where there is one.
 pub fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
+    if let Err(error) = tell(states) {
         log::warn!("systemd cannot be told: {error}");
     }
+}
+
+/// sd-notify itself takes `@NAME` for a path. It is an abstract socket, as systemd in a container and other managers have it.
+fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
+    let Some(socket) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let address = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(&socket),
+    }?;
+    let text: String = states.iter().map(|state| format!("{state}\n")).collect();
+    UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &address).map(drop)
 }
 
 /// The gateway reads its configuration again.

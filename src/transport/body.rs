@@ -16,6 +16,9 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// The text that the bytes are, or what was expected instead.
 pub fn text(bytes: &[u8]) -> Result<&str, String> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err("expected UTF-8, got UTF-16; save it as UTF-8".to_owned());
+    }
     let text = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))?;
     Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
 }
@@ -35,10 +38,10 @@ fn misspelt<T: JsonSchema>(text: &str) -> Option<String> {
     let known = schema.get("properties")?.as_object()?;
     let key = said.into_keys().find(|key| !known.contains_key(key))?;
     let hint = nearest(&key, known.keys().map(String::as_str)).map(|near| format!(", did you mean {near:?}?"));
-    Some(format!("unknown key {:?}{}", key.chars().take(KEY_CHARS_MAX).collect::<String>(), hint.unwrap_or_default()))
+    Some(format!("unknown field {:?}{}", key.chars().take(KEY_CHARS_MAX).collect::<String>(), hint.unwrap_or_default()))
 }
 
-/// Of an unknown key, so many characters are told.
+/// Of an unknown field, so many characters are told.
 const KEY_CHARS_MAX: usize = 40;
 
 /// A question in JSON: a text, or an object of readings, which becomes its own text without spaces. Numbers stay as they were
@@ -149,9 +152,9 @@ mod tests {
     fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
         let refused = |text: &str| object::<Asked>(text, "{\"question\", \"task\"?}").err().unwrap();
         for (text, why) in [
-            (r#"{"question": "?", "Task": "t"}"#, r#"unknown key "Task", did you mean "task"?"#),
-            (r#"{"qestion": "?"}"#, r#"unknown key "qestion", did you mean "question"?"#),
-            (r#"{"question": "?", "zz": 1}"#, r#"expected {"question", "task"?}: unknown key "zz""#),
+            (r#"{"question": "?", "Task": "t"}"#, r#"unknown field "Task", did you mean "task"?"#),
+            (r#"{"qestion": "?"}"#, r#"unknown field "qestion", did you mean "question"?"#),
+            (r#"{"question": "?", "zz": 1}"#, r#"expected {"question", "task"?}: unknown field "zz""#),
             (r#"{"task": "t"}"#, "missing field `question`"),
             (r#"{"question": "?", "question": "!"}"#, "duplicate field"),
         ] {
@@ -163,6 +166,6 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_read_over() {
         assert_eq!(text(b"\xef\xbb\xbf{}"), Ok("{}"));
-        assert!(text(b"\xff\xfe{\0}\0").unwrap_err().contains("expected UTF-8"));
+        assert!(text(b"\xff\xfe{\0}\0").unwrap_err().contains("got UTF-16"));
     }
 }

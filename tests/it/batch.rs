@@ -76,6 +76,22 @@ fn a_line_that_is_no_question_says_so_in_its_place_and_the_rest_goes_on() {
 }
 
 #[test]
+fn an_id_comes_back_as_it_came() {
+    let ids = ["12345678901234567890123", "1.50", "-0.0", "1e400", "\"\\u6e29\"", "[1.0, {\"a\":2}]"];
+    let questions = ids.map(|id| format!("{{\"id\": {id}, \"question\": \"{NO_FAILURE_EN}\"}}\r\n"));
+    let file = NamedTempFile::new().unwrap();
+    let refused = ids.map(|id| format!("{{\"id\": {id}, \"question\": []}}\n"));
+    fs::write(file.path(), format!("\u{feff}{}{}", questions.concat(), refused.concat())).unwrap();
+    let output = sokutou().args(["ask", "--batch"]).arg(file.path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((output.status.code(), text.lines().count()), (Some(3), 2 * ids.len()));
+    for (line, id) in text.lines().zip(ids.iter().chain(&ids)) {
+        assert!(line.starts_with(&format!("{{\"id\":{id},")), "{id}: {line}");
+    }
+    assert!(text.lines().next().unwrap().contains("\"answer\":\"no failure\""), "behind the byte order mark");
+}
+
+#[test]
 fn an_object_is_a_question_as_good_as_a_text() {
     let object = r#"{"id": 1, "question": {"type": "M", "lot": 12345678901234567890}}"#;
     let (exit, replies) = batch(format!("{object}\n{{\"question\": 298.1}}\n").as_bytes(), &[]);

@@ -121,8 +121,9 @@ fn check_looks_at_what_the_configuration_names() {
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let good = format!("[gateway]\nname = \"press-3\"\n[journal]\nfolder = \"{}\"\n", at("var/journal"));
     fs::write(at("sokutou.toml"), good).unwrap();
-    fs::write(at("pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
-    fs::write(at("key"), "-----BEGIN PRIVATE KEY-----\n").unwrap();
+    let own = rcgen::generate_simple_self_signed(["press-3".to_owned()]).unwrap();
+    fs::write(at("pem"), own.cert.pem()).unwrap();
+    fs::write(at("key"), own.signing_key.serialize_pem()).unwrap();
     fs::write(at("password"), "hunter2\n").unwrap();
     for secret in ["key", "password"] {
         fs::set_permissions(at(secret), fs::Permissions::from_mode(0o600)).unwrap();
@@ -156,6 +157,10 @@ fn check_looks_at_what_the_configuration_names() {
         assert_eq!(check(key, &[&tls[..], &[set(key, "nothing")]].concat()), ["FAIL"]);
     }
     assert_eq!(check("mqtt.port", &tls), ["WARN"], "the port without TLS");
+    assert_eq!(check("mqtt.tls.ca_file", &[set("mqtt.tls.ca_file", "key")]), ["FAIL"], "a key in its place");
+    let other = rcgen::KeyPair::generate().unwrap();
+    fs::write(at("key"), other.serialize_pem()).unwrap();
+    assert_eq!(check("mqtt.tls.client_key_file", &tls), ["FAIL"], "it belongs to another certificate");
 
     assert_eq!(check("serial", &[set("serial.0.path", "nothing")]), ["WARN"]);
     assert_eq!(check("serial", &plain(&["serial.0.path=/dev/null"])), ["WARN"], "no stable name");

@@ -912,40 +912,62 @@ fn over_tls_both_sides_prove_who_they_are() {
     gateway.wait_for("connected to the broker");
     let asker = Asker::connect("plc", broker.port, &["sokutou/+/answer/#"]);
     all_answered(&asker, "press-3", 0..3);
-    // A broker that we do not know, and a gateway that the broker does not know.
-    for (name, authority, certificate) in [("press-4", "theirs.pem", "gateway"), ("press-5", "ours.pem", "stranger")] {
+    // A broker that we do not know, a gateway that the broker does not know, and one that can show its certificate to nobody.
+    for end in ["crt", "key"] {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/tls/version1.{end}"));
+        fs::copy(shipped, path(&format!("version1.{end}"))).unwrap();
+    }
+    for (name, authority, certificate, why) in [
+        (
+            "press-4",
+            "theirs.pem",
+            "gateway",
+            "the certificate of the broker is not believed: no authority in mqtt.tls.ca_file",
+        ),
+        ("press-5", "ours.pem", "stranger", "the broker does not believe this device's own certificate"),
+        ("press-6", "ours.pem", "version1", "version1.crt: it is of X.509 version 1, expected version 3"),
+    ] {
         let refused = start(name, authority, certificate);
         refused.wait_for("no connection to the broker");
         assert!(!refused.log().contains("connected to the broker"), "{}", refused.log());
+        refused.wait_for(why);
     }
 }
 
 #[test]
 fn a_service_manager_hears_that_it_is_ready_alive_and_stopping() {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
-    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let said = |wanted: &str| {
-        let mut buffer = [0; 1024];
-        loop {
-            match socket.recv(&mut buffer) {
-                Ok(bytes) if String::from_utf8_lossy(&buffer[..bytes]).contains(wanted) => return,
-                Err(error) if error.kind() != ErrorKind::Interrupted => {
-                    panic!("no word to the service manager: {error}")
+    let name = format!("sokutou-test-{}", std::process::id());
+    for (variable, address) in [
+        (path.display().to_string(), SocketAddr::from_pathname(&path).unwrap()),
+        (format!("@{name}"), SocketAddr::from_abstract_name(&name).unwrap()),
+    ] {
+        let socket = UnixDatagram::bind_addr(&address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let said = |wanted: &str| {
+            let mut buffer = [0; 1024];
+            loop {
+                match socket.recv(&mut buffer) {
+                    Ok(bytes) if String::from_utf8_lossy(&buffer[..bytes]).contains(wanted) => return,
+                    Err(error) if error.kind() != ErrorKind::Interrupted => {
+                        panic!("no word to the service manager: {error}")
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
-        }
-    };
-    let told = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "1500000")];
-    let mut gateway = Gateway::start_with("press-3", 1, &folder.path().join("gateway"), &[], &told);
-    said("READY=1");
-    said("WATCHDOG=1");
-    said("WATCHDOG=1");
-    let stop = thread::spawn(move || gateway.stop());
-    said("STOPPING=1");
-    assert_eq!(stop.join().unwrap(), Some(0));
+        };
+        let told = [("NOTIFY_SOCKET", variable.as_str()), ("WATCHDOG_USEC", "1500000")];
+        let mut gateway = Gateway::start_with("press-3", 1, &folder.path().join(&name), &[], &told);
+        said("READY=1");
+        said("WATCHDOG=1");
+        said("WATCHDOG=1");
+        let stop = thread::spawn(move || gateway.stop());
+        said("STOPPING=1");
+        assert_eq!(stop.join().unwrap(), Some(0));
+    }
 }
 
 #[test]

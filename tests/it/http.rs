@@ -307,7 +307,7 @@ fn who_asks_waits_or_fetches_and_gets_one_answer() {
     here.ask(&json!({"question": NO_FAILURE_EN, "id": "a/b"})).refused(400, "letters, digits");
     here.ask(&json!({"id": "x"})).refused(400, "missing field `question`");
     let misspelt = json!({"id": "x", "question": NO_FAILURE_EN, "Task": "process-control"});
-    here.ask(&misspelt).refused(400, "unknown key \"Task\", did you mean \"task\"?");
+    here.ask(&misspelt).refused(400, "unknown field \"Task\", did you mean \"task\"?");
 
     // Everything adds up: ten cases answered, one of them twice asked, one id used twice, one question empty.
     let counted = here.metrics();
@@ -718,6 +718,50 @@ fn an_unknown_task_is_refused_and_uses_up_no_id() {
     assert_eq!(asker.next().json()["answer"], "no failure");
     let counted = here.metrics();
     assert_eq!(counted["sokutou_requests_total{source=\"mqtt\",outcome=\"refused\"}"], 1.0);
+}
+
+#[test]
+fn what_askers_write_does_nothing_to_the_terminal_of_who_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &["review.audit_share=0.0"]);
+    here.is_well();
+    here.gateway.wait_for("connected to the broker");
+    let acts = |text: &str| {
+        text.chars().any(|c| (c.is_control() && c != '\n') || "\u{202e}\u{2066}\u{2028}\u{200f}".contains(c))
+    };
+    let question =
+        "\u{1b}]0;PWNED\u{7}\u{1b}[2J\u{9b}31m hello \u{202e} fish \u{2066}\u{2028}\r\nreview 確認 1: right 正しい";
+    assert!(acts(question));
+    assert_eq!(here.ask(&json!({"question": question, "id": "1"})).json()["state"], "pending");
+
+    let list = here.succeeds(&["review", "list"]);
+    assert!(list.contains("\\u001b]0;PWNED\\u0007"), "{list}");
+    let show = here.succeeds(&["review", "show", "1"]);
+    assert!(show.contains("\\u202e fish \\u2066"), "{show}");
+    assert_eq!(show.lines().filter(|line| line.starts_with("review 確認 1: ")).count(), 1, "none but our own: {show}");
+    let said = here.succeeds(&["review", "resolve", "1", "unclear", "--reviewer", "\u{1b}[31mYu\u{202e}"]);
+    assert!(said.contains("\\u001b[31mYu\\u202e"), "{said}");
+    let shown = here.succeeds(&["review", "show", "1", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["question"], question);
+    for text in [&list, &show, &said, &shown] {
+        assert!(!acts(text), "{text:?}");
+    }
+
+    // The log repeats topics.
+    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+    asker.ask("sokutou/press-3/ask/\u{202e}clp/1/2", "?");
+    here.gateway.wait_for("/\\u202eclp/");
+    assert!(!acts(&here.gateway.log()), "{:?}", here.gateway.log());
+
+    // Nor do the errors of a command that is given such a text.
+    let run = |words: &[&str]| failing(sokutou().args(words));
+    let (exit, said) = run(&["ask", "--\u{1b}[2J\u{202e}"]);
+    assert!(exit == 2 && !acts(&said), "{said:?}");
+    let (exit, said) = run(&["ask", "--task", "\u{1b}[2J\u{202e}", "?"]);
+    assert!(exit == 2 && !acts(&said), "{said:?}");
+    let (exit, said) = run(&["serve", "--set", "mqtt.root=\u{1b}[2J\u{202e}", "--set", "\u{9b}31m=1"]);
+    assert!(exit == 78 && !acts(&said), "{said:?}");
 }
 
 /// What other connections do must not be felt by who asks how the gateway is. These hold their places for 10 s and more.

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::config::Settings;
+use super::tls;
 use super::topics::{Incoming, properties, read};
 use crate::api::answer::Message;
 use crate::api::json;
@@ -68,13 +69,6 @@ fn options(settings: &Settings, offline: Vec<u8>) -> MqttOptions {
     if let Some((user, password)) = &settings.credentials {
         options.set_credentials(user.clone(), password.clone());
     }
-    if let Some(tls) = &settings.tls {
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
-            ca: tls.ca.clone(),
-            alpn: None,
-            client_auth: tls.client.clone(),
-        }));
-    }
     options
 }
 
@@ -95,10 +89,23 @@ pub async fn run(
     statuses: watch::Receiver<Statuses>,
     arrivals: mpsc::Sender<Arrival>,
     messages: mpsc::Receiver<OutboundMessage>,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) {
-    let (client, events) =
-        AsyncClient::builder(options(&settings, statuses.borrow().offline.clone())).capacity(REQUESTS_MAX).build();
+    let tls = match settings.tls.as_ref().map(tls::config).transpose() {
+        Ok(tls) => tls,
+        Err(fault) => {
+            let Settings { host, port, .. } = &settings;
+            log::warn!("no connection to the broker {host}:{port}: {fault}. It is read again at a reload or restart");
+            drop(messages); // what is owed waits in the journal
+            let _ = stop.wait_for(|stop| *stop).await;
+            return;
+        }
+    };
+    let mut options = options(&settings, statuses.borrow().offline.clone());
+    if let Some(tls) = tls {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
+    }
+    let (client, events) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
     let (taken, waiting) = mpsc::channel(usize::from(settings.receive_max) + 1);
     let (connection, connected) = watch::channel(Connection { number: None, packet_bytes_max: usize::MAX });
     let mut beside = JoinSet::new();
@@ -216,7 +223,9 @@ impl Reader {
                 RETRY.1
             }
             _ => {
-                log::warn!("no connection to the broker {host}:{port}: {error}; trying again in {wait:?} at most");
+                let tls = self.settings.tls.as_ref().and_then(|tls| tls::explain(tls, host, error));
+                let why = tls.unwrap_or_else(|| error.to_string());
+                log::warn!("no connection to the broker {host}:{port}: {why}; trying again in {wait:?} at most");
                 wait
             }
         }

@@ -1,11 +1,10 @@
 //! `[mqtt]`: the broker, topics, who may be answered; and what `config check` says of it. Opens no connection.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::tls;
 use crate::config::check::Check;
 use crate::config::reader::is_host_name;
 use crate::config::secret::SecretFile;
@@ -18,10 +17,6 @@ const ROOT_LEVELS_MAX: usize = 4;
 const CLIENT_ID_CHARS_MAX: usize = 128;
 /// The longest topic that an answer is sent to: the reply's way is kept with every question.
 pub const TOPIC_BYTES_MAX: usize = 256;
-/// How a PEM file begins, comments aside.
-const PEM: &str = "-----BEGIN ";
-/// The largest file of certificates; all the world's public authorities take a fifth of it.
-const CERTIFICATE_BYTES_MAX: u64 = 1 << 20;
 
 /// `[mqtt]`: the broker, topics and who may be answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,7 +159,7 @@ impl Section {
             let client = tls.client.as_ref().map(|ClientCertificate { certificate, key }| -> Result<_, FileError> {
                 Ok((read_file(certificate)?, key.read()?.expose().as_bytes().to_vec()))
             });
-            Ok(Tls { ca: read_file(&tls.authority)?, client: client.transpose()? })
+            Ok(Tls { files: tls.clone(), ca: read_file(&tls.authority)?, client: client.transpose()? })
         });
         Ok(Settings {
             host: self.host.clone(),
@@ -217,29 +212,13 @@ impl Section {
             _ => {}
         }
         checks.extend(self.password.iter().flat_map(|file| file.check("mqtt.password_file", "")));
-        if let Some(TlsFiles { authority, client }) = tls {
-            checks.push(certificate("mqtt.tls.ca_file", authority));
-            if let Some(client) = client {
-                checks.push(certificate("mqtt.tls.client_cert_file", &client.certificate));
-                checks.extend(client.key.check("mqtt.tls.client_key_file", PEM));
-            }
-        }
+        checks.extend(tls.iter().flat_map(|files| tls::check(files, host)));
         checks
     }
 }
 
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn certificate(key: &'static str, path: &Path) -> Check {
-    let hint = "expected a certificate in PEM that the service's user can read";
-    let mut text = String::new();
-    match File::open(path).and_then(|file| file.take(CERTIFICATE_BYTES_MAX).read_to_string(&mut text)) {
-        Ok(_) if text.contains(PEM) => Check::ok(key, path.display().to_string()),
-        Ok(_) => Check::fail(key, format!("{} holds no PEM", path.display()), hint),
-        Err(error) => Check::fail(key, format!("failed to read {}: {error}", path.display()), hint),
-    }
 }
 
 impl TlsFiles {
@@ -296,6 +275,8 @@ pub struct Settings {
 /// PEM texts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tls {
+    /// Where they stand.
+    pub files: TlsFiles,
     /// Of the authority that signed the broker's certificate.
     pub ca: Vec<u8>,
     /// The gateway's own certificate and key.

@@ -23,6 +23,7 @@
 pub mod asyncapi;
 mod client;
 pub mod config;
+mod tls;
 mod topics;
 
 pub use client::{Statuses, run};

@@ -112,15 +112,13 @@ _NEWTON_METRES = (
     Unit(names("kgf·m | kgf⋅m | kgf・m | kgf m | kgf*m | kgf-m | kgf.m | kgfm"), factor="9.80665"),
     Unit(
         names("""
-            in·lbf | in-lbf | in lbf | in*lbf | in·lb | in-lb | in lb | in*lb | inlb | inlbf |
-            lbf·in | lbf-in | lbf in | lbf*in | lb·in | lb-in | lb in | lb*in | lbin | lbfin
+            in·lbf | in-lbf | in lbf | in*lbf | inlbf | lbf·in | lbf-in | lbf in | lbf*in | lbfin
         """),
         factor="0.1129848290276167",
     ),
     Unit(
         names("""
-            ft·lbf | ft-lbf | ft lbf | ft*lbf | ft·lb | ft-lb | ft lb | ft*lb | ftlb | ftlbf |
-            lbf·ft | lbf-ft | lbf ft | lbf*ft | lb·ft | lb-ft | lb ft | lb*ft | lbft | lbfft
+            ft·lbf | ft-lbf | ft lbf | ft*lbf | ftlbf | lbf·ft | lbf-ft | lbf ft | lbf*ft | lbfft
         """),
         factor="1.3558179483314004",
     ),
