@@ -1,15 +1,20 @@
 """Thresholds that keep the risk bound."""
 
+import dataclasses
 import itertools
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from sokutou_train.pair import Pair
+from sokutou_train.pair import LANGUAGES, Pair
+from sokutou_train.recipe import Sizes
 from sokutou_train.ship import calibrate
 from sokutou_train.ship.calibrate import (
     Asked,
+    Fitted,
+    ProvedThreshold,
     fit_temperature,
     fit_weights,
     minimum,
@@ -19,6 +24,7 @@ from sokutou_train.ship.calibrate import (
 )
 from sokutou_train.ship.decode import NEVER, Calibration, GeneratedText, Scores
 from sokutou_train.ship.measures import error_bound
+from sokutou_train.task import NEAR_AND_FAR, Group
 from sokutou_train.teachers import toy
 
 
@@ -182,6 +188,63 @@ def test_texts_that_are_all_right_do_not_make_every_text_certain():
     fitted = Calibration(temperature, 1, *fit_weights(*calibrate._of_both(answerer, asked, plain)), 1)
     doubtful = GeneratedText("17", [], np.log(0.01))
     assert fitted.first(doubtful).confidence < 0.35 and fitted.joint(doubtful, doubtful).confidence < 0.35
+
+
+def test_each_group_has_its_own_calibration_and_a_question_that_of_its_group():
+    task = dataclasses.replace(toy.TASK, groups=NEAR_AND_FAR)
+    fitted = [
+        Fitted(Calibration(at, NEVER, 1, at, 0.9), 10, ProvedThreshold(NEVER, 0, 0, 0), ProvedThreshold(0.9, 7, 0, 0.7))
+        for at in range(1, 5)
+    ]
+    found = calibrate.as_manifest(task, Sizes(risk=0.005), fitted)
+    assert (found["risk"], found["n"], found["first"]["threshold"], found["think"]["threshold"]) == (0.005, 40, 1, 1)
+    near, *_, far = found["groups"]
+    assert near | {"first": 0, "think": 0} == {
+        "name": "near a limit, English",
+        "near_limit": True,
+        "language": "en",
+        "think_first": True,
+        "n": 10,
+        "first": 0,
+        "think": 0,
+    }
+    assert (far["near_limit"], far["language"], far["think_first"]) == (False, "ja", False)
+    read = calibrate.calibration(json.loads(json.dumps(found)))
+    asked = {lang: Pair(task="toy", question="?", answer="A", lang=lang) for lang in LANGUAGES}
+    near_task = SimpleNamespace(is_near=lambda pair: True)
+    assert [read.of(where, asked[lang]).temperature for where in (near_task, task) for lang in LANGUAGES] == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert read.of(near_task, asked["en"]).think_first and not read.of(task, asked["en"]).think_first
+    assert read.of(task, dataclasses.replace(asked["en"], lang="fr")).threshold == NEVER
+    assert calibrate.as_manifest(toy.TASK, Sizes(), fitted[:1])["first"]["temperature"] == 1
+
+
+def test_a_group_that_thinks_first_proves_its_thoughts_alone():
+    """A stub that is right at once three times of four, and after thinking always."""
+
+    class Answers:
+        task = dataclasses.replace(toy.TASK, groups=(Group("near", think_first=True), Group("far")))
+
+        def ask(self, question):
+            self.asked = question
+            right = TRUTHS[question]
+            first = right if len(question) % 4 else ("B" if right == "A" else "A")
+            return Scores(np.log([0.98 if text == first else 0.01 for text in ("A", "B", "ASK")]), ("A", "B", "ASK"))
+
+        def think(self):
+            values = [0.999 if text == TRUTHS[self.asked] else 0.0005 for text in ("A", "B", "ASK")]
+            return SimpleNamespace(look=Scores(np.log(values), ("A", "B", "ASK")))
+
+    TRUTHS = {pair.text: pair.answer for pair in itertools.islice(toy.TASK.stream(f"{calibrate.STREAM}-3"), 1000)}
+    sizes = Sizes(calibration=900, calibration_max=900, unsure=900)
+    near, far = (calibrate.calibrate(Answers(), sizes, 3, group) for group in Answers.task.groups)
+    assert near.first.threshold == NEVER and near.first.n == 0 and near.pairs == 900
+    assert near.think.errors == 0 and near.think.n > needed(0.02) and near.think.threshold < 1
+    assert far.first.threshold == NEVER and far.think.n > 0  # a quarter wrong proves nothing
 
 
 def test_nothing_to_fit_is_left_as_it_is():

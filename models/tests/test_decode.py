@@ -157,6 +157,33 @@ def test_nothing_reaches_a_threshold_that_was_not_proved(encoder):
     assert decide(answerer, dataclasses.replace(never, think_threshold=0.99), "61 and 27?").answered
 
 
+def test_who_thinks_first_gives_no_first_answer_however_sure(encoder):
+    answerer = Answerer(Script(encoder.tokenizer.get_vocab_size()), encoder, toy.TASK)
+    scores = Scores(np.array([0.0, -9.0, -9.0]), ("A", "B", "ASK"))
+    answerer.ask = lambda question: scores
+    answerer.think = lambda: type("Thought", (), {"look": scores, "rationale": [5]})
+    sure = Calibration(1.0, 0.9, 1.0, 1.0, 0.9)
+    assert decide(answerer, sure, "61 and 27?").mode == "answer_first"
+    found = decide(answerer, dataclasses.replace(sure, think_first=True), "61 and 27?")
+    assert found.answered and found.mode == "think_first"
+
+
+def test_a_first_answer_that_the_thought_contradicts_is_never_given(encoder):
+    answerer = Answerer(Script(encoder.tokenizer.get_vocab_size()), encoder, toy.TASK)
+    first = Scores(np.array([0.0, -6.0, -9.0]), ("A", "B", "ASK"))
+    answerer.ask = lambda question: first
+
+    def thinks(*values):
+        thought = type("Thought", (), {"look": Scores(np.array(values), first.texts), "rationale": [5]})
+        answerer.think = lambda: thought
+        found = decide(answerer, Calibration(1.0, NEVER, 1.0, 1.0, 0.5), "61 and 27?")
+        return found.last.answer, found.answered
+
+    assert thinks(0.0, -3.0, -9.0) == ("A", True)
+    assert thinks(-3.0, 0.0, -9.0) == ("A", False)  # together they say A, at .95, and the thought alone says B
+    assert thinks(-9.0, 0.0, -9.0) == ("B", True)  # the thought outweighs the first answer
+
+
 def test_an_answer_that_stands_is_never_called_low():
     def fitted(first, think):
         return {"first": {"threshold": first}, "think": {"threshold": think}}
@@ -164,3 +191,4 @@ def test_an_answer_that_stands_is_never_called_low():
     assert bands(fitted(0.98, 0.57)) == {"high": 0.98, "medium": 0.57}
     assert bands(fitted(0.7, NEVER))["medium"] == 0.7
     assert bands(fitted(0.99, NEVER))["medium"] == 0.8
+    assert bands({**fitted(NEVER, NEVER), "groups": [fitted(NEVER, 0.75)]})["medium"] == 0.75

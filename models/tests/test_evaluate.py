@@ -5,7 +5,7 @@ import pytest
 
 from sokutou_train.pair import Pair
 from sokutou_train.ship import evaluate
-from sokutou_train.ship.decode import Belief, Outcome
+from sokutou_train.ship.decode import Belief, Calibration, Outcome
 from sokutou_train.ship.evaluate import Row
 from sokutou_train.task import ClosedBook
 from sokutou_train.teachers import toy
@@ -75,12 +75,13 @@ def test_languages_stand_beside_each_other():
 def test_closed_books_stand_beside_what_guessing_gives(monkeypatch):
     asked = {f"{at}?": row.outcome for at, row in enumerate(FREE)}
     monkeypatch.setattr(evaluate, "decide", lambda answerer, calibration, question: asked.get(question))
+    calibration = Calibration(1, 1, 1, 1, 1)
     pairs = [
         Pair(task="toy-digits", question=f"{at}?", answer=answer)
         for at, answer in enumerate(("17", "71", "32", "54", "9"))
     ]
     answerer = type("Answerer", (), {"task": toy.DIGITS})
-    measured = evaluate.closed_book(answerer, None, "pump", ClosedBook(pairs, {"a guess": 0.25, "others": 0.5}))
+    measured = evaluate.closed_book(answerer, calibration, "pump", ClosedBook(pairs, {"a guess": 0.25, "others": 0.5}))
     assert (
         measured["n"],
         measured["unaskable"],

@@ -9,7 +9,7 @@ import pytest
 from sokutou_train.teachers import symbolic_tasks
 from sokutou_train.teachers.probing import at_choices, behind
 from sokutou_train.teachers.process_control import task as process_control
-from sokutou_train.teachers.process_control.rules import MARGIN_SCALES, Series, progress, progress_alone
+from sokutou_train.teachers.process_control.rules import MARGIN_SCALES, Series, progress
 from sokutou_train.teachers.sensor_modes import pairs
 from sokutou_train.teachers.sensor_modes import task as sensor_modes
 from sokutou_train.teachers.sensor_modes.rules import Kind
@@ -133,27 +133,13 @@ def test_a_chart_shows_what_the_rules_make_of_the_readings_so_far():
     assert uneven[1] == pytest.approx(
         math.tanh(-1 / 5 / MARGIN_SCALES[1])
     )  # in shares of the way to the limit on its side
-    assert progress_alone(series, 4) == told[4][-2:]
 
 
-def test_a_chart_tells_of_lines_only_where_they_were_read():
-    seen = set()
+def test_a_chart_tells_behind_each_reading_what_the_rules_make_of_it():
     for pair in drawn(process_control.TASK):
-        if pair.reading is None:
-            assert not pair.probes
-            continue
-        readings = len(pair.reading.readings)
-        assert len(pair.probes) == readings
-        last, values = pair.probes[-1], pair.probes[-1].values
-        asked_behind = any(line in pair.question[last.end :] for line in _written(pair))
-        assert (last.kind == "reading alone") == asked_behind and len(values) == (2 if asked_behind else 16)
-        seen.add(last.kind)
-    assert len(seen) == 2
-
-
-def _written(pair):
-    """The three lines as the rationale quotes them."""
-    return re.findall(r"[UL]?CL ([\d.]+\d|\d)", pair.rationale)
+        readings = [str(reading) for reading in pair.reading.readings]
+        assert [pair.question[: probe.end].endswith(one) for probe, one in zip(pair.probes, readings, strict=True)]
+        assert {(probe.kind, len(probe.values)) for probe in pair.probes} == {("reading", 16)}
 
 
 def test_names_say_which_rows_hold_them():

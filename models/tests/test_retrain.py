@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 from collections import Counter
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -343,10 +344,11 @@ def test_who_answers_right_and_no_longer_by_itself_has_forgotten(monkeypatch):
         Pair(task="toy", question=question, answer=answer)
         for question, answer in (("1?", "A"), ("2?", "A"), ("3?", "ASK"))
     ]
-    assert retrain.right(answerer, True, pairs) == [(True, True, True), (False, False, False), (True, True, True)]
-    assert retrain.right(answerer, False, pairs) == [(True, True, False), (False, False, False), (True, True, True)]
+    stands, nothing = (SimpleNamespace(of=lambda task, pair, given=given: given) for given in (True, False))
+    assert retrain.right(answerer, stands, pairs) == [(True, True, True), (False, False, False), (True, True, True)]
+    assert retrain.right(answerer, nothing, pairs) == [(True, True, False), (False, False, False), (True, True, True)]
     monkeypatch.setattr(retrain, "decide", lambda *_: None)  # too long to be asked
-    assert retrain.right(answerer, True, pairs[:1]) == [(False, False, False)]
+    assert retrain.right(answerer, stands, pairs[:1]) == [(False, False, False)]
 
 
 @pytest.mark.parametrize(
@@ -498,7 +500,7 @@ def alone(toy_work, tmp_path_factory):
 def test_a_task_taught_alone_has_a_graph_of_its_own_and_all_else_is_as_it_was(toy_work, alone):
     before, after = toy_work.bundle, alone[0] / "toy-0.0.2"
     old, new = (load(folder / "manifest.json") for folder in (before, after))
-    assert (new["format"], new["version"], new["serial"], new["licence"]) == (3, "0.0.2", 2, retrain.LICENCE)
+    assert (new["format"], new["version"], new["serial"], new["licence"]) == (4, "0.0.2", 2, retrain.LICENCE)
     taught, other = new["tasks"]
     assert (taught["graph"], other) == ("model-2.onnx", old["tasks"][1])
     assert new["files"].keys() == {*old["files"], "model-2.onnx"}
@@ -571,7 +573,7 @@ def test_where_several_graphs_answer_the_tasks_of_one_must_be_named(toy_work, al
         in capsys.readouterr().err
     )
     packed = []
-    with mock.patch.object(steps, "add_task_graph_step", lambda work, earlier: packed.append((work, earlier))):
+    with mock.patch.object(steps, "next_bundle_step", lambda work, earlier: packed.append((work, earlier))):
         assert __main__.main([*asked[:-1], str(tmp_path / "one"), "--task", "toy-digits"]) == 0
         assert (
             __main__.main(
@@ -582,6 +584,31 @@ def test_where_several_graphs_answer_the_tasks_of_one_must_be_named(toy_work, al
     (digits, _), (toys, _) = packed
     assert digits.recipe.plan.base == f"{bundle}/model.onnx" and len(digits.recipe.mixed.pairs) == 1
     assert toys.recipe.plan.base == f"{bundle}/model-2.onnx" and toys.recipe.mixed is None and toys.recipe.serial == 3
+
+
+def test_a_task_is_calibrated_anew_on_the_graph_that_it_has(alone, tmp_path):
+    """Nothing is taught: its thresholds and golden questions are new, and all else is as it was."""
+    earlier = alone[0] / "toy-0.0.2"
+    arguments = ["retrain", "--recipe", "toy", "--from", str(earlier), "--recalibrate", "toy-digits"]
+    assert __main__.main([*arguments, "--work", str(tmp_path), "--version", "0.1.0"]) == 0
+    after = tmp_path / "toy-0.1.0"
+    old, new = (load(folder / "manifest.json") for folder in (earlier, after))
+    assert (new["version"], new["serial"], new["data"], new["graph"]) == ("0.1.0", 3, old["data"], old["graph"])
+    (first, digits), (first_before, digits_before) = new["tasks"], old["tasks"]
+    assert first == first_before and digits["graph"] == digits_before["graph"] == "model.onnx"
+    assert digits["calibration"] != digits_before["calibration"]
+    for name in ("model.onnx", "model-2.onnx", "tokenizer.json"):
+        assert new["files"][name] == old["files"][name]
+    golden = [
+        [line for line in (folder / "golden.jsonl").read_text("utf-8").splitlines() if '"toy-digits"' not in line]
+        for folder in (earlier, after)
+    ]
+    assert golden[0] == golden[1] and golden[0]
+    before, card = ((folder / "card.md").read_text("utf-8") for folder in (earlier, after))
+    assert "- 0.1.0: toy-digits calibrated anew: at most 2.0% wrong" in card and "alone taught further" in card
+    assert card.count("| toy-digits | as before |") == card.count("### toy-digits\n") == 1
+    assert before[before.index("### toy\n") : before.index("### toy-digits\n")] in card
+    assert not (tmp_path / "checkpoint.pt").exists()
 
 
 def without(bundle, task, folder):
@@ -690,7 +717,10 @@ def test_a_task_is_added_alone_and_only_where_its_choices_can_be_told_apart(
     [
         (["--task", "coins", "--from", "BUNDLE"], "--task: expected one of toy, toy-digits, got coins"),
         (["--task", "toy", "--from", "FOLDER"], "is no bundle"),
-        (["--from", "BUNDLE"], "nothing to teach: give --reviews, or --task, or both"),
+        (["--recalibrate", "coins", "--from", "BUNDLE"], "--recalibrate: expected one of toy, toy-digits, got coins"),
+        (["--recalibrate", "toy", "--from", "FOLDER"], "is no bundle"),
+        (["--recalibrate", "toy", "--task", "toy", "--from", "BUNDLE"], "is calibrated anew without being named"),
+        (["--from", "BUNDLE"], "nothing to do: give --reviews, or --task, or --recalibrate"),
     ],
 )
 def test_what_cannot_be_taught_alone_is_said(toy_work, tmp_path, stubbed, capsys, given, says):

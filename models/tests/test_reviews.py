@@ -1,6 +1,7 @@
 """The format of reviews: what is read, what is refused and how it is said, and what they teach."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,8 @@ def test_the_example_of_each_kind_is_read_and_teaches():
     assert {(review.decision, review.verdict) for review in read} == {
         (decision, verdict) for decision in reviews.REASONS for verdict in reviews.VERDICTS
     }
-    assert {review.reason for review in read} == {reason for reasons in reviews.REASONS.values() for reason in reasons}
+    every = {reason for reasons in reviews.REASONS.values() for reason in reasons}
+    assert {review.reason for review in read} == every - {"contradiction", *reviews.UNREAD}
     assert {review.mode for review in read} == set(reviews.MODES) and "" in {review.pair.answer for review in read}
     taught = reviews.taught(read)
     assert (taught.reviews, len(taught.pairs), taught.overruled, taught.repeated, taught.unclear) == (
@@ -111,8 +113,7 @@ def test_the_example_of_each_kind_is_read_and_teaches():
         ({**GOOD, "decision": ["answered"]}, "expected 'decision' to be one of answered, escalated, got ['answered']"),
         (
             {**GOOD, "reason": "audit"},
-            "expected 'reason' to be one of out_of_scope, unsure, thinking_failed, no_answer where the "
-            "student escalated, got 'audit'",
+            "expected 'reason' to be one of out_of_scope, unsure, thinking_failed, no_answer, contradiction, ",
         ),
         ({**GOOD, "reason": None}, "where the student escalated, got None"),
         (
@@ -221,3 +222,14 @@ def test_a_file_of_reviews_is_not_taken_for_pairs(tmp_path, capsys):
     assert __main__.main(["check", str(written(tmp_path, GOOD))]) == 1
     said = capsys.readouterr().err
     assert "reviews.jsonl:1: this is a review, and what it calls the answer may be wrong; `models/run reviews`" in said
+
+
+def test_what_the_student_was_never_asked_teaches_nothing(tmp_path):
+    """The reader of the runtime has words for why it found no question."""
+    unread = {**SILENT, "id": "unread-1", "question": "Last digits of 13?", "reason": "missing_reading"}
+    taught = reviews.taught(read(tmp_path, GOOD, unread))
+    assert [pair.question for pair in taught.pairs] == [GOOD["question"]] and taught.unread == 1
+    assert str(taught).endswith("0 unclear, 1 of readings that the student never saw")
+    source = (Path(__file__).parents[2] / "src" / "domain.rs").read_text("utf-8")
+    words = dict(re.findall(r'^    (\w+) = \d+ "(\w+)",$', source, re.MULTILINE))
+    assert sorted(words.values()) == sorted(reviews.REASONS["escalated"])

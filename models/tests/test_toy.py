@@ -49,13 +49,13 @@ def test_the_bundle_is_what_its_manifest_says(work, packed):
     assert manifest["graph"]["vocabulary"] == answerers["toy"].encoder.tokenizer.get_vocab_size()
 
 
-def test_the_manifest_is_of_format_3(packed):
+def test_the_manifest_is_of_format_4(packed):
     manifest, _, _ = packed
     top = {
         key: manifest[key] for key in ("format", "name", "version", "serial", "minimum_runtime", "licence", "teacher")
     }
     assert top == {
-        "format": 3,
+        "format": 4,
         "name": "toy",
         "version": "0.0.1",
         "serial": 1,

@@ -26,12 +26,12 @@ _SHARES = (
     (symbolic_tasks.DATES, 0.08),
     (word_problems.TASK, 0.14),
 )
-# Each of its groups: near a limit, 800 thoughts prove half a percent; elsewhere 4,000 first answers prove .2%, so that
-# of 1,200 hardly one is wrong, and 600 thoughts half a percent of the rest. It takes ten minutes of two cores.
+# Of each group: near a limit 1,000 thoughts prove half a percent, elsewhere 4,000 first answers .2%, so that of 1,200
+# hardly one is wrong, and the thoughts of those in doubt half a percent. It takes twelve minutes of two cores.
 _EXACT = Sizes(
-    risk=0.005, first_risk=0.002, calibration=6000, calibration_max=9000, unsure=1200, test=1200, explained=60
+    risk=0.005, first_risk=0.002, calibration=6000, calibration_max=6000, unsure=1500, test=600, explained=60
 )
-_CHARTS = Sizes(calibration=9000, calibration_max=10_000, unsure=300, explained=100)  # each of its groups
+_CHARTS = Sizes(calibration=6000, calibration_max=6000, unsure=240, test=300, explained=60)  # of each group
 _SOME = Sizes(
     calibration=12_000, calibration_max=16_000
 )  # of those who know well what they do not know fewer are enough

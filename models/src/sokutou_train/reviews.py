@@ -20,8 +20,8 @@ and what became of it; every one of these keys must be there:
 
     student        who answered: {"name", "version", "serial"}, as its bundle's manifest says
     decision       "answered", or "escalated" to a person
-    reason         why a person looked. Escalated: "out_of_scope", "unsure", "thinking_failed" or "no_answer", as the
-    runtime says.
+    reason         why a person looked. Escalated: "out_of_scope", "unsure", "thinking_failed", "no_answer" or
+                   "contradiction"; or what the runtime could not read, as "missing_reading", when no student was asked.
                    Answered: "audit" (drawn by chance), "disagreement" (the rationale led elsewhere), or null (somebody
                    looked)
     mode           "answer_first" or "think_first"
@@ -58,9 +58,22 @@ from .pair import Pair
 from .task import Task
 
 TEACHER = "review"
+UNREAD = (  # the runtime's reader found no question for the student
+    "missing_reading",
+    "unknown_reading",
+    "double_reading",
+    "foreign_unit",
+    "bad_quality",
+    "negated",
+    "out_of_range",
+    "ambiguous_number",
+    "unreadable_reading",
+    "wrong_count",
+    "too_fine",
+)
 REASONS: dict[str, tuple[str | None, ...]] = {
     "answered": ("audit", "disagreement", None),
-    "escalated": ("out_of_scope", "unsure", "thinking_failed", "no_answer"),
+    "escalated": ("out_of_scope", "unsure", "thinking_failed", "no_answer", "contradiction", *UNREAD),
 }
 MODES = ("answer_first", "think_first")
 RIGHT, WRONG, UNCLEAR = VERDICTS = ("right", "wrong", "unclear")
@@ -109,12 +122,14 @@ class Taught:
     overruled: int  # by a later review of the same question, which says something else
     repeated: int  # by a later one, which says the same
     unclear: int  # after all
+    unread: int = 0  # of questions that the student was never asked
 
     def __str__(self) -> str:
         return (
             f"{len(self.pairs)} pairs of {self.reviews} reviews: {self.overruled} overruled by a later review of the "
             f"same "
             f"question, {self.repeated} repeated by one, {self.unclear} unclear"
+            + (f", {self.unread} of readings that the student never saw" if self.unread else "")
         )
 
 
@@ -131,7 +146,8 @@ def read(paths: Iterable[Path], tasks: Iterable[Task]) -> list[Review]:
 
 def taught(reviews: Iterable[Review]) -> Taught:
     """The pairs that reviews teach, one a question, in the order they were reviewed in."""
-    reviews = sorted(reviews, key=lambda review: review.reviewed_at)  # of the same moment, the one that is read later
+    every = sorted(reviews, key=lambda review: review.reviewed_at)  # of the same moment, the one that is read later
+    reviews = [review for review in every if review.reason not in UNREAD]
     latest = {question(review.pair): review for review in reviews}
     earlier = [review for review in reviews if latest[question(review.pair)] is not review]
     overruled = sum(review.right != latest[question(review.pair)].right for review in earlier)
@@ -142,7 +158,8 @@ def taught(reviews: Iterable[Review]) -> Taught:
         for review in latest.values()
         if review.right is not None
     ]
-    return Taught(pairs, len(reviews), overruled, len(earlier) - overruled, len(latest) - len(pairs))
+    unclear, unread = len(latest) - len(pairs), len(every) - len(reviews)
+    return Taught(pairs, len(every), overruled, len(earlier) - overruled, unclear, unread)
 
 
 def question(pair: Pair) -> str:

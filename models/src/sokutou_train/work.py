@@ -22,8 +22,8 @@ class Work:
     reference: Path
     rows: Mapping[str, Path] = field(default_factory=dict)  # by task, its own real rows, to measure on
     others: tuple[str, ...] = ()  # questions of other kinds, to measure on
-    kept: Mapping[str, Path] = field(default_factory=dict)  # by task, the graph that answers it, if an earlier one
     keep_fp32: tuple[str, ...] = ()  # matrices that are not quantized
+    kept: Mapping[str, Path] = field(default_factory=dict)  # by task, the graph that answers it, if an earlier one
 
     @property
     def model(self) -> Path:

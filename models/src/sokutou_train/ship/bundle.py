@@ -267,10 +267,9 @@ def _data(task: Task) -> Origin:
 
 
 def _task(task: Task, fitted: Calibrated, graph: str) -> ManifestTask:
-    split = (
-        "generated pairs of their own seed, drawn as for training; every third fits, the others prove the thresholds"
-    )
-    return {
+    drawn = "in each group by itself" if task.groups else "as for training"
+    split = f"generated pairs of their own seed, drawn {drawn}; every third fits, the others prove the thresholds"
+    entry: ManifestTask = {
         "id": task.id,
         "title": dict(task.title),
         "graph": graph,
@@ -278,9 +277,11 @@ def _task(task: Task, fitted: Calibrated, graph: str) -> ManifestTask:
         "question_tokens_max": task.question_tokens_max,
         "rationale_tokens_max": task.rationale_tokens_max,
         "answers": task.answers.manifest(),
-        **({"readings": task.readings.manifest()} if task.readings else {}),
         "calibration": {"split": split, **fitted, "bands": bands(fitted)},
     }
+    if task.readings:
+        entry["readings"] = task.readings.manifest()
+    return entry
 
 
 def _files(folder: Path) -> dict[str, FileEntry]:

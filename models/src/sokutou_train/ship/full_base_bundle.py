@@ -16,7 +16,7 @@ from ..distil.sequences import Encoder
 from ..recipe import Plan, Recipe, Sizes
 from ..task import Task
 from . import bundle, export
-from .calibrate import CONFIDENCE_LEVEL, RISK, calibration
+from .calibrate import CONFIDENCE_LEVEL, calibration
 from .decode import NEVER, Answerer, Decoder, decide
 
 ID, VERSION = "smollm2-135m-instruct", "0.1.2"  # the version of the package that brings them
@@ -28,7 +28,7 @@ GATE_PROMPTS, GOLDEN_QUESTIONS = 50, 2
 FITTED: Calibrated = {
     "split": "none: nothing was taught and nothing calibrated",
     "n": 0,
-    "risk": RISK,
+    "risk": Sizes.risk,
     "confidence_level": CONFIDENCE_LEVEL,
     "first": {"temperature": 1.0, "threshold": NEVER, "n": 0, "errors": 0, "coverage": 0.0},
     "think": {"first_weight": 1.0, "think_weight": 0.0, "threshold": NEVER, "n": 0, "errors": 0, "coverage": 0.0},

@@ -136,7 +136,7 @@ def _range(name: str, scale: int = 1) -> tuple[str, str]:
 
 
 _AIR_RANGE, _GAP_RANGE, _TORQUE_RANGE = (_range(name, 10) for name in ("air_dk", "gap_dk", "torque_dnm"))
-_PROCESS_RANGE = tuple(_tenths(air + gap) for air, gap in zip(RANGES["air_dk"], RANGES["gap_dk"], strict=True))
+_PROCESS_MIN, _PROCESS_MAX = (_tenths(air + gap) for air, gap in zip(RANGES["air_dk"], RANGES["gap_dk"], strict=True))
 
 READINGS = Fields(
     CANONICAL,
@@ -157,7 +157,7 @@ READINGS = Fields(
             "process",
             {"en": "process temperature", "ja": "工程温度"},
             names(_PROCESS),
-            Quantity(_KELVIN, "0.1", *_PROCESS_RANGE),
+            Quantity(_KELVIN, "0.1", _PROCESS_MIN, _PROCESS_MAX),
         ),
         Field("speed", {"en": "speed", "ja": "回転数"}, names(_SPEED), Quantity(_RPM, "1", *_range("speed_rpm"))),
         Field(

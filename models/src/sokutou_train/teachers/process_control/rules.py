@@ -147,8 +147,8 @@ def _squashed(shares: Iterable[float]) -> tuple[float, ...]:
 
 def progress(s: Series, at: int) -> tuple[float, ...]:
     """What the rules make of the readings up to the one at this place: how far it is above the centre, past either
-    limit and past either two sigma line, squashed as margins are, whether any was past a limit, and all of
-    `progress_alone` with its step in shares of the way to the limits, and the run so far."""
+    limit and past either two sigma line, and its step in shares of the way to the limits, squashed as margins are;
+    whether any was past a limit, the run so far, whether it rises or falls, and the trend so far."""
     reading, ways = s.readings[at], (s.upper - s.centre, s.centre - s.lower)
     up = (reading - s.centre) / ways[reading < s.centre]
     step = (reading - s.readings[at - 1]) / min(ways) if at else 0.0
@@ -159,13 +159,10 @@ def progress(s: Series, at: int) -> tuple[float, ...]:
     ]
     out = any(r > s.upper or r < s.lower for r in s.readings[: at + 1])
     run = _run_so_far([_sign(r - s.centre) for r in s.readings[: at + 1]], RUN_LEN)
-    return *_squashed((up, *limits, *zones, step)), 1.0 if out else -1.0, run, *progress_alone(s, at)
-
-
-def progress_alone(s: Series, at: int) -> tuple[float, ...]:
-    """As far as no line is known: does the reading rise or fall, and how much of a trend are the last steps?"""
-    ways = [_sign(after - before) for before, after in zip(s.readings[:at], s.readings[1 : at + 1], strict=False)]
-    return (float(ways[-1]) if ways else 0.0, _run_so_far(ways, TREND_LEN - 1))
+    ways_so_far = [_sign(after - before) for before, after in itertools.pairwise(s.readings[: at + 1])]
+    rises = float(ways_so_far[-1]) if ways_so_far else 0.0
+    trend = _run_so_far(ways_so_far, TREND_LEN - 1)
+    return *_squashed((up, *limits, *zones, step)), 1.0 if out else -1.0, run, rises, trend
 
 
 def _sign(value: int) -> int:
