@@ -23,12 +23,18 @@ fn batch(task: &str, questions: &[Value]) -> Vec<Value> {
 #[test]
 fn the_same_readings_get_the_same_answer_in_every_form() {
     let heat = [
-        json!("Type L, air 302.3 K, process 310.2 K, speed 1300 rpm, torque 45.1 Nm, tool wear 60 min. Which failure, if any?"),
+        json!(
+            "Type L, air 302.3 K, process 310.2 K, speed 1300 rpm, torque 45.1 Nm, tool wear 60 min. Which failure, if any?"
+        ),
         json!("type=L air=302,3 proc=310,2 rpm=1300 torque=45,1 wear=1:00"),
-        json!("L型、空気温度 29.15 ℃、工程温度 37.05 ℃、回転数 １３００ rpm、トルク 45.1 N·m、工具摩耗 1時間。どの故障か？"),
+        json!(
+            "L型、空気温度 29.15 ℃、工程温度 37.05 ℃、回転数 １３００ rpm、トルク 45.1 N·m、工具摩耗 1時間。どの故障か？"
+        ),
         json!({"type": "L", "air": 302.3, "process": 310.2, "speed": 1300, "torque": 45.1, "wear": 60}),
         json!({"1": 1, "2": 302.3, "3": 310.2, "4": 1300, "5": 45.1, "6": 60}),
-        json!("Type;Air temperature [K];Process temperature [K];Rotational speed [rpm];Torque [Nm];Tool wear [min]\nL;302,3;310,2;1300;45,1;60"),
+        json!(
+            "Type;Air temperature [K];Process temperature [K];Rotational speed [rpm];Torque [Nm];Tool wear [min]\nL;302,3;310,2;1300;45,1;60"
+        ),
     ];
     for reply in batch("machine-failure", &heat) {
         assert_eq!((&reply["decision"], &reply["code"]), (&json!("answered"), &json!(1)), "{reply}");
@@ -39,8 +45,16 @@ fn the_same_readings_get_the_same_answer_in_every_form() {
         (json!("type=L air=302.3 proc=310.2 rpm=1300 torque=45.1 wear=60 vib=2.3"), "unknown_reading", "vib"),
         (json!("type=L air=302.3 proc=310.2 rpm=1300 torque=45.1 wear=60 quality=BAD"), "bad_quality", "BAD"),
         (json!("type=L air=314.8 proc=303.7 rpm=1172 torque=57.1 wear=199"), "out_of_range", "314.8"),
-        (json!({"type": "L", "air": 302.3, "process": 310.2, "speed": 1300, "torque": 45.1}), "missing_reading", "tool wear"),
-        (json!("トルク 57.1 %、L型、空気温度 302.3 K、工程温度 310.2 K、回転数 1300 rpm、工具摩耗 60 分"), "foreign_unit", "単位"),
+        (
+            json!({"type": "L", "air": 302.3, "process": 310.2, "speed": 1300, "torque": 45.1}),
+            "missing_reading",
+            "tool wear",
+        ),
+        (
+            json!("トルク 57.1 %、L型、空気温度 302.3 K、工程温度 310.2 K、回転数 1300 rpm、工具摩耗 60 分"),
+            "foreign_unit",
+            "単位",
+        ),
     ];
     let questions: Vec<Value> = in_doubt.iter().map(|(question, ..)| question.clone()).collect();
     for ((_, reason, names), reply) in in_doubt.iter().zip(batch("machine-failure", &questions)) {
@@ -81,7 +95,8 @@ fn the_gateway_reads_objects_and_says_what_is_in_doubt() {
     let broker = Broker::start(folder.path(), "");
     let here = Station::start(folder.path(), Some(broker.port), &[]);
     let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
-    let object = json!({"question": {"type": "L", "air": 302.30, "process": 310.2, "speed": 1300, "torque": 45.1, "wear": 60}});
+    let object =
+        json!({"question": {"type": "L", "air": 302.30, "process": 310.2, "speed": 1300, "torque": 45.1, "wear": 60}});
     asker.ask("sokutou/press-3/ask/plc/1", &object.to_string());
     let answer = asker.next().json();
     assert_eq!((&answer["state"], &answer["code"]), (&json!("answered"), &json!(1)), "{answer}");
