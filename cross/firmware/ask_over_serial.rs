@@ -200,18 +200,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let request = RequestId::new(&now.to_le_bytes()).expect("sixteen bytes are an id");
     let (wants_rationale, expires_after, task) = (false, None, None);
     let mut client = CLIENT.lock().expect("nobody else holds the client");
-    let reply = client.hello(Text::new("example")?, &mut port).and_then(|()| match question {
-        [text] => {
-            let question = Text::cut(text).0;
-            client.ask(Ask { request, wants_rationale, expires_after, task, question }, &mut port)
-        }
-        numbers => {
-            let read: Vec<Reading> = numbers.iter().filter_map(|number| reading(number)).collect();
-            let (readings, series) = (List::of(&read), List::default());
-            client
-                .ask_numbers(AskNumbers { request, wants_rationale, expires_after, task, readings, series }, &mut port)
-        }
-    });
+    let greeted = client.hello(Text::new("example")?, &mut port);
+    let reply = if let [text] = question {
+        let question = Text::new(text)?;
+        greeted.and_then(|()| client.ask(Ask { request, wants_rationale, expires_after, task, question }, &mut port))
+    } else {
+        let read: Option<Vec<Reading>> = question.iter().map(|number| reading(number)).collect();
+        let read = read.ok_or("expected numbers as FIELD=NUMBER, such as 2=299.1")?;
+        let (readings, series) = (List::of(&read), List::default());
+        let ask = AskNumbers { request, wants_rationale, expires_after, task, readings, series };
+        greeted.and_then(|()| client.ask_numbers(ask, &mut port))
+    };
     let reply = reply.map_err(|why| format!("no answer: {why:?}"))?;
     println!("{} {} {}/10000 {:?}", reply.code, reply.label, reply.confidence.ten_thousandths(), reply.state);
     Ok(())

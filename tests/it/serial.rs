@@ -16,7 +16,7 @@ use sokutou::wire::{
 
 use crate::gateway::{Asker, Broker, FINE, Gateway, OVERSTRAIN, PATIENCE};
 use crate::http::Station;
-use crate::support::{HeldStudent, student, wait_until};
+use crate::support::{HeldStudent, sokutou, student, wait_until};
 
 #[allow(dead_code, missing_docs)] // its main runs elsewhere
 #[path = "../../cross/firmware/ask_over_serial.rs"]
@@ -507,6 +507,17 @@ fn a_frame_of_numbers_is_a_question_without_any_text() {
         questions(running, folder.path(), 1..=2),
         [r#"{"1":3,"2":299.1,"5":42.8}"#, r#"{"2":299.1,"readings":[4.90,-0.02]}"#]
     );
+}
+
+/// A pseudo terminal's driver is none of the unit's.
+#[test]
+fn config_check_says_that_the_service_may_not_open_a_port() {
+    let cable = Cable::new();
+    let path = format!("serial.0.path={}", cable.path);
+    let output = sokutou().args(["config", "check", "--config", "/dev/null", "--set", &path]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(&format!("{}: the service may not open devices of the driver pts", cable.path)), "{said}");
+    assert!(said.contains("DeviceAllow=char-pts rw"), "{said}");
 }
 
 #[test]
