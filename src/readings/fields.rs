@@ -308,7 +308,7 @@ impl Found<'_> {
     /// An unknown word: a unit that no list has, where it stands as one behind a number, or anything else.
     fn unknown(&self, cut: &Cut, clause: &[Piece], at: usize) -> Fault {
         let word = &clause[at];
-        let is_last = !matches!(clause.get(at + 1), Some(Piece { kind: Kind::Number(..), .. })); // no `40 to 45`
+        let is_last = at + 1 == clause.len(); // no `40 to 45`, no `60 vib=2.3`
         if let [before @ .., number @ Piece { kind: Kind::Number(_, None), .. }] = &clause[..at]
             && is_last
             && word.start == number.end + 1

@@ -114,6 +114,22 @@ impl Copy {
         copy
     }
 
+    /// With two tasks that declare what they read, as `tests/data/declarations.json` has it.
+    pub fn that_reads() -> Self {
+        let copy = Self::new();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/declarations.json");
+        let declared: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        copy.edit_manifest(|manifest| {
+            manifest["format"] = 4.into();
+            for task in manifest["tasks"].as_array_mut().unwrap() {
+                if let Some(readings) = declared.get(task["id"].as_str().unwrap()) {
+                    task["readings"] = readings.clone();
+                }
+            }
+        });
+        copy
+    }
+
     pub fn golden_questions(&self) -> usize {
         fs::read_to_string(self.path().join("golden.jsonl")).unwrap().lines().count()
     }
