@@ -20,6 +20,7 @@ use sokutou::domain::{Prediction, TokenId};
 use sokutou::engine::library::disable_telemetry;
 use sokutou::engine::{Engine, Kernels, Library, Model as _, OrtModel, Tokenizer};
 use sokutou::pipeline::{self, Procedure, Think};
+use sokutou::readings::Reader;
 
 /// Tokens of a rationale that are decoded: as many for every question, whatever the student would write.
 const DECODED: usize = 32;
@@ -85,8 +86,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut engine = Engine::open(&library, &bundle)?;
     let mut rows = Vec::new();
     for (golden, mut row) in questions {
-        let procedure = Procedure::of(bundle.task(&golden.task)?);
+        let task = bundle.task(&golden.task)?;
+        let procedure = Procedure::of(task);
+        let reader = task.readings.as_ref().map(Reader::new);
         let mut watch = Watch::start();
+        if let Some(reader) = &reader {
+            let _ = std::hint::black_box(reader.read(&golden.question));
+        }
+        row["read"] = watch.lap().into();
         let answered = pipeline::answer(&mut engine, &procedure, Think::Never, &golden.question)?;
         row["answer"] = watch.lap().into();
         drop(answered);
@@ -104,6 +111,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     policy.sort_unstable();
     let phases = json!({
         "load": library_ns + bundle_ns + tokenizer_ns + session_ns + first_run_ns,
+        "read": sum("read") / asked,
         "tokenize": sum("tokenize") / asked,
         "prefill": sum("prefill") / asked,
         "decode one token": sum("decode") / sum("decoded").max(1),

@@ -6,7 +6,12 @@
 //! cargo run -p sokutou-wire --example ask_over_serial -- /dev/ttyUSB0 "type=H air=299.1 proc=309.8 rpm=1550 torque=40.2 wear=25"
 //! ```
 //!
-//! Instead of a device it takes `host:port`, for a serial server or a test.
+//! Instead of a device it takes `host:port`, for a serial server or a test. Instead of a text it takes numbers, each behind the number of
+//! its field, and asks without any text:
+//!
+//! ```sh
+//! cargo run -p sokutou-wire --example ask_over_serial -- /dev/ttyUSB0 1=3 2=299.1 3=309.8 4=1550 5=40.2 6=25
+//! ```
 #![allow(clippy::print_stdout, clippy::new_without_default)] // an example talks; a static is made by a const fn
 
 use std::error::Error;
@@ -19,8 +24,8 @@ use std::time::{Duration, SystemTime};
 
 use heapless::String;
 use sokutou_wire::{
-    Ack, Answer, Ask, Class, Confidence, EncodeError, Feed, Frame, Hello, LABEL_BYTES_MAX, Message, Reason, RequestId,
-    SMALL_FRAME_BYTES_MAX, State, Text, VERSION,
+    Ack, Answer, Ask, AskNumbers, Class, Confidence, EncodeError, Escalation, Feed, Frame, Hello, LABEL_BYTES_MAX,
+    List, Message, Number, Reading, Reason, RequestId, SMALL_FRAME_BYTES_MAX, State, Text, VERSION,
 };
 
 /// How often a frame is sent before the line counts as dead.
@@ -52,6 +57,8 @@ pub struct Reply {
     pub state: State,
     /// The probability that it is right.
     pub confidence: Confidence,
+    /// Why a person is asked, and the guess.
+    pub escalation: Option<Escalation>,
     /// For the display.
     pub label: String<LABEL_BYTES_MAX>,
 }
@@ -83,13 +90,13 @@ impl Client {
     /// Asks, and waits for the answer; as often as it takes, since the same request id never asks the student twice.
     pub fn ask(&mut self, ask: Ask<'_>, port: &mut impl Port) -> Result<Reply, NoReply> {
         let request = ask.request.clone();
-        self.exchange(Message::Ask(ask), port, |message| match message {
-            Message::Answer(Answer { code, state, confidence, request: of, label, .. }) if *of == request => {
-                let label = String::try_from(label.as_str()).expect("a label fits its own length");
-                Some(Reply { code: *code, state: *state, confidence: *confidence, label })
-            }
-            _ => None,
-        })
+        self.exchange(Message::Ask(ask), port, |message| reply(message, &request))
+    }
+
+    /// The same in numbers alone. A gateway of version 1 refuses it: `NoReply::Refused(Reason::UnknownVersion)`.
+    pub fn ask_numbers(&mut self, ask: AskNumbers<'_>, port: &mut impl Port) -> Result<Reply, NoReply> {
+        let request = ask.request.clone();
+        self.exchange(Message::AskNumbers(ask), port, |message| reply(message, &request))
     }
 
     /// Sends until `wanted` sees what it waits for.
@@ -143,6 +150,14 @@ impl Client {
     }
 }
 
+/// The answer to this request.
+fn reply(message: &Message<'_>, request: &RequestId) -> Option<Reply> {
+    let Message::Answer(answer) = message else { return None };
+    let &Answer { code, state, confidence, escalation, label, .. } = answer;
+    let label = String::try_from(label.as_str()).expect("a label fits its own length");
+    (answer.request == *request).then_some(Reply { code, state, confidence, escalation, label })
+}
+
 /// In firmware a `StaticCell`; here a lock, because a PC has threads.
 static CLIENT: Mutex<Client> = Mutex::new(Client::new());
 
@@ -165,8 +180,8 @@ impl Port for PcPort {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [line, question] = arguments.as_slice() else {
-        return Err("expected two arguments: a device or host:port, and a question".into());
+    let [line, question @ ..] = arguments.as_slice() else {
+        return Err("expected a device or host:port, and a question or numbers as FIELD=NUMBER".into());
     };
     let (reader, outgoing): (Box<dyn Read + Send>, Box<dyn Write>) = if line.starts_with('/') {
         let device = OpenOptions::new().read(true).write(true).open(line)?;
@@ -183,12 +198,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A board without a clock keeps a counter over power off.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos();
     let request = RequestId::new(&now.to_le_bytes()).expect("sixteen bytes are an id");
-    let ask = Ask { request, wants_rationale: false, expires_after: None, task: None, question: Text::new(question)? };
+    let (wants_rationale, expires_after, task) = (false, None, None);
     let mut client = CLIENT.lock().expect("nobody else holds the client");
-    let reply = client
-        .hello(Text::new("example")?, &mut port)
-        .and_then(|()| client.ask(ask, &mut port))
-        .map_err(|why| format!("no answer: {why:?}"))?;
+    let greeted = client.hello(Text::new("example")?, &mut port);
+    let reply = if let [text] = question {
+        let question = Text::new(text)?;
+        greeted.and_then(|()| client.ask(Ask { request, wants_rationale, expires_after, task, question }, &mut port))
+    } else {
+        let read: Option<Vec<Reading>> = question.iter().map(|number| reading(number)).collect();
+        let read = read.ok_or("expected numbers as FIELD=NUMBER, such as 2=299.1")?;
+        let (readings, series) = (List::of(&read), List::default());
+        let ask = AskNumbers { request, wants_rationale, expires_after, task, readings, series };
+        greeted.and_then(|()| client.ask_numbers(ask, &mut port))
+    };
+    let reply = reply.map_err(|why| format!("no answer: {why:?}"))?;
     println!("{} {} {}/10000 {:?}", reply.code, reply.label, reply.confidence.ten_thousandths(), reply.state);
     Ok(())
+}
+
+/// `2=299.1` as field 2 and 2991 with one decimal, as a board has it in a register.
+fn reading(text: &str) -> Option<Reading> {
+    let (field, value) = text.split_once('=')?;
+    let decimals = value.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    let mantissa = value.replace('.', "").parse().ok()?;
+    Some(Reading { field: field.parse().ok()?, value: Number::scaled(mantissa, u8::try_from(decimals).ok()?)? })
 }

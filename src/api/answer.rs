@@ -436,6 +436,12 @@ macro_rules! named {
                 match value { $($of::$variant => Self::$variant),+ }
             }
         }
+
+        impl From<$name> for $of {
+            fn from(value: $name) -> Self {
+                match value { $($name::$variant => Self::$variant),+ }
+            }
+        }
     };
 }
 

@@ -30,6 +30,9 @@ pub struct Status {
     pub heartbeat_s: u64,
     /// What it has counted since the start.
     pub counts: Counts,
+    /// Serial ports whose adapter or device sends back what the gateway says; only where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub serial_echo: Vec<String>,
 }
 
 /// Has the device's clock been set since it was switched on? Only the dates of cases and reviews depend on it, and whether the broker's
@@ -96,6 +99,10 @@ pub struct Health {
     pub broker: BrokerHealth,
     /// The clock. No part of the sum: on a line without a network it may never be set, and every question is answered.
     pub clock: Clock,
+    /// Serial ports whose adapter or device sends back what the gateway says; only where there are any. No part of the sum: what comes
+    /// back is passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub serial_echo: Vec<String>,
 }
 
 /// The sum of it.

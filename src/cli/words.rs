@@ -28,7 +28,16 @@ pub fn in_words<M>(answered: &Answered<'_, M>, bundle: &Bundle, task: &Task) -> 
         Decision::Escalated(Reason::ThinkingFailed) => guessed(words.thinking_failed),
         Decision::Escalated(Reason::NoAnswer) => guessed(words.no_answer),
         Decision::Escalated(Reason::Contradiction) => guessed(words.contradiction),
-        Decision::Escalated(_) => escalated(verdict.detail.as_deref().unwrap_or(words.unread)),
+        Decision::Escalated(reason) => {
+            let said = escalated(verdict.detail.as_deref().unwrap_or(words.unread));
+            // Perhaps another task reads what this one misses.
+            match reason {
+                Reason::MissingReading | Reason::UnknownReading => {
+                    said + &other_tasks(&bundle.manifest.tasks, task, answered.language)
+                }
+                _ => said,
+            }
+        }
     };
     let mode = match verdict.mode {
         Mode::AnswerFirst => words.answer_first,

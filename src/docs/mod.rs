@@ -9,6 +9,7 @@ macro_rules! page {
         #[doc = "[benchmarking]: crate::docs::benchmarking\n[commands]: crate::docs::commands"]
         #[doc = "[configuration]: crate::docs::configuration\n[glossary]: crate::docs::glossary"]
         #[doc = "[http]: crate::docs::http\n[mqtt]: crate::docs::mqtt\n[operations]: crate::docs::operations"]
+        #[doc = "[questions]: crate::docs::questions"]
         #[doc = "[reviews]: crate::docs::reviews\n[security]: crate::docs::security\n[serial]: crate::docs::serial"]
         #[doc = "[keys]: ../../../../../cross/sokutou.toml\n[measurements]: ../../../../../benches/README.md"]
         #[doc = "[toolkit]: ../../../../../models/README.md\n"]
@@ -19,6 +20,7 @@ macro_rules! page {
 
 page!(glossary, "glossary.md");
 page!(commands, "commands.md");
+page!(questions, "questions.md");
 page!(answer_json, "answer_json.md");
 page!(mqtt, "mqtt.md");
 page!(http, "http.md");

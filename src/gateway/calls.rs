@@ -138,6 +138,7 @@ impl Gateway {
                         journal: &journal,
                         dropped: &dropped,
                         connected: self.transports.broker_connected(),
+                        echoes: &self.transports.echoes(),
                         time: SystemTime::now(),
                     };
                     self.metrics.render(&now).into_bytes()
@@ -211,6 +212,7 @@ impl Gateway {
         };
         let well = student.is_some() && journal == JournalHealth::Ok && broker != BrokerHealth::Disconnected;
         let status = if well { HealthStatus::Ok } else { HealthStatus::Impaired };
-        Health { status, student, journal, broker, clock: Clock::showing(SystemTime::now()) }
+        let (clock, serial_echo) = (Clock::showing(SystemTime::now()), self.transports.echoing());
+        Health { status, student, journal, broker, clock, serial_echo }
     }
 }

@@ -13,6 +13,7 @@ use crate::api;
 use crate::api::answer::{self, Message, graph_digest};
 use crate::domain::{CaseEventKind, CaseId, Decision, DeliveryId, DeliveryKind, chain};
 use crate::store::{self, Batch, Case, NewCase, Outcome, Received, RecordedRationale, ReviewReason};
+use crate::transport::arrival::DropReason;
 use crate::transport::request::{Key, OutboundMessage, Refusal, Request, Route, Source, random_unit};
 use crate::transport::{OUTBOUND_MAX, Sent};
 
@@ -40,6 +41,8 @@ pub(super) enum CaseStep {
     Read(DeliveryId, Option<Case>),
     /// A delivery is written down, or is not.
     Delivered(DeliveryId, Result<(), store::Error>),
+    /// A delivery that can never arrive is owed no longer, or the journal did not take that.
+    GivenUp(DeliveryId, bool),
     /// The case whose answer a client acknowledged.
     Acknowledged(u32, Option<Case>),
     /// A sweep of the outbox: how far it looked, and what it gave up.
@@ -85,6 +88,8 @@ impl Gateway {
             CaseStep::Read(delivery, Some(case)) => self.send_case(delivery, &case),
             CaseStep::Read(delivery, None) => self.outbox.returned(delivery),
             CaseStep::Delivered(delivery, kept) => self.on_delivered(delivery, kept),
+            CaseStep::GivenUp(delivery, true) => self.outbox.delivered(delivery),
+            CaseStep::GivenUp(delivery, false) => self.outbox.returned(delivery),
             CaseStep::Acknowledged(revision, Some(case)) => {
                 self.delivered(DeliveryId { case: case.id, kind: DeliveryKind::Reply(revision) });
             }
@@ -150,7 +155,7 @@ impl Gateway {
                 self.metrics.started(case, source, Some(at));
                 self.scheduler.received(case, expires);
                 self.announce(case, CaseEventKind::Received);
-                self.transports.tell_pending(&route, self.scheduler.in_hand());
+                self.transports.tell_pending(&key, &route, self.scheduler.in_hand(), expires);
                 self.start(next);
                 if !self.scheduler.is_in_hand(case) && self.scheduler.has_room() {
                     self.start_waiting(); // there was no room when the step was made
@@ -161,10 +166,10 @@ impl Gateway {
                 self.counts.repeated += 1;
                 self.metrics.requested(source, "repeated");
                 match case.revision() {
-                    None => self.transports.tell_pending(&route, self.scheduler.in_hand()),
+                    None => self.transports.tell_pending(&key, &route, self.scheduler.in_hand(), expires),
                     Some(revision) => {
                         if let Some(message) = answer::reply(&case, revision, self.bundle.as_deref()) {
-                            self.send_to(None, route, message);
+                            self.send_to(None, route, message, Some(expires));
                         }
                     }
                 }
@@ -277,6 +282,13 @@ impl Gateway {
         };
         *count += 1;
         self.metrics.ended(case, name, Instant::now());
+        let now = Instant::now();
+        if let Some(ended) = &after.ended
+            && matches!(route(ended), Some(Route::Serial(_)))
+            && let Some(at) = self.scheduler.expiry(ended, now, SystemTime::now())
+        {
+            self.outbox.set_expiry(case, at);
+        }
         self.scheduler.ended(case);
         self.announce(case, outcome);
         if let Some(ended) = after.ended {
@@ -345,20 +357,41 @@ impl Gateway {
         if matches!(delivery.kind, DeliveryKind::Reply(_)) {
             self.wake(case, &message);
         }
+        let expires = match (&route, delivery.kind) {
+            // What was asked is answered in time or not at all. A person's decision and a rationale come when they come.
+            (Route::Serial(_), DeliveryKind::Reply(0)) => {
+                let expiry = || self.scheduler.expiry(case, Instant::now(), SystemTime::now());
+                let expires = self.outbox.expiry(case.id).or_else(expiry);
+                // Kept, so that a clock which tells no age of it cannot make it young again.
+                expires.into_iter().for_each(|at| self.outbox.set_expiry(case.id, at));
+                expires
+            }
+            _ => None,
+        };
         if route == Route::Fetched {
             self.outbox.await_poll(case.id); // it stays in the journal's outbox until it is fetched
             self.outbox.returned(delivery);
-        } else if !self.send_to(Some(delivery), route, message) {
+        } else if !self.send_to(Some(delivery), route, message, expires) {
             self.outbox.returned(delivery);
         }
     }
 
-    /// False where the message did not leave.
-    fn send_to(&mut self, delivery: Option<DeliveryId>, route: Route, message: Message) -> bool {
+    /// False where the message did not leave, and may later.
+    fn send_to(
+        &mut self,
+        delivery: Option<DeliveryId>,
+        route: Route,
+        message: Message,
+        expires: Option<Instant>,
+    ) -> bool {
         if route == Route::Fetched {
             return false;
         }
-        let sent = self.transports.send(OutboundMessage { delivery, route, message });
+        let sent = self.transports.send(OutboundMessage { delivery, route, message, expires });
+        if let (Sent::Never(why), Some(delivery)) = (sent, delivery) {
+            self.give_up(delivery, why);
+            return true;
+        }
         if sent == Sent::NoRoom {
             self.outbox.set_backpressured(true); // what is closed says when it is open again, and holds up no other until then
         }
@@ -367,7 +400,7 @@ impl Gateway {
 
     fn send_refusal(&mut self, key: &Key, route: Route, refusal: &Refusal) {
         let message = answer::refusal(&key.client, &key.id, &refusal.to_string(), refusal.reason());
-        self.send_to(None, route, message);
+        self.send_to(None, route, message, None);
     }
 
     /// Gives an answer to whoever waits for it on a connection.
@@ -418,6 +451,17 @@ impl Gateway {
         }
     }
 
+    /// What can never arrive is owed no longer.
+    pub(super) fn give_up(&mut self, delivery: DeliveryId, why: DropReason) {
+        log::warn!("the answer to case {} is not sent: {}", delivery.case, why.words());
+        self.metrics.dropped(why.name());
+        let now = SystemTime::now();
+        self.journal.step_lazily(
+            move |batch| batch.abandon(delivery.case, now),
+            move |kept| Event::Case(CaseStep::GivenUp(delivery, logged("give a delivery up", kept).is_some())),
+        );
+    }
+
     /// Gives up what nobody has fetched for long: a part of the outbox at each call, all of it in turn.
     pub(super) fn sweep(&mut self) {
         let (after, now) = (self.outbox.sweep_cursor(), SystemTime::now());
@@ -427,7 +471,8 @@ impl Gateway {
             for &(case, _) in &page {
                 let Some(kept) = batch.case(case)? else { continue };
                 let old = now.duration_since(kept.asked.received_at).is_ok_and(|age| age > FETCHED_WITHIN);
-                if old && route(&kept) == Some(Route::Fetched) {
+                // A serial port may be gone for good.
+                if old && matches!(route(&kept), Some(Route::Fetched | Route::Serial(_))) {
                     batch.abandon(case, now)?;
                     given_up.push(case);
                 }
@@ -563,7 +608,7 @@ impl Gateway {
     fn send_rationale(&mut self, target: RationaleTarget, case: &Case) {
         let Some(message) = answer::rationale(case) else { return };
         match target {
-            RationaleTarget::Route(_, route) => drop(self.send_to(None, route, message)),
+            RationaleTarget::Route(_, route) => drop(self.send_to(None, route, message, None)),
             RationaleTarget::Caller(reply) => {
                 if reply.send(Ok(api::json(&message))).is_ok() {
                     self.fetched(case, DeliveryKind::Rationale);

@@ -28,6 +28,7 @@ pub(super) struct Metrics {
     in_flight: HashMap<CaseId, (&'static str, Option<Instant>)>,
     requests: Family<Labels<2>, Counter>,
     durations: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    dropped_answers: Family<Labels<1>, Counter>,
     connections: u64,
     /// `None` before the first change of configuration or model.
     reloaded: Option<bool>,
@@ -41,6 +42,8 @@ pub(super) struct Now<'a> {
     pub dropped: &'a [store::Dropped],
     /// Whether the broker is reached; `None` where none is configured.
     pub connected: Option<bool>,
+    /// How often each serial port has heard itself.
+    pub echoes: &'a [(String, u64)],
     pub time: SystemTime,
 }
 
@@ -50,6 +53,7 @@ impl Default for Metrics {
             in_flight: HashMap::new(),
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            dropped_answers: Family::default(),
             connections: 0,
             reloaded: None,
         }
@@ -77,6 +81,11 @@ impl Metrics {
 
     fn took(&mut self, source: &'static str, time: Duration) {
         self.durations.get_or_create(&[("source", source)]).observe(time.as_secs_f64());
+    }
+
+    /// An answer never left.
+    pub fn dropped(&mut self, why: &'static str) {
+        self.dropped_answers.get_or_create(&[("why", why)]).inc();
     }
 
     pub fn connected(&mut self) {
@@ -112,6 +121,14 @@ impl Metrics {
         }
         let what = "Cases that the journal let go of, since it began, by what went";
         registry.register("journal_dropped", what, dropped);
+        let what = "Answers that were not sent on a serial line, by why: too old to be told from a later one";
+        registry.register("answers_dropped", what, self.dropped_answers.clone());
+        let echoes = Family::<[(&str, String); 1], Counter>::default();
+        for (port, count) in now.echoes {
+            echoes.get_or_create(&[("port", port.clone())]).inc_by(*count);
+        }
+        let what = "What came back on a serial line of what was sent";
+        registry.register("serial_echoes", what, echoes);
         if let Some(connected) = now.connected {
             let what = "Whether the broker is there";
             registry.register("mqtt_connected", what, ConstGauge::new(u64::from(connected)));
@@ -153,7 +170,8 @@ mod tests {
             used_bytes: 40_960,
             full: false,
         };
-        metrics.render(&Now { student: None, journal: &journal, dropped, connected, time })
+        let echoes = [("/dev/ttyS1".to_owned(), 5)];
+        metrics.render(&Now { student: None, journal: &journal, dropped, connected, echoes: &echoes, time })
     }
 
     #[test]
@@ -171,6 +189,7 @@ mod tests {
         metrics.connected();
         metrics.connected();
         metrics.reloaded(false);
+        metrics.dropped("late");
         let time = SystemTime::UNIX_EPOCH;
         let dropped = store::Dropped { why: "a \"b\"\\\n".to_owned(), count: 7, first_at: time, last_at: time };
         let expected = r#"# HELP sokutou_requests_total Requests by what became of them.
@@ -214,6 +233,12 @@ sokutou_reviews_oldest_age_seconds 90.5
 # HELP sokutou_journal_dropped_total Cases that the journal let go of, since it began, by what went.
 # TYPE sokutou_journal_dropped_total counter
 sokutou_journal_dropped_total{what="a \"b\"\\\n"} 7
+# HELP sokutou_answers_dropped_total Answers that were not sent on a serial line, by why: too old to be told from a later one.
+# TYPE sokutou_answers_dropped_total counter
+sokutou_answers_dropped_total{why="late"} 1
+# HELP sokutou_serial_echoes_total What came back on a serial line of what was sent.
+# TYPE sokutou_serial_echoes_total counter
+sokutou_serial_echoes_total{port="/dev/ttyS1"} 5
 # HELP sokutou_mqtt_connected Whether the broker is there.
 # TYPE sokutou_mqtt_connected gauge
 sokutou_mqtt_connected 1

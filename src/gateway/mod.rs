@@ -136,7 +136,7 @@ async fn serve(settings: Settings, mut orders: impl AsyncFnMut() -> Order) -> Re
     let (session, newest) = writer.step(|batch| Ok((batch.begin_session()?, batch.counts()?.received))).await?;
     let supervision = Supervision::new(session, Instant::now());
     let (statuses, status_of_broker) =
-        watch::channel(supervision.statuses(&settings.gateway, None, &Counts::default()));
+        watch::channel(supervision.statuses(&settings.gateway, None, &Counts::default(), &[]));
     let watchdog = events.clone();
     supervision::watch(writer.clone(), move |journal| drop(watchdog.send(Event::Watchdog(journal))));
     let transports = Transports::new(arrivals, status_of_broker, session);
@@ -319,6 +319,8 @@ impl Gateway {
                 self.outbox.returned(delivery);
                 self.journal.later(RETRY, Event::Case(CaseStep::SendOwed));
             }
+            Arrival::Dropped(delivery, why) => self.give_up(delivery, why),
+            Arrival::Echo => self.publish_status(),
             Arrival::Closed(source) => {
                 self.outbox.forget_in_flight();
                 self.transports.on_closed(source);
@@ -395,8 +397,9 @@ impl Gateway {
     }
 
     fn publish_status(&self) {
-        let Self { settings, bundle, counts, .. } = self;
-        self.statuses.send_replace(self.supervision.statuses(&settings.gateway, bundle.as_deref(), counts));
+        let Self { settings, bundle, counts, transports, .. } = self;
+        let statuses = self.supervision.statuses(&settings.gateway, bundle.as_deref(), counts, &transports.echoing());
+        self.statuses.send_replace(statuses);
     }
 
     fn tell_status(&self, to: &Route, counts: Option<store::Counts>) {
@@ -470,7 +473,7 @@ mod tests {
             let (writer, _) = Writer::start(journal, SystemTime::now).unwrap();
             let (sender, events) = mpsc::unbounded_channel();
             let supervision = Supervision::new(1, Instant::now());
-            let (statuses, status) = watch::channel(supervision.statuses("press-3", None, &Counts::default()));
+            let (statuses, status) = watch::channel(supervision.statuses("press-3", None, &Counts::default(), &[]));
             let (transports, outbound) = Transports::with_broker_of_test(status);
             let worker = Worker::start(settings.student.clone(), |_| {}).unwrap();
             let journal = JournalClient { writer, events: sender };

@@ -12,6 +12,8 @@ use crate::store::{self, Batch, Case};
 pub struct Outbox {
     /// On their way since then; none is sent twice at once.
     in_flight: HashMap<DeliveryId, Instant>,
+    /// When an answer on a serial line is of no use any more, by the clock that never jumps; of what this process has answered.
+    expiries: HashMap<CaseId, Instant>,
     /// Only whoever asked can fetch these: nothing is sent.
     awaiting_poll: HashSet<CaseId>,
     /// How far the journal's outbox was looked through for what nobody fetches.
@@ -35,10 +37,21 @@ impl Outbox {
         self.in_flight.remove(&delivery);
     }
 
-    /// The delivery arrived.
+    /// The delivery arrived, or was given up.
     pub fn delivered(&mut self, delivery: DeliveryId) {
         self.in_flight.remove(&delivery);
         self.awaiting_poll.remove(&delivery.case);
+        self.expiries.remove(&delivery.case);
+    }
+
+    /// The answer to this case is of no use after that.
+    pub fn set_expiry(&mut self, case: CaseId, at: Instant) {
+        self.expiries.insert(case, at);
+    }
+
+    /// When the answer to this case is of no use any more, if it is known.
+    pub fn expiry(&self, case: CaseId) -> Option<Instant> {
+        self.expiries.get(&case).copied()
     }
 
     /// Whoever asked will fetch the answer to this case.

@@ -85,7 +85,15 @@ impl Scheduler {
             return None;
         }
         let expires_after = case.asked.expires_after;
-        let expires = self.expiries.get(&case.id).copied().or_else(|| {
+        let expires = self.expiry(case, now, wall);
+        self.expiries.extend(expires.map(|expires| (case.id, expires)));
+        let asked = expires.zip(expires_after).and_then(|(at, after)| at.checked_sub(after));
+        Some(Times { asked: asked.unwrap_or(now), expires })
+    }
+
+    /// After this nobody needs its answer, as far as that was said.
+    pub fn expiry(&self, case: &Case, now: Instant, wall: SystemTime) -> Option<Instant> {
+        self.expiries.get(&case.id).copied().or_else(|| {
             // What came since and is not known here was found by a step that ended just now.
             let recovered = case.id <= self.recovered_through;
             let waited = if recovered {
@@ -93,11 +101,8 @@ impl Scheduler {
             } else {
                 Duration::ZERO
             };
-            Some(now + expires_after?.saturating_sub(waited))
-        });
-        self.expiries.extend(expires.map(|expires| (case.id, expires)));
-        let asked = expires.zip(expires_after).and_then(|(at, after)| at.checked_sub(after));
-        Some(Times { asked: asked.unwrap_or(now), expires })
+            Some(now + case.asked.expires_after?.saturating_sub(waited))
+        })
     }
 
     /// Whether nobody needs its answer any more.

@@ -56,7 +56,7 @@ impl Supervision {
 
     /// What the retained status says while the gateway lives, after it was stopped, and when it is gone without a word. Its age tells
     /// as much as its words: a new one comes every [`HEARTBEAT`].
-    pub fn statuses(&self, gateway: &str, bundle: Option<&Bundle>, counts: &Counts) -> Statuses {
+    pub fn statuses(&self, gateway: &str, bundle: Option<&Bundle>, counts: &Counts, echoing: &[String]) -> Statuses {
         let say = |state: Presence| {
             json(&Status {
                 v: VERSION,
@@ -68,6 +68,7 @@ impl Supervision {
                 uptime_s: self.started.elapsed().as_secs(),
                 heartbeat_s: HEARTBEAT.as_secs(),
                 counts: *counts,
+                serial_echo: echoing.to_vec(),
             })
         };
         Statuses { online: say(Presence::Online), stopped: say(Presence::Stopped), offline: say(Presence::Offline) }
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn each_status_says_which_start_of_the_gateway_it_is_of() {
-        let statuses = Supervision::new(7, Instant::now()).statuses("press-3", None, &Counts::default());
+        let statuses = Supervision::new(7, Instant::now()).statuses("press-3", None, &Counts::default(), &[]);
         for (bytes, state) in [
             (statuses.online, Presence::Online),
             (statuses.stopped, Presence::Stopped),

@@ -61,8 +61,18 @@ impl FieldReader {
         if let Some((header, row)) = self.table(&cut) {
             found.table(&cut, &header, &row)?;
         } else {
-            for clause in cut.pieces.split(|piece| matches!(piece.kind, Kind::Separator(_))) {
+            let mut start = 0;
+            while start <= cut.pieces.len() {
+                let length =
+                    cut.pieces[start..].iter().take_while(|piece| !matches!(piece.kind, Kind::Separator(_))).count();
+                let clause = &cut.pieces[start..start + length];
+                if remarks_on_a_number(&cut, start)
+                    && let Some(word) = clause.iter().find(|piece| piece.kind == Kind::Unknown)
+                {
+                    return Err(Fault::Unknown(cut.quote(word)));
+                }
                 found.clause(&cut, clause, &mut dated)?;
+                start += length + 1;
             }
         }
         self.finish(&found)
@@ -651,6 +661,12 @@ pub(super) fn is_quality(key: &str) -> bool {
 /// Names under which sources give the time of a reading.
 pub(super) fn is_time(key: &str) -> bool {
     ["timestamp", "time", "ts", "datetime", "date", "日時", "時刻"].contains(&key.to_lowercase().as_str())
+}
+
+/// `45.1 Nm (previous tool)`: a clause in brackets behind a number says something of it.
+fn remarks_on_a_number(cut: &Cut, start: usize) -> bool {
+    let [number, bracket] = &cut.pieces[start.saturating_sub(2)..start] else { return false };
+    matches!(number.kind, Kind::Number(..) | Kind::Clock(_)) && matches!(cut.text[bracket.start], '(' | '[' | '{')
 }
 
 /// `(BAD)`, `NaN`: a mark in a clause of its own.

@@ -260,6 +260,11 @@ impl Lexicon {
             };
             return (Some(kind), at + length);
         }
+        // `45.1!!`, `45.1 Nm?,`: somebody doubts the number.
+        let marked = before.is_some_and(char::is_alphanumeric);
+        if here == '!' && marked || here == '?' && marked && matches!(next, Some(',' | ';' | '、' | '|')) {
+            return (Some(Kind::Unknown), at + 1);
+        }
         let line_begins = matches!(before, None | Some('\n'));
         if matches!(here, '?' | '-') && stands_for_a_value(text, at) {
             let length = text[at..].iter().take_while(|c| **c == here).count();
@@ -268,8 +273,8 @@ impl Lexicon {
         match here {
             ' ' => (None, at + 1),
             '\n' | '\r' => (Some(Kind::Separator(true)), at + 1),
-            '\t' | ',' | ';' | '、' | '。' | '・' | '/' | '|' | '.' | '?' | '!' | '(' | ')' | '[' | ']' | '{' | '}'
-            | '「' | '」' | '【' | '】' => (Some(Kind::Separator(false)), at + 1),
+            '\t' | ',' | ';' | '、' | '。' | '・' | '&' | '/' | '|' | '.' | '?' | '!' | '(' | ')' | '[' | ']' | '{'
+            | '}' | '「' | '」' | '【' | '】' => (Some(Kind::Separator(false)), at + 1),
             '=' | ':' | '"' | '\'' | '“' | '”' => (Some(Kind::Plain), at + 1),
             // Of a tag, and no comparison: `<air value="298.1">`.
             '<' if next.is_some_and(|c| c.is_alphabetic() || c == '/') => (Some(Kind::Separator(false)), at + 1),

@@ -46,12 +46,15 @@ const NEWEST_FIRST: &[&str] = &[
     "latest first",
     "most recent first",
     "newest to oldest",
+    "oldest last",
     "新しい順",
     "最新順",
     "最新から",
     "新しいものから",
     "新しい方から",
 ];
+/// An order that can mean either.
+const UNCLEAR_ORDER: &[&str] = &["reverse", "descending", "backward", "逆順", "降順", "逆から"];
 
 /// Reads the series of one task.
 pub struct SeriesReader {
@@ -128,6 +131,9 @@ impl SeriesReader {
                 Kind::Bracketed(ref unit) => add(&mut units, &unit.text),
                 _ => rest.push(piece),
             }
+        }
+        if let Some(order) = UNCLEAR_ORDER.iter().find(|words| lower.contains(**words)) {
+            return Err(Fault::Unknown((*order).to_owned()));
         }
         let newest_first = NEWEST_FIRST.iter().any(|words| lower.contains(words));
         chart.readings = self.list(&cut, &rest, &mut units, newest_first)?;

@@ -173,6 +173,9 @@ fn what_is_not_certain_goes_to_a_person_with_a_reason() {
         (row("60 min", "60/240 min"), Reason::DoubleReading, "tool wear"),
         (row("Which failure", "Line 3. Which failure"), Reason::UnknownReading, "3"),
         (row("45.1 Nm", "45.1 Nm (BAD)"), Reason::BadQuality, "BAD"),
+        (row("45.1 Nm", "45.1 Nm (previous tool)"), Reason::UnknownReading, "previous"),
+        (row("45.1 Nm", "45.1 Nm?"), Reason::UnknownReading, "?"),
+        (row("45.1 Nm", "45.1!!"), Reason::UnknownReading, "!"),
         (row("Which failure", "The torque sensor is faulty. Which failure"), Reason::BadQuality, "faulty"),
         (row("torque 45.1", "torque not 45.1"), Reason::Negated, "not"),
         (row("torque 45.1 Nm, ", ""), Reason::MissingReading, "torque"),
@@ -288,6 +291,10 @@ fn a_series_that_is_not_certain_goes_to_a_person() {
         (format!("CL 4,86, UCL 5.70, LCL 4.02. Readings {eight}"), Reason::AmbiguousNumber),
         ("CL 5, UCL 6, LCL 4. Readings 4,99,5,12,4,87,5,01,5,22,4,91,5,05,5,11".to_owned(), Reason::AmbiguousNumber),
         (format!("{lines}{eight} are not right"), Reason::Negated),
+        (format!("{lines}{eight}, in reverse order"), Reason::UnknownReading),
+        (format!("{lines}{eight}. Sample size 5"), Reason::UnknownReading),
+        (format!("{lines}{eight}. Before: 5.0, 5.1"), Reason::UnknownReading),
+        (format!("Batch 12. {lines}{eight}"), Reason::UnknownReading),
     ] {
         let fault = reader.read(&question).expect_err(&question);
         assert_eq!(fault.reason(), reason, "{question}: {}", fault.in_words(Language::En));

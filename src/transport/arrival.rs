@@ -27,6 +27,43 @@ pub enum Arrival {
     Delivered(DeliveryId),
     /// A message did not arrive, and the transport has given it up.
     Returned(DeliveryId),
+    /// A message will never arrive, and is not to be tried again.
+    Dropped(DeliveryId, DropReason),
+    /// A serial line brings back what is sent on it.
+    Echo,
     /// The transport has ended, as it was told to.
     Closed(Source),
+}
+
+/// Why an answer never leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// The question's time ran out before it could.
+    Late,
+    /// It is for a line of text that was opened anew since the question: the device would take it for the answer to a later one.
+    Reopened,
+    /// It is a person's, and for a line of text, on which only the model's can be told.
+    Revision,
+}
+
+impl DropReason {
+    /// As the metrics name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Reopened => "reopened",
+            Self::Revision => "revision",
+        }
+    }
+
+    /// For the log.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Late => "its question's time ran out before it could be delivered",
+            Self::Reopened => {
+                "its serial line was opened anew since the question, and would take it for a later answer"
+            }
+            Self::Revision => "a line of text cannot tell a person's decision from another answer",
+        }
+    }
 }

@@ -11,12 +11,14 @@ pub mod request;
 pub mod serial;
 mod slot;
 
+use std::time::Instant;
+
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use arrival::Arrival;
-use request::{OutboundMessage, Route, Source};
+use arrival::{Arrival, DropReason};
+use request::{Key, OutboundMessage, Route, Source};
 use slot::{Channels, Slot, Task};
 
 use crate::config::check::Check;
@@ -96,6 +98,8 @@ pub enum Sent {
     NoRoom,
     /// Its transport is not open, or it is one from which answers are fetched.
     Closed,
+    /// It will never leave.
+    Never(DropReason),
 }
 
 impl Sent {
@@ -196,18 +200,28 @@ impl Transports {
     pub fn send(&self, outbound: OutboundMessage) -> Sent {
         match &outbound.route {
             Route::Mqtt(_) => self.mqtt.task.send(outbound),
-            Route::Serial(to) => self.serial.send(outbound.delivery, to.clone(), outbound.message),
+            Route::Serial(_) => self.serial.send(outbound),
             Route::Fetched => Sent::Closed,
         }
     }
 
     /// Tells whoever asked that the question is durable, where its transport has a message for that; others hear it from the broker
-    /// or wait.
-    pub fn tell_pending(&self, route: &Route, before: usize) {
+    /// or wait. `expires`: when nobody needs its answer any more.
+    pub fn tell_pending(&self, key: &Key, route: &Route, before: usize, expires: Instant) {
         match route {
-            Route::Serial(to) => self.serial.tell_pending(to, before),
+            Route::Serial(to) => self.serial.tell_pending(key, to, before, expires),
             Route::Mqtt(_) | Route::Fetched => {}
         }
+    }
+
+    /// Serial ports whose line brings back what is sent on it.
+    pub fn echoing(&self) -> Vec<String> {
+        self.serial.echoing()
+    }
+
+    /// How often each serial port has heard itself.
+    pub fn echoes(&self) -> Vec<(String, u64)> {
+        self.serial.echoes()
     }
 
     /// Tells whoever asked how the gateway is, where its transport has a message for that.
@@ -242,7 +256,9 @@ mod tests {
         let mut transports = Transports::new(arrivals, statuses, 1);
         let to = request::MqttReplyTo { topic: "a".to_owned(), correlation: None };
         let message = crate::api::answer::refusal("plc", "1", "why", wire::Reason::Busy);
-        let outbound = || OutboundMessage { delivery: None, route: Route::Mqtt(to.clone()), message: message.clone() };
+        let route = Route::Mqtt(to.clone());
+        let outbound =
+            || OutboundMessage { delivery: None, route: route.clone(), message: message.clone(), expires: None };
         assert_eq!(transports.send(outbound()), Sent::Closed, "there is no broker");
         assert_eq!(transports.broker_connected(), None);
         let mut messages;

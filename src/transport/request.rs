@@ -1,7 +1,7 @@
 //! Requests as they come in, and messages as they go out: what every transport speaks with the gateway. Opens nothing.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -185,6 +185,8 @@ pub struct OutboundMessage {
     pub route: Route,
     /// What it says.
     pub message: Message,
+    /// After this it is of no use, and a serial line is not to say it; `None` where it is not the answer to a question of now.
+    pub expires: Option<Instant>,
 }
 
 /// Why a question was not taken. Nothing of it was kept.

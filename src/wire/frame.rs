@@ -6,10 +6,12 @@ use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::message::{LABEL_BYTES_MAX, Message, Nack, RATIONALE_BYTES_MAX, Reason};
+use super::message::{Answer, LABEL_BYTES_MAX, Message, Nack, RATIONALE_BYTES_MAX, Reason};
 
-/// The protocol version spoken here; four bits.
-pub const VERSION: u8 = 1;
+/// The newest protocol version spoken here; four bits.
+pub const VERSION: u8 = 2;
+/// The version of all messages that a later one did not add or change; everybody speaks it.
+const FIRST_VERSION: u8 = 1;
 
 /// CRC-32C, also called CRC-32/ISCSI.
 static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
@@ -103,8 +105,8 @@ pub enum Fault {
     /// Changed on the way, or too short to hold a check.
     #[error("failed to read a frame: its CRC-32C is wrong")]
     Crc,
-    /// Undamaged, of a later protocol.
-    #[error("failed to read a frame: expected protocol version {VERSION}, got {version}")]
+    /// Undamaged, of a later protocol, or of a version that has no such message.
+    #[error("failed to read a frame: expected protocol version {FIRST_VERSION} or {VERSION}, got {version}")]
     Version {
         /// Its protocol version.
         version: u8,
@@ -154,19 +156,21 @@ impl<'a> Frame<'a> {
             crc: CRC.digest(),
             cobs: CobsEncoder::new(&mut buffer[1..]),
         };
+        let (first, second) = (FIRST_VERSION << 4, 2 << 4);
         let encoded = match &self.message {
-            Message::Hello(body) => self.write(1, body, out),
-            Message::HelloAck(body) => self.write(2, body, out),
-            Message::Ask(body) => self.write(3, body, out),
-            Message::Answer(body) => self.write(4, body, out),
-            Message::Pending(body) => self.write(5, body, out),
-            Message::RationaleChunk(body) => self.write(6, body, out),
-            Message::Nack(body) => self.write(7, body, out),
-            Message::Ping => self.write(8, &(), out),
-            Message::Pong => self.write(9, &(), out),
-            Message::AskStatus => self.write(10, &(), out),
-            Message::Status(body) => self.write(11, body, out),
-            Message::Ack(body) => self.write(12, body, out),
+            Message::Hello(body) => self.write(first | 1, body, out),
+            Message::HelloAck(body) => self.write(first | 2, body, out),
+            Message::Ask(body) => self.write(first | 3, body, out),
+            Message::Answer(body) => self.write(if body.escalation.is_some() { second } else { first } | 4, body, out),
+            Message::Pending(body) => self.write(first | 5, body, out),
+            Message::RationaleChunk(body) => self.write(first | 6, body, out),
+            Message::Nack(body) => self.write(first | 7, body, out),
+            Message::Ping => self.write(first | 8, &(), out),
+            Message::Pong => self.write(first | 9, &(), out),
+            Message::AskStatus => self.write(first | 10, &(), out),
+            Message::Status(body) => self.write(first | 11, body, out),
+            Message::Ack(body) => self.write(first | 12, body, out),
+            Message::AskNumbers(body) => self.write(second | 13, body, out),
         }
         // Nothing else can fail: the buffer holds every body of the class.
         .map_err(|_| EncodeError::Body(class.body_bytes_max()))?;
@@ -175,10 +179,10 @@ impl<'a> Frame<'a> {
         Ok(&buffer[..encoded + 2])
     }
 
-    fn write(&self, kind: u8, body: &impl Serialize, out: Outgoing<'_>) -> postcard::Result<usize> {
+    fn write(&self, version_and_kind: u8, body: &impl Serialize, out: Outgoing<'_>) -> postcard::Result<usize> {
         let [low, high] = self.sequence.to_le_bytes();
         // postcard writes a tuple's members one behind the other and a u8 as it is: header, then body.
-        postcard::serialize_with_flavor(&((VERSION << 4) | kind, low, high, body), out)
+        postcard::serialize_with_flavor(&(version_and_kind, low, high, body), out)
     }
 
     /// Reads what stood between two delimiters, in place.
@@ -190,23 +194,23 @@ impl<'a> Frame<'a> {
         }
         let (&[first, low, high], body) = checked.split_first_chunk::<HEADER_BYTES>().ok_or(Fault::Crc)?;
         let (version, kind, sequence) = (first >> 4, first & 0x0f, u16::from_le_bytes([low, high]));
-        if version != VERSION {
-            return Err(Fault::Version { version, sequence });
-        }
-        let message = match kind {
-            1 => read(body).map(Message::Hello),
-            2 => read(body).map(Message::HelloAck),
-            3 => read(body).map(Message::Ask),
-            4 => read(body).map(Message::Answer),
-            5 => read(body).map(Message::Pending),
-            6 => read(body).map(Message::RationaleChunk),
-            7 => read(body).map(Message::Nack),
-            8 => read(body).map(|()| Message::Ping),
-            9 => read(body).map(|()| Message::Pong),
-            10 => read(body).map(|()| Message::AskStatus),
-            11 => read(body).map(Message::Status),
-            12 => read(body).map(Message::Ack),
-            _ => return Err(Fault::Kind { kind, sequence }),
+        let message = match (version, kind) {
+            (FIRST_VERSION, 1) => read(body).map(Message::Hello),
+            (FIRST_VERSION, 2) => read(body).map(Message::HelloAck),
+            (FIRST_VERSION, 3) => read(body).map(Message::Ask),
+            (FIRST_VERSION, 4) => read(body).map(|(head, tail)| Message::Answer(Answer::new(head, None, tail))),
+            (FIRST_VERSION, 5) => read(body).map(Message::Pending),
+            (FIRST_VERSION, 6) => read(body).map(Message::RationaleChunk),
+            (FIRST_VERSION, 7) => read(body).map(Message::Nack),
+            (FIRST_VERSION, 8) => read(body).map(|()| Message::Ping),
+            (FIRST_VERSION, 9) => read(body).map(|()| Message::Pong),
+            (FIRST_VERSION, 10) => read(body).map(|()| Message::AskStatus),
+            (FIRST_VERSION, 11) => read(body).map(Message::Status),
+            (FIRST_VERSION, 12) => read(body).map(Message::Ack),
+            (2, 4) => read(body).map(|(head, why, tail)| Message::Answer(Answer::new(head, Some(why), tail))),
+            (2, 13) => read(body).map(Message::AskNumbers),
+            (FIRST_VERSION, _) => return Err(Fault::Kind { kind, sequence }),
+            _ => return Err(Fault::Version { version, sequence }),
         };
         Ok(Self { sequence, message: message.ok_or(Fault::Body { kind, sequence })? })
     }

@@ -1,7 +1,7 @@
 //! The serial protocol: typed messages in checked frames, for microcontrollers and PLCs. Opens no port, knows no clock, and
 //! needs neither an operating system nor an allocator. Firmware depends on this crate and on no other of sokutou.
 //!
-//! This page is the whole protocol, version 1; an implementation in C needs nothing else. `tests/data/wire.txt` holds
+//! This page is the whole protocol, versions 1 and 2; an implementation in C needs nothing else. `tests/data/wire.txt` holds
 //! frames to test it against. For scanners and old PLCs that speak lines of text there is the module `line`, behind the
 //! feature of that name: only the gateway needs it, and it allocates.
 //!
@@ -14,7 +14,7 @@
 //! | part | bytes | what |
 //! |---|---|---|
 //! | `00` | 1 | a delimiter; the first one ends whatever noise came before, and one may close a frame and open the next |
-//! | header | 1 | protocol version in the high four bits (1), type of the message in the low four |
+//! | header | 1 | protocol version of the message in the high four bits (1 or 2), its type in the low four |
 //! | | 2 | sequence |
 //! | body | 0 to 1024 | by type, below |
 //! | check | 4 | CRC-32C over header and body (polynomial 1EDC6F41 reflected, start and final XOR FFFFFFFF; of `123456789` it is E3069283) |
@@ -28,6 +28,10 @@
 //!
 //! Version, header, check and COBS stay as they are in every later version, so that an old receiver can refuse a newer
 //! frame by name.
+//!
+//! Version 2 adds a message, AskNumbers, and a second form of Answer. Only these two have 2 in their header; all other messages are
+//! of version 1 for good. The gateway sends the second form only to who said in Hello that it speaks version 2. A gateway of
+//! version 1 refuses AskNumbers with a Nack, reason 1.
 //!
 //! A receiver throws away everything up to the first `00`, collects up to the next, undoes COBS, checks the CRC, and only then
 //! looks at version, type and body. A frame that is longer than it can take is thrown away up to its `00`. Nothing
@@ -65,8 +69,9 @@
 //!   off, or be preceded by bytes that differ with each start.
 //! - **Again.** A client that hears neither Pending, Answer nor Nack in time (three seconds are plenty) sends the same frame
 //!   again.
-//! - **Ack.** A client that promised it acknowledges every Answer that it gets, expected or not; until then the gateway
-//!   repeats it.
+//! - **Ack.** A client that promised it acknowledges every Answer that it gets, expected or not; until then, or until the question
+//!   expires, the gateway repeats it. A revision does not expire.
+//! - **Expiry.** An answer that could not be sent before its question expired is not sent any more. The same Ask again brings it.
 //! - **A rationale** is not acknowledged. Where a piece is missing, the Ask again brings the answer and every piece.
 //! - **Nack** is the gateway's word only; a client says nothing to what it cannot read.
 //!
@@ -82,6 +87,8 @@
 //! | text | its length in bytes as a varint, then UTF-8, without an end mark |
 //! | id | its length as a varint (1 to 16, so one byte), then the bytes |
 //! | optional X | `00` without, `01` and then X with |
+//! | number | `00` and a float of single precision, 4 bytes; or `01`, a mantissa i32, 4 bytes, and how many of its digits are decimals u8, at most 9 |
+//! | list of X | its length in bytes as a varint, then each X behind the other |
 //!
 //! **Varint**, only ever a length here: seven bits a byte, the lowest first, bit 7 set when another byte follows. So up to 127 it
 //! is the number itself, and up to 1024 two bytes: `(n & 7F) | 80`, then `n >> 7`; 300 is `AC 02`.
@@ -102,19 +109,33 @@
 //! | 10 | AskStatus | client | nothing |
 //! | 11 | [`Status`] | gateway | student ready bool, broker connected bool, questions queued u16, reviews open u16 |
 //! | 12 | [`Ack`] | client | request id, revision u16 |
+//! | 13, version 2 | [`AskNumbers`] | client | request id, wants a rationale bool, expires after milliseconds optional u32, task optional text <= 32, readings list of (field u8, number), series list of number |
+//! | 4, version 2 | [`Answer`] | gateway | **code u16**, state u8, confidence u16, revision u16, **reason u8, guess u16**, label cut bool, request id, label text <= 200 |
 //!
 //! A PLC without strings reads of an Answer only what stands at fixed places once COBS is undone: code at 3, state at 5,
 //! confidence at 6, revision at 8. A code of [`CODE_ASK_A_PERSON`] (65535) is no answer: a person is asked. A task that answers
 //! in free text has no codes; there the code is [`CODE_TEXT`] (65534), and the label is the answer.
 //!
-//! State: 0 answered, 1 pending a person (the label then is the student's guess, or empty). Confidence: in 1/10000, at most 10000.
+//! State: 0 answered, 1 pending a person. Confidence: in 1/10000, at most 10000; while a person is asked that of the guess, and 0 without
+//! one. The label then is the guess, or the call for a person where there is none; in version 2 it is why a person is asked,
+//! with the guess behind it, the reason's code stands at place 10, and at 11 the guess's: 65535 for none, 65534 for free text.
+//!
+//! Reasons of an Answer: 1 unsure, 2 no question of the task, 3 the thought did not end, 4 no answer came, 5 the thought leads to another
+//! answer; and of readings: 11 one is missing, 12 one is of no field, 13 one has two values, 14 a foreign unit, 15 marked as
+//! bad, 16 negated, 17 out of range, 18 ambiguous, 19 unreadable, 20 too few or too many, 21 too close to a limit.
+//!
+//! # Numbers
+//!
+//! Fields count from 1, in the order in which the model's task declares them; a field stands once. A series is for tasks that have one.
+//! The gateway takes a float as the shortest decimal number that gives it again (42.8, not 42.799999), and a scaled number digit by digit
+//! (1.50). No number at all, field 0, a field twice, and a float that is infinite or none are refused, reason 4.
 //!
 //! Reasons of a Nack:
 //!
 //! | code | reason | then |
 //! |---|---|---|
 //! | 0 | the body cannot be read | mend the client |
-//! | 1 | the version is not spoken here | speak version 1 |
+//! | 1 | the version is not spoken here, or has no such message | speak version 1 |
 //! | 2 | the type is not known, or is the gateway's own | mend the client |
 //! | 3 | the frame announced in Hello is shorter than 250 bytes | make room |
 //! | 4 | the question is empty, too long for its task or of a form it refuses | ask otherwise |
@@ -174,6 +195,7 @@ extern crate std;
 mod feed;
 mod frame;
 mod message;
+mod number;
 
 #[cfg(feature = "line")]
 pub mod line;
@@ -181,8 +203,9 @@ pub mod line;
 pub use feed::{Counters, Feed};
 pub use frame::{Class, EncodeError, Fault, Frame, LARGE_FRAME_BYTES_MAX, SMALL_FRAME_BYTES_MAX, VERSION};
 pub use message::{
-    Ack, Answer, Ask, CODE_ASK_A_PERSON, CODE_TEXT, Confidence, Hello, HelloAck, LABEL_BYTES_MAX, Message,
-    Milliseconds, NAME_BYTES_MAX, Nack, Pending, QUESTION_BYTES_MAX, RATIONALE_BYTES_MAX, REQUEST_BYTES_MAX,
-    RationaleChunk, Reason, RequestId, SOFTWARE_BYTES_MAX, State, Status, TASK_BYTES_MAX, Text, TextTooLong,
-    rationale_chunks,
+    Ack, Answer, Ask, AskNumbers, CODE_ASK_A_PERSON, CODE_TEXT, Confidence, Escalation, Hello, HelloAck,
+    LABEL_BYTES_MAX, Message, Milliseconds, NAME_BYTES_MAX, Nack, Pending, QUESTION_BYTES_MAX, RATIONALE_BYTES_MAX,
+    REQUEST_BYTES_MAX, RationaleChunk, Reason, RequestId, SOFTWARE_BYTES_MAX, State, Status, TASK_BYTES_MAX, Text,
+    TextTooLong, rationale_chunks,
 };
+pub use number::{DECIMALS_MAX, Item, List, Number, Reading};

@@ -6,6 +6,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use super::number::{List, Number, Reading};
+
 /// Longest request id: a UUID.
 pub const REQUEST_BYTES_MAX: usize = 16;
 /// Longest name of a task.
@@ -35,6 +37,8 @@ pub enum Message<'a> {
     HelloAck(HelloAck<'a>),
     /// A question.
     Ask(Ask<'a>),
+    /// A question in numbers; of version 2.
+    AskNumbers(AskNumbers<'a>),
     /// The answer, or a later revision of it.
     Answer(Answer<'a>),
     /// The question is in the journal.
@@ -104,26 +108,96 @@ pub struct Ask<'a> {
     pub question: Text<'a, QUESTION_BYTES_MAX>,
 }
 
-/// An answer; what a PLC needs comes first, at fixed places.
+/// A question in numbers, for a device that has no text: readings by the number of their field, and a series.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskNumbers<'a> {
+    /// The client's own name of it; the same again brings the recorded answer.
+    pub request: RequestId,
+    /// Send the rationale too.
+    pub wants_rationale: bool,
+    /// An answer later than this is of no use; `None` leaves it to the gateway.
+    pub expires_after: Option<Milliseconds>,
+    /// Which of the student's tasks; `None` is the gateway's default.
+    #[serde(borrow)]
+    pub task: Option<Text<'a, TASK_BYTES_MAX>>,
+    /// Readings of single fields.
+    #[serde(borrow)]
+    pub readings: List<'a, Reading>,
+    /// Readings of one series, in their order; empty where the task has none.
+    #[serde(borrow)]
+    pub series: List<'a, Number>,
+}
+
+/// An answer; what a PLC needs comes first, at fixed places.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
     /// Code of the choice; or [`CODE_ASK_A_PERSON`], whatever the student's guess; or [`CODE_TEXT`].
-    #[serde(with = "postcard::fixint::le")]
     pub code: u16,
     /// Answered, or waiting for a person.
     pub state: State,
-    /// The probability that it is right.
+    /// The probability that it, or the guess, is right; 0 without a guess.
     pub confidence: Confidence,
     /// 0 is the student's, 1 and up a person's.
-    #[serde(with = "postcard::fixint::le")]
     pub revision: u16,
+    /// Why a person is asked; makes the message one of version 2.
+    pub escalation: Option<Escalation>,
     /// The label was longer than [`LABEL_BYTES_MAX`] and is cut; a free answer that is cut must not be acted on.
     pub label_cut: bool,
     /// Id of the question.
     pub request: RequestId,
-    /// For a person: the choice's label, the free answer, or the guess.
-    #[serde(borrow)]
+    /// For a person: the choice's label, or the free answer. Where a person is asked: why, with the guess behind it; in version 1
+    /// the guess, or else why.
     pub label: Text<'a, LABEL_BYTES_MAX>,
+}
+
+/// Why a person is asked, for a PLC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalation {
+    /// The reason's code.
+    pub reason: u8,
+    /// Code of the guess; [`CODE_ASK_A_PERSON`] where there is none, [`CODE_TEXT`] where it is free text.
+    #[serde(with = "postcard::fixint::le")]
+    pub guess: u16,
+}
+
+/// An answer's fields before the escalation.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AnswerHead {
+    #[serde(with = "postcard::fixint::le")]
+    code: u16,
+    state: State,
+    confidence: Confidence,
+    #[serde(with = "postcard::fixint::le")]
+    revision: u16,
+}
+
+/// An answer's fields behind the escalation.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AnswerTail<'a> {
+    label_cut: bool,
+    request: RequestId,
+    #[serde(borrow)]
+    label: Text<'a, LABEL_BYTES_MAX>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn new(head: AnswerHead, escalation: Option<Escalation>, tail: AnswerTail<'a>) -> Self {
+        let AnswerHead { code, state, confidence, revision } = head;
+        let AnswerTail { label_cut, request, label } = tail;
+        Self { code, state, confidence, revision, escalation, label_cut, request, label }
+    }
+}
+
+impl Serialize for Answer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { code, state, confidence, revision, escalation, label_cut, ref request, label } = *self;
+        let head = AnswerHead { code, state, confidence, revision };
+        let tail = AnswerTail { label_cut, request: request.clone(), label };
+        match escalation {
+            None => (head, tail).serialize(serializer),
+            Some(escalation) => (head, escalation, tail).serialize(serializer),
+        }
+    }
 }
 
 /// Whether a question is answered, or waits for a person.

@@ -111,7 +111,7 @@ impl Station {
         self.request("GET", path, &[], "")
     }
 
-    fn post(&self, path: &str, body: &Value) -> Response {
+    pub fn post(&self, path: &str, body: &Value) -> Response {
         self.request("POST", path, &[JSON], &body.to_string())
     }
 

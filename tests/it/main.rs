@@ -14,6 +14,7 @@ mod library;
 mod modules;
 mod overload;
 mod proxy;
+mod readings;
 mod readme;
 mod reference;
 mod reload;

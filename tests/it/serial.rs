@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serial2::SerialPort;
+use sokutou::domain::CaseId;
 use sokutou::wire::{
-    Ack, Answer, Ask, CODE_ASK_A_PERSON, Class, Feed, Frame, Hello, LARGE_FRAME_BYTES_MAX, Message, Reason, RequestId,
-    State, Text, VERSION,
+    Ack, Answer, Ask, AskNumbers, CODE_ASK_A_PERSON, Class, Escalation, Feed, Frame, Hello, LARGE_FRAME_BYTES_MAX,
+    List, Message, Milliseconds, Number, Reading, Reason, RequestId, State, Text, VERSION,
 };
 
-use crate::gateway::{FINE, Gateway, OVERSTRAIN, PATIENCE};
+use crate::gateway::{Asker, Broker, FINE, Gateway, OVERSTRAIN, PATIENCE};
 use crate::http::Station;
-use crate::support::student;
+use crate::support::{HeldStudent, sokutou, student, wait_until};
 
 #[allow(dead_code, missing_docs)] // its main runs elsewhere
 #[path = "../../cross/firmware/ask_over_serial.rs"]
@@ -50,6 +51,12 @@ impl Cable {
         self.far.write_all(&bytes(sequence, message)).unwrap();
     }
 
+    /// Asks by a line, and returns the next one.
+    fn ask_line(&self, question: &str) -> String {
+        self.far.write_all(format!("{question}\r\n").as_bytes()).unwrap();
+        String::from_utf8(self.line()).unwrap()
+    }
+
     /// The next line, its end with it.
     fn line(&self) -> Vec<u8> {
         let mut line = Vec::new();
@@ -79,6 +86,10 @@ impl Cable {
     }
 
     pub fn hello(&mut self, acknowledges: bool) {
+        self.hello_of(VERSION, acknowledges);
+    }
+
+    fn hello_of(&mut self, newest_version: u8, acknowledges: bool) {
         let frame_bytes_max = LARGE_FRAME_BYTES_MAX as u16;
         let name = Text::new("mcu-7").unwrap();
         // The gateway may still be opening the port, and throws away what came before. It answers each hello that it hears: what
@@ -86,7 +97,7 @@ impl Cable {
         let until = Instant::now() + PATIENCE;
         for sequence in 0.. {
             assert!(Instant::now() < until, "nobody says hello");
-            self.say(sequence, Message::Hello(Hello { newest_version: VERSION, frame_bytes_max, acknowledges, name }));
+            self.say(sequence, Message::Hello(Hello { newest_version, frame_bytes_max, acknowledges, name }));
             let answers = |frame: Frame<'_>| matches!(frame.message, Message::HelloAck(_)).then_some(frame.sequence);
             let mut patience = Duration::from_millis(500);
             while let Some(heard) = self.hear(patience, answers) {
@@ -204,9 +215,28 @@ fn a_microcontroller_asks_hears_and_acknowledges() {
     });
     assert_eq!(status, Some(Some((true, false, 0))));
 
-    cable.ask(14, b"\x03", "How do I bake bread?", false);
-    let (_, code, state, _) = cable.answer();
-    assert_eq!((code, state), (CODE_ASK_A_PERSON, State::PendingAPerson));
+    // A person is asked, which the answer says; to a client of version 1 in the form that it knows.
+    let mut ask_in_vain = |version, id: u8| {
+        cable.hello_of(version, true);
+        cable.ask(14, &[id], "How do I bake bread?", false);
+        let said = |frame: Frame<'_>| match frame.message {
+            Message::Answer(answer) => {
+                assert_eq!((answer.code, answer.state), (CODE_ASK_A_PERSON, State::PendingAPerson));
+                Some((answer.escalation, answer.confidence.ten_thousandths(), answer.label.as_str().to_owned()))
+            }
+            _ => None,
+        };
+        let mut heard = None;
+        while heard.is_none() {
+            heard = cable.hear(PATIENCE, said).expect("an answer");
+        }
+        let request = RequestId::new(&[id]).unwrap();
+        cable.say(15, Message::Ack(Ack { request, revision: 0 }));
+        heard
+    };
+    let no_guess = Escalation { reason: 2, guess: CODE_ASK_A_PERSON };
+    assert_eq!(ask_in_vain(2, 3), Some((Some(no_guess), 0, "ask a person".to_owned())));
+    assert_eq!(ask_in_vain(1, 4), Some((None, 0, "ask a person".to_owned())));
 }
 
 #[test]
@@ -222,6 +252,294 @@ fn a_line_in_shift_jis_is_answered_by_a_line() {
     let fields: Vec<&str> = line.trim_end().split(',').collect();
     assert_eq!((fields[0], fields[2]), ("00003", "過負荷故障"), "{line}");
     assert!(fields[1].parse::<u16>().unwrap() > 9000, "{line}");
+}
+
+/// A cable whose end at the gateway has a name of its own, so that another one can be plugged in under it.
+struct Socket {
+    name: std::path::PathBuf,
+}
+
+impl Socket {
+    fn new(folder: &std::path::Path) -> Self {
+        Self { name: folder.join("usb-adapter") }
+    }
+
+    fn plug(&self) -> Cable {
+        let cable = Cable::new();
+        symlink(&cable.path, &self.name).unwrap();
+        cable
+    }
+
+    fn unplug(&self, cable: Cable) {
+        fs::remove_file(&self.name).unwrap();
+        drop(cable);
+    }
+
+    fn settings(&self) -> String {
+        format!("serial.0.path=\"{}\"", self.name.display())
+    }
+}
+
+fn opened(station: &Station, times: usize) {
+    let is_so = || station.gateway.log().matches("is open").count() == times;
+    wait_until(is_so, || format!("not open {times} times:\n{}", station.gateway.log()));
+}
+
+/// Nothing but what the gateway has to say to a question of now comes, so what comes first is about that.
+#[test]
+fn what_was_asked_before_a_line_was_opened_is_never_answered_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = Socket::new(folder.path());
+    let held = HeldStudent::new();
+    let (path, student) = (socket.settings(), held.setting());
+    let settings = [&*path, "serial.0.mode=line", &*student];
+    let mut running = Station::start(folder.path(), None, &settings);
+
+    // Two pieces are scanned, the cable is pulled and plugged in again, and the next piece has a failure.
+    let cable = socket.plug();
+    opened(&running, 1);
+    cable.far.write_all(format!("{SHORT}\r{SHORT}\r").as_bytes()).unwrap();
+    running.counts("sokutou_queue_length", 2.0);
+    socket.unplug(cable);
+    running.gateway.wait_for("failed to read the serial port");
+    let cable = socket.plug();
+    opened(&running, 2);
+    cable.far.write_all(format!("{OVERSTRAIN}\r").as_bytes()).unwrap();
+    running.counts("sokutou_queue_length", 3.0);
+    held.release();
+    let line = String::from_utf8(cable.line()).unwrap();
+    assert!(line.starts_with("00003,"), "{line}");
+    running.counts("sokutou_undelivered", 0.0);
+    running.counts("sokutou_answers_dropped_total{why=\"reopened\"}", 2.0);
+    assert_eq!(running.gateway.log().matches("is not sent").count(), 2);
+
+    // The same over a restart: the journal keeps what was asked, and the line does not hear of it.
+    running.gateway.kill();
+    let held = HeldStudent::new();
+    let student = held.setting();
+    let settings = [&*path, "serial.0.mode=line", &*student];
+    let mut running = Station::start(folder.path(), None, &settings);
+    opened(&running, 1);
+    cable.far.write_all(format!("{SHORT}\r").as_bytes()).unwrap();
+    running.counts("sokutou_queue_length", 1.0);
+    running.gateway.kill();
+    let running = Station::start(folder.path(), None, &[&path, "serial.0.mode=line"]);
+    opened(&running, 1);
+    running.counts("sokutou_answers_dropped_total{why=\"reopened\"}", 1.0);
+    assert!(cable.ask_line(OVERSTRAIN).starts_with("00003,"));
+    running.counts("sokutou_undelivered", 0.0);
+}
+
+#[test]
+fn a_line_gets_its_answer_or_a_refusal_by_its_deadline_and_nothing_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let cable = Cable::new();
+    let held = HeldStudent::new();
+    let path = format!("serial.0.path=\"{}\"", cable.path);
+    let settings = [&*path, "serial.0.mode=line", "serial.0.numbered=true", "limits.deadline_ms=300", &held.setting()];
+    let running = Station::start(folder.path(), None, &settings);
+    opened(&running, 1);
+    // The model is not there yet, and the lines hear in time that they wait in vain.
+    cable.far.write_all(format!("1,{SHORT}\r2,{SHORT}\r").as_bytes()).unwrap();
+    assert_eq!(cable.line(), b"00001,ERR09,00000,expired\r\n");
+    assert_eq!(cable.line(), b"00002,ERR09,00000,expired\r\n");
+    held.release();
+    running.counts("sokutou_requests_total{source=\"serial\",outcome=\"expired\"}", 2.0);
+    running.counts("sokutou_undelivered", 0.0);
+    // A slow machine may be late again: whatever it says, it says of the third.
+    assert!(cable.ask_line(&format!("3,{SHORT}")).starts_with("00003,"));
+}
+
+#[test]
+fn a_frame_is_not_repeated_when_its_time_has_run_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = Socket::new(folder.path());
+    let mut cable = socket.plug();
+    let running = Station::start(folder.path(), None, &[&socket.settings()]);
+    opened(&running, 1);
+    running.gateway.wait_for(&format!("student {} is ready", student()));
+    cable.hello(true);
+    let ask = |cable: &Cable, id: &[u8], milliseconds: Option<u32>| {
+        let (request, question) = (RequestId::new(id).unwrap(), Text::new(SHORT).unwrap());
+        let expires_after = milliseconds.map(Milliseconds);
+        cable.say(7, Message::Ask(Ask { request, wants_rationale: false, expires_after, task: None, question }));
+    };
+    ask(&cable, b"\x01", Some(2000));
+    ask(&cable, b"\x02", None);
+    running.counts("sokutou_queue_length", 0.0);
+    // Nothing is acknowledged; the cable is out until the first one's time has run out, on a slow machine from the beginning.
+    socket.unplug(cable);
+    running.gateway.wait_for("failed to read the serial port");
+    running.counts("sokutou_answers_dropped_total{why=\"late\"}", 1.0);
+    running.counts("sokutou_undelivered", 1.0);
+    let mut cable = socket.plug();
+    cable.hello(true);
+    let mut next = || {
+        cable.hear(PATIENCE, |frame| match frame.message {
+            Message::Answer(answer) => answer.request.as_bytes().to_vec(),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!((next(), next()), (Some(vec![2]), Some(vec![2])), "and nothing of the first");
+}
+
+#[test]
+fn a_person_s_decision_never_comes_to_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let cable = Cable::new();
+    let running = gateway(&cable, folder.path(), &["serial.0.mode=line"]);
+    assert_eq!(cable.ask_line("How do I bake bread?"), "65535,00000,00002,65535,ask a person\r\n");
+    assert_eq!(cable.ask_line("パンの焼き方は？"), "65535,00000,00002,65535,人に確認してください\r\n");
+    running.post("/v1/reviews/1/resolve", &serde_json::json!({"verdict": "right"}));
+    running.counts("sokutou_answers_dropped_total{why=\"revision\"}", 1.0);
+    running.counts("sokutou_undelivered", 0.0);
+    assert!(cable.ask_line(OVERSTRAIN).starts_with("00003,"));
+}
+
+#[test]
+fn a_line_that_echoes_is_told_and_its_echoes_are_no_questions() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&folder.path().join("broker"), "");
+    let (scanner, mut board) = (Cable::new(), Cable::new());
+    let settings = [format!("serial=[{{path='{}', mode='line'}}, {{path='{}'}}]", scanner.path, board.path)];
+    let running = Station::start(&folder.path().join("gateway"), Some(broker.port), &[&settings[0]]);
+    opened(&running, 2);
+    let asker = Asker::connect("watch", broker.port, &["sokutou/press-3/status"]);
+    assert_eq!(asker.next().json().get("serial_echo"), None);
+    for _ in 0..2 {
+        let line = scanner.ask_line(SHORT);
+        assert!(line.starts_with("00000,"), "{line}");
+        scanner.far.write_all(line.as_bytes()).unwrap(); // as an adapter does that hears itself
+    }
+    let echoes = |port: &Cable| format!("sokutou_serial_echoes_total{{port=\"{}\"}}", port.path);
+    running.counts(&echoes(&scanner), 2.0);
+    let said = loop {
+        let status = asker.next().json();
+        if let Some(said) = status.get("serial_echo") {
+            break said.clone();
+        }
+    };
+    assert_eq!(said, serde_json::json!([scanner.path]));
+    assert_eq!(running.get("/healthz").json()["serial_echo"], said);
+
+    // A frame that comes back gets no Nack, which its client would take for one to its question.
+    board.hello(false);
+    board.ask(7, b"\x01", SHORT, false);
+    let mut answered = false;
+    while !answered {
+        let (bytes, is_answer) = board
+            .hear(PATIENCE, |frame| {
+                assert!(!matches!(frame.message, Message::Nack(_)), "{frame:?}");
+                let is_answer = matches!(frame.message, Message::Answer(_));
+                (bytes(frame.sequence, frame.message), is_answer)
+            })
+            .expect("an answer");
+        board.far.write_all(&bytes).unwrap();
+        answered = is_answer;
+    }
+    running.counts(&echoes(&board), 2.0);
+    board.say(8, Message::Ping);
+    assert_eq!(board.hear(PATIENCE, |frame| matches!(frame.message, Message::Pong)), Some(true));
+    running.counts("sokutou_requests_total{source=\"serial\",outcome=\"answered\"}", 3.0);
+    assert_eq!(running.gateway.log().matches("hears what it sends").count(), 2, "once for each port");
+}
+
+/// What the journal has of these cases: the questions as the reader gets them.
+fn questions(mut running: Station, folder: &std::path::Path, cases: std::ops::RangeInclusive<i64>) -> Vec<String> {
+    assert_eq!(running.gateway.stop(), Some(0));
+    let limits = sokutou::store::Limits { disk_bytes_max: 1 << 30 };
+    let (mut journal, _) = sokutou::store::Journal::open(&folder.join("journal"), limits).unwrap();
+    cases.map(|case| journal.batch(|batch| batch.case(CaseId(case))).unwrap().unwrap().asked.question).collect()
+}
+
+#[test]
+fn numbered_lines_of_values_become_objects_and_their_answers_have_the_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let cable = Cable::new();
+    let columns = "serial.0.columns=[\"type\", \"air\", \"proc\", \"rpm\", \"torque\", \"wear\"]";
+    let settings = ["serial.0.mode=line", "serial.0.numbered=true", columns, "serial.0.separator=;"];
+    let running = gateway(&cable, folder.path(), &settings);
+    assert!(cable.ask_line("17;H;299,1;309,8;1550;40,2;25").starts_with("00017,"));
+    assert!(cable.ask_line("\x02]C199999;\"H\";299.10 K;309.8;1550;40.2;25\x03").starts_with("99999,"));
+    assert_eq!(cable.ask_line("18;H;299.1;309.8;1550;40.2"), "00018,ERR04,00000,question refused\r\n");
+    assert_eq!(cable.ask_line("H;299.1;309.8;1550;40.2;25"), "00000,ERR04,00000,question refused\r\n");
+    let log = running.gateway.log();
+    assert!(log.contains("expected 6 values (type, air, proc, rpm, torque, wear), got 5 values"), "{log}");
+    assert_eq!(
+        questions(running, folder.path(), 1..=2),
+        [
+            r#"{"type":"H","air":"299,1","proc":"309,8","rpm":"1550","torque":"40,2","wear":"25"}"#,
+            r#"{"type":"H","air":"299.10 K","proc":"309.8","rpm":"1550","torque":"40.2","wear":"25"}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_frame_of_numbers_is_a_question_without_any_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cable = Cable::new();
+    let running = gateway(&cable, folder.path(), &[]);
+    cable.hello(false);
+    let scaled = |mantissa, decimals| Number::scaled(mantissa, decimals).unwrap();
+    let ask = |cable: &Cable, id: u8, readings: &[Reading], series: &[Number]| {
+        let (request, readings, series) = (RequestId::new(&[id]).unwrap(), List::of(readings), List::of(series));
+        let (wants_rationale, expires_after, task) = (false, None, None);
+        let ask = AskNumbers { request, wants_rationale, expires_after, task, readings, series };
+        cable.say(id.into(), Message::AskNumbers(ask));
+    };
+    let machine = [
+        Reading { field: 1, value: scaled(3, 0) },
+        Reading { field: 2, value: scaled(2991, 1) },
+        Reading { field: 5, value: Number::float(42.8) },
+    ];
+    ask(&cable, 1, &machine, &[]);
+    cable.answer();
+    ask(&cable, 2, &machine[1..2], &[scaled(490, 2), Number::float(-0.02)]);
+    cable.answer();
+    ask(&cable, 3, &[Reading { field: 2, value: Number::float(f32::NAN) }], &[]);
+    let refused = cable.hear(PATIENCE, |frame| match frame.message {
+        Message::Nack(nack) => (frame.sequence, nack.reason, nack.request),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(refused, Some((3, Reason::Question, RequestId::new(&[3]))));
+    assert!(running.gateway.log().contains("expected numbers, got NaN"));
+    assert_eq!(
+        questions(running, folder.path(), 1..=2),
+        [r#"{"1":3,"2":299.1,"5":42.8}"#, r#"{"2":299.1,"readings":[4.90,-0.02]}"#]
+    );
+}
+
+/// A pseudo terminal's driver is none of the unit's.
+#[test]
+fn config_check_says_that_the_service_may_not_open_a_port() {
+    let cable = Cable::new();
+    let path = format!("serial.0.path={}", cable.path);
+    let output = sokutou().args(["config", "check", "--config", "/dev/null", "--set", &path]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(&format!("{}: the service may not open devices of the driver pts", cable.path)), "{said}");
+    assert!(said.contains("DeviceAllow=char-pts rw"), "{said}");
+}
+
+#[test]
+fn a_wrong_encoding_names_the_key_to_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let (utf8, cp932) = (Cable::new(), Cable::new());
+    let settings = format!(
+        "serial=[{{path='{}', mode='line'}}, {{path='{}', mode='line', encoding='cp932'}}]",
+        utf8.path, cp932.path
+    );
+    let running = Station::start(folder.path(), None, &[&settings]);
+    opened(&running, 2);
+    let (question, _, lossy) = encoding_rs::SHIFT_JIS.encode(OVERSTRAIN);
+    assert!(!lossy);
+    for (cable, bytes, hint) in [
+        (&utf8, &*question, "it is not UTF-8, but it would be Shift_JIS (CP932); set serial.0.encoding = \"cp932\""),
+        (&cp932, OVERSTRAIN.as_bytes(), "but it would be UTF-8; set serial.1.encoding = \"utf-8\""),
+    ] {
+        cable.far.write_all(&[bytes, b"\r"].concat()).unwrap();
+        assert_eq!(cable.line(), b"ERR04,00000,question refused\r\n");
+        running.gateway.wait_for(hint);
+    }
 }
 
 /// What stands between two zeros and is, byte for byte, a question that was sent, is answered, and nothing else is.

@@ -130,7 +130,7 @@ fn others(Setting { key, value, .. }: &Setting) -> Vec<String> {
     if let Some(flag) = value.as_bool() {
         vec![(!flag).to_string()]
     } else if let Some(number) = value.as_integer() {
-        vec![(number + 1).to_string()]
+        vec![(number + 1).to_string(), (number - 1).to_string()]
     } else if value.is_float() {
         vec!["1".to_owned()]
     } else if value.is_array() {
@@ -211,8 +211,8 @@ fn serial_blocks_replace_those_of_earlier_layers_and_fill_up_with_defaults() {
     let sources = Sources { variables: vec![("SOKUTOU_SERIAL__0__BAUD".into(), Some("300".into()))], ..disk.sources() };
     let config = Config::load(&sources).unwrap();
     assert_eq!(ports(&config), [("/dev/c".to_owned(), 300)], "a block without a path is no port");
-    let speaks = config.sections.transports.serial[0].speaks;
-    assert!(matches!(speaks, Speaks::Lines { encoding: Encoding::Cp932, .. }), "{speaks:?}");
+    let port = &config.sections.transports.serial[0];
+    assert!(matches!(&port.speaks, Speaks::Lines(format) if format.encoding == Encoding::Cp932), "{port:?}");
     let config = set(&["serial=[{ path = \"/dev/d\" }, { path = \"/dev/e\", baud = 1200 }]"]).unwrap();
     assert_eq!(ports(&config), [("/dev/d".to_owned(), 115_200), ("/dev/e".to_owned(), 1200)]);
     assert_eq!(
@@ -277,7 +277,7 @@ fn broken_files_say_where_what_was_expected_and_what_was_found() {
     }
 }
 
-const BROKEN: [(&str, &str); 65] = [
+const BROKEN: [(&str, &str); 68] = [
     ("mqtt.prot = 1", "1:6: unknown key mqtt.prot: did you mean port?"),
     ("[mqtt]\n# 日本語\n  prot = 1883", "3:3: unknown key mqtt.prot: did you mean port?"),
     ("[mqtt]\nbudget_mb = 5", "2:1: unknown key mqtt.budget_mb: did you mean journal.budget_mb?"),
@@ -381,6 +381,18 @@ const BROKEN: [(&str, &str); 65] = [
     (
         "[[serial]]\npath = \"/dev/a\"\nencoding = \"sjis\"",
         "3:1: serial.0.encoding: expected \"utf-8\" or \"cp932\", found \"sjis\"",
+    ),
+    (
+        "[[serial]]\npath = \"/dev/a\"\nparity = \"mark\"",
+        "3:1: serial.0.parity: expected \"none\" or \"even\" or \"odd\", found \"mark\"",
+    ),
+    (
+        "[[serial]]\npath = \"/dev/a\"\ndata_bits = 7",
+        "3:1: serial.0.data_bits: expected 8 where mode is \"frames\", found 7",
+    ),
+    (
+        "[[serial]]\npath = \"/dev/a\"\nmode = \"line\"\ncolumns = [\"air\", \"air\"]",
+        "4:1: serial.0.columns: expected names, each once, of which only the last may end in *, found [\"air\", \"air\"]",
     ),
     (
         "[[serial]]\npath = \"/dev/a\"\n[[serial]]\npath = \"/dev/a\"",

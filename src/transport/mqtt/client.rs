@@ -310,7 +310,7 @@ async fn send(
     loop {
         tokio::select! {
             message = messages.recv() => {
-                let Some(OutboundMessage { delivery, route, message }) = message else { return };
+                let Some(OutboundMessage { delivery, route, message, .. }) = message else { return };
                 let Route::Mqtt(to) = route else { continue };
                 let most = connected.borrow().packet_bytes_max;
                 let notice = match fitting(&to, &message, most) {

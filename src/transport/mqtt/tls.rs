@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use rumqttc::StateError;
 use rumqttc::tokio_rustls::rustls::client::{
     WebPkiServerVerifier, danger::ServerCertVerifier as _, verify_server_name,
 };
@@ -385,7 +386,8 @@ pub fn explain(tls: &Tls, host: &str, error: &(dyn StdError + 'static)) -> Optio
     })
 }
 
-/// What TLS says in an error of the connection. An I/O error hides the one inside it.
+/// What TLS says in an error of the connection. An I/O error hides the one inside it, and so does what the library says of a packet
+/// that cannot be read: a broker that does not believe us says so in place of its first one.
 fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -393,7 +395,11 @@ fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e Error> {
             return Some(found);
         }
         let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = inside.map(|inside| inside as &(dyn StdError + 'static)).or_else(|| error.source());
+        let packet = match error.downcast_ref::<StateError>() {
+            Some(StateError::Deserialization(packet)) => Some(packet as &(dyn StdError + 'static)),
+            _ => None,
+        };
+        next = inside.map(|inside| inside as &(dyn StdError + 'static)).or(packet).or_else(|| error.source());
     }
     None
 }
@@ -463,6 +469,8 @@ mod tests {
         BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
         date_time_ymd,
     };
+
+    use rumqttc::ConnectionError;
 
     use super::super::config::ClientCertificate;
     use super::*;
@@ -631,6 +639,30 @@ mod tests {
         }
         let said = device.said(alone.as_bytes(), Some([unsigned.as_bytes(), pem.as_bytes()]));
         has(&said, "Warn", "client_cert_file", "the certificates behind the first one have not signed it");
+    }
+
+    #[test]
+    fn the_log_tells_our_own_certificate_from_the_broker_s() {
+        let tls =
+            |client| Tls { files: TlsFiles { authority: "/ca.pem".into(), client: None }, ca: Vec::new(), client };
+        let (without, with) = (tls(None), tls(Some((Vec::new(), Vec::new()))));
+        let inside = |error: Error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let alert = |alert| inside(Error::AlertReceived(alert));
+        let said = |tls: &Tls, error: &(dyn StdError + 'static)| explain(tls, HOST, error).unwrap_or_default();
+        // So the alert of a broker comes in place of its first packet.
+        let refused = StateError::Deserialization(rumqttc::Error::Io(alert(AlertDescription::UnknownCA)));
+        assert!(
+            said(&with, &ConnectionError::MqttState(refused))
+                .starts_with("the broker does not believe this device's own")
+        );
+        let wanted = ConnectionError::Io(alert(AlertDescription::CertificateRequired));
+        assert!(said(&without, &wanted).starts_with("the broker wants a certificate of this device"));
+        let unknown = ConnectionError::Io(inside(Error::InvalidCertificate(CertificateError::UnknownIssuer)));
+        assert!(said(&with, &unknown).starts_with("the certificate of the broker is not believed: no authority"));
+        let old = ConnectionError::Io(alert(AlertDescription::ProtocolVersion));
+        assert!(said(&with, &old).contains("does not speak TLS 1.3"));
+        let other = ConnectionError::Io(io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(explain(&with, HOST, &other), None);
     }
 
     #[test]

@@ -4,23 +4,25 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{spawn_blocking, spawn_local};
+use tokio::time::sleep_until;
 
 use super::config::{Settings, Speaks};
 use super::port::{PortEvent, SendError, Serial, Writer};
-use crate::api::answer::{Body, Message, State};
+use super::question::{self, LineFormat};
+use super::reply::{answer_line, refused, said};
+use crate::api::answer::{Message, State};
 use crate::bytes::hex;
 use crate::domain::DeliveryId;
 use crate::transport::Sent;
-use crate::transport::arrival::Arrival;
-use crate::transport::request::{Key, Request, Route, SerialReplyTo, Source};
+use crate::transport::arrival::{Arrival, DropReason};
+use crate::transport::request::{Key, OutboundMessage, Request, Route, SerialReplyTo, Source};
 use crate::wire::line::Encoding;
 use crate::wire::{
-    self, Answer, Ask, CODE_ASK_A_PERSON, CODE_TEXT, Confidence, Frame, Nack, Pending, RationaleChunk, Reason,
-    RequestId, Text, line, rationale_chunks,
+    self, AskNumbers, Frame, Milliseconds, Nack, Pending, RationaleChunk, Reason, RequestId, line, rationale_chunks,
 };
 
 /// A client that acknowledges gets an answer again after this.
@@ -40,13 +42,34 @@ pub struct Ports {
 struct Open {
     settings: Settings,
     outgoing: mpsc::Sender<Outgoing>,
-    _serial: Serial,
+    serial: Serial,
 }
 
 /// What a port is to say. One after the other: that a question is durable comes before its answer.
 enum Outgoing {
-    Message(Option<DeliveryId>, SerialReplyTo, Box<Message>),
+    Message(Box<ToPort>),
     Frame(u16, wire::Message<'static>),
+    /// A question that came as a line has its deadline now.
+    Deadline,
+}
+
+/// A message for one port.
+struct ToPort {
+    delivery: Option<DeliveryId>,
+    to: SerialReplyTo,
+    message: Message,
+    expires: Option<Instant>,
+}
+
+impl ToPort {
+    fn is_late(&self) -> bool {
+        self.expires.is_some_and(|at| at <= Instant::now())
+    }
+
+    /// A line has no request id.
+    fn is_to_line(&self) -> bool {
+        self.to.request.is_empty()
+    }
 }
 
 impl Ports {
@@ -73,42 +96,65 @@ impl Ports {
         session: u64,
         arrivals: &mpsc::Sender<Arrival>,
     ) -> io::Result<Open> {
-        let speaks = settings.speaks;
+        let speaks = Arc::new(settings.speaks.clone());
         let mut adapter = Adapter {
             port: name.to_owned(),
+            block: settings.block.clone(),
             task: settings.task.clone(),
             client: name.to_owned(),
             acknowledges: false,
             session,
             lines: self.lines.clone(),
-            encoding: match speaks {
-                Speaks::Lines { encoding, .. } => encoding,
-                Speaks::Frames => Encoding::Utf8,
-            },
+            speaks: speaks.clone(),
+            echo_told: false,
             arrivals: arrivals.clone(),
         };
         let serial = Serial::start(settings.clone(), move |writer, event| adapter.on_event(writer, event))?;
         let (outgoing, receiver) = mpsc::channel(OUTGOING_MAX);
         spawn_local(send(serial.writer(), speaks, receiver, arrivals.clone()));
-        Ok(Open { settings, outgoing, _serial: serial })
+        Ok(Open { settings, outgoing, serial })
     }
 
     /// Sends a message to its port.
-    pub fn send(&self, delivery: Option<DeliveryId>, to: SerialReplyTo, message: Message) -> Sent {
-        let port = self.open.get(&to.port).map(|open| &open.outgoing);
-        Sent::to(port, Outgoing::Message(delivery, to, Box::new(message)))
+    pub fn send(&self, outbound: OutboundMessage) -> Sent {
+        let OutboundMessage { delivery, route: Route::Serial(to), message, expires } = outbound else {
+            return Sent::Closed;
+        };
+        let to_port = ToPort { delivery, to, message, expires };
+        match self.open.get(&to_port.to.port) {
+            Some(open) => Sent::to(Some(&open.outgoing), Outgoing::Message(Box::new(to_port))),
+            None if to_port.is_to_line() => Sent::Never(DropReason::Reopened),
+            None if to_port.is_late() => Sent::Never(DropReason::Late),
+            None => Sent::Closed,
+        }
     }
 
-    /// Tells a client that its question is durable, and how many are before it.
-    pub fn tell_pending(&self, to: &SerialReplyTo, before: usize) {
+    /// Tells a client that its question is durable, and how many are before it. A line is told nothing but its refusal when it expires.
+    pub fn tell_pending(&self, key: &Key, to: &SerialReplyTo, before: usize, expires: Instant) {
         if let Some(pending) = pending(to, before) {
             self.tell(to, pending);
+        } else if let Some(port) = self.open.get(&to.port) {
+            port.serial.writer().expires(&key.id, expires);
+            drop(port.outgoing.try_send(Outgoing::Deadline)); // where much waits, the next one sees it
         }
     }
 
     /// Tells a client how the gateway is.
     pub fn tell_status(&self, to: &SerialReplyTo, status: wire::Status) {
         self.tell(to, wire::Message::Status(status));
+    }
+
+    /// The ports whose line brings back what is sent on it.
+    pub fn echoing(&self) -> Vec<String> {
+        let echoing = self.open.iter().filter(|(_, open)| open.serial.writer().is_echoing());
+        let mut names: Vec<String> = echoing.map(|(name, _)| name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// How often each port has heard itself.
+    pub fn echoes(&self) -> Vec<(String, u64)> {
+        self.open.iter().map(|(name, open)| (name.clone(), open.serial.writer().echoes())).collect()
     }
 
     /// Lost where too much waits, for it can be asked again.
@@ -120,37 +166,68 @@ impl Ports {
 }
 
 /// Writes to one port, and reports what became of each message.
-async fn send(writer: Writer, speaks: Speaks, mut outgoing: mpsc::Receiver<Outgoing>, arrivals: mpsc::Sender<Arrival>) {
-    while let Some(next) = outgoing.recv().await {
-        let writer = writer.clone();
-        let (delivery, to, message) = match next {
-            Outgoing::Message(delivery, to, message) => (delivery, to, message),
-            Outgoing::Frame(sequence, message) => {
-                if speaks == Speaks::Frames {
+async fn send(
+    writer: Writer,
+    speaks: Arc<Speaks>,
+    mut outgoing: mpsc::Receiver<Outgoing>,
+    arrivals: mpsc::Sender<Arrival>,
+) {
+    loop {
+        let expiry = writer.next_expiry();
+        let expired = sleep_until(expiry.unwrap_or_else(Instant::now).into());
+        let next = tokio::select! {
+            next = outgoing.recv() => next,
+            () = expired, if expiry.is_some() => Some(Outgoing::Deadline),
+        };
+        let (writer, speaks) = (writer.clone(), speaks.clone());
+        match next {
+            None => return,
+            Some(Outgoing::Frame(sequence, message)) => {
+                if *speaks == Speaks::Frames {
                     let _ = spawn_blocking(move || drop(writer.send(&Frame { sequence, message }))).await;
                 }
-                continue;
             }
-        };
-        let acknowledges = to.acknowledges && message.body.rationale.is_none();
-        let sent = spawn_blocking(move || write(&writer, speaks, &to, &message)).await;
-        let Some(delivery) = delivery else { continue };
-        match sent {
-            Ok(Ok(())) if !acknowledges => drop(arrivals.send(Arrival::Delivered(delivery)).await),
-            Ok(Ok(())) => {
-                let arrivals = arrivals.clone();
-                spawn_local(async move {
-                    tokio::time::sleep(ACKNOWLEDGE_WAIT).await;
-                    drop(arrivals.send(Arrival::Returned(delivery)).await);
-                });
+            Some(Outgoing::Deadline) => {
+                if let Speaks::Lines(LineFormat { encoding, .. }) = *speaks {
+                    let refusal = move |number| line::refusal(number, Reason::Expired, encoding);
+                    let _ = spawn_blocking(move || drop(writer.tell_expired(refusal))).await;
+                }
             }
-            Ok(Err(error)) => {
-                log::debug!("{error}");
-                drop(arrivals.send(Arrival::Returned(delivery)).await);
+            Some(Outgoing::Message(to_port)) => {
+                let (delivery, acknowledges) = (to_port.delivery, to_port.to.acknowledges);
+                let acknowledges = acknowledges && to_port.message.body.rationale.is_none();
+                let written = spawn_blocking(move || write(&writer, &speaks, &to_port)).await;
+                let (Some(delivery), Ok(written)) = (delivery, written) else { continue }; // or the gateway stops
+                report(delivery, written, acknowledges, &arrivals).await;
             }
-            Err(_) => {} // the gateway stops
         }
     }
+}
+
+/// What became of a message that somebody keeps count of.
+async fn report(delivery: DeliveryId, written: Written, acknowledges: bool, arrivals: &mpsc::Sender<Arrival>) {
+    let arrival = match written {
+        Written::Out if acknowledges => {
+            let arrivals = arrivals.clone();
+            spawn_local(async move {
+                tokio::time::sleep(ACKNOWLEDGE_WAIT).await;
+                drop(arrivals.send(Arrival::Returned(delivery)).await);
+            });
+            return;
+        }
+        Written::Out => Arrival::Delivered(delivery),
+        Written::Never(why) => Arrival::Dropped(delivery, why),
+        Written::NotNow => Arrival::Returned(delivery),
+    };
+    drop(arrivals.send(arrival).await);
+}
+
+/// What became of a message at its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Out,
+    Never(DropReason),
+    NotNow,
 }
 
 /// That a question is in the journal, and how many are before it; `None` for a line, which is told nothing.
@@ -162,13 +239,25 @@ fn pending(to: &SerialReplyTo, before: usize) -> Option<wire::Message<'static>> 
 /// What came in at one port, as requests; runs in the port's thread.
 struct Adapter {
     port: String,
+    block: String,
     task: Option<String>,
     client: String,
     acknowledges: bool,
     session: u64,
     lines: Arc<AtomicU64>,
-    encoding: Encoding,
+    speaks: Arc<Speaks>,
+    /// That the line echoes stands in the log.
+    echo_told: bool,
     arrivals: mpsc::Sender<Arrival>,
+}
+
+/// What every form of a question has in a frame.
+struct Asked<'a> {
+    request: &'a RequestId,
+    wants_rationale: bool,
+    expires_after: Option<Milliseconds>,
+    task: Option<&'a str>,
+    question: String,
 }
 
 impl Adapter {
@@ -185,7 +274,13 @@ impl Adapter {
                 drop(self.arrivals.try_send(Arrival::Connected(Source::Serial)));
             }
             PortEvent::Frame(Frame { sequence, message }) => match message {
-                wire::Message::Ask(ask) => self.ask(writer, sequence, &ask),
+                wire::Message::Ask(ask) => {
+                    let (request, wants_rationale, question) = (&ask.request, ask.wants_rationale, ask.question);
+                    let (expires_after, task) = (ask.expires_after, ask.task.map(|task| task.as_str()));
+                    let question = question.as_str().to_owned();
+                    self.ask(writer, sequence, Asked { request, wants_rationale, expires_after, task, question });
+                }
+                wire::Message::AskNumbers(ask) => self.ask_numbers(writer, sequence, &ask),
                 wire::Message::Ack(ack) => {
                     let key = Key { client: self.client.clone(), id: name(&ack.request) };
                     drop(self.arrivals.try_send(Arrival::Acknowledged(key, ack.revision.into())));
@@ -196,35 +291,99 @@ impl Adapter {
                 }
                 _ => {} // the port lets nothing else through
             },
-            PortEvent::Line(question) => {
-                let line = 1 + self.lines.fetch_add(1, Ordering::Relaxed);
-                let key = Key { client: self.port.clone(), id: format!("line-{}-{line}", self.session) };
-                let route = Route::Serial(self.reply_to(Vec::new(), 0));
-                let task = self.task.clone();
-                let request = Request { key, task, question, explain: false, expires_in: None, route };
-                let (taken, _) = oneshot::channel();
-                if self.arrivals.try_send(Arrival::Ask(request, taken)).is_err() {
-                    drop(writer.send_line(&line::refusal(Reason::Busy, self.encoding)));
-                }
+            PortEvent::Line(line, bytes) => {
+                let speaks = self.speaks.clone();
+                let Speaks::Lines(format) = &*speaks else { return };
+                self.line(writer, format, line, bytes);
             }
-            PortEvent::LineFault(fault) => log::warn!("serial port {}: {fault}", self.port),
+            PortEvent::Echo => self.echo(),
         }
     }
 
-    fn ask(&self, writer: &Writer, sequence: u16, ask: &Ask<'_>) {
-        let request = Request {
-            key: Key { client: self.client.clone(), id: name(&ask.request) },
-            task: ask.task.map(|task| task.as_str().to_owned()).or_else(|| self.task.clone()),
-            question: ask.question.as_str().to_owned(),
-            explain: ask.wants_rationale,
-            expires_in: ask.expires_after.map(|after| Duration::from_millis(after.0.into())),
-            route: Route::Serial(self.reply_to(ask.request.as_bytes().to_vec(), sequence)),
+    fn line(&self, writer: &Writer, format: &LineFormat, line: Result<String, line::Fault>, bytes: &[u8]) {
+        let read = line.map_err(|fault| self.hint(&fault)).and_then(|line| {
+            format.read(&line).map_err(|fault| format!("failed to read a line as a question: {fault}"))
+        });
+        let refuse = |number, reason| drop(writer.send_line(&line::refusal(number, reason, format.encoding)));
+        let (number, question) = match read {
+            Ok(read) => read,
+            Err(why) => {
+                log::warn!("serial port {}: {why}", self.port);
+                let number = format.numbered.then(|| line::number_of(bytes, format.separator()));
+                return refuse(number, Reason::Question);
+            }
+        };
+        let line = 1 + self.lines.fetch_add(1, Ordering::Relaxed);
+        let key = Key { client: self.port.clone(), id: format!("line-{}-{line}", self.session) };
+        if !writer.asks(&key.id, number) {
+            return refuse(number, Reason::Busy);
+        }
+        let (route, task) = (Route::Serial(self.reply_to(Vec::new(), 0)), self.task.clone());
+        let request = Request { key: key.clone(), task, question, explain: false, expires_in: None, route };
+        let (taken, _) = oneshot::channel();
+        if self.arrivals.try_send(Arrival::Ask(request, taken)).is_err() {
+            drop(writer.answer_line(&key.id, |number| line::refusal(number, Reason::Busy, format.encoding)));
+        }
+    }
+
+    /// Why a line is no text; with the key to set, where the encoding is wrong.
+    fn hint(&self, fault: &line::Fault) -> String {
+        let block = &self.block;
+        match fault {
+            line::Fault::Encoding { found: Some(Encoding::Cp932), .. } => {
+                format!("{fault}; set {block}.encoding = \"cp932\"")
+            }
+            line::Fault::Encoding { found: Some(_), .. } => format!("{fault}; set {block}.encoding = \"utf-8\""),
+            line::Fault::Encoding { expected: Encoding::Ascii, .. } => {
+                format!("{fault}, which is all that {block}.data_bits = 7 leaves")
+            }
+            line::Fault::Encoding { .. } => {
+                format!("{fault}; see whether {block}.baud, {block}.parity and {block}.encoding are the device's")
+            }
+            _ => fault.to_string(),
+        }
+    }
+
+    fn ask_numbers(&self, writer: &Writer, sequence: u16, ask: &AskNumbers<'_>) {
+        match question::of_numbers(ask) {
+            Ok(question) => {
+                let (request, wants_rationale, expires_after) = (&ask.request, ask.wants_rationale, ask.expires_after);
+                let task = ask.task.map(|task| task.as_str());
+                self.ask(writer, sequence, Asked { request, wants_rationale, expires_after, task, question });
+            }
+            Err(fault) => {
+                log::warn!("serial port {}: failed to read numbers as a question: {fault}", self.port);
+                refuse_frame(writer, sequence, &ask.request, Reason::Question);
+            }
+        }
+    }
+
+    fn ask(&self, writer: &Writer, sequence: u16, asked: Asked<'_>) {
+        let Asked { request, wants_rationale, expires_after, task, question } = asked;
+        let ask = Request {
+            key: Key { client: self.client.clone(), id: name(request) },
+            task: task.map(str::to_owned).or_else(|| self.task.clone()),
+            question,
+            explain: wants_rationale,
+            expires_in: expires_after.map(|after| Duration::from_millis(after.0.into())),
+            route: Route::Serial(self.reply_to(request.as_bytes().to_vec(), sequence)),
         };
         let (taken, _) = oneshot::channel(); // the gateway tells the port itself
-        if self.arrivals.try_send(Arrival::Ask(request, taken)).is_err() {
-            let refused = Nack { reason: Reason::Busy, request: Some(ask.request.clone()) };
-            drop(writer.send(&Frame { sequence, message: wire::Message::Nack(refused) }));
+        if self.arrivals.try_send(Arrival::Ask(ask, taken)).is_err() {
+            refuse_frame(writer, sequence, request, Reason::Busy);
         }
+    }
+
+    fn echo(&mut self) {
+        if !self.echo_told {
+            self.echo_told = true;
+            log::warn!(
+                "serial port {} hears what it sends: its adapter or device echoes. The echoes are passed over; switch them off where \
+                 the adapter can",
+                self.port
+            );
+        }
+        drop(self.arrivals.try_send(Arrival::Echo));
     }
 
     fn reply_to(&self, request: Vec<u8>, sequence: u16) -> SerialReplyTo {
@@ -232,67 +391,62 @@ impl Adapter {
     }
 }
 
+fn refuse_frame(writer: &Writer, sequence: u16, request: &RequestId, reason: Reason) {
+    let refused = Nack { reason, request: Some(request.clone()) };
+    drop(writer.send(&Frame { sequence, message: wire::Message::Nack(refused) }));
+}
+
 /// A request's name where names are texts: its bytes in hexadecimal digits.
 fn name(request: &RequestId) -> String {
     hex(request.as_bytes())
 }
 
-fn write(writer: &Writer, speaks: Speaks, to: &SerialReplyTo, message: &Message) -> Result<(), SendError> {
-    let request = RequestId::new(&to.request);
-    match (speaks, request) {
-        (Speaks::Lines { encoding, .. }, _) => match reason(message) {
-            Some(reason) => writer.send_line(&line::refusal(reason, encoding)),
-            None => {
-                let request = RequestId::new(&[0]).expect("one byte");
-                writer.send_line(&line::answer(&answer(&message.body, message, request), encoding))
-            }
-        },
-        (Speaks::Frames, None) => Ok(()), // a line's answer, and the port now speaks frames: nobody waits for it
-        (Speaks::Frames, Some(request)) => {
-            let frame = |message| Frame { sequence: to.sequence, message };
-            if let Some(reason) = reason(message) {
-                return writer.send(&frame(wire::Message::Nack(Nack { reason, request: Some(request) })));
-            }
-            if let Some(rationale) = &message.body.rationale {
-                for (index, last, text) in rationale_chunks(rationale, writer.class().rationale_bytes_max()) {
-                    let chunk = RationaleChunk { request: request.clone(), index, last, text };
-                    writer.send(&frame(wire::Message::RationaleChunk(chunk)))?;
-                }
-                return Ok(());
-            }
-            writer.send(&frame(wire::Message::Answer(answer(&message.body, message, request))))
+/// Writes a message, if it may still leave.
+fn write(writer: &Writer, speaks: &Speaks, to_port: &ToPort) -> Written {
+    let (late, message) = (to_port.is_late(), &to_port.message);
+    let sent = match (speaks, RequestId::new(&to_port.to.request)) {
+        (Speaks::Lines(format), None) if message.rev == 0 => line_out(writer, format, to_port, late),
+        (Speaks::Lines(_), None) => return Written::Never(DropReason::Revision),
+        // The port speaks another language since.
+        (Speaks::Frames, None) => return Written::Never(DropReason::Reopened),
+        (Speaks::Lines(_), Some(_)) if late => return Written::Never(DropReason::Late),
+        (Speaks::Lines(_), Some(_)) => return Written::NotNow,
+        (Speaks::Frames, Some(_)) if late && refused(message).is_none() => return Written::Never(DropReason::Late),
+        (Speaks::Frames, Some(request)) => frames_out(writer, &to_port.to, message, request),
+    };
+    match sent {
+        Ok(()) => Written::Out,
+        // It was told so at its deadline.
+        Err(SendError::Late(_)) if message.state == State::Expired => Written::Out,
+        Err(SendError::Late(_)) => Written::Never(DropReason::Late),
+        Err(_) if to_port.is_to_line() => Written::Never(DropReason::Reopened),
+        Err(_) if late => Written::Never(DropReason::Late),
+        Err(error) => {
+            log::debug!("{error}");
+            Written::NotNow
         }
     }
 }
 
-/// Why there is no answer, as a code.
-fn reason(message: &Message) -> Option<Reason> {
-    match message.state {
-        State::Expired => Some(Reason::Expired),
-        State::Error => Some(message.body.refused.unwrap_or(Reason::Failed)),
-        State::Answered | State::Pending | State::Reviewed => None,
-    }
+fn line_out(writer: &Writer, format: &LineFormat, to_port: &ToPort, late: bool) -> Result<(), SendError> {
+    let reason = refused(&to_port.message).or(late.then_some(Reason::Expired));
+    writer.answer_line(&to_port.message.id, |number| match reason {
+        Some(reason) => line::refusal(number, reason, format.encoding),
+        None => answer_line(number, &to_port.message, format.encoding),
+    })
 }
 
-fn answer<'a>(body: &'a Body, message: &Message, request: RequestId) -> Answer<'a> {
-    let pending = message.state == State::Pending;
-    let guess = body.guess.as_ref().map(|guess| guess.answer.as_str());
-    let label = if pending { guess } else { body.answer.as_deref() };
-    let (label, label_cut) = Text::cut(label.unwrap_or_default());
-    // What nobody could say stays escalated.
-    let unknown = body.verdict.as_deref() == Some("unclear");
-    let confidence = match (message.state, body.confidence) {
-        (State::Reviewed, _) => Confidence::MAX,
-        (_, Some(confidence)) => (confidence.clamp(0.0, 1.0) * f64::from(Confidence::MAX)) as u16,
-        (_, None) => 0,
-    };
-    Answer {
-        code: if unknown { CODE_ASK_A_PERSON } else { body.code.unwrap_or(CODE_TEXT) },
-        state: if pending { wire::State::PendingAPerson } else { wire::State::Answered },
-        confidence: Confidence::new(confidence).expect("at most the greatest"),
-        revision: u16::try_from(message.rev).unwrap_or(u16::MAX),
-        label_cut,
-        request,
-        label,
+fn frames_out(writer: &Writer, to: &SerialReplyTo, message: &Message, request: RequestId) -> Result<(), SendError> {
+    let frame = |message| Frame { sequence: to.sequence, message };
+    if let Some(reason) = refused(message) {
+        return writer.send(&frame(wire::Message::Nack(Nack { reason, request: Some(request) })));
     }
+    if let Some(rationale) = &message.body.rationale {
+        for (index, last, text) in rationale_chunks(rationale, writer.class().rationale_bytes_max()) {
+            let chunk = RationaleChunk { request: request.clone(), index, last, text };
+            writer.send(&frame(wire::Message::RationaleChunk(chunk)))?;
+        }
+        return Ok(());
+    }
+    writer.send(&frame(wire::Message::Answer(said(message).answer(request, writer.version()))))
 }

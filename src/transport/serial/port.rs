@@ -5,17 +5,19 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use serial2::SerialPort;
 use thiserror::Error;
 
-use super::config::{Settings, Speaks};
+use super::config::{Parity, Settings, Speaks};
+use super::echo::Sent;
+use super::waiting::{Due, Waiting};
 use crate::wire::line::{self, Lines};
 use crate::wire::{
     Class, Counters, EncodeError, Feed, Frame, HelloAck, LARGE_FRAME_BYTES_MAX, Message, NAME_BYTES_MAX, Nack, Reason,
@@ -26,9 +28,9 @@ use crate::wire::{
 const READ_WAIT: Duration = Duration::from_millis(200);
 /// How long a write may stall: a device that holds the line that long is gone. The longest frame takes a second at 9600 baud.
 const WRITE_WAIT: Duration = Duration::from_secs(5);
-/// Wait before a port is opened again; doubled each time, so that an absent one costs nothing.
+/// Wait before a port is opened again: a device that was plugged in again is heard after this, and what it says before is lost.
 const REOPEN_FIRST: Duration = Duration::from_millis(200);
-/// A replugged device is there again within this.
+/// One that is there and does not work is tried ever more seldom, down to this: opening it may reset the board behind it.
 const REOPEN_MAX: Duration = Duration::from_secs(5);
 /// Bytes of one read: a USB adapter's packet, several times over.
 const READ_BYTES: usize = 512;
@@ -47,12 +49,12 @@ pub enum PortEvent<'a> {
         /// It acknowledges answers.
         acknowledges: bool,
     },
-    /// An Ask, an Ack or an AskStatus; nothing else comes through.
+    /// An Ask, one in numbers, an Ack or an AskStatus; nothing else comes through.
     Frame(Frame<'a>),
-    /// A question as a line of text.
-    Line(String),
-    /// A line that is no question; its device was told. (Frames have [`Writer::counters`] for it.)
-    LineFault(line::Fault),
+    /// A line, and its bytes: a question, or why it is none. (Frames have [`Writer::counters`] for it.)
+    Line(Result<String, line::Fault>, &'a [u8]),
+    /// What was sent came back.
+    Echo,
 }
 
 /// Why a port is closed.
@@ -95,12 +97,25 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether there is no such device.
+    fn is_absent(&self) -> bool {
+        matches!(self, Self::Open { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// Why something was not sent.
 #[derive(Debug, Error)]
 pub enum SendError {
     /// Unplugged; it may be sent again when [`PortEvent::Opened`] comes.
     #[error("failed to send on the serial port {0}: it is closed")]
     Closed(PathBuf),
+    /// The question was asked before the line was opened, and nothing tells its answer from that to a later one.
+    #[error("failed to send on the serial port {0}: the line was opened anew since the question")]
+    Reopened(PathBuf),
+    /// Nobody needs it any more.
+    #[error("failed to send on the serial port {0}: the question's time has run out")]
+    Late(PathBuf),
     /// Too long for the client.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -131,13 +146,31 @@ struct Shared {
     path: PathBuf,
     stop: AtomicBool,
     line: Mutex<Line>,
+    /// Of its own, since a line may be held by a write that stalls. Locked behind it where both are.
+    waiting: Mutex<Waiting>,
+    /// What came back of what was sent, since the start.
+    echoes: AtomicU64,
+    /// Something came back in this opening.
+    is_echoing: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Line {
     port: Option<Arc<SerialPort>>,
     class: Class,
+    /// The protocol version that the client speaks, since its last hello.
+    version: u8,
     counters: Counters,
+    sent: Sent,
+    /// A write broke off: half a line may be out.
+    torn: bool,
+}
+
+impl Line {
+    /// Nobody has said anything on it yet.
+    fn new(port: Option<Arc<SerialPort>>, counters: Counters) -> Self {
+        Self { port, class: Class::Small, version: 1, counters, sent: Sent::default(), torn: false }
+    }
 }
 
 impl Serial {
@@ -147,8 +180,14 @@ impl Serial {
         settings: Settings,
         on_event: impl FnMut(&Writer, PortEvent<'_>) + Send + 'static,
     ) -> io::Result<Self> {
-        let line = Mutex::new(Line { port: None, class: Class::Small, counters: Counters::default() });
-        let writer = Writer(Arc::new(Shared { path: settings.path.clone(), stop: AtomicBool::new(false), line }));
+        let writer = Writer(Arc::new(Shared {
+            path: settings.path.clone(),
+            stop: AtomicBool::new(false),
+            line: Mutex::new(Line::new(None, Counters::default())),
+            waiting: Mutex::default(),
+            echoes: AtomicU64::new(0),
+            is_echoing: AtomicBool::new(false),
+        }));
         let reader = Reader { settings, writer: writer.clone(), on_event };
         let thread = thread::Builder::new().name("serial".to_owned()).spawn(move || reader.run())?;
         Ok(Self { writer, thread: Some(thread) })
@@ -173,14 +212,48 @@ impl Drop for Serial {
 impl Writer {
     /// Sends a frame, if it fits the client's class.
     pub fn send(&self, frame: &Frame<'_>) -> Result<(), SendError> {
-        let line = self.line();
+        let mut line = self.line();
         let mut buffer = [0; LARGE_FRAME_BYTES_MAX];
-        self.write(&line, frame.encode(line.class, &mut buffer)?)
+        let bytes = frame.encode(line.class, &mut buffer)?;
+        self.write(&mut line, bytes)
     }
 
     /// Sends a line that [`mod@line`] made.
     pub fn send_line(&self, bytes: &[u8]) -> Result<(), SendError> {
-        self.write(&self.line(), bytes)
+        self.write_line(&mut self.line(), bytes)
+    }
+
+    /// A question came as a line, with this number of the device's own: it waits for its answer. False where too many do.
+    pub fn asks(&self, name: &str, number: Option<u32>) -> bool {
+        self.waiting().ask(name, number)
+    }
+
+    /// When nobody needs the answer to a line any more.
+    pub fn expires(&self, name: &str, at: Instant) {
+        self.waiting().expires(name, at);
+    }
+
+    /// When the time of the next line that waits runs out.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.waiting().next_expiry()
+    }
+
+    /// Tells those lines whose time has run out; `refusal` makes the line.
+    pub fn tell_expired(&self, refusal: impl Fn(Option<u32>) -> Vec<u8>) -> Result<(), SendError> {
+        let mut line = self.line();
+        let due = self.waiting().expire(Instant::now());
+        due.into_iter().try_for_each(|number| self.write_line(&mut line, &refusal(number)))
+    }
+
+    /// Sends the one line that a question gets, if it was asked in this opening and has had none.
+    pub fn answer_line(&self, name: &str, answer: impl FnOnce(Option<u32>) -> Vec<u8>) -> Result<(), SendError> {
+        let mut line = self.line();
+        let due = self.waiting().take(name);
+        match due {
+            Due::Line(number) => self.write_line(&mut line, &answer(number)),
+            Due::Told => Err(SendError::Late(self.0.path.clone())),
+            Due::Unknown => Err(SendError::Reopened(self.0.path.clone())),
+        }
     }
 
     /// How long a frame the client takes, since its last hello.
@@ -188,14 +261,65 @@ impl Writer {
         self.line().class
     }
 
+    /// The protocol version that the client speaks, since its last hello.
+    pub fn version(&self) -> u8 {
+        self.line().version
+    }
+
     /// What the line brought since the start, however often the port was opened.
     pub fn counters(&self) -> Counters {
         self.line().counters
     }
 
-    fn write(&self, line: &Line, bytes: &[u8]) -> Result<(), SendError> {
+    /// How often something came back of what was sent, since the start.
+    pub fn echoes(&self) -> u64 {
+        self.0.echoes.load(Ordering::Relaxed)
+    }
+
+    /// Whether it did in this opening.
+    pub fn is_echoing(&self) -> bool {
+        self.0.is_echoing.load(Ordering::Relaxed)
+    }
+
+    fn write_line(&self, line: &mut Line, bytes: &[u8]) -> Result<(), SendError> {
+        if line.torn {
+            self.write(line, line::END)?; // what is half out must not become the beginning of this one
+            line.torn = false;
+        }
+        self.write(line, bytes)
+    }
+
+    fn write(&self, line: &mut Line, bytes: &[u8]) -> Result<(), SendError> {
         let port = line.port.as_ref().ok_or_else(|| SendError::Closed(self.0.path.clone()))?;
-        port.write_all(bytes).map_err(|source| SendError::Write { path: self.0.path.clone(), source })
+        line.sent.sends(bytes);
+        port.write_all(bytes).map_err(|source| {
+            // What the kernel still holds would leave when nobody knows how old it is.
+            let _ = port.discard_output_buffer();
+            line.torn = true;
+            SendError::Write { path: self.0.path.clone(), source }
+        })
+    }
+
+    /// A new opening, or none: what was asked before belongs to no line any more.
+    fn opens(&self, port: Option<Arc<SerialPort>>) {
+        let mut line = self.line();
+        *line = Line::new(port, line.counters);
+        self.waiting().clear();
+        self.0.is_echoing.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether what came is what was sent; then it is counted.
+    fn is_echo(&self, bytes: &[u8]) -> bool {
+        let is_echo = self.line().sent.comes_back(bytes);
+        if is_echo {
+            self.0.echoes.fetch_add(1, Ordering::Relaxed);
+            self.0.is_echoing.store(true, Ordering::Relaxed);
+        }
+        is_echo
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing under the lock can leave it half changed.
@@ -221,16 +345,15 @@ impl<H: FnMut(&Writer, PortEvent<'_>)> Reader<H> {
         let mut wait = REOPEN_FIRST;
         let mut told = None;
         while !self.writer.stopped() {
-            let closed = match open(&self.settings.path, self.settings.baud) {
+            let closed = match open(&self.settings) {
                 Ok(port) => {
                     told = None;
                     let port = Arc::new(port);
-                    *self.writer.line() =
-                        Line { port: Some(port.clone()), class: Class::Small, counters: feed.counters() };
+                    self.writer.opens(Some(port.clone()));
                     self.report(PortEvent::Opened);
                     feed.resync();
                     let closed = self.read(&port, &mut feed, &mut wait);
-                    self.writer.line().port = None;
+                    self.writer.opens(None);
                     closed
                 }
                 Err(error) => Err(error),
@@ -240,6 +363,9 @@ impl<H: FnMut(&Writer, PortEvent<'_>)> Reader<H> {
             if told.as_ref() != Some(&words) {
                 self.report(PortEvent::Closed(&error));
                 told = Some(words);
+            }
+            if error.is_absent() {
+                wait = REOPEN_FIRST; // to look for a name costs nothing
             }
             thread::park_timeout(wait);
             wait = (wait * 2).min(REOPEN_MAX);
@@ -254,9 +380,9 @@ impl<H: FnMut(&Writer, PortEvent<'_>)> Reader<H> {
         wait: &mut Duration,
     ) -> Result<(), Error> {
         let failed = |source| Error::Read { path: self.settings.path.clone(), source };
-        let mut lines = match self.settings.speaks {
+        let mut lines = match &self.settings.speaks {
             Speaks::Frames => None,
-            Speaks::Lines { encoding, bytes_max } => Some((Lines::new(encoding, bytes_max), encoding)),
+            Speaks::Lines(format) => Some(Lines::new(format.encoding, format.bytes_max, format.has_tabs())),
         };
         let mut bytes = [0; READ_BYTES];
         while !self.writer.stopped() {
@@ -276,14 +402,12 @@ impl<H: FnMut(&Writer, PortEvent<'_>)> Reader<H> {
                         Some(Err(fault)) => fault.nack().iter().for_each(|nack| reply(&self.writer, nack)),
                         None => {}
                     },
-                    Some((lines, encoding)) => match lines.push(byte) {
-                        Some(Ok(question)) => (self.on_event)(&self.writer, PortEvent::Line(question)),
-                        Some(Err(fault)) => {
-                            unsent(self.writer.send_line(&line::refusal(Reason::Question, *encoding)));
-                            (self.on_event)(&self.writer, PortEvent::LineFault(fault));
-                        }
-                        None => {}
-                    },
+                    Some(lines) => {
+                        let Some(line) = lines.push(byte) else { continue };
+                        let is_echo = self.writer.is_echo(lines.bytes());
+                        let event = if is_echo { PortEvent::Echo } else { PortEvent::Line(line, lines.bytes()) };
+                        (self.on_event)(&self.writer, event);
+                    }
                 }
             }
             self.writer.line().counters = feed.counters();
@@ -301,12 +425,18 @@ fn frame_came(frame: Frame<'_>, gateway: &str, writer: &Writer, on_event: &mut i
     let sequence = frame.sequence;
     let refuse = |reason| reply(writer, &Frame { sequence, message: Message::Nack(Nack { reason, request: None }) });
     match &frame.message {
-        Message::Ask(_) | Message::Ack(_) | Message::AskStatus => on_event(writer, PortEvent::Frame(frame)),
+        Message::Ask(_) | Message::AskNumbers(_) | Message::Ack(_) | Message::AskStatus => {
+            on_event(writer, PortEvent::Frame(frame));
+        }
         Message::Hello(hello) => {
             let Some(class) = Class::taking(hello.frame_bytes_max) else { return refuse(Reason::FrameTooShort) };
-            writer.line().class = class;
+            let version = hello.newest_version.clamp(1, VERSION);
+            {
+                let mut line = writer.line();
+                (line.class, line.version) = (class, version);
+            }
             let message = Message::HelloAck(HelloAck {
-                version: VERSION,
+                version,
                 frame_bytes_max: LARGE_FRAME_BYTES_MAX as u16,
                 name: Text::<NAME_BYTES_MAX>::cut(gateway).0,
                 software: Text::cut(env!("CARGO_PKG_VERSION")).0,
@@ -315,15 +445,21 @@ fn frame_came(frame: Frame<'_>, gateway: &str, writer: &Writer, on_event: &mut i
             on_event(writer, PortEvent::Hello { client: hello.name.as_str(), acknowledges: hello.acknowledges });
         }
         Message::Ping => reply(writer, &Frame { sequence, message: Message::Pong }),
-        // Both sides may ping.
-        Message::Pong => {}
-        // The gateway's own words; a line that echoes brings them back. A refused Nack would echo for ever.
-        Message::Nack(_) => {}
-        Message::HelloAck(_)
+        Message::Pong
+        | Message::Nack(_)
+        | Message::HelloAck(_)
         | Message::Answer(_)
         | Message::Pending(_)
         | Message::RationaleChunk(_)
-        | Message::Status(_) => refuse(Reason::UnknownType),
+        | Message::Status(_) => {
+            let mut buffer = [0; LARGE_FRAME_BYTES_MAX];
+            match (frame.encode(Class::Large, &mut buffer), &frame.message) {
+                (Ok(bytes), _) if writer.is_echo(bytes) => on_event(writer, PortEvent::Echo),
+                // Both sides may ping; and a refused Nack would be refused for ever.
+                (_, Message::Pong | Message::Nack(_)) => {}
+                _ => refuse(Reason::UnknownType),
+            }
+        }
     }
 }
 
@@ -338,7 +474,8 @@ fn unsent(sent: Result<(), SendError>) {
     }
 }
 
-fn open(path: &Path, baud: u32) -> Result<SerialPort, Error> {
+fn open(settings: &Settings) -> Result<SerialPort, Error> {
+    let (path, baud) = (&*settings.path, settings.baud);
     let failed = |source| Error::Open { path: path.to_owned(), source };
     // NONBLOCK: a modem line that is down must not hold us; NOCTTY: it is not our terminal.
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -356,12 +493,7 @@ fn open(path: &Path, baud: u32) -> Result<SerialPort, Error> {
     rustix::termios::ioctl_tiocexcl(&file).map_err(|error| configured(error.into()))?;
     let mut port = SerialPort::from(std::os::fd::OwnedFd::from(file));
     let mut line = port.get_configuration().map_err(configured)?;
-    line.set_raw();
-    line.set_baud_rate(baud).map_err(configured)?;
-    line.set_char_size(serial2::CharSize::Bits8);
-    line.set_parity(serial2::Parity::None);
-    line.set_stop_bits(serial2::StopBits::One);
-    line.set_flow_control(serial2::FlowControl::None);
+    apply(settings, &mut line).map_err(configured)?;
     port.set_configuration(&line).map_err(configured)?;
     port.set_read_timeout(READ_WAIT).map_err(configured)?;
     port.set_write_timeout(WRITE_WAIT).map_err(configured)?;
@@ -370,15 +502,32 @@ fn open(path: &Path, baud: u32) -> Result<SerialPort, Error> {
     Ok(port)
 }
 
+/// How bytes are bits on this line.
+fn apply(settings: &Settings, line: &mut serial2::Settings) -> io::Result<()> {
+    line.set_raw();
+    line.set_baud_rate(settings.baud)?;
+    line.set_char_size(if settings.data_bits == 7 { serial2::CharSize::Bits7 } else { serial2::CharSize::Bits8 });
+    line.set_parity(match settings.parity {
+        Parity::None => serial2::Parity::None,
+        Parity::Even => serial2::Parity::Even,
+        Parity::Odd => serial2::Parity::Odd,
+    });
+    line.set_stop_bits(if settings.stop_bits == 2 { serial2::StopBits::Two } else { serial2::StopBits::One });
+    line.set_flow_control(serial2::FlowControl::None);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::symlink;
+    use std::path::Path;
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Instant;
 
     use super::*;
+    use crate::transport::serial::question::LineFormat;
     use crate::wire::line::Encoding;
     use crate::wire::{Ack, Answer, Ask, CODE_TEXT, Confidence, Hello, RequestId, SMALL_FRAME_BYTES_MAX, State};
 
@@ -444,9 +593,27 @@ mod tests {
         }
     }
 
+    fn settings(path: &Path, speaks: Speaks) -> Settings {
+        Settings {
+            block: "serial.0".to_owned(),
+            path: path.to_owned(),
+            baud: 115_200,
+            data_bits: 8,
+            parity: Parity::None,
+            stop_bits: 1,
+            speaks,
+            task: None,
+            gateway: "line-3".to_owned(),
+        }
+    }
+
+    fn lines(bytes_max: usize) -> Speaks {
+        let encoding = Encoding::Cp932;
+        Speaks::Lines(LineFormat { encoding, bytes_max, numbered: false, separator: ',', columns: None })
+    }
+
     fn start(path: &Path, speaks: Speaks) -> (Serial, Receiver<String>) {
-        let settings =
-            Settings { path: path.to_owned(), baud: 115_200, speaks, task: None, gateway: "line-3".to_owned() };
+        let settings = settings(path, speaks);
         let (tell, told) = channel();
         let serial = Serial::start(settings, move |writer, event| {
             let words = match event {
@@ -457,8 +624,9 @@ mod tests {
                     format!("{sequence} asks {}", ask.question.as_str())
                 }
                 PortEvent::Frame(frame) => words(&frame.message),
-                PortEvent::Line(question) => format!("line {question}"),
-                PortEvent::LineFault(fault) => fault.to_string(),
+                PortEvent::Line(Ok(question), bytes) => format!("line {question} of {} bytes", bytes.len()),
+                PortEvent::Line(Err(fault), _) => fault.to_string(),
+                PortEvent::Echo => "echo".to_owned(),
             };
             let _ = tell.send(words);
         });
@@ -480,6 +648,7 @@ mod tests {
             state: State::Answered,
             confidence: Confidence::new(9000).unwrap(),
             revision: 0,
+            escalation: None,
             label_cut: false,
             request: RequestId::new(b"1").unwrap(),
             label: Text::new(label).unwrap(),
@@ -612,7 +781,7 @@ mod tests {
     #[test]
     fn lines_come_in_and_go_out_in_the_device_s_encoding() {
         let device = Device::new();
-        let (serial, told) = start(&device.path, Speaks::Lines { encoding: Encoding::Cp932, bytes_max: 20 });
+        let (serial, told) = start(&device.path, lines(20));
         assert_eq!(next(&told), "opened");
         let line = || {
             let mut line = Vec::new();
@@ -622,12 +791,102 @@ mod tests {
             })
         };
         device.far.write_all(b"\x82\x6c\x8c\x5e 42.8\r\n").unwrap();
-        assert_eq!(next(&told), "line M型 42.8");
+        assert_eq!(next(&told), "line M型 42.8 of 9 bytes");
         let Message::Answer(tool_wear) = answer("工具摩耗").message else { unreachable!() };
-        serial.writer().send_line(&line::answer(&tool_wear, Encoding::Cp932)).unwrap();
+        serial.writer().send_line(&line::answer(None, &tool_wear, Encoding::Cp932)).unwrap();
         assert_eq!(line(), b"65534,09000,\x8d\x48\x8b\xef\x96\x80\x96\xd5\r\n");
         device.far.write_all(b"a scan of more than twenty bytes\r").unwrap();
-        assert_eq!(line(), b"ERR04,00000,question refused\r\n");
         assert_eq!(next(&told), "failed to read a line: it is longer than 20 bytes");
+    }
+
+    #[test]
+    fn what_was_asked_before_a_line_was_opened_is_never_answered_on_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("usb-adapter");
+        let device = Device::new();
+        symlink(&device.path, &path).unwrap();
+        let (serial, told) = start(&path, lines(20));
+        let writer = serial.writer();
+        let answer = |name: &str| writer.answer_line(name, |number| format!("{number:?} {name}\r\n").into_bytes());
+        assert_eq!(next(&told), "opened");
+        assert!(writer.asks("1", Some(17)) && writer.asks("2", None));
+        answer("1").unwrap();
+        assert!(matches!(answer("1"), Err(SendError::Reopened(_))), "a question has one line");
+        fs::remove_file(&path).unwrap();
+        drop(device);
+        assert!(next(&told).starts_with("closed"));
+        assert!(matches!(answer("2"), Err(SendError::Reopened(_))), "nothing of it waits for the next opening");
+        let device = Device::new();
+        symlink(&device.path, &path).unwrap();
+        while next(&told) != "opened" {}
+        assert!(writer.asks("3", None));
+        assert!(matches!(answer("2"), Err(SendError::Reopened(_))));
+        answer("3").unwrap();
+        let mut first = Vec::new();
+        device.read(|byte| {
+            first.push(byte);
+            (byte == b'\n').then_some(())
+        });
+        assert_eq!(first, b"None 3\r\n");
+    }
+
+    #[test]
+    fn a_line_that_has_waited_too_long_is_told_so_and_gets_nothing_more() {
+        let device = Device::new();
+        let (serial, told) = start(&device.path, lines(20));
+        let writer = serial.writer();
+        assert_eq!(next(&told), "opened");
+        for (name, number) in [("1", 17), ("2", 18)] {
+            assert!(writer.asks(name, Some(number)));
+        }
+        writer.expires("1", Instant::now());
+        writer.expires("2", Instant::now() + PATIENCE);
+        writer.tell_expired(|number| format!("too late for {number:?}\r\n").into_bytes()).unwrap();
+        assert!(matches!(writer.answer_line("1", |_| b"late\r\n".to_vec()), Err(SendError::Late(_))));
+        writer.answer_line("2", |_| b"in time\r\n".to_vec()).unwrap();
+        let mut read = String::new();
+        device.read(|byte| {
+            read.push(byte.into());
+            read.ends_with("in time\r\n").then_some(())
+        });
+        assert_eq!(read, "too late for Some(17)\r\nin time\r\n");
+    }
+
+    #[test]
+    fn what_comes_back_of_what_was_sent_is_an_echo_and_gets_no_word() {
+        let device = Device::new();
+        let (serial, told) = start(&device.path, Speaks::Frames);
+        assert_eq!(next(&told), "opened");
+        device.send(4, Message::Ping);
+        assert_eq!(device.frame(), (4, "Pong".to_owned()));
+        device.send(4, Message::Pong);
+        assert_eq!(next(&told), "echo");
+        serial.writer().send(&answer("tool wear")).unwrap();
+        assert_eq!(device.frame(), (0, "answer tool wear".to_owned()));
+        device.send(0, answer("tool wear").message);
+        assert_eq!(next(&told), "echo");
+        assert_eq!((serial.writer().echoes(), serial.writer().is_echoing()), (2, true));
+        device.send(0, answer("tool wear").message);
+        assert_eq!(device.frame(), (0, "refused: unknown type".to_owned()), "nobody sent that twice");
+    }
+
+    #[test]
+    fn a_line_has_the_bits_that_its_device_has() {
+        let device = Device::new();
+        let mut line = device.far.get_configuration().unwrap();
+        let settings = settings(&device.path, lines(20));
+        for (data_bits, parity, stop_bits) in [(8, Parity::None, 1), (7, Parity::Even, 1), (8, Parity::Odd, 2)] {
+            apply(&Settings { data_bits, parity, stop_bits, ..settings.clone() }, &mut line).unwrap();
+            let found = (
+                line.get_char_size().unwrap() == serial2::CharSize::Bits7,
+                match line.get_parity().unwrap() {
+                    serial2::Parity::None => Parity::None,
+                    serial2::Parity::Even => Parity::Even,
+                    serial2::Parity::Odd => Parity::Odd,
+                },
+                line.get_stop_bits().unwrap() == serial2::StopBits::Two,
+            );
+            assert_eq!(found, (data_bits == 7, parity, stop_bits == 2));
+        }
     }
 }

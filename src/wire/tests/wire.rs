@@ -7,9 +7,9 @@ use std::path::Path;
 
 use fastrand::Rng;
 use sokutou_wire::{
-    Ack, Answer, Ask, CODE_ASK_A_PERSON, CODE_TEXT, Class, Confidence, EncodeError, Fault, Feed, Frame, Hello,
-    HelloAck, LARGE_FRAME_BYTES_MAX, Message, Milliseconds, Nack, Pending, RationaleChunk, Reason, RequestId,
-    SMALL_FRAME_BYTES_MAX, State, Status, Text,
+    Ack, Answer, Ask, AskNumbers, CODE_ASK_A_PERSON, CODE_TEXT, Class, Confidence, EncodeError, Escalation, Fault,
+    Feed, Frame, Hello, HelloAck, LARGE_FRAME_BYTES_MAX, List, Message, Milliseconds, Nack, Number, Pending,
+    RationaleChunk, Reading, Reason, RequestId, SMALL_FRAME_BYTES_MAX, State, Status, Text,
 };
 
 #[allow(dead_code, missing_docs)] // its main runs elsewhere
@@ -38,7 +38,13 @@ fn published() -> Vec<(&'static str, Result<Frame<'static>, Fault>)> {
     };
     let answer = |code, state, confidence, revision, request: &[u8], label| {
         let (label, label_cut) = Text::cut(label);
-        Message::Answer(Answer { code, state, confidence, revision, label_cut, request: id(request), label })
+        let (request, escalation) = (id(request), None);
+        Message::Answer(Answer { code, state, confidence, revision, escalation, label_cut, request, label })
+    };
+    let person = |confidence, reason, guess, label| {
+        let (code, state, request) = (CODE_ASK_A_PERSON, State::PendingAPerson, id(&[1, 2]));
+        let (escalation, label) = (Some(Escalation { reason, guess }), Text::new(label).unwrap());
+        Message::Answer(Answer { code, state, confidence, revision: 0, escalation, label_cut: false, request, label })
     };
     let chunk = |index, last, text| {
         let text = Text::new(text).unwrap();
@@ -84,6 +90,10 @@ fn published() -> Vec<(&'static str, Result<Frame<'static>, Fault>)> {
         ("ask-status", 14, Message::AskStatus),
         ("status", 14, Message::Status(status)),
         ("ack", 15, Message::Ack(Ack { request: id(&[1, 2]), revision: 1 })),
+        ("ask-numbers", 16, Message::AskNumbers(numbers(&[3], &MACHINE, &[]))),
+        ("ask-series", 17, Message::AskNumbers(numbers(&[4], &LIMITS, &SERIES))),
+        ("answer-guess", 16, person(confidence(4210), 1, 3, "ask a person (guess: tool wear)")),
+        ("answer-no-guess", 17, person(confidence(0), 14, CODE_ASK_A_PERSON, "57.1 % is no torque")),
     ]
     .map(|(name, sequence, message)| (name, Ok(Frame { sequence, message })))
     .into_iter()
@@ -103,10 +113,48 @@ fn published() -> Vec<(&'static str, Result<Frame<'static>, Fault>)> {
             ("bad-id-long", Fault::Body { kind: 12, sequence: 5 }),
             ("bad-utf8", Fault::Body { kind: 2, sequence: 5 }),
             ("bad-length", Fault::Body { kind: 2, sequence: 5 }),
+            ("bad-numbers-version", Fault::Kind { kind: 13, sequence: 5 }),
+            ("bad-decimals", Fault::Body { kind: 13, sequence: 5 }),
+            ("bad-number-kind", Fault::Body { kind: 13, sequence: 5 }),
+            ("bad-number-half", Fault::Body { kind: 13, sequence: 5 }),
         ]
         .map(|(name, fault)| (name, Err(fault))),
     )
     .collect()
+}
+
+const fn scaled(mantissa: i32, decimals: u8) -> Number {
+    match Number::scaled(mantissa, decimals) {
+        Some(number) => number,
+        None => panic!("too many decimals"),
+    }
+}
+
+const fn reading(field: u8, value: Number) -> Reading {
+    Reading { field, value }
+}
+
+/// Type H, air 299.1, process 309.8 as scaled integers; speed, torque and wear as floats.
+static MACHINE: [Reading; 6] = [
+    reading(1, scaled(3, 0)),
+    reading(2, scaled(2991, 1)),
+    reading(3, scaled(3098, 1)),
+    reading(4, Number::float(1550.0)),
+    reading(5, Number::float(40.2)),
+    reading(6, Number::float(25.0)),
+];
+static LIMITS: [Reading; 3] = [reading(1, scaled(50, 1)), reading(2, scaled(56, 1)), reading(3, scaled(44, 1))];
+static SERIES: [Number; 3] = [scaled(49, 1), Number::float(5.1), scaled(-2, 2)];
+
+fn numbers<'a>(request: &[u8], readings: &'a [Reading], series: &'a [Number]) -> AskNumbers<'a> {
+    AskNumbers {
+        request: RequestId::new(request).unwrap(),
+        wants_rationale: false,
+        expires_after: None,
+        task: None,
+        readings: List::of(readings),
+        series: List::of(series),
+    }
 }
 
 /// 300 bytes without a zero: a length of two bytes, and a piece of the stuffing's longest.
@@ -199,7 +247,7 @@ fn every_counter_counts_its_own_fault_and_every_byte_is_accounted_for() {
     bytes.extend([&[0], [7; 3000].as_slice(), &[0]].concat());
     let delivered: Vec<_> = receive(&mut feed, &bytes).into_iter().flatten().collect();
     let counters = feed.counters();
-    assert_eq!(delivered.len(), 22);
+    assert_eq!(delivered.len(), 26);
     assert_eq!(
         [
             counters.frames_ok,
@@ -209,7 +257,7 @@ fn every_counter_counts_its_own_fault_and_every_byte_is_accounted_for() {
             counters.unknown_version,
             counters.decode_error
         ],
-        [22, 2, 1, 1, 1, 10]
+        [26, 2, 1, 1, 1, 14]
     );
     let zeros = bytes.iter().filter(|byte| **byte == 0).count();
     let inside: usize = delivered.iter().map(|frame| frame.len() - 2).sum();
@@ -226,7 +274,7 @@ fn a_gateway_refuses_by_number_what_it_cannot_read_and_is_silent_to_damage() {
                 continue;
             }
             "bad-version" => Reason::UnknownVersion,
-            "bad-type-0" | "bad-type-15" => Reason::UnknownType,
+            "bad-type-0" | "bad-type-15" | "bad-numbers-version" => Reason::UnknownType,
             _ => Reason::Malformed,
         };
         let message = Message::Nack(Nack { reason, request: None });
@@ -272,6 +320,32 @@ fn a_body_ends_where_its_fields_end() {
     }
 }
 
+/// A client of version 1 refuses by name what it does not know, and a gateway of version 1 a question in numbers.
+#[test]
+fn what_version_2_adds_is_told_by_the_header_and_nothing_else_changed() {
+    for (name, expected) in published() {
+        let Ok(frame) = expected else { continue };
+        let mut bytes = encode(&frame);
+        let inner = bytes.len() - 1;
+        cobs::decode_in_place(&mut bytes[1..inner]).unwrap();
+        let of_2 =
+            matches!(frame.message, Message::AskNumbers(_) | Message::Answer(Answer { escalation: Some(_), .. }));
+        assert_eq!(bytes[1] >> 4, if of_2 { 2 } else { 1 }, "{name}");
+    }
+}
+
+/// 25 readings with three decimals and their limits fit a small frame, beside the longest id.
+#[test]
+fn a_series_and_its_limits_fit_a_small_frame() {
+    let (limits, series) = ([reading(1, scaled(5000, 3)); 3], [scaled(-5123, 3); 25]);
+    let frame = Frame { sequence: 1, message: Message::AskNumbers(numbers(&[7; 16], &limits, &series)) };
+    let mut buffer = [0; SMALL_FRAME_BYTES_MAX];
+    assert!(frame.encode(Class::Small, &mut buffer).is_ok());
+    let many = [scaled(1, 0); 10_000];
+    let frame = Frame { sequence: 1, message: Message::AskNumbers(numbers(&[7; 16], &limits, &many)) };
+    assert!(frame.encode(Class::Large, &mut [0; LARGE_FRAME_BYTES_MAX]).is_err(), "more than any frame holds");
+}
+
 #[test]
 fn a_frame_is_no_longer_than_its_class_and_a_buffer_no_shorter() {
     assert_eq!((SMALL_FRAME_BYTES_MAX, LARGE_FRAME_BYTES_MAX), (250, 1038));
@@ -302,6 +376,7 @@ fn a_frame_is_no_longer_than_its_class_and_a_buffer_no_shorter() {
         state: State::Answered,
         confidence: Confidence::new(1).unwrap(),
         revision: u16::MAX,
+        escalation: Some(Escalation { reason: u8::MAX, guess: u16::MAX }),
         label_cut: true,
         request: request.clone(),
         label: Text::cut(&question).0,
@@ -366,7 +441,13 @@ fn any_frame(random: &mut Rng) -> Vec<u8> {
     let text: String = (0..random.usize(..60)).map(|_| random.char('\0'..='\u{ffff}')).collect();
     let id: Vec<u8> = (0..random.usize(1..=16)).map(|_| random.u8(..)).collect();
     let request = RequestId::new(&id).unwrap();
-    let message = match random.u8(..6) {
+    let any_number = |random: &mut Rng| match random.bool() {
+        true => Number::float(f32::from_bits(random.u32(..))),
+        false => Number::scaled(random.i32(..), random.u8(..=9)).unwrap(),
+    };
+    let readings: Vec<_> = (0..random.usize(..20)).map(|_| reading(random.u8(..), any_number(random))).collect();
+    let series: Vec<_> = (0..random.usize(..30)).map(|_| any_number(random)).collect();
+    let message = match random.u8(..7) {
         0 => Message::Ask(Ask {
             request,
             wants_rationale: random.bool(),
@@ -379,6 +460,7 @@ fn any_frame(random: &mut Rng) -> Vec<u8> {
             state: State::Answered,
             confidence: Confidence::new(random.u16(..=10_000)).unwrap(),
             revision: random.u16(..3),
+            escalation: random.bool().then(|| Escalation { reason: random.u8(..), guess: random.u16(..) }),
             label_cut: false,
             request,
             label: Text::cut(&text).0,
@@ -391,6 +473,7 @@ fn any_frame(random: &mut Rng) -> Vec<u8> {
         }),
         3 => Message::Ack(Ack { request, revision: random.u16(..) }),
         4 => Message::Pending(Pending { request, before: random.u16(..) }),
+        5 => Message::AskNumbers(numbers(request.as_bytes(), &readings, &series)),
         _ => Message::Ping,
     };
     encode(&Frame { sequence: random.u16(..), message })
@@ -458,7 +541,7 @@ fn garbage_is_never_a_message_and_never_a_panic() {
     }
     let (mut read, mut refused) = (0, 0);
     for _ in 0..200_000 {
-        let mut checked = vec![0x10 | random.u8(1..=12), 5, 0];
+        let mut checked = vec![random.choice([0x10, 0x20]).unwrap() | random.u8(1..=13), 5, 0];
         checked.extend((0..random.usize(..24)).map(|_| random.u8(..4) * random.u8(..=1) * random.u8(..80)));
         for frame in receive_large(&raw(&checked)) {
             match frame {
@@ -531,6 +614,7 @@ impl Gateway {
                         state: State::Answered,
                         confidence: Confidence::new(9000).unwrap(),
                         revision: 0,
+                        escalation: None,
                         label_cut: false,
                         request: request.clone(),
                         label: Text::new("a label").unwrap(),
