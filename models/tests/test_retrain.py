@@ -605,7 +605,7 @@ def test_a_task_is_calibrated_anew_on_the_graph_that_it_has(alone, tmp_path):
     ]
     assert golden[0] == golden[1] and golden[0]
     before, card = ((folder / "card.md").read_text("utf-8") for folder in (earlier, after))
-    assert "- 0.1.0: toy-digits calibrated anew: at most 2.0% wrong" in card and "alone taught further" in card
+    assert "- 0.1.0: toy-digits calibrated anew: at most 2.00% wrong" in card and "alone taught further" in card
     assert card.count("| toy-digits | as before |") == card.count("### toy-digits\n") == 1
     assert before[before.index("### toy\n") : before.index("### toy-digits\n")] in card
     assert not (tmp_path / "checkpoint.pt").exists()

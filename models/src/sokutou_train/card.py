@@ -134,7 +134,7 @@ def _once(text: str, pattern: str, put: str, behind: bool = False) -> str:
 
 
 def _bound(task: str, fitted: Calibrated) -> str:
-    risk = f"at most {fitted['risk']:.1%} wrong among auto-answers, with {fitted['confidence_level']:.0%} confidence"
+    risk = f"at most {fitted['risk']:.2%} wrong among auto-answers, with {fitted['confidence_level']:.0%} confidence"
     return f"{task} calibrated anew: {risk}{', in each of its groups' if fitted.get('groups') else ''}"
 
 

@@ -26,10 +26,11 @@ _SHARES = (
     (symbolic_tasks.DATES, 0.08),
     (word_problems.TASK, 0.14),
 )
-# Of each group: near a limit 1,000 thoughts prove half a percent, elsewhere 4,000 first answers .2%, so that of 1,200
-# hardly one is wrong, and the thoughts of those in doubt half a percent. It takes twelve minutes of two cores.
+# Of each group: near a limit 1,000 thoughts prove .75%, of which two may be wrong; elsewhere 4,000 first answers prove
+# .2%, so that of 1,200 hardly one is wrong, and the thoughts of those in doubt .75%. It takes twelve minutes of two
+# cores.
 _EXACT = Sizes(
-    risk=0.005, first_risk=0.002, calibration=6000, calibration_max=6000, unsure=1500, test=600, explained=60
+    risk=0.0075, first_risk=0.002, calibration=6000, calibration_max=6000, unsure=1500, test=600, explained=60
 )
 _CHARTS = Sizes(calibration=6000, calibration_max=6000, unsure=240, test=300, explained=60)  # of each group
 _SOME = Sizes(

@@ -30,11 +30,10 @@ from .decode import NEVER, Answerer, Belief, Calibration, Prediction, ThinkingFa
 CONFIDENCE_LEVEL = 0.95  # that a risk bound holds
 FIT = 3  # every third pair fits
 # A search starts at the threshold that one of these shares of the answers reaches, and not before so many of them that
-# none being wrong would prove anything. Higher up, a few unlucky pairs would end it: the surest errors are impossible
-# readings that the student did not notice, and they stand at the top of every search. Further down, a student that
-# knows well what it does not know is wrong too often. Which share, the fitting pairs say, which prove nothing: see
-# `start_share`.
-START_SHARES, STEP_SHARE = (0.5, 0.25, 0.125), 0.01
+# none being wrong would prove anything. Higher up, a few unlucky pairs would end it: the surest errors leave no trace
+# in the scores, and stand at the top of every search. Further down, a student that knows well what it does not know is
+# wrong too often. Which share, the fitting pairs say, which prove nothing: see `start_share`.
+START_SHARES, STEP_SHARE = (0.95, 0.8, 0.5, 0.25, 0.125), 0.01
 # Seeds the pairs. Whoever changes a setting after a look at what it gave takes another: pairs once looked at prove
 # nothing more.
 STREAM = "calibration-h"
@@ -186,7 +185,7 @@ def search_threshold(
     right: np.ndarray,
     answers: np.ndarray,
     risk: float = Sizes.risk,
-    share: float = START_SHARES[0],
+    share: float = 0.5,
 ) -> ProvedThreshold:
     """The lowest proved threshold, from (n,) confidences and truth values: is it the teacher's answer, is it an answer
     at all? What asks for a person or is no answer is escalated, which is never wrong. The search starts at the surest
@@ -220,7 +219,7 @@ def start_share(confidence: np.ndarray, right: np.ndarray, answers: np.ndarray, 
         expected = risk * (count := max(1, round(share * len(wrong))))
         return (expected - wrong[:count].sum()) / math.sqrt(expected)
 
-    return max(START_SHARES, key=margin) if len(wrong) else START_SHARES[0]
+    return max(START_SHARES, key=margin)
 
 
 def needed(risk: float, level: float = CONFIDENCE_LEVEL) -> int:
