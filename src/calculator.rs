@@ -16,8 +16,13 @@ const DEPTH_MAX: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CalculatorError {
     /// No characters, or too many.
-    #[error("expected an expression, and no longer one than is allowed, got {0} characters")]
-    Length(usize),
+    #[error("expected 1 to {max} characters, got {found}")]
+    Length {
+        /// Of the expression.
+        found: usize,
+        /// That it may have.
+        max: usize,
+    },
     /// A character that no expression has.
     #[error("unexpected `{0}`")]
     Unexpected(char),
@@ -42,7 +47,7 @@ pub fn evaluate(expression: &str, decimals: u32) -> Result<String, CalculatorErr
 pub fn value(expression: &str, length_max: usize) -> Result<Decimal, CalculatorError> {
     let length = expression.chars().count();
     if !(1..=length_max).contains(&length) {
-        return Err(CalculatorError::Length(length));
+        return Err(CalculatorError::Length { found: length, max: length_max });
     }
     let mut rest = Rest(expression);
     let value = rest.sum(0)?;
@@ -163,7 +168,7 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         for (expression, error) in [
-            ("", CalculatorError::Length(0)),
+            ("", CalculatorError::Length { found: 0, max: EXPRESSION_LEN_MAX }),
             ("2+", CalculatorError::Unfinished),
             ("(2", CalculatorError::Unfinished),
             ("2a", CalculatorError::Unexpected('a')),
@@ -175,6 +180,6 @@ mod tests {
         ] {
             assert_eq!(evaluate(expression, 1), Err(error), "{expression}");
         }
-        assert_eq!(evaluate(&"1+".repeat(40), 1), Err(CalculatorError::Length(80)));
+        assert_eq!(evaluate(&"1+".repeat(40), 1), Err(CalculatorError::Length { found: 80, max: EXPRESSION_LEN_MAX }));
     }
 }
