@@ -372,13 +372,11 @@ fn open(path: &Path, check: bool, full: bool) -> rusqlite::Result<Result<(Connec
             return Ok(Err(found));
         }
     }
-    let version = if empty { 0 } else { pragma(&connection, "user_version")? as i32 };
-    if version < schema::VERSION {
-        schema::migrate(&mut connection, version)?;
-    }
-    if !schema::is_whole(&connection)? {
+    let version = if empty { 0 } else { usize::try_from(pragma(&connection, "user_version")?).unwrap_or(0) };
+    if !schema::is_whole(&connection, version)? {
         return Ok(Err("the tables are not those of a journal".to_owned()));
     }
+    schema::migrate(&mut connection, version)?;
     // Where a write fails while the log is begun, SQLite says that it has one, and goes on without.
     if connection.wal_checkpoint_v2(DEFAULT_NAME, CheckpointMode::NOOP)?.0 < 0 {
         let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);

@@ -56,8 +56,8 @@ fn a_changed_or_truncated_file_is_named_with_both_sides() {
 fn a_manifest_that_contradicts_itself_or_this_runtime_is_refused() {
     type Change = fn(&mut serde_json::Value);
     let cases: [(Change, &str); 19] = [
-        (|m| m["format"] = json!(4), "expected bundle format 3, found 4"),
-        (to_format_1, "expected bundle format 3, found 1: pack the model again for this runtime"),
+        (|m| m["format"] = json!(5), "expected a bundle of format 4 or older, found 5: update sokutou"),
+        (to_format_1, "expected a bundle of format 3 or newer, found 1: pack the model again"),
         (|m| m["minimum_runtime"] = json!("9.0.0"), "expected a runtime of at least 9.0.0"),
         (|m| m["surprise"] = json!(1), "unknown field `surprise`"),
         (|m| m["files"]["../../etc/passwd"] = json!({"bytes": 1, "sha256": ""}), "expected plain file names"),
