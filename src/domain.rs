@@ -13,8 +13,10 @@ pub type ChoiceIndex = usize;
 pub const QUESTION_BYTES_MAX: usize = 16 << 10;
 /// The longest question in JSON: each of its bytes may stand as an escape of six, and a few keys are around it.
 pub const ASK_BYTES_MAX: usize = 8 * QUESTION_BYTES_MAX;
-/// The longest name: of a gateway, a share group, a level of the root topic, a client, a request.
+/// The longest name: of a gateway, a share group, a level of the root topic.
 pub const NAME_BYTES_MAX: usize = 64;
+/// The longest name of a client or a request: in Japanese three times as many bytes, of which two fit into any broker's topic.
+pub const ASKER_CHARS_MAX: usize = 64;
 
 /// A name of 1 to 64 of `A-Z a-z 0-9 _ -`: fit for topics, file names and logs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,10 +40,24 @@ impl fmt::Display for Name {
     }
 }
 
-/// Whether a text can name a gateway, a client or a request: letters, digits, hyphen and underscore, since it becomes part of a topic.
+/// Whether a text can name a gateway: letters, digits, hyphen and underscore, since it becomes part of topics and file names.
 pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     (1..=NAME_BYTES_MAX).contains(&text.len()) && text.chars().all(plain)
+}
+
+/// Whether a text can name a client or a request. It becomes a level of a topic and stands in logs and on screens, and is never a file's
+/// name: `AA:BB:CC`, `Channel1.Press 3` and `プレス3` are names, while wildcards, control characters and what turns the direction of
+/// the text around it are not part of one. Nor are `.` and `..`, which clients of HTTP take for steps in a path.
+pub fn is_asker_name(text: &str) -> bool {
+    let level = |c: char| !matches!(c, '/' | '+' | '#') && !c.is_control() && !is_invisible(c);
+    let chars = text.chars().take(ASKER_CHARS_MAX + 1).count();
+    (1..=ASKER_CHARS_MAX).contains(&chars) && text.chars().all(level) && !matches!(text, "." | "..")
+}
+
+/// Whether a character shows nothing and changes how what is beside it is shown: line ends beyond ASCII's, marks of direction.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A case's number in its journal; a later case has a greater one.

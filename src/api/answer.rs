@@ -200,11 +200,11 @@ impl Reply {
 pub struct Message {
     /// Version of this form; grows only where an old reader would be misled.
     pub v: u32,
-    /// Who asked.
+    /// Who asked. Empty where a message that is refused does not say.
     pub client: String,
-    /// The asker's name for the question.
+    /// The asker's name for the question. Empty where a message that is refused does not say.
     pub id: String,
-    /// 0 is the model's answer; a person's are counted from 1, and the greatest one stands.
+    /// 0 is the model's answer, or a refusal; a person's are counted from 1, and the greatest one stands.
     pub rev: u32,
     /// What became of the question.
     pub state: State,

@@ -21,6 +21,9 @@ pub struct Status {
     pub state: Presence,
     /// Name and version of the model, if it is loaded.
     pub student: Option<String>,
+    /// Why the journal takes no question; absent while it does, so that the status fits into the smallest packet of a broker.
+    #[serde(default, skip_serializing_if = "JournalHealth::is_ok")]
+    pub journal: JournalHealth,
     /// Has the device's clock been set?
     #[serde(default)]
     pub clock: Clock,
@@ -93,7 +96,7 @@ pub struct Health {
     pub status: HealthStatus,
     /// Name and version of the model, if it is loaded.
     pub student: Option<String>,
-    /// The journal, as far as it is known without writing: it ends the gateway where a write fails.
+    /// The journal, as far as it is known without writing.
     pub journal: JournalHealth,
     /// The broker.
     pub broker: BrokerHealth,
@@ -116,15 +119,25 @@ pub enum HealthStatus {
 }
 
 /// The journal's part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JournalHealth {
     /// It takes questions.
+    #[default]
     Ok,
     /// Its space is used up: new questions are refused.
     Full,
+    /// Its disk has no room: new questions are refused, and what was acknowledged waits until there is some.
+    DiskFull,
     /// It does not answer.
     Unreachable,
+}
+
+impl JournalHealth {
+    /// It takes questions.
+    pub fn is_ok(&self) -> bool {
+        *self == Self::Ok
+    }
 }
 
 /// The broker's part.

@@ -139,6 +139,7 @@ impl Gateway {
                         dropped: &dropped,
                         connected: self.transports.broker_connected(),
                         echoes: &self.transports.echoes(),
+                        disk_full: self.journal_health == JournalHealth::DiskFull,
                         time: SystemTime::now(),
                     };
                     self.metrics.render(&now).into_bytes()
@@ -201,6 +202,7 @@ impl Gateway {
     fn health(&self, counts: Option<&store::Counts>) -> Health {
         let student = self.bundle.as_deref().map(Bundle::student);
         let journal = match counts {
+            _ if self.journal_health == JournalHealth::DiskFull => JournalHealth::DiskFull,
             None => JournalHealth::Unreachable,
             Some(counts) if counts.full => JournalHealth::Full,
             Some(_) => JournalHealth::Ok,

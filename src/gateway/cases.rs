@@ -11,7 +11,8 @@ use super::worker::{Answered, Question, Wanted};
 use super::{Event, Gateway, RETRY, logged};
 use crate::api;
 use crate::api::answer::{self, Message, graph_digest};
-use crate::domain::{CaseEventKind, CaseId, Decision, DeliveryId, DeliveryKind, chain};
+use crate::api::status::JournalHealth;
+use crate::domain::{CaseEventKind, CaseId, Decision, DeliveryId, DeliveryKind, Mode, chain};
 use crate::store::{self, Batch, Case, NewCase, Outcome, Received, RecordedRationale, ReviewReason};
 use crate::transport::arrival::DropReason;
 use crate::transport::request::{Key, OutboundMessage, Refusal, Request, Route, Source, random_unit};
@@ -104,7 +105,8 @@ impl Gateway {
 
     /// Keeps a question. Asked before, it gets the answer that it got then, or goes on waiting for it.
     pub(super) fn ask(&mut self, request: Request, taken: oneshot::Sender<Result<(), Refusal>>) {
-        if self.stopping {
+        // What the broker has sent is taken to the end: it may not have a place to keep it.
+        if self.stopping && request.route.source() != Source::Mqtt {
             drop(taken.send(Err(Refusal::Unavailable("the gateway is stopping; ask again".to_owned()))));
             return;
         }
@@ -152,6 +154,9 @@ impl Gateway {
         let kept = match kept {
             Ok((Received::New(case), next)) => {
                 self.counts.received += 1;
+                if self.journal_health == JournalHealth::Full {
+                    self.set_journal(JournalHealth::Ok);
+                }
                 self.metrics.started(case, source, Some(at));
                 self.scheduler.received(case, expires);
                 self.announce(case, CaseEventKind::Received);
@@ -176,9 +181,14 @@ impl Gateway {
                 Ok(())
             }
             Err(refusal) => {
-                self.metrics.requested(source, "refused");
+                if refusal == Refusal::Full {
+                    self.set_journal(JournalHealth::Full);
+                }
+                self.metrics.refused(source, refusal.kind());
                 log::warn!("question {key} is refused: {refusal}");
-                self.send_refusal(&key, route, &refusal);
+                if route.source() != Source::Mqtt {
+                    self.send_refusal(&key, route, &refusal); // at the broker its transport does, before it acknowledges the question
+                }
                 Err(refusal)
             }
         };
@@ -226,14 +236,21 @@ impl Gateway {
             time_to_answer: answered.time_to_answer,
         }
         .record(now);
-        let (audit, outcome) = match recorded.decision {
-            Decision::Answered => (random_unit() < self.settings.audit_share, CaseEventKind::Answered),
-            Decision::Escalated(_) => (false, CaseEventKind::Escalated),
+        let drawn = |share: f64| recorded.decision == Decision::Answered && random_unit() < share;
+        let audit = drawn(self.settings.audit_share);
+        let check = recorded.mode == Mode::AnswerFirst && drawn(self.settings.explain_share);
+        let outcome = match recorded.decision {
+            Decision::Answered => CaseEventKind::Answered,
+            Decision::Escalated(_) => CaseEventKind::Escalated,
         };
+        self.checks.some_wait |= check;
         self.end(case, outcome, "write an answer down", move |batch| {
             batch.answered(case, &recorded)?;
             if audit {
                 batch.open_review(case, ReviewReason::Audit, now)?;
+            }
+            if check {
+                batch.check_later(case)?;
             }
             Ok(())
         });
@@ -444,6 +461,7 @@ impl Gateway {
                 self.counts.delivered += 1;
                 self.announce(delivery.case, CaseEventKind::Delivered(delivery.kind));
             }
+            Err(error) if error.refusal() == Some(&store::Refusal::DiskFull) => {} // said once, by the journal
             Err(error) => log::warn!("a delivery is not written down, and will be repeated: {}", chain(&error)),
         }
         if self.outbox.is_backpressured() {
@@ -522,7 +540,7 @@ impl Gateway {
     }
 
     /// Whether a case has a rationale, or the model can write one now.
-    fn may_explain(&self, case: &Case) -> Result<(), Refusal> {
+    pub(super) fn may_explain(&self, case: &Case) -> Result<(), Refusal> {
         let conflict = |why: &str| Err(Refusal::Conflict(why.to_owned()));
         let recorded = match &case.outcome {
             None => return conflict("the question is not answered yet; ask again"),
@@ -634,6 +652,7 @@ pub(super) fn refusal(error: &store::Error) -> Refusal {
     match refused {
         Step::OtherQuestion { .. } => Refusal::Reused(refused.to_string()),
         Step::Full { .. } => Refusal::Full,
+        Step::DiskFull => Refusal::DiskFull,
         Step::TooLong { .. } | Step::Empty(_) | Step::Contradiction(_) => Refusal::Unreadable(refused.to_string()),
         Step::Unknown(_) => Refusal::Unknown(refused.to_string()),
         _ => Refusal::Conflict(refused.to_string()),

@@ -27,6 +27,8 @@ pub(super) struct Metrics {
     /// Cases without an outcome: the transport that brought each, and when; `None` where an earlier process took it.
     in_flight: HashMap<CaseId, (&'static str, Option<Instant>)>,
     requests: Family<Labels<2>, Counter>,
+    refusals: Family<Labels<2>, Counter>,
+    checks: Family<Labels<1>, Counter>,
     durations: Family<Labels<1>, Histogram, fn() -> Histogram>,
     dropped_answers: Family<Labels<1>, Counter>,
     connections: u64,
@@ -44,6 +46,8 @@ pub(super) struct Now<'a> {
     pub connected: Option<bool>,
     /// How often each serial port has heard itself.
     pub echoes: &'a [(String, u64)],
+    /// The journal's disk has no room.
+    pub disk_full: bool,
     pub time: SystemTime,
 }
 
@@ -52,6 +56,8 @@ impl Default for Metrics {
         Self {
             in_flight: HashMap::new(),
             requests: Family::default(),
+            refusals: Family::default(),
+            checks: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             dropped_answers: Family::default(),
             connections: 0,
@@ -63,6 +69,22 @@ impl Default for Metrics {
 impl Metrics {
     pub fn requested(&mut self, source: &'static str, outcome: &'static str) {
         self.requests.get_or_create(&[("source", source), ("outcome", outcome)]).inc();
+    }
+
+    /// A request was not taken, for a reason of this kind.
+    pub fn refused(&mut self, source: &'static str, kind: &'static str) {
+        self.requested(source, "refused");
+        self.refusals.get_or_create(&[("source", source), ("reason", kind)]).inc();
+    }
+
+    /// So many messages were lost before anybody could look at them.
+    pub fn lost(&mut self, source: &'static str, messages: u64) {
+        self.requests.get_or_create(&[("source", source), ("outcome", "lost")]).inc_by(messages);
+    }
+
+    /// An answer was explained in idle time, with this result.
+    pub fn checked(&mut self, outcome: &'static str) {
+        self.checks.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// A case has begun. Said again, it changes nothing.
@@ -100,6 +122,10 @@ impl Metrics {
     pub fn render(&self, now: &Now<'_>) -> String {
         let mut registry = Registry::with_prefix("sokutou");
         registry.register("requests", "Requests by what became of them", self.requests.clone());
+        let what = "Requests that were not taken, by why";
+        registry.register("refusals", what, self.refusals.clone());
+        let what = "Answers explained in idle time, by where the reasons led";
+        registry.register("idle_explanations", what, self.checks.clone());
         let what = "From a question's arrival to its durable outcome";
         registry.register("request_duration_seconds", what, self.durations.clone());
         let journal = now.journal;
@@ -112,6 +138,8 @@ impl Metrics {
         ] {
             registry.register(name, what, ConstGauge::new(value));
         }
+        let full = ConstGauge::new(u64::from(now.disk_full));
+        registry.register("journal_disk_full", "Whether the journal's disk has no room", full);
         let age = journal.oldest_review.map_or(0.0, |at| now.time.duration_since(at).unwrap_or_default().as_secs_f64());
         let what = "Age of the review that waits longest; 0 without one";
         registry.register("reviews_oldest_age_seconds", what, ConstGauge::new(age));
@@ -171,7 +199,8 @@ mod tests {
             full: false,
         };
         let echoes = [("/dev/ttyS1".to_owned(), 5)];
-        metrics.render(&Now { student: None, journal: &journal, dropped, connected, echoes: &echoes, time })
+        let now = Now { student: None, journal: &journal, dropped, connected, echoes: &echoes, disk_full: false, time };
+        metrics.render(&now)
     }
 
     #[test]
@@ -188,6 +217,9 @@ mod tests {
         metrics.ended(CaseId(3), "answered", begin);
         metrics.connected();
         metrics.connected();
+        metrics.refused("mqtt", "unreadable");
+        metrics.lost("mqtt", 20);
+        metrics.checked("agrees");
         metrics.reloaded(false);
         metrics.dropped("late");
         let time = SystemTime::UNIX_EPOCH;
@@ -195,6 +227,14 @@ mod tests {
         let expected = r#"# HELP sokutou_requests_total Requests by what became of them.
 # TYPE sokutou_requests_total counter
 sokutou_requests_total{source="http",outcome="answered"} 3
+sokutou_requests_total{source="mqtt",outcome="lost"} 20
+sokutou_requests_total{source="mqtt",outcome="refused"} 1
+# HELP sokutou_refusals_total Requests that were not taken, by why.
+# TYPE sokutou_refusals_total counter
+sokutou_refusals_total{source="mqtt",reason="unreadable"} 1
+# HELP sokutou_idle_explanations_total Answers explained in idle time, by where the reasons led.
+# TYPE sokutou_idle_explanations_total counter
+sokutou_idle_explanations_total{outcome="agrees"} 1
 # HELP sokutou_request_duration_seconds From a question's arrival to its durable outcome.
 # TYPE sokutou_request_duration_seconds histogram
 sokutou_request_duration_seconds_bucket{source="http",le="0.005"} 0
@@ -227,6 +267,9 @@ sokutou_reviews_unexported 1
 # HELP sokutou_journal_bytes Bytes of the journal in use.
 # TYPE sokutou_journal_bytes gauge
 sokutou_journal_bytes 40960
+# HELP sokutou_journal_disk_full Whether the journal's disk has no room.
+# TYPE sokutou_journal_disk_full gauge
+sokutou_journal_disk_full 0
 # HELP sokutou_reviews_oldest_age_seconds Age of the review that waits longest; 0 without one.
 # TYPE sokutou_reviews_oldest_age_seconds gauge
 sokutou_reviews_oldest_age_seconds 90.5

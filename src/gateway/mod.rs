@@ -16,6 +16,7 @@
 
 mod calls;
 mod cases;
+mod checks;
 mod metrics;
 mod outbox;
 mod rationales;
@@ -32,12 +33,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sd_notify::NotifyState;
 use thiserror::Error;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
 use self::calls::CallEvent;
 use self::cases::CaseStep;
+use self::checks::Checks;
 use self::metrics::Metrics;
 use self::outbox::Outbox;
 use self::rationales::{PendingRationales, RationaleTarget};
@@ -46,10 +48,10 @@ pub use self::settings::Settings;
 use self::supervision::{HEARTBEAT, STUCK_AFTER, Supervision, notify};
 use self::waiters::Waiters;
 use self::worker::{Report, Wanted, Worker};
-use crate::api::status::{Clock, Counts};
+use crate::api::status::{Clock, Counts, JournalHealth};
 use crate::bundle::Bundle;
 use crate::domain::{CaseEvent, CaseEventKind, CaseId, chain};
-use crate::store::{self, Batch, Journal, Opened, Outcome, Running, Writer};
+use crate::store::{self, Batch, Case, Journal, Opened, Outcome, Running, Writer};
 use crate::transport::Transports;
 use crate::transport::arrival::Arrival;
 use crate::transport::mqtt::Statuses;
@@ -106,6 +108,16 @@ enum Event {
     Change(Box<Settings>),
     /// A new configuration cannot be used, for this reason.
     ConfigRejected(String),
+    /// The journal's disk is full, or has room again.
+    DiskFull(bool),
+    /// Where the broker may retain a status under an earlier name.
+    MovedFrom(Vec<String>),
+    /// An answer to check is found; `None` where none waits.
+    Check(Option<Box<Case>>),
+    /// A check is written down, or is not.
+    Checked(bool),
+    /// Whether the journal has no question that waits for an answer.
+    Finished(bool),
 }
 
 /// Runs a gateway until it is ordered to stop. `orders` may be dropped while it waits, and is called again.
@@ -133,15 +145,30 @@ async fn serve(settings: Settings, mut orders: impl AsyncFnMut() -> Order) -> Re
     let worker = Worker::start(settings.student.clone(), move |report| drop(reports.send(Event::Worker(report))))
         .map_err(RunError::Start)?;
     let (arrivals, mut arrived) = mpsc::channel(ARRIVALS_MAX);
-    let (session, newest) = writer.step(|batch| Ok((batch.begin_session()?, batch.counts()?.received))).await?;
+    let status_topic = status_topic(&settings);
+    let first = move |batch: &mut Batch<'_>| {
+        let moved_from: Vec<String> =
+            status_topic.map(|topic| batch.status_retained(&topic)).transpose()?.unwrap_or_default();
+        Ok((batch.begin_session()?, batch.counts()?.received, moved_from))
+    };
+    let (session, newest, moved_from) =
+        writer.step(first).await.map_err(|error| error.of_full_disk(&settings.journal))?;
     let supervision = Supervision::new(session, Instant::now());
-    let (statuses, status_of_broker) =
-        watch::channel(supervision.statuses(&settings.gateway, None, &Counts::default(), &[]));
+    let begun = supervision.statuses(&settings.gateway, None, JournalHealth::Ok, &Counts::default(), &moved_from, &[]);
+    let (statuses, status_of_broker) = watch::channel(begun);
+    let (mut disk_full, disk) = (writer.disk_full(), events.clone());
+    spawn_local(async move {
+        while disk_full.changed().await.is_ok() {
+            let full = *disk_full.borrow_and_update();
+            drop(disk.send(Event::DiskFull(full)));
+        }
+    });
     let watchdog = events.clone();
     supervision::watch(writer.clone(), move |journal| drop(watchdog.send(Event::Watchdog(journal))));
     let transports = Transports::new(arrivals, status_of_broker, session);
     let journal = JournalClient { writer, events };
     let mut gateway = Gateway::new(settings, journal, worker, transports, supervision, statuses, CaseId(newest));
+    gateway.moved_from = moved_from;
     gateway.transports.apply(gateway.settings.transports.clone());
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
@@ -171,6 +198,11 @@ async fn serve(settings: Settings, mut orders: impl AsyncFnMut() -> Order) -> Re
             Some(arrival) = arrived.recv() => gateway.on(Event::Arrival(arrival)),
         }
     }
+}
+
+/// Where the broker retains the gateway's status.
+fn status_topic(settings: &Settings) -> Option<String> {
+    settings.transports.mqtt.as_ref().map(|mqtt| mqtt.topic("status"))
 }
 
 fn log_opened(folder: &Path, opened: &Opened) {
@@ -237,13 +269,20 @@ struct Gateway {
     outbox: Outbox,
     waiters: Waiters,
     rationales: PendingRationales,
+    checks: Checks,
     transports: Transports,
     supervision: Supervision,
     metrics: Metrics,
     counts: Counts,
+    /// As the status says it.
+    journal_health: JournalHealth,
+    /// Topics at which the broker may retain a status under an earlier name.
+    moved_from: Vec<String>,
     statuses: watch::Sender<Statuses>,
     subscribers: broadcast::Sender<CaseEvent>,
     stopping: bool,
+    /// A transport that ends waits for the last answers, and is told here that they have arrived.
+    last_words: Option<oneshot::Sender<()>>,
 }
 
 impl Gateway {
@@ -265,13 +304,17 @@ impl Gateway {
             outbox: Outbox::default(),
             waiters: Waiters::default(),
             rationales: PendingRationales::default(),
+            checks: Checks::default(),
             transports,
             supervision,
             metrics: Metrics::default(),
             counts: Counts::default(),
+            journal_health: JournalHealth::Ok,
+            moved_from: Vec::new(),
             statuses,
             subscribers: broadcast::channel(CASE_EVENTS_MAX).0,
             stopping: false,
+            last_words: None,
             settings,
         }
     }
@@ -290,7 +333,16 @@ impl Gateway {
             Event::Watchdog(journal) => self.feed_the_watchdog(journal),
             Event::Change(settings) => self.change(*settings),
             Event::ConfigRejected(why) => self.reject_config(&why),
+            Event::DiskFull(full) => self.set_journal(if full { JournalHealth::DiskFull } else { JournalHealth::Ok }),
+            Event::MovedFrom(topics) => {
+                self.moved_from = topics;
+                self.publish_status();
+            }
+            Event::Checked(kept) => self.after_check(kept),
+            Event::Check(case) => self.check(case.map(|case| *case)),
+            Event::Finished(nothing_waits) => return self.finished(nothing_waits),
         }
+        self.look_whether_finished();
     }
 
     fn on_arrival(&mut self, arrival: Arrival) {
@@ -300,6 +352,8 @@ impl Gateway {
                 let key = explain.key.clone();
                 self.explain(explain.key, RationaleTarget::Route(key, explain.route));
             }
+            Arrival::Refused(source, kind) => self.metrics.refused(source.name(), kind),
+            Arrival::Lost(source, messages) => self.metrics.lost(source.name(), messages),
             Arrival::Call(call) => self.call(call),
             Arrival::Connected(source) => {
                 self.transports.set_connected(source, true);
@@ -321,6 +375,22 @@ impl Gateway {
             }
             Arrival::Dropped(delivery, why) => self.give_up(delivery, why),
             Arrival::Echo => self.publish_status(),
+            Arrival::StatusCleared(topic) => {
+                self.moved_from.retain(|earlier| *earlier != topic);
+                self.publish_status();
+                let own = status_topic(&self.settings);
+                self.journal.step(
+                    move |batch| {
+                        batch.status_cleared(&topic)?;
+                        Ok(own.map(|own| batch.status_retained(&own)).transpose()?.unwrap_or_default())
+                    },
+                    |others| Event::MovedFrom(logged("forget a status", others).unwrap_or_default()),
+                );
+            }
+            Arrival::Drained(answered) => {
+                self.last_words = Some(answered);
+                self.look_whether_finished();
+            }
             Arrival::Closed(source) => {
                 self.outbox.forget_in_flight();
                 self.transports.on_closed(source);
@@ -332,7 +402,7 @@ impl Gateway {
     fn on_report(&mut self, report: Report<CaseId>) {
         self.supervision.worker_seen(Instant::now());
         match report {
-            Report::Alive => {}
+            Report::Alive => self.check_next(), // it had nothing to do for a while
             Report::Loaded(Ok(bundle)) => {
                 log::info!("student {} is ready", bundle.student());
                 let status = format!("student {} answers", bundle.student());
@@ -354,10 +424,14 @@ impl Gateway {
                 log::error!("the new student is not taken over, the one before goes on: {why}");
                 self.metrics.reloaded(false);
             }
-            Report::Answered(answered) if answered.wanted == Wanted::Rationale => self.explained(*answered),
-            Report::Answered(answered) => self.answered(&answered),
+            Report::Answered(answered) => match answered.wanted {
+                Wanted::Answer => self.answered(&answered),
+                Wanted::Rationale => self.explained(*answered),
+                Wanted::Check => self.checked(*answered),
+            },
             Report::Expired(case) => self.without_answer(case, Outcome::Expired),
             Report::Failed(case, Wanted::Rationale, why) => self.rationale_failed(case, why),
+            Report::Failed(case, Wanted::Check, why) => self.check_failed(case, &why),
             Report::Failed(case, Wanted::Answer, why) => self.without_answer(case, Outcome::Failed(why)),
         }
     }
@@ -374,8 +448,21 @@ impl Gateway {
         self.worker.load(self.settings.student.clone()); // there may be another one in the same folder
         self.metrics.reloaded(true);
         self.transports.apply(self.settings.transports.clone());
+        if let Some(topic) = status_topic(&self.settings) {
+            self.journal.step(
+                move |batch| batch.status_retained(&topic),
+                |others| Event::MovedFrom(logged("remember a status", others).unwrap_or_default()),
+            );
+        }
         self.publish_status();
         self.notify_ready();
+    }
+
+    /// What the status says of the journal.
+    fn set_journal(&mut self, health: JournalHealth) {
+        if std::mem::replace(&mut self.journal_health, health) != health {
+            self.publish_status();
+        }
     }
 
     fn reject_config(&mut self, why: &str) {
@@ -396,9 +483,32 @@ impl Gateway {
         self.transports.close()
     }
 
+    /// Where a transport waits for the last answers: whether they have arrived.
+    fn look_whether_finished(&self) {
+        if self.last_words.is_some() && self.is_at_rest() {
+            self.journal.step(
+                |batch| Ok(batch.unanswered(None, 1)?.is_empty()),
+                |waits| Event::Finished(logged("look for what waits", waits).unwrap_or(true)),
+            );
+        }
+    }
+
+    fn finished(&mut self, nothing_waits: bool) {
+        // A gateway that goes on answers over its next connection; one that stops does so after its next start.
+        if !self.stopping || nothing_waits && self.is_at_rest() {
+            self.last_words.take().map(|tell| tell.send(()));
+        }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        !self.stopping || self.scheduler.in_hand() == 0 && self.outbox.is_at_rest()
+    }
+
     fn publish_status(&self) {
-        let Self { settings, bundle, counts, transports, .. } = self;
-        let statuses = self.supervision.statuses(&settings.gateway, bundle.as_deref(), counts, &transports.echoing());
+        let Self { settings, bundle, counts, journal_health, moved_from, transports, .. } = self;
+        let (bundle, echoing) = (bundle.as_deref(), transports.echoing());
+        let statuses =
+            self.supervision.statuses(&settings.gateway, bundle, *journal_health, counts, moved_from, &echoing);
         self.statuses.send_replace(statuses);
     }
 
@@ -432,7 +542,11 @@ impl Gateway {
 
 /// The result of a step; `None` where it failed, which is logged.
 fn logged<T>(what: &str, done: Result<T, store::Error>) -> Option<T> {
-    done.map_err(|error| log::error!("failed to {what}: {}", chain(&error))).ok()
+    let said = |error: store::Error| match error.refusal() {
+        Some(store::Refusal::DiskFull) => log::debug!("failed to {what}: {error}"), // the journal has said it, once for all
+        _ => log::error!("failed to {what}: {}", chain(&error)),
+    };
+    done.map_err(said).ok()
 }
 
 #[cfg(test)]
@@ -442,8 +556,8 @@ mod tests {
 
     use super::*;
     use crate::api::answer::State;
-    use crate::domain::{Band, Confidence, Decision, DeliveryId, DeliveryKind, Mode};
-    use crate::store::{RecordedAnswer, Student};
+    use crate::domain::{Agreement, Band, Confidence, Decision, DeliveryId, DeliveryKind, Mode};
+    use crate::store::{RecordedAnswer, RecordedRationale, ReviewReason, Student};
     use crate::transport::call::Call;
     use crate::transport::request::{Key, MqttReplyTo, OutboundMessage, Refusal, Request, Route, SerialReplyTo};
 
@@ -464,6 +578,7 @@ mod tests {
                 journal: folder.path().join("journal"),
                 limits: store::Limits { disk_bytes_max: 64 << 20 },
                 audit_share: 0.0,
+                explain_share: 0.0,
                 task: None,
                 queue: 4,
                 deadline: Duration::from_secs(3600),
@@ -473,7 +588,8 @@ mod tests {
             let (writer, _) = Writer::start(journal, SystemTime::now).unwrap();
             let (sender, events) = mpsc::unbounded_channel();
             let supervision = Supervision::new(1, Instant::now());
-            let (statuses, status) = watch::channel(supervision.statuses("press-3", None, &Counts::default(), &[]));
+            let begun = supervision.statuses("press-3", None, JournalHealth::Ok, &Counts::default(), &[], &[]);
+            let (statuses, status) = watch::channel(begun);
             let (transports, outbound) = Transports::with_broker_of_test(status);
             let worker = Worker::start(settings.student.clone(), |_| {}).unwrap();
             let journal = JournalClient { writer, events: sender };
@@ -542,22 +658,24 @@ mod tests {
                 harness.gateway.on(Event::Arrival(Arrival::Ask(other, taken)));
                 harness.step().await;
                 assert!(matches!(waits.await, Ok(Err(Refusal::Reused(_)))));
-                let refused = harness.outbound.recv().await.unwrap();
-                assert_eq!((refused.message.state, refused.delivery), (State::Error, None));
+                assert!(harness.outbound.try_recv().is_err(), "the connection to the broker tells who asked");
                 assert_eq!((harness.gateway.counts.received, harness.gateway.counts.repeated), (1, 1));
             })
             .await;
     }
 
     #[tokio::test]
-    async fn a_gateway_that_stops_takes_no_question() {
+    async fn a_gateway_that_stops_takes_no_question_but_the_broker_s() {
         LocalSet::new()
             .run_until(async {
                 let mut harness = Harness::new();
                 harness.gateway.stop().await;
                 let (taken, waits) = oneshot::channel();
-                harness.gateway.on(Event::Arrival(Arrival::Ask(request("1"), taken)));
+                let fetched = Request { route: Route::Fetched, ..request("1") };
+                harness.gateway.on(Event::Arrival(Arrival::Ask(fetched, taken)));
                 assert!(matches!(waits.await, Ok(Err(Refusal::Unavailable(_)))));
+                // What the broker has sent is its last chance, so that is kept.
+                assert_eq!(harness.ask("2").await.await, Ok(Ok(())));
             })
             .await;
     }
@@ -578,6 +696,29 @@ mod tests {
                 assert_eq!((told.route, told.message.state), (route("rationale"), State::Error));
                 assert!(told.message.body.error.unwrap().contains("the cache is full"));
                 assert!(harness.gateway.rationales.take(CaseId(1)).is_empty());
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn reasons_that_lead_elsewhere_put_an_answer_before_a_person_and_reach_nobody_else() {
+        LocalSet::new()
+            .run_until(async {
+                for (agrees, reviews) in [(true, vec![]), (false, vec![ReviewReason::Disagreement])] {
+                    let mut harness = Harness::new();
+                    drop(harness.ask("1").await);
+                    harness.answer(CaseId(1)).await;
+                    harness.gateway.journal.writer.step(|batch| batch.check_later(CaseId(1))).await.unwrap();
+                    let agreement = Some(Agreement { agrees, strength: Confidence::clamped(0.9) });
+                    let reasons = RecordedRationale { text: "42.8*1551=...".to_owned(), agreement };
+                    harness.gateway.check_done(CaseId(1), Some(reasons), "disagrees");
+                    harness.step().await;
+                    let look = |batch: &mut Batch<'_>| Ok((batch.case(CaseId(1))?.unwrap(), batch.unchecked()?));
+                    let (case, unchecked) = harness.gateway.journal.writer.step(look).await.unwrap();
+                    assert_eq!(case.reviews.iter().map(|review| review.why).collect::<Vec<_>>(), reviews);
+                    assert_eq!((case.rationale().is_some(), unchecked), (true, None));
+                    assert!(harness.outbound.try_recv().is_err(), "nobody asked for them");
+                }
             })
             .await;
     }

@@ -69,6 +69,11 @@ impl Outbox {
         self.in_flight.values().any(|since| now.saturating_duration_since(*since) > longest)
     }
 
+    /// Nothing is on its way, and nothing stayed behind.
+    pub fn is_at_rest(&self) -> bool {
+        self.in_flight.is_empty() && !self.backpressured
+    }
+
     /// Too much is on its way; the rest waits until something has arrived.
     pub fn set_backpressured(&mut self, backpressured: bool) {
         self.backpressured = backpressured;

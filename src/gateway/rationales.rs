@@ -31,6 +31,11 @@ impl PendingRationales {
         new
     }
 
+    /// None is being written.
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// No more can be asked for now.
     pub fn is_full(&self) -> bool {
         self.pending.len() >= PENDING_MAX

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::answer::VERSION;
 use crate::api::json;
-use crate::api::status::{Clock, Counts, Presence, Status};
+use crate::api::status::{Clock, Counts, JournalHealth, Presence, Status};
 use crate::bundle::Bundle;
 use crate::store::Writer;
 use crate::transport::mqtt::Statuses;
@@ -56,7 +56,15 @@ impl Supervision {
 
     /// What the retained status says while the gateway lives, after it was stopped, and when it is gone without a word. Its age tells
     /// as much as its words: a new one comes every [`HEARTBEAT`].
-    pub fn statuses(&self, gateway: &str, bundle: Option<&Bundle>, counts: &Counts, echoing: &[String]) -> Statuses {
+    pub fn statuses(
+        &self,
+        gateway: &str,
+        bundle: Option<&Bundle>,
+        journal: JournalHealth,
+        counts: &Counts,
+        moved_from: &[String],
+        echoing: &[String],
+    ) -> Statuses {
         let say = |state: Presence| {
             json(&Status {
                 v: VERSION,
@@ -64,6 +72,7 @@ impl Supervision {
                 session: self.session,
                 state,
                 student: bundle.map(Bundle::student),
+                journal,
                 clock: Clock::showing(SystemTime::now()),
                 uptime_s: self.started.elapsed().as_secs(),
                 heartbeat_s: HEARTBEAT.as_secs(),
@@ -71,7 +80,12 @@ impl Supervision {
                 serial_echo: echoing.to_vec(),
             })
         };
-        Statuses { online: say(Presence::Online), stopped: say(Presence::Stopped), offline: say(Presence::Offline) }
+        Statuses {
+            online: say(Presence::Online),
+            stopped: say(Presence::Stopped),
+            offline: say(Presence::Offline),
+            moved_from: moved_from.to_owned(),
+        }
     }
 }
 
@@ -132,7 +146,8 @@ mod tests {
 
     #[test]
     fn each_status_says_which_start_of_the_gateway_it_is_of() {
-        let statuses = Supervision::new(7, Instant::now()).statuses("press-3", None, &Counts::default(), &[]);
+        let supervision = Supervision::new(7, Instant::now());
+        let statuses = supervision.statuses("press-3", None, JournalHealth::Ok, &Counts::default(), &[], &[]);
         for (bytes, state) in [
             (statuses.online, Presence::Online),
             (statuses.stopped, Presence::Stopped),

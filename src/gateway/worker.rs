@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::api::answer::NOT_LOADED;
@@ -20,6 +20,9 @@ use crate::pipeline::{self, Explained, Procedure, Think};
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A model that could not be loaded is tried again after this: a bundle may be on its way to the disk.
 const RETRY: Duration = Duration::from_secs(30);
+/// At the end the thread may compute for so long: the slowest device answers in a fraction of it.
+const END_TIME_MAX: Duration = Duration::from_secs(10);
+const END_POLL: Duration = Duration::from_millis(5);
 /// So many answers, and a rationale that waits has its turn: a line that asks without a pause must not keep the reasons for ever.
 const ANSWERS_IN_A_ROW_MAX: usize = 8;
 /// A question that had to wait is begun while so many times what an answer usually takes are left to it: with the time that one
@@ -52,6 +55,8 @@ pub enum Wanted {
     Answer,
     /// The rationale of an answer that was given before.
     Rationale,
+    /// The same for nobody, to see where it leads: only while nothing else is wanted.
+    Check,
 }
 
 /// What the thread reports.
@@ -92,10 +97,48 @@ pub struct Answered<C> {
     pub bundle: Arc<Bundle>,
 }
 
-/// The thread's end that the daemon holds. Dropped, it ends the thread after the question in hand.
+/// The thread's end that the daemon holds. Dropped, it ends the thread after the answer in hand, and waits for that: a library that is
+/// unloaded under a thread that computes with it complains of its model.
 pub struct Worker<C> {
-    commands: Sender<Command<C>>,
-    answers: Arc<AtomicUsize>,
+    commands: Option<Sender<Command<C>>>,
+    asked: Arc<Asked>,
+    ending: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was asked for and is not begun: what others give way to.
+#[derive(Default)]
+struct Asked {
+    answers: AtomicUsize,
+    rationales: AtomicUsize,
+}
+
+impl Asked {
+    fn of(&self, wanted: Wanted) -> Option<&AtomicUsize> {
+        match wanted {
+            Wanted::Answer => Some(&self.answers),
+            Wanted::Rationale => Some(&self.rationales),
+            Wanted::Check => None,
+        }
+    }
+
+    fn add(&self, wanted: Wanted) {
+        self.of(wanted).map(|count| count.fetch_add(1, Ordering::Relaxed));
+    }
+
+    fn begun(&self, wanted: Wanted) {
+        self.of(wanted).map(|count| count.fetch_sub(1, Ordering::Relaxed));
+    }
+
+    /// Whether something is wanted before this.
+    fn before(&self, wanted: Wanted) -> bool {
+        let some = |count: &AtomicUsize| count.load(Ordering::Relaxed) > 0;
+        match wanted {
+            Wanted::Answer => false,
+            Wanted::Rationale => some(&self.answers),
+            Wanted::Check => some(&self.answers) || some(&self.rationales),
+        }
+    }
 }
 
 enum Command<C> {
@@ -107,33 +150,55 @@ impl<C: Clone + Send + 'static> Worker<C> {
     /// Starts the thread, which loads the student of a bundle's folder and tries again while it cannot. `report` is called from it.
     pub fn start(folder: PathBuf, report: impl FnMut(Report<C>) + Send + 'static) -> io::Result<Self> {
         let (commands, rx) = channel();
-        let answers = Arc::new(AtomicUsize::new(0));
-        let waiting = Waiting::new(rx, answers.clone());
-        thread::Builder::new().name("student".to_owned()).spawn(move || serve(folder, waiting, report))?;
-        Ok(Self { commands, answers })
+        let asked = Arc::<Asked>::default();
+        let ending = Arc::new(AtomicBool::new(false));
+        let waiting = Waiting::new(rx, asked.clone(), ending.clone());
+        let thread = thread::Builder::new().name("student".to_owned()).spawn(move || serve(folder, waiting, report))?;
+        Ok(Self { commands: Some(commands), asked, ending, thread: Some(thread) })
     }
 
     /// Hands a question over; answers go before rationales, but not for ever. The caller bounds how many wait.
     pub fn ask(&self, question: Question<C>) {
-        if question.wanted == Wanted::Answer {
-            self.answers.fetch_add(1, Ordering::Relaxed);
-        }
-        drop(self.commands.send(Command::Question(question))); // a thread that ended has said why
+        self.asked.add(question.wanted);
+        self.command(Command::Question(question));
     }
 
     /// Lets the model of this folder take over, if it is another one and can be loaded.
     pub fn load(&self, folder: PathBuf) {
-        drop(self.commands.send(Command::Load(folder)));
+        self.command(Command::Load(folder));
+    }
+
+    fn command(&self, command: Command<C>) {
+        if let Some(commands) = &self.commands {
+            drop(commands.send(command)); // a thread that ended has said why
+        }
+    }
+}
+
+impl<C> Drop for Worker<C> {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        self.commands = None;
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + END_TIME_MAX;
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(END_POLL);
+        }
+        if !thread.is_finished() {
+            log::warn!("the model still computes after {} s and is left behind", END_TIME_MAX.as_secs());
+        }
     }
 }
 
 struct Waiting<C> {
     rx: Receiver<Command<C>>,
-    /// Answers that were asked for and are not begun: what a rationale gives way to.
-    asked: Arc<AtomicUsize>,
+    /// Nobody waits for anything any more.
+    ending: Arc<AtomicBool>,
+    asked: Arc<Asked>,
     load: Option<PathBuf>,
     answers: VecDeque<Question<C>>,
     rationales: VecDeque<Question<C>>,
+    checks: VecDeque<Question<C>>,
     in_a_row: usize,
 }
 
@@ -145,8 +210,17 @@ enum Next<C> {
 }
 
 impl<C> Waiting<C> {
-    fn new(rx: Receiver<Command<C>>, asked: Arc<AtomicUsize>) -> Self {
-        Self { rx, asked, load: None, answers: VecDeque::new(), rationales: VecDeque::new(), in_a_row: 0 }
+    fn new(rx: Receiver<Command<C>>, asked: Arc<Asked>, ending: Arc<AtomicBool>) -> Self {
+        Self {
+            rx,
+            ending,
+            asked,
+            load: None,
+            answers: VecDeque::new(),
+            rationales: VecDeque::new(),
+            checks: VecDeque::new(),
+            in_a_row: 0,
+        }
     }
 
     /// Another model before all else, then an answer if one is wanted and no rationale has its turn, else a rationale, else
@@ -159,7 +233,7 @@ impl<C> Waiting<C> {
                 Err(TryRecvError::Empty) => break,
             }
         }
-        if self.load.is_none() && self.answers.is_empty() && self.rationales.is_empty() {
+        if self.load.is_none() && self.answers.is_empty() && self.rationales.is_empty() && self.checks.is_empty() {
             match self.rx.recv_timeout(HEARTBEAT) {
                 Ok(command) => self.enqueue(command),
                 Err(RecvTimeoutError::Timeout) => return Next::Nothing,
@@ -172,14 +246,15 @@ impl<C> Waiting<C> {
         if (self.answers.is_empty() || self.rationale_has_its_turn())
             && let Some(rationale) = self.rationales.pop_front()
         {
+            self.asked.begun(Wanted::Rationale);
             return Next::Question(rationale);
         }
         let answer = self.answers.pop_front();
         if answer.is_some() {
-            self.asked.fetch_sub(1, Ordering::Relaxed);
+            self.asked.begun(Wanted::Answer);
             self.in_a_row += 1;
         }
-        answer.map_or(Next::Nothing, Next::Question)
+        answer.or_else(|| self.checks.pop_front()).map_or(Next::Nothing, Next::Question)
     }
 
     fn enqueue(&mut self, command: Command<C>) {
@@ -188,7 +263,18 @@ impl<C> Waiting<C> {
             Command::Question(question) => match question.wanted {
                 Wanted::Answer => self.answers.push_back(question),
                 Wanted::Rationale => self.rationales.push_back(question),
+                Wanted::Check => self.checks.push_back(question),
             },
+        }
+    }
+
+    /// A question that gave way is the first of its kind again.
+    fn put_back(&mut self, question: Question<C>) {
+        self.asked.add(question.wanted);
+        match question.wanted {
+            Wanted::Answer => self.answers.push_front(question),
+            Wanted::Rationale => self.rationales.push_front(question),
+            Wanted::Check => self.checks.push_front(question),
         }
     }
 
@@ -246,14 +332,18 @@ fn serve<C: Clone>(mut folder: PathBuf, mut waiting: Waiting<C>, mut report: imp
             Next::Question(question) => {
                 // What did not wait for more than one other has all the time that it can have, and is tried.
                 let needed = if question.asked.elapsed() > usual { usual * MARGIN } else { Duration::ZERO };
-                let gives_way = question.wanted == Wanted::Rationale && !waiting.rationale_has_its_turn();
-                let asked = waiting.asked.clone();
-                loaded.engine.interrupt_when(move || gives_way && asked.load(Ordering::Relaxed) > 0);
+                let wanted = question.wanted;
+                let has_its_turn = wanted == Wanted::Rationale && waiting.rationale_has_its_turn();
+                let (asked, ending) = (waiting.asked.clone(), waiting.ending.clone());
+                loaded
+                    .engine
+                    .interrupt_when(move || ending.load(Ordering::Relaxed) || !has_its_turn && asked.before(wanted));
                 match answer(&mut loaded, &question, needed) {
                     Ended::Answer(answered) => {
                         match question.wanted {
                             Wanted::Answer => usual = (usual * (USUAL_OVER - 1) + answered.time_to_answer) / USUAL_OVER,
                             Wanted::Rationale => waiting.in_a_row = 0,
+                            Wanted::Check => {}
                         }
                         report(Report::Answered(Box::new(answered)));
                     }
@@ -261,7 +351,7 @@ fn serve<C: Clone>(mut folder: PathBuf, mut waiting: Waiting<C>, mut report: imp
                         waiting.in_a_row = waiting.in_a_row.saturating_sub(1); // gone without work, it gives no rationale a turn
                         report(Report::Expired(question.case));
                     }
-                    Ended::Interrupted => waiting.rationales.push_front(question),
+                    Ended::Interrupted => waiting.put_back(question),
                     Ended::Failed(why) => {
                         if question.wanted == Wanted::Rationale {
                             waiting.in_a_row = 0;
@@ -340,8 +430,9 @@ mod tests {
     #[test]
     fn answers_go_first_and_a_rationale_has_its_turn_after_so_many() {
         let (commands, rx) = channel();
-        let (count, answers) = (Arc::new(AtomicUsize::new(12)), 12);
-        let mut waiting = Waiting::new(rx, count.clone());
+        let (count, answers) = (Arc::new(Asked { answers: 12.into(), rationales: 1.into() }), 12);
+        let mut waiting = Waiting::new(rx, count.clone(), Arc::default());
+        commands.send(asked(100, Wanted::Check)).unwrap();
         commands.send(asked(99, Wanted::Rationale)).unwrap();
         (0..answers).for_each(|case| commands.send(asked(case, Wanted::Answer)).unwrap());
         commands.send(Command::Load("next".into())).unwrap();
@@ -353,13 +444,13 @@ mod tests {
                 assert!(waiting.rationale_has_its_turn(), "it is not interrupted");
                 waiting.in_a_row = 0;
             }
-            if order.len() > answers {
+            if order.len() > answers + 1 {
                 break;
             }
         }
         let (before, after) = (0..ANSWERS_IN_A_ROW_MAX, ANSWERS_IN_A_ROW_MAX..answers);
-        assert_eq!(order, before.chain([99]).chain(after).collect::<Vec<_>>());
-        assert_eq!(count.load(Ordering::Relaxed), 0, "nothing more that a rationale would give way to");
+        assert_eq!(order, before.chain([99]).chain(after).chain([100]).collect::<Vec<_>>());
+        assert!(!count.before(Wanted::Check), "nothing more that a check would give way to");
         drop(commands);
         assert!(matches!(waiting.next(), Next::Ended));
     }

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::time::SystemTime;
 
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Params, Row, params};
 use sha2::{Digest as _, Sha256};
 
 use super::budget;
@@ -22,6 +22,8 @@ pub(super) const RATIONALE_BYTES_MAX: usize = 64 << 10;
 const ROUTE_BYTES_MAX: usize = 2 << 10;
 /// Bytes of names and ids: clients, requests, tasks, sources, reviewers, and the reason of a failure.
 pub(super) const NAME_BYTES_MAX: usize = 1 << 10;
+/// Answers that wait to be checked: some hours' share of a busy line. A line that is never quiet must not fill the journal with them.
+const CHECKS_MAX: usize = 1024;
 /// Reviews of one case: people who overrule each other, not a loop that resolves for ever.
 const REVIEWS_MAX: u32 = 99;
 /// A review that is taken and not resolved is free again: a shift's break. By wall time, so a courtesy and no lock.
@@ -42,22 +44,31 @@ pub enum Received {
 pub struct Batch<'a> {
     connection: &'a Connection,
     bytes_max: u64,
-    failed: Cell<bool>,
+    failed: Cell<Option<Failure>>,
+}
+
+/// Why a batch must not be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The disk is full: SQLite takes back what was written, and the journal goes on.
+    DiskFull,
+    /// Nobody knows what is on disk.
+    Unknown,
 }
 
 impl<'a> Batch<'a> {
     pub(super) fn new(connection: &'a Connection, bytes_max: u64) -> Self {
-        Self { connection, bytes_max, failed: Cell::new(false) }
+        Self { connection, bytes_max, failed: Cell::new(None) }
     }
 
     /// Runs `steps` so that a refusal takes back what they wrote, and leaves the rest of the batch as it is.
     pub fn together<T>(&mut self, steps: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         self.write("begin steps", "SAVEPOINT steps", [])?;
         let done = steps(self);
-        if done.is_err() && !self.failed() {
+        if done.is_err() && self.failure().is_none() {
             self.write("take back steps", "ROLLBACK TO steps", [])?;
         }
-        if !self.failed() {
+        if self.failure().is_none() {
             self.write("end steps", "RELEASE steps", [])?;
         }
         done
@@ -215,6 +226,34 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// The reasons of this answer are to be looked at when the model has nothing else to do. Where too many wait already, they are not.
+    pub fn check_later(&mut self, case: CaseId) -> Result<(), Error> {
+        self.write(
+            "remember an answer to check",
+            "INSERT OR IGNORE INTO checks (seq) SELECT ?1 WHERE (SELECT count(*) FROM checks) < ?2
+             AND NOT EXISTS (SELECT 1 FROM pending WHERE what = 'explain' AND seq = ?1)",
+            params![case.0, CHECKS_MAX],
+        )
+        .map(drop)
+    }
+
+    /// The reasons of this answer are looked at, or cannot be.
+    pub fn checked(&mut self, case: CaseId) -> Result<(), Error> {
+        self.write("forget an answer to check", "DELETE FROM checks WHERE seq = ?1", [case.0]).map(drop)
+    }
+
+    /// From now on a status is retained at this topic. Returns the others, where one under an earlier name may be left.
+    pub fn status_retained(&mut self, topic: &str) -> Result<Vec<String>, Error> {
+        self.write("remember a status", "INSERT OR IGNORE INTO statuses (topic) VALUES (?1)", [topic])?;
+        let others = "SELECT topic FROM statuses WHERE topic != ?1 ORDER BY topic";
+        self.all("read where statuses are", others, [topic], |row| row.get(0))
+    }
+
+    /// No status is retained at this topic any more.
+    pub fn status_cleared(&mut self, topic: &str) -> Result<(), Error> {
+        self.write("forget a status", "DELETE FROM statuses WHERE topic = ?1", [topic]).map(drop)
+    }
+
     /// The asker has it.
     pub fn delivered(&mut self, case: CaseId, kind: DeliveryKind) -> Result<(), Error> {
         match kind {
@@ -325,7 +364,7 @@ impl<'a> Batch<'a> {
         .map(drop)
     }
 
-    pub(super) fn failed(&self) -> bool {
+    pub(super) fn failure(&self) -> Option<Failure> {
         self.failed.get()
     }
 
@@ -374,7 +413,11 @@ impl<'a> Batch<'a> {
     /// Remembers that SQLite failed: the batch must not be committed, even if nobody looks at the error.
     fn sql<T>(&self, what: &'static str, result: rusqlite::Result<T>) -> Result<T, Error> {
         result.map_err(|source| {
-            self.failed.set(true);
+            if is_disk_full(&source) {
+                self.failed.set(Some(self.failure().unwrap_or(Failure::DiskFull)));
+                return Refusal::DiskFull.into();
+            }
+            self.failed.set(Some(Failure::Unknown));
             Error::Failed { what, source }
         })
     }
@@ -464,6 +507,11 @@ impl<'a> Batch<'a> {
         )
         .map(drop)
     }
+}
+
+/// Whether SQLite found no room. It takes back by itself what it had written of the transaction.
+pub(super) fn is_disk_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 /// Whether a rationale leads to another answer than the one that it was written for.

@@ -186,7 +186,7 @@ impl Batch<'_> {
         let cases = self
             .all("find cases to drop", &sql, [search.after], |row| Ok((CaseId(row.get(0)?), row.get::<_, bool>(1)?)))?;
         for (case, _) in &cases {
-            for table in ["rationales", "reviews", "outcomes", "cases"] {
+            for table in ["checks", "rationales", "reviews", "outcomes", "cases"] {
                 self.write("drop a case", &format!("DELETE FROM {table} WHERE seq = ?1"), [case.0])?;
             }
         }

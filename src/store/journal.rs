@@ -9,9 +9,9 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, DEFAULT_NAME, ErrorCode, TransactionBehavior, config::DbConfig, wal::CheckpointMode};
 
-use super::batch::Batch;
+use super::batch::{Batch, Failure, is_disk_full};
 use super::budget::{Budget, Tidied};
-use super::{Error, schema};
+use super::{Error, Refusal, schema};
 
 /// The first SQLite whose log survives its reset.
 const SQLITE_MIN: i32 = 3_051_003;
@@ -36,6 +36,8 @@ const STATEMENTS: usize = 64;
 /// Damaged journals kept aside, the newest and the largest of the others, so that a card that rots again and again fills no disk
 /// and does not push out the one with most in it.
 const ASIDE_MAX: usize = 2;
+/// Free bytes from which a disk that was full counts as having room: a batch of a few questions, with its frames in the log.
+const ROOM_BYTES_MIN: u64 = 64 << 10;
 /// Pages given back to the file system at once, so that nobody waits long.
 const PAGES_RETURNED_MAX: u32 = 1024;
 
@@ -68,14 +70,20 @@ pub enum Opened {
 pub struct Journal {
     connection: Connection, // before the lock: closed before the folder is free for another
     budget: Budget,
+    folder: PathBuf,
     suspect: PathBuf,
     broken: bool,
+    disk_full: bool,
     _lock: File,
 }
 
 impl Journal {
     /// Opens the journal in `folder`, or starts one. Sets a damaged one aside; fails where the disk does, or another process has it.
     pub fn open(folder: &Path, limits: Limits) -> Result<(Self, Opened), Error> {
+        Self::open_with_room(folder, limits).map_err(|error| error.of_full_disk(folder))
+    }
+
+    fn open_with_room(folder: &Path, limits: Limits) -> Result<(Self, Opened), Error> {
         if rusqlite::version_number() < SQLITE_MIN {
             return Err(Error::OldSqlite(rusqlite::version()));
         }
@@ -104,7 +112,8 @@ impl Journal {
         }
         sync_folder(folder)?;
         let budget = Budget::new(limits.disk_bytes_max - LOG_BYTES_MAX);
-        Ok((Self { connection, budget, suspect: files.suspect, broken: false, _lock: lock }, opened))
+        let (folder, suspect) = (folder.to_owned(), files.suspect);
+        Ok((Self { connection, budget, folder, suspect, broken: false, disk_full: false, _lock: lock }, opened))
     }
 
     /// Runs the steps in one transaction with one sync; they are on disk when it returns. If `steps` fails, none of them is. After
@@ -123,11 +132,19 @@ impl Journal {
             return Err(Error::Broken);
         }
         let done = self.transaction(steps).map(then);
-        if done.as_ref().is_err_and(|error| error.refusal().is_none()) || self.shorten_log().is_err() {
-            // If it is the log that failed, the batch is on disk and acknowledged; the next one meets what is broken.
+        self.disk_full |= matches!(&done, Err(Error::Refused(Refusal::DiskFull)));
+        if done.as_ref().is_err_and(|error| error.refusal().is_none()) {
             self.breaks();
+        } else if let Err(source) = self.shorten_log() {
+            drop(self.fails("write back the log", source)); // the batch is on disk and acknowledged; the next one meets what is broken
         }
         done
+    }
+
+    /// Whether something could not be written because the disk is full, and there is no room yet.
+    pub fn disk_is_full(&mut self) -> bool {
+        self.disk_full = self.disk_full && room(&self.folder).is_some_and(|bytes| bytes < ROOM_BYTES_MIN);
+        self.disk_full
     }
 
     /// Where the budget's watermarks are passed, drops a bounded part of what may be dropped, oldest first.
@@ -161,12 +178,22 @@ impl Journal {
         if self.broken {
             return Err(Error::Broken);
         }
-        self.checkpoint(CheckpointMode::TRUNCATE).map_err(|source| self.fails("write back the log", source))?;
+        match self.checkpoint(CheckpointMode::TRUNCATE) {
+            Err(source) if is_disk_full(&source) => {
+                log::warn!("the disk is full: the journal's log is written back at the next start")
+            }
+            done => done.map_err(|source| self.fails("write back the log", source))?,
+        }
         self.connection.close().map_err(|(_, source)| Error::Failed { what: "close", source })
     }
 
     fn transaction<T>(&mut self, steps: impl FnOnce(&mut Batch<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let failed = |what| move |source| Error::Failed { what, source };
+        let failed = |what| {
+            move |source| match is_disk_full(&source) {
+                true => Error::Refused(Refusal::DiskFull),
+                false => Error::Failed { what, source },
+            }
+        };
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -174,7 +201,11 @@ impl Journal {
         let mut batch = Batch::new(&transaction, self.budget.bytes_max());
         let value = steps(&mut batch);
         // A step that failed and whose error was let fall is no reason to go on.
-        let value = if batch.failed() { value.and(Err(Error::Broken)) } else { value }?;
+        let value = match batch.failure() {
+            None => value?,
+            Some(Failure::DiskFull) => return Err(Refusal::DiskFull.into()),
+            Some(Failure::Unknown) => return value.and(Err(Error::Broken)),
+        };
         transaction.commit().map_err(failed("commit a batch"))?;
         Ok(value)
     }
@@ -205,6 +236,10 @@ impl Journal {
     }
 
     fn fails(&mut self, what: &'static str, source: rusqlite::Error) -> Error {
+        if is_disk_full(&source) {
+            self.disk_full = true;
+            return Refusal::DiskFull.into();
+        }
         self.breaks();
         Error::Failed { what, source }
     }
@@ -216,6 +251,29 @@ impl Journal {
             log::warn!("{} could not be written: {error}", self.suspect.display());
         }
     }
+}
+
+impl Error {
+    /// The error as it is; or, where it came of a disk without room while the journal in this folder was opened, that.
+    pub fn of_full_disk(self, folder: &Path) -> Self {
+        let says_so = match &self {
+            Self::Refused(Refusal::DiskFull) => true,
+            Self::File { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Open { source, .. } | Self::Failed { source, .. } => is_disk_full(source),
+            _ => return self,
+        };
+        // Where the log cannot be begun SQLite does not say why.
+        if says_so || room(folder).is_some_and(|bytes| bytes < PAGE_BYTES) {
+            return Self::DiskFull { folder: folder.to_owned(), source: Box::new(self) };
+        }
+        self
+    }
+}
+
+/// Bytes that may still be written to the disk of a folder, where that is known.
+fn room(folder: &Path) -> Option<u64> {
+    let of = rustix::fs::statvfs(folder).ok()?;
+    Some(of.f_bavail.saturating_mul(of.f_frsize))
 }
 
 /// An integer that SQLite tells of the file.

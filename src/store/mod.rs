@@ -21,7 +21,8 @@
 //!
 //! # When it fails
 //!
-//! After a failed write or sync nobody knows what is on disk. The journal then does nothing more: open it anew, which looks the
+//! A disk that is full takes no step, and the journal goes on by itself when there is room: SQLite takes back what it had written of
+//! the transaction. After any other failed write or sync nobody knows what is on disk. The journal then does nothing more: open it anew, which looks the
 //! file over; what is damaged is set aside as `journal.db.corrupt-<n>`, an empty journal starts, and [`Opened`] says so.
 //!
 //! # What it does not promise
@@ -71,6 +72,9 @@ pub enum Refusal {
         /// Bytes that may be.
         budget: u64,
     },
+    /// The file system has no room.
+    #[error("the disk of the journal is full; free space there, and it goes on by itself")]
+    DiskFull,
     /// A field is longer than it may be.
     #[error("expected {what} of at most {max} bytes, got {bytes}")]
     TooLong {
@@ -183,6 +187,18 @@ pub enum Error {
         /// Why not.
         #[source]
         source: io::Error,
+    },
+    /// The journal cannot be opened for want of room.
+    #[error(
+        "the disk that holds the journal in {folder} is full; free space there, or name a folder on another disk in journal.folder. \
+         What was acknowledged is kept"
+    )]
+    DiskFull {
+        /// The journal's folder.
+        folder: PathBuf,
+        /// What could not be written.
+        #[source]
+        source: Box<Error>,
     },
     /// The file is whole as far as is known, but cannot be opened.
     #[error("failed to open the journal {path}")]

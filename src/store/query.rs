@@ -72,6 +72,12 @@ impl Batch<'_> {
         self.pending("explain", after, limit)
     }
 
+    /// The oldest answered case whose reasons are to be looked at when there is time.
+    pub fn unchecked(&self) -> Result<Option<CaseId>, Error> {
+        self.first("look for an answer to check", "SELECT min(seq) FROM checks", [], |row| row.get::<_, Option<i64>>(0))
+            .map(|found| found.flatten().map(CaseId))
+    }
+
     /// The outbox: what waits to be delivered, from the oldest case behind `after` on, a reply before its rationale.
     pub fn undelivered(&self, after: Option<CaseId>, limit: usize) -> Result<Vec<(CaseId, DeliveryKind)>, Error> {
         // A case has a reply and a rationale at most; a page ends with a whole case or with its reply, never between pages.

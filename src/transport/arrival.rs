@@ -13,6 +13,11 @@ pub enum Arrival {
     Ask(Request, oneshot::Sender<Result<(), Refusal>>),
     /// A request for the rationale of an earlier answer. It is not made durable: who gets none asks again.
     Explain(Explain),
+    /// What came could not be read as a question, or may not be asked; its transport has told whoever sent it. With the
+    /// [kind](Refusal::kind) of the refusal.
+    Refused(Source, &'static str),
+    /// So many messages were lost, for there was no room, and nothing that acknowledges them.
+    Lost(Source, u64),
     /// Anything that somebody waits for on a connection.
     Call(Call),
     /// The transport reaches its clients again: what was not delivered can be tried.
@@ -31,6 +36,11 @@ pub enum Arrival {
     Dropped(DeliveryId, DropReason),
     /// A serial line brings back what is sent on it.
     Echo,
+    /// No status is retained at this topic any more.
+    StatusCleared(String),
+    /// The transport is about to end, and brings nothing more. It waits, for a while, to hear that what it brought is answered and
+    /// the answers have arrived.
+    Drained(oneshot::Sender<()>),
     /// The transport has ended, as it was told to.
     Closed(Source),
 }

@@ -11,7 +11,7 @@ pub mod request;
 pub mod serial;
 mod slot;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -26,6 +26,8 @@ use crate::config::{FileError, Reader, Warning};
 use crate::domain::Name;
 use crate::wire;
 
+/// For the replies that are on their way over HTTP when it ends.
+const HTTP_CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Messages that wait for one transport.
 pub const OUTBOUND_MAX: usize = 64;
 
@@ -132,8 +134,8 @@ impl Transports {
             statuses,
             session,
             wanted: Settings::default(),
-            mqtt: Slot::new(Source::Mqtt),
-            http: Slot::new(Source::Http),
+            mqtt: Slot::new(Source::Mqtt, mqtt::LEAVE_TIME_MAX),
+            http: Slot::new(Source::Http, HTTP_CLOSE_TIME_MAX),
             serial: serial::Ports::default(),
         }
     }
@@ -251,7 +253,8 @@ mod tests {
     #[tokio::test]
     async fn a_message_leaves_only_where_its_transport_is_open() {
         let (arrivals, _arrived) = mpsc::channel(1);
-        let statuses = mqtt::Statuses { online: Vec::new(), stopped: Vec::new(), offline: Vec::new() };
+        let statuses =
+            mqtt::Statuses { online: Vec::new(), stopped: Vec::new(), offline: Vec::new(), moved_from: Vec::new() };
         let (_keep, statuses) = watch::channel(statuses);
         let mut transports = Transports::new(arrivals, statuses, 1);
         let to = request::MqttReplyTo { topic: "a".to_owned(), correlation: None };

@@ -213,6 +213,9 @@ pub enum Refusal {
     /// The journal has no room for it.
     #[error("the gateway's journal is full; ask a person, and tell whoever keeps the gateway")]
     Full,
+    /// The disk has no room for it.
+    #[error("the disk of the gateway's journal is full; ask a person, and tell whoever keeps the gateway")]
+    DiskFull,
     /// It cannot be done now, but later.
     #[error("{0}")]
     Unavailable(String),
@@ -229,9 +232,25 @@ impl Refusal {
             Self::Unreadable(_) | Self::Forbidden(_) => Reason::Question,
             Self::UnknownTask(_) => Reason::UnknownTask,
             Self::Reused(_) => Reason::IdReused,
-            Self::Full => Reason::JournalFull,
+            Self::Full | Self::DiskFull => Reason::JournalFull,
             Self::Unavailable(_) => Reason::Busy,
             Self::Unknown(_) | Self::Conflict(_) | Self::Failed(_) => Reason::Failed,
+        }
+    }
+
+    /// Its name in the metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "unreadable",
+            Self::UnknownTask(_) => "unknown_task",
+            Self::Unknown(_) => "unknown",
+            Self::Conflict(_) => "conflict",
+            Self::Reused(_) => "reused",
+            Self::Forbidden(_) => "forbidden",
+            Self::Full => "full",
+            Self::DiskFull => "disk_full",
+            Self::Unavailable(_) => "unavailable",
+            Self::Failed(_) => "failed",
         }
     }
 }

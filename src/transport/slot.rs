@@ -10,9 +10,6 @@ use super::arrival::Arrival;
 use super::request::{OutboundMessage, Source};
 use super::{OUTBOUND_MAX, Sent};
 
-/// How long a transport may take to end: for the last messages, and for taking leave.
-const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
-
 /// A transport that is one task, with the settings that it was opened with.
 pub struct Slot<S> {
     settings: Option<S>,
@@ -33,6 +30,8 @@ pub struct Channels {
 /// The task of a transport.
 pub struct Task {
     source: Source,
+    /// How long it may take to end: for the last messages, and for taking leave.
+    close_time_max: Duration,
     state: State,
     /// While it is open.
     outbound: Option<mpsc::Sender<OutboundMessage>>,
@@ -49,19 +48,22 @@ enum State {
 
 /// A task that runs.
 pub struct Running {
+    close_time_max: Duration,
     stop: watch::Sender<bool>,
     handle: JoinHandle<()>,
 }
 
 impl<S: Clone + PartialEq> Slot<S> {
-    pub fn new(source: Source) -> Self {
-        Self { settings: None, task: Task { source, state: State::Closed, outbound: None, connected: false } }
+    /// A task that is given up where it takes longer than this to end.
+    pub fn new(source: Source, close_time_max: Duration) -> Self {
+        let task = Task { source, close_time_max, state: State::Closed, outbound: None, connected: false };
+        Self { settings: None, task }
     }
 
     /// A channel in the place of the task.
     #[cfg(test)]
     pub fn with_channel_of_test(source: Source, room: usize) -> (Self, mpsc::Receiver<OutboundMessage>) {
-        let mut slot = Self::new(source);
+        let mut slot = Self::new(source, Duration::ZERO);
         let (outbound, messages) = mpsc::channel(room);
         slot.task.outbound = Some(outbound);
         (slot, messages)
@@ -83,7 +85,7 @@ impl<S: Clone + PartialEq> Slot<S> {
             let handle = spawn_local(run(settings.clone(), channels));
             self.settings = Some(settings.clone());
             self.task.outbound = Some(outbound);
-            self.task.state = State::Open(Running { stop, handle });
+            self.task.state = State::Open(Running { close_time_max: self.task.close_time_max, stop, handle });
         }
     }
 }
@@ -143,7 +145,7 @@ impl Running {
     /// Tells it to end; ready when it has, or was given up.
     pub async fn end(mut self) {
         self.stop.send_replace(true);
-        if timeout(CLOSE_TIME_MAX, &mut self.handle).await.is_err() {
+        if timeout(self.close_time_max, &mut self.handle).await.is_err() {
             self.handle.abort();
         }
     }
@@ -171,7 +173,7 @@ mod tests {
         LocalSet::new()
             .run_until(async {
                 let (arrivals, mut arrived) = mpsc::channel(1);
-                let mut slot = Slot::new(Source::Http);
+                let mut slot = Slot::new(Source::Http, Duration::from_secs(600));
                 let want = |slot: &mut Slot<u8>, wanted| {
                     slot.reconcile(wanted, &arrivals, |settings, channels| run(settings, channels, log.clone()));
                 };

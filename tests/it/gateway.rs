@@ -258,7 +258,7 @@ impl Asker {
     }
 
     /// Nothing has come by now.
-    fn nothing_came(&self) {
+    pub fn nothing_came(&self) {
         if let Ok(message) = self.messages.try_recv() {
             panic!("{}: {}", message.topic, String::from_utf8_lossy(&message.body));
         }

@@ -68,7 +68,7 @@ impl Station {
         Gateway::start_with("press-3", mqtt, folder, &settings, variables)
     }
 
-    fn start_again(&mut self, mqtt: u16) {
+    pub fn start_again(&mut self, mqtt: u16) {
         self.gateway = Self::launch(&self.folder, mqtt, &self.settings, &[]);
         self.listens();
     }
@@ -233,7 +233,10 @@ fn parsed(text: &str) -> BTreeMap<String, f64> {
         assert!(is_name(name) && base == family, "{line}");
         for label in labels.split(',').filter(|label| !label.is_empty()) {
             let (label, value) = label.split_once('=').unwrap();
-            assert!(["source", "outcome", "le", "name", "version", "serial", "what"].contains(&label), "{line}");
+            assert!(
+                ["source", "outcome", "le", "name", "version", "serial", "what", "reason"].contains(&label),
+                "{line}"
+            );
             assert!(value.len() > 2 && value.starts_with('"') && value.ends_with('"'), "{line}");
         }
         assert!(series.insert(of.to_owned(), value.parse().unwrap()).is_none(), "twice: {line}");
@@ -247,7 +250,7 @@ fn parsed(text: &str) -> BTreeMap<String, f64> {
     series
 }
 
-fn schema(document: &str) -> Value {
+pub fn schema(document: &str) -> Value {
     let output = sokutou().args(["schema", document]).output().unwrap();
     assert!(output.status.success());
     serde_json::from_slice(&output.stdout).unwrap()

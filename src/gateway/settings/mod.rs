@@ -25,6 +25,8 @@ pub struct Settings {
     pub limits: store::Limits,
     /// Share of the auto-answered questions that a person checks all the same, 0 to 1.
     pub audit_share: f64,
+    /// Share of the first answers that are explained in idle time, 0 to 1.
+    pub explain_share: f64,
     /// Task of the questions that name none; `None` is the bundle's own.
     pub task: Option<String>,
     /// Questions in the worker's hands at once; the journal keeps the others, in their order.
@@ -82,6 +84,7 @@ impl Config {
             journal: self.journal.folder.clone(),
             limits: store::Limits { disk_bytes_max: self.journal.budget_bytes },
             audit_share: self.review.audit_share,
+            explain_share: self.review.explain_share,
             queue: self.limits.queue,
             deadline: self.limits.deadline,
             transports: self.transports.settings(self.limits.queue)?,
@@ -124,6 +127,8 @@ pub struct Journal {
 pub struct Review {
     /// Share of the answers that stand which a person checks, 0 to 1.
     pub audit_share: f64,
+    /// Share of the first answers that the model explains in idle time, 0 to 1.
+    pub explain_share: f64,
 }
 
 /// `[limits]`: what is too much, too long or too late.
@@ -165,7 +170,7 @@ impl Journal {
 
 impl Review {
     fn read(from: &mut Reader<'_>) -> Self {
-        Self { audit_share: from.share("review.audit_share") }
+        Self { audit_share: from.share("review.audit_share"), explain_share: from.share("review.explain_share") }
     }
 }
 

@@ -503,7 +503,7 @@ impl From<Refusal> for Failure {
             Refusal::Unknown(_) => StatusCode::NOT_FOUND,
             Refusal::Conflict(_) | Refusal::Reused(_) => StatusCode::CONFLICT,
             Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
-            Refusal::Full => StatusCode::INSUFFICIENT_STORAGE,
+            Refusal::Full | Refusal::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
             Refusal::Unavailable(_) | Refusal::Failed(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, refusal.to_string())

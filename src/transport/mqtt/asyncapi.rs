@@ -90,8 +90,8 @@ fn parameters(address: &str) -> Map<String, Value> {
     let meaning = |name: &str| match name {
         "root" => "First levels of every topic, mqtt.root",
         "gateway" => "Name of the gateway, gateway.name",
-        "client" => "Who asks: letters, digits, - and _",
-        _ => "The asker's name for the question: letters, digits, - and _",
+        "client" => "Who asks: 1 to 64 characters without / + # and control characters",
+        _ => "The asker's name for the question, of the same characters",
     };
     let names = address.split('/').filter_map(|level| level.strip_prefix('{')?.strip_suffix('}'));
     names.map(|name| (name.to_owned(), json!({ "description": meaning(name) }))).collect()

@@ -1,27 +1,29 @@
-//! The connection to the broker: questions acknowledged once they are durable, messages published until the broker has them, the
-//! retained status. Reads no topic itself.
+//! The connection to the broker: what comes is handed on, messages are published until the broker has them. Reads no topic itself.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rumqttc::mqttbytes::{self, QoS};
 use rumqttc::{
     AckMode, AsyncClient, Broker, ConnectReturnCode, ConnectionError, DisconnectReasonCode, Event, EventLoop, LastWill,
-    ManualAck, MqttOptions, NetworkOptions, NoticeFailureReason, Packet, PersistedAckMode, PersistedSession,
-    PubAckReason, Publish, PublishOptions, SessionStore, SessionStoreError, SessionStoreKey, StateError,
-    SubscribeFilterInput, TlsConfiguration, Transport,
+    MqttOptions, NetworkOptions, NoticeFailureReason, Packet, PersistedAckMode, PersistedSession, Publish,
+    PublishNotice, PublishOptions, SessionStore, SessionStoreError, SessionStoreKey, StateError, SubAck,
+    SubscribeFilterInput, SubscribeReasonCode, TlsConfiguration, Transport,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::config::Settings;
+use super::questions::{Brought, Burst, Door, Progress, forward, tell};
+use super::status::{Leaving, Statuses, say_status};
 use super::tls;
-use super::topics::{Incoming, properties, read};
+use super::topics::{filters, properties};
 use crate::api::answer::Message;
 use crate::api::json;
 use crate::domain::ASK_BYTES_MAX;
 use crate::transport::arrival::Arrival;
-use crate::transport::request::{MqttReplyTo, OutboundMessage, Refusal, Route, Source, random_unit};
+use crate::transport::request::{MqttReplyTo, OutboundMessage, Route, Source, random_unit};
 
 /// Around a payload: fixed header, topic and properties.
 const PACKET_OVERHEAD_BYTES: usize = 2048;
@@ -38,14 +40,6 @@ const SHORT_MAX: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the broker keeps questions for a gateway that is away: a week covers the longest holiday of a factory.
 const SESSION_EXPIRY_S: u32 = 7 * 24 * 3600;
-
-fn filters(settings: &Settings) -> Vec<SubscribeFilterInput> {
-    let mut filters = vec![settings.topic("ask"), settings.topic("ask/+/+"), settings.topic("explain/+/+")];
-    if let Some(group) = &settings.share_group {
-        filters.push(format!("$share/{group}/{}/any/ask/+/+", settings.root));
-    }
-    filters.into_iter().map(|filter| SubscribeFilterInput::new(filter, QoS::AtLeastOnce)).collect()
-}
 
 fn options(settings: &Settings, offline: Vec<u8>) -> MqttOptions {
     // The library asks after so long a silence, and gives up after as long again: two of its times in one and a half of ours.
@@ -72,17 +66,6 @@ fn options(settings: &Settings, offline: Vec<u8>) -> MqttOptions {
     options
 }
 
-/// What the retained status says; the gateway fills in what the broker's side does not know.
-#[derive(Clone, Debug)]
-pub struct Statuses {
-    /// Now.
-    pub online: Vec<u8>,
-    /// After a clean stop.
-    pub stopped: Vec<u8>,
-    /// What the broker says when the gateway is gone without a word.
-    pub offline: Vec<u8>,
-}
-
 /// Serves the broker until `stop` is true. Connects again for ever.
 pub async fn run(
     settings: Settings,
@@ -106,33 +89,43 @@ pub async fn run(
         options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
     }
     let (client, events) = AsyncClient::builder(options).capacity(REQUESTS_MAX).build();
-    let (taken, waiting) = mpsc::channel(usize::from(settings.receive_max) + 1);
+    let settings = Arc::new(settings);
+    let room = usize::from(settings.receive_max) + 1;
+    let ((brought, acknowledged), (of_burst, unacknowledged)) = (mpsc::channel(room), mpsc::channel(room));
     let (connection, connected) = watch::channel(Connection { number: None, packet_bytes_max: usize::MAX });
+    let (progress, seen) = watch::channel(Progress::default());
+    let burst = Arc::new(Burst::default());
+    let door = || Door { settings: settings.clone(), arrivals: arrivals.clone() };
+    let leaving =
+        Leaving { settings: settings.clone(), arrivals: arrivals.clone(), progress: seen, stop: stop.clone() };
     let mut beside = JoinSet::new();
-    beside.spawn(acknowledge(client.clone(), connected.clone(), waiting));
+    beside.spawn(tell(client.clone(), connected.clone(), acknowledged, progress.clone()));
+    beside.spawn(tell(client.clone(), connected.clone(), unacknowledged, progress.clone()));
+    beside.spawn(forward(door(), burst.clone(), of_burst));
     beside.spawn(send(client.clone(), connected.clone(), messages, arrivals.clone()));
-    beside.spawn(say_status(client.clone(), settings.topic("status"), statuses, connected, stop.clone()));
-    Reader { settings, client, arrivals, taken, connection, count: 0, stop }.run(events).await;
+    beside.spawn(say_status(client.clone(), statuses, connected, leaving));
+    Reader { settings: settings.clone(), client, door: door(), brought, burst, progress, connection, count: 0, stop }
+        .run(events)
+        .await;
 }
 
 /// The connection to the broker.
 #[derive(Clone, Copy, Debug)]
-struct Connection {
+pub(super) struct Connection {
     /// Which one this is, from 1; `None` while there is none.
-    number: Option<u64>,
+    pub number: Option<u64>,
     /// The longest packet that the broker takes, or took on the last connection: without one nobody knows, and what is sent longer than
     /// it takes would end the next one.
-    packet_bytes_max: usize,
+    pub packet_bytes_max: usize,
 }
 
-/// What became of a question, when it is known.
-type Taken = oneshot::Receiver<Result<(), Refusal>>;
-
 struct Reader {
-    settings: Settings,
+    settings: Arc<Settings>,
     client: AsyncClient,
-    arrivals: mpsc::Sender<Arrival>,
-    taken: mpsc::Sender<(u64, ManualAck, Taken)>,
+    door: Door,
+    brought: mpsc::Sender<Brought>,
+    burst: Arc<Burst>,
+    progress: watch::Sender<Progress>,
     connection: watch::Sender<Connection>,
     count: u64,
     stop: watch::Receiver<bool>,
@@ -152,23 +145,27 @@ impl Reader {
                     let packet_bytes_max = most.and_then(|most| most.try_into().ok()).unwrap_or(usize::MAX);
                     self.connection.send_replace(Connection { number: Some(self.count), packet_bytes_max });
                     // Also where the broker kept the session: the configuration may name other topics than it did.
-                    if let Err(error) = self.client.try_subscribe_many(filters(&self.settings)) {
+                    let filters = filters(&self.settings).into_iter();
+                    let wanted = filters.map(|filter| SubscribeFilterInput::new(filter, QoS::AtLeastOnce));
+                    if let Err(error) = self.client.try_subscribe_many(wanted) {
                         log::error!("the topics could not be subscribed to: {error}");
                     }
                 }
-                Ok(Event::Incoming(Packet::SubAck(_))) => {
+                Ok(Event::Incoming(Packet::SubAck(_))) if *self.stop.borrow() => {} // the last one is no beginning
+                Ok(Event::Incoming(Packet::SubAck(granted))) => {
                     log::info!("connected to the broker at {}:{}", self.settings.host, self.settings.port);
+                    self.explain_refused_filters(&granted);
                     connected = Some(Instant::now());
-                    let _ = self.arrivals.send(Arrival::Connected(Source::Mqtt)).await;
+                    let _ = self.door.arrivals.send(Arrival::Connected(Source::Mqtt)).await;
                 }
-                Ok(Event::Incoming(Packet::Publish(publish))) => self.take(&publish).await,
+                Ok(Event::Incoming(Packet::Publish(publish))) => self.take(publish).await,
                 Ok(_) => {}
                 Err(_) if *self.stop.borrow() => return,
                 Err(error) => {
                     let Connection { number, packet_bytes_max } = *self.connection.borrow();
                     self.connection.send_replace(Connection { number: None, packet_bytes_max });
                     if number.is_some() {
-                        let _ = self.arrivals.send(Arrival::Disconnected(Source::Mqtt)).await;
+                        let _ = self.door.arrivals.send(Arrival::Disconnected(Source::Mqtt)).await;
                     }
                     if let Some(since) = connected.take() {
                         if since.elapsed() < STEADY {
@@ -196,7 +193,7 @@ impl Reader {
 
     /// Logs what went wrong; returns how long to wait.
     fn explain(&self, error: &ConnectionError, short: usize, wait: Duration) -> Duration {
-        let Settings { host, port, client_id, .. } = &self.settings;
+        let Settings { host, port, client_id, .. } = &*self.settings;
         let taken_over = matches!(
             error,
             ConnectionError::MqttState(StateError::ServerDisconnect {
@@ -231,71 +228,33 @@ impl Reader {
         }
     }
 
-    async fn take(&self, publish: &Publish) {
-        let ack = self.client.prepare_ack(publish);
-        let (said, taken) = oneshot::channel();
-        match read(&self.settings, publish) {
-            Ok(Incoming::Ask(request)) => {
-                let arrival = Arrival::Ask(request, said);
-                match ack {
-                    Some(_) => drop(self.arrivals.send(arrival).await),
-                    // Without an acknowledgement nothing holds back whoever sends; what cannot be taken at once is lost, as agreed.
-                    None => drop(self.arrivals.try_send(arrival)),
-                }
+    /// Says which topics the broker keeps from the gateway: questions there would never be heard.
+    fn explain_refused_filters(&self, granted: &SubAck) {
+        for (filter, code) in filters(&self.settings).iter().zip(&granted.return_codes) {
+            if !matches!(code, SubscribeReasonCode::Success(_)) {
+                log::error!(
+                    "the broker refuses the subscription to {filter}: {code:?}; what is asked there is not heard. Allow it in the \
+                     broker's access list"
+                );
             }
-            Ok(Incoming::Explain(explain)) => {
-                drop(self.arrivals.try_send(Arrival::Explain(explain)));
-                drop(said.send(Ok(())));
-            }
-            Err((reply_to, refusal)) => {
-                log::warn!("a message to {} is refused: {refusal}", String::from_utf8_lossy(&publish.topic));
-                if let Some(reply_to) = reply_to {
-                    let body = serde_json::json!({"v": 1, "state": "error", "error": refusal.to_string()});
-                    let body = body.to_string();
-                    let Connection { number, packet_bytes_max } = *self.connection.borrow();
-                    let most = if number.is_some() { packet_bytes_max } else { 0 };
-                    if packet_bytes(&reply_to, body.as_bytes()) <= most {
-                        let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&reply_to));
-                        drop(self.client.try_publish(reply_to.topic, body, options));
-                    }
-                }
-                drop(said.send(Err(refusal)));
-            }
-        }
-        let number = self.connection.borrow().number;
-        if let (Some(ack), Some(number)) = (ack, number) {
-            drop(self.taken.send((number, ack, taken)).await);
         }
     }
-}
 
-/// Acknowledges in the order of arrival, as the protocol demands. What the daemon could not keep stays the broker's, which sends it
-/// again on the next connection; so does what came on a connection that is gone: its packet identifiers mean other messages now.
-async fn acknowledge(
-    client: AsyncClient,
-    connected: watch::Receiver<Connection>,
-    mut waiting: mpsc::Receiver<(u64, ManualAck, Taken)>,
-) {
-    while let Some((connection, mut ack, taken)) = waiting.recv().await {
-        let reason = match taken.await {
-            Ok(Ok(())) => PubAckReason::Success,
-            Ok(Err(
-                Refusal::Unreadable(_)
-                | Refusal::UnknownTask(_)
-                | Refusal::Reused(_)
-                | Refusal::Unknown(_)
-                | Refusal::Conflict(_),
-            )) => PubAckReason::PayloadFormatInvalid,
-            Ok(Err(Refusal::Forbidden(_))) => PubAckReason::NotAuthorized,
-            Ok(Err(Refusal::Full)) => PubAckReason::QuotaExceeded,
-            Ok(Err(Refusal::Unavailable(_) | Refusal::Failed(_))) | Err(_) => continue,
+    async fn take(&self, publish: Publish) {
+        if publish.topic == self.settings.topic("status").as_bytes() {
+            self.progress.send_modify(|progress| progress.fence = true); // subscribed to only to see where the end is
+            return;
+        }
+        self.progress.send_modify(|progress| progress.came += 1);
+        let Some(ack) = self.client.prepare_ack(&publish) else {
+            if !self.burst.push(publish) {
+                self.progress.send_modify(|progress| progress.done += 1);
+            }
+            return;
         };
-        if let ManualAck::PubAck(puback) = &mut ack {
-            puback.reason = reason;
-        }
-        if connected.borrow().number == Some(connection) {
-            drop(client.manual_ack(ack).await);
-        }
+        let number = self.connection.borrow().number;
+        let brought = self.door.bring(&publish, number.map(|number| (number, ack))).await;
+        drop(self.brought.send(brought).await);
     }
 }
 
@@ -313,13 +272,7 @@ async fn send(
                 let Some(OutboundMessage { delivery, route, message, .. }) = message else { return };
                 let Route::Mqtt(to) = route else { continue };
                 let most = connected.borrow().packet_bytes_max;
-                let notice = match fitting(&to, &message, most) {
-                    Ok(body) => {
-                        let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(&to));
-                        client.publish_tracked(to.topic.clone(), body, options).await.map_err(|error| error.to_string())
-                    }
-                    Err(why) => Err(why),
-                };
+                let notice = publish_fitting(&client, &to, &message, most).await;
                 let Some(delivery) = delivery else { continue };
                 let arrivals = arrivals.clone();
                 sending.spawn(async move {
@@ -340,6 +293,18 @@ async fn send(
             Some(_) = sending.join_next() => {}
         }
     }
+}
+
+/// Hands a message to the client library: whole, or in short where the broker takes no more.
+pub(super) async fn publish_fitting(
+    client: &AsyncClient,
+    to: &MqttReplyTo,
+    message: &Message,
+    packet_bytes_max: usize,
+) -> Result<PublishNotice, String> {
+    let body = fitting(to, message, packet_bytes_max)?;
+    let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties(to));
+    client.publish_tracked(to.topic.clone(), body, options).await.map_err(|error| error.to_string())
 }
 
 /// The message as JSON: whole, or in short where the broker takes no more.
@@ -363,7 +328,7 @@ fn fitting(to: &MqttReplyTo, message: &Message, packet_bytes_max: usize) -> Resu
     ))
 }
 
-fn packet_bytes(to: &MqttReplyTo, body: &[u8]) -> usize {
+pub(super) fn packet_bytes(to: &MqttReplyTo, body: &[u8]) -> usize {
     let mut packet = Publish::new(to.topic.clone(), QoS::AtLeastOnce, body.to_vec(), Some(properties(to)));
     packet.pkid = u16::MAX; // it gets one, of as many bytes
     packet.size()
@@ -377,43 +342,6 @@ fn is_too_large(error: &ConnectionError) -> bool {
                 | StateError::Deserialization(mqttbytes::Error::OutgoingPacketTooLarge { .. })
         )
     )
-}
-
-/// Publishes the retained status on every connection and at every change; at the end says "stopped" and takes leave, so that the
-/// broker keeps its own "offline" to itself.
-async fn say_status(
-    client: AsyncClient,
-    topic: String,
-    mut statuses: watch::Receiver<Statuses>,
-    mut connected: watch::Receiver<Connection>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let retained = || PublishOptions::new(QoS::AtLeastOnce).retained();
-    loop {
-        let online = statuses.borrow_and_update().online.clone();
-        let Connection { number, packet_bytes_max } = *connected.borrow_and_update();
-        let most = number.map(|_| packet_bytes_max);
-        let bytes = packet_bytes(&MqttReplyTo { topic: topic.clone(), correlation: None }, &online);
-        match most {
-            Some(most) if bytes > most => {
-                log::error!(
-                    "nobody sees a status: it has {bytes} bytes, and the broker takes {most}; raise its maximum packet size"
-                );
-            }
-            Some(_) => drop(client.publish(topic.clone(), online, retained()).await),
-            None => {}
-        }
-        tokio::select! {
-            changed = connected.changed() => if changed.is_err() { return },
-            changed = statuses.changed() => if changed.is_err() { return },
-            _ = stop.wait_for(|stop| *stop) => break,
-        }
-    }
-    let stopped = statuses.borrow().stopped.clone();
-    if let Ok(notice) = client.publish_tracked(topic, stopped, retained()).await {
-        drop(notice.wait_async().await);
-    }
-    drop(client.disconnect().await);
 }
 
 /// What the client library is told when it asks for the session that an earlier process left: there was one, and nothing of it is

@@ -7,91 +7,169 @@ use rumqttc::{Publish, PublishProperties};
 
 use super::config::Settings;
 use crate::bytes::hex;
-use crate::domain::{ASK_BYTES_MAX, NAME_BYTES_MAX, is_name};
+use crate::domain::{ASK_BYTES_MAX, ASKER_CHARS_MAX, is_asker_name};
 use crate::transport::request::{AskBody, Explain, Key, MqttReplyTo, Refusal, Request, Route};
 
 /// Correlation Data is copied into the journal and into every answer.
 const CORRELATION_BYTES_MAX: usize = 64;
+/// What [`is_asker_name`] asks for, in words.
+const NAMES: &str = "1 to 64 characters without / + # and control characters";
+const _: () = assert!(ASKER_CHARS_MAX == 64);
+
+/// What the gateway listens to. Topics with too few levels or too many carry no question: they are heard to be refused, since who asks
+/// there would wait for ever.
+pub fn filters(settings: &Settings) -> Vec<String> {
+    let own = own_filters(&format!("{}/{}", settings.root, settings.gateway));
+    let shared = settings.share_group.iter().flat_map(|group| {
+        ["ask/+", "ask/+/+", "ask/+/+/+/#"].map(|of| format!("$share/{group}/{}/any/{of}", settings.root))
+    });
+    own.into_iter().chain(shared).collect()
+}
+
+/// Those below the levels of one gateway.
+pub fn own_filters(base: &str) -> [String; 5] {
+    ["ask", "ask/+", "ask/+/+", "ask/+/+/+/#", "explain/+/+"].map(|of| format!("{base}/{of}"))
+}
 
 /// What came on a topic.
 pub enum Incoming {
-    Ask(Request),
+    /// A question, and who is told should it be refused.
+    Ask(Asker, Request),
     Explain(Explain),
 }
 
-/// What a message says; or why it says nothing, and where that can be told.
-pub fn read(settings: &Settings, publish: &Publish) -> Result<Incoming, (Option<MqttReplyTo>, Refusal)> {
-    let unreadable = |why: String| Refusal::Unreadable(why);
-    let topic = std::str::from_utf8(&publish.topic).map_err(|_| (None, unreadable("the topic is not UTF-8".into())))?;
-    let own = topic.strip_prefix(&format!("{}/{}/", settings.root, settings.gateway));
-    let anyones = topic.strip_prefix(&format!("{}/any/", settings.root));
-    let levels: Vec<&str> = own.or(anyones).unwrap_or_default().split('/').collect();
-    let base = format!("{}/{}", settings.root, if own.is_some() { &settings.gateway } else { "any" });
+/// Whose question it is, as far as that is known, and where it hears of it.
+pub struct Asker {
+    /// Empty where the question names none.
+    pub key: Key,
+    pub to: MqttReplyTo,
+}
+
+/// Why a message says nothing, and who can be told.
+pub struct Refused {
+    pub asker: Option<Asker>,
+    pub refusal: Refusal,
+}
+
+/// What a message says.
+pub fn read(settings: &Settings, publish: &Publish) -> Result<Incoming, Refused> {
+    let untold = |refusal: Refusal| Refused { asker: None, refusal };
+    let unreadable = |why: &str| Refusal::Unreadable(why.to_owned());
+    let topic = std::str::from_utf8(&publish.topic).map_err(|_| untold(unreadable("the topic is not UTF-8")))?;
+    let Place { base, verb, levels } = Place::of(settings, topic).ok_or_else(|| {
+        untold(unreadable("expected a topic that ends in ask, ask/CLIENT/REQUEST or explain/CLIENT/REQUEST"))
+    })?;
     let said = publish.properties.as_ref();
-    let correlation = said.and_then(|said| said.correlation_data.as_ref()).map(|bytes| bytes.to_vec());
+    let mut correlation = said.and_then(|said| said.correlation_data.as_ref()).map(|bytes| bytes.to_vec());
+    let long = correlation.as_ref().is_some_and(|bytes| bytes.len() > CORRELATION_BYTES_MAX);
+    correlation = correlation.filter(|_| !long);
     let response_topic = said.and_then(|said| said.response_topic.clone());
-    let (verb, named) = match levels[..] {
-        ["ask"] => ("ask", None),
-        [verb @ ("ask" | "explain"), client, id] => (verb, Some((client, id))),
-        _ => {
-            return Err((
-                None,
-                unreadable("expected a topic that ends in ask, ask/CLIENT/REQUEST or explain/CLIENT/REQUEST".into()),
-            ));
+    let by_name = levels.map(|levels| format!("{base}/{}/{levels}", verb.answers()));
+    let named = levels.map(|levels| levels.split_once('/').unwrap_or((levels, "")));
+    let topic = match (response_topic, by_name) {
+        (Some(topic), _) if settings.may_answer_to(&topic) => topic,
+        (Some(topic), by_name) => {
+            let topic: String = topic.escape_debug().take(80).collect();
+            let why = format!("answers may not go to {topic}; the gateway's configuration lists response_topics");
+            let asker = named.zip(by_name).map(|((client, id), topic)| Asker {
+                key: Key { client: client.to_owned(), id: id.to_owned() },
+                to: MqttReplyTo { topic, correlation },
+            });
+            return Err(Refused { asker, refusal: Refusal::Forbidden(why) });
+        }
+        (None, Some(by_name)) => by_name,
+        (None, None) => {
+            let why = "expected a Response Topic (MQTT 5), or a topic that ends in ask/CLIENT/REQUEST";
+            return Err(untold(unreadable(why)));
         }
     };
-    let (answers, names) =
-        (if verb == "ask" { "answer" } else { "rationale" }, named.map(|(client, id)| format!("{client}/{id}")));
-    let topic = match (&response_topic, &names) {
-        (Some(topic), _) if settings.may_answer_to(topic) => topic.clone(),
-        (Some(topic), _) => {
-            let why = format!("answers may not go to {topic:.80}; the gateway's configuration lists response_topics");
-            return Err((None, Refusal::Forbidden(why)));
-        }
-        (None, Some(names)) => format!("{base}/{answers}/{names}"),
-        (None, None) => {
-            let why = "expected a Response Topic (MQTT 5), or a topic that ends in ask/CLIENT/REQUEST".to_owned();
-            return Err((None, unreadable(why)));
-        }
+    let to = MqttReplyTo { topic, correlation };
+    // Whoever names neither itself nor its question is known by where it listens.
+    let nobody = || digest(&[to.topic.as_bytes()]);
+    let refused = |client: &str, id: &str, why: String| {
+        let key = Key { client: client.to_owned(), id: id.to_owned() };
+        Refused { asker: Some(Asker { key, to: to.clone() }), refusal: Refusal::Unreadable(why) }
     };
     if let Some((client, id)) = named
-        && !(is_name(client) && is_name(id))
+        && !(is_asker_name(client) && is_asker_name(id))
     {
-        let why = format!("expected CLIENT and REQUEST of 1 to {NAME_BYTES_MAX} letters, digits, - and _");
-        return Err((None, unreadable(why)));
+        let why = format!("expected a topic that ends in CLIENT/REQUEST, each of {NAMES}");
+        return Err(refused(client, id, why));
     }
-    if correlation.as_ref().is_some_and(|bytes| bytes.len() > CORRELATION_BYTES_MAX) {
+    let (client, id) = named.map_or((None, None), |(client, id)| (Some(client), Some(id)));
+    if long {
         let why = format!("expected Correlation Data of at most {CORRELATION_BYTES_MAX} bytes");
-        return Err((Some(MqttReplyTo { topic, correlation: None }), unreadable(why)));
+        return Err(refused(client.unwrap_or(&nobody()), id.unwrap_or_default(), why));
     }
-    let reply_to = MqttReplyTo { topic, correlation };
-    let refused = |why: String| (Some(reply_to.clone()), unreadable(why));
     let key = |client: &str, id: &str| Key { client: client.to_owned(), id: id.to_owned() };
-    if let ("explain", Some((client, id))) = (verb, named) {
-        return Ok(Incoming::Explain(Explain { key: key(client, id), route: Route::Mqtt(reply_to) }));
+    if let (Verb::Explain, Some((client, id))) = (verb, named) {
+        return Ok(Incoming::Explain(Explain { key: key(client, id), route: Route::Mqtt(to) }));
     }
-    let body = body(&publish.payload).map_err(refused)?;
-    let key = match (named, &body.id, &reply_to.correlation) {
+    let body = match body(&publish.payload) {
+        Ok(body) => body,
+        Err(why) => return Err(refused(client.unwrap_or(&nobody()), id.unwrap_or_default(), why)),
+    };
+    let key = match (named, &body.id, &to.correlation) {
         (Some((client, id)), ..) => key(client, id),
         (None, Some(id), _) => {
-            let client = body.client.clone().unwrap_or_else(|| digest(&[reply_to.topic.as_bytes()]));
-            if !(is_name(id) && is_name(&client)) {
-                return Err(refused(format!(
-                    "expected id and client of 1 to {NAME_BYTES_MAX} letters, digits, - and _"
-                )));
+            let client = body.client.clone().unwrap_or_else(nobody);
+            if !(is_asker_name(id) && is_asker_name(&client)) {
+                return Err(refused(&client, id, format!("expected id and client of {NAMES}")));
             }
             key(&client, id)
         }
         // A client may count its Correlation Data from 1 after every start: only with the question does it name a request.
-        (None, None, Some(correlation)) => {
-            key(&digest(&[reply_to.topic.as_bytes()]), &digest(&[correlation, body.question.as_bytes()]))
+        (None, None, Some(correlation)) => key(&nobody(), &digest(&[correlation, body.question.as_bytes()])),
+        (None, None, None) => {
+            let why = "expected Correlation Data (MQTT 5), or an id in the body".to_owned();
+            return Err(refused(&nobody(), "", why));
         }
-        (None, None, None) => return Err(refused("expected Correlation Data (MQTT 5), or an id in the body".into())),
     };
     let expires_in =
         said.and_then(|said| said.message_expiry_interval).map(|seconds| Duration::from_secs(seconds.into()));
     let AskBody { question, task, explain, .. } = body;
-    Ok(Incoming::Ask(Request { key, task, question, explain, expires_in, route: Route::Mqtt(reply_to) }))
+    let asker = Asker { key: key.clone(), to: to.clone() };
+    Ok(Incoming::Ask(asker, Request { key, task, question, explain, expires_in, route: Route::Mqtt(to) }))
+}
+
+/// What a topic is about.
+struct Place<'a> {
+    /// The levels before the verb: the gateway's own, or those of any.
+    base: String,
+    verb: Verb,
+    /// Those behind it: who asks, and the name of the question.
+    levels: Option<&'a str>,
+}
+
+#[derive(Clone, Copy)]
+enum Verb {
+    Ask,
+    Explain,
+}
+
+impl Verb {
+    /// Where its answers go.
+    fn answers(self) -> &'static str {
+        match self {
+            Self::Ask => "answer",
+            Self::Explain => "rationale",
+        }
+    }
+}
+
+impl<'a> Place<'a> {
+    fn of(settings: &Settings, topic: &'a str) -> Option<Self> {
+        [&settings.gateway, "any"].into_iter().find_map(|whose| {
+            let base = format!("{}/{whose}", settings.root);
+            let rest = topic.strip_prefix(&base)?.strip_prefix('/')?;
+            let (verb, levels) = rest.split_once('/').map_or((rest, None), |(verb, levels)| (verb, Some(levels)));
+            match (verb, levels) {
+                ("ask", levels) => Some(Self { base, verb: Verb::Ask, levels }),
+                ("explain", Some(levels)) => Some(Self { base, verb: Verb::Explain, levels: Some(levels) }),
+                _ => None,
+            }
+        })
+    }
 }
 
 fn body(payload: &[u8]) -> Result<AskBody, String> {
@@ -148,9 +226,9 @@ mod tests {
 
     fn asked(publish: &Publish) -> Request {
         match read(&settings(), publish) {
-            Ok(Incoming::Ask(request)) => request,
+            Ok(Incoming::Ask(_, request)) => request,
             Ok(Incoming::Explain(_)) => panic!("asked for a rationale"),
-            Err((_, refusal)) => panic!("refused: {refusal}"),
+            Err(Refused { refusal, .. }) => panic!("refused: {refusal}"),
         }
     }
 
@@ -208,32 +286,57 @@ mod tests {
         let there = Some("plant/line-1/a");
         let some: Option<&[u8]> = Some(b"1");
         for (publish, told, why) in [
-            (message("sokutou/press-3/ask/plc", "?", None, None), false, "expected a topic that ends in"),
-            (message("sokutou/press-4/ask/plc/1", "?", None, None), false, "expected a topic that ends in"),
-            (message("sokutou/press-3/ask", "?", None, some), false, "expected a Response Topic"),
-            (message("sokutou/press-3/ask/p c/1", "?", None, None), false, "letters, digits"),
-            (message("sokutou/press-3/ask", "?", there, None), true, "expected Correlation Data"),
-            (message("sokutou/press-3/ask", "?", there, Some(&[0; 65])), true, "at most 64 bytes"),
-            (message("sokutou/press-3/ask", "{\"question\": 1}", there, some), true, "got a number"),
+            (message("sokutou/press-4/ask/plc/1", "?", None, None), None, "expected a topic that ends in"),
+            (message("sokutou/press-3/ask", "?", None, some), None, "expected a Response Topic"),
+            (message("sokutou/press-3/ask/plc", "?", None, None), Some("plc|"), "CLIENT/REQUEST"),
+            (message("sokutou/press-3/ask/a/b/c", "?", None, None), Some("a|b/c"), "CLIENT/REQUEST"),
+            (message("sokutou/press-3/ask//1", "?", None, None), Some("|1"), "1 to 64 characters"),
+            (message("sokutou/press-3/ask/p\u{202e}c/1", "?", None, None), Some("p\u{202e}c|1"), "1 to 64 characters"),
+            (message("sokutou/press-3/ask/plc/1", "{}", None, None), Some("plc|1"), "missing field `question`"),
+            (message("sokutou/press-3/ask/plc/1", [0x83, 0x67], None, None), Some("plc|1"), "expected UTF-8"),
+            (message("sokutou/press-3/ask", "?", there, None), Some("*|"), "expected Correlation Data"),
+            (message("sokutou/press-3/ask", "?", there, Some(&[0; 65])), Some("*|"), "at most 64 bytes"),
+            (message("sokutou/press-3/ask", "{\"question\": 1}", there, some), Some("*|"), "got a number"),
             (
                 message("sokutou/press-3/ask", "{\"question\": \"?\", \"Task\": \"t\"}", there, some),
-                true,
+                Some("*|"),
                 "did you mean \"task\"?",
             ),
-            (message("sokutou/press-3/ask", "{}", there, some), true, "missing field `question`"),
             (
-                message("sokutou/press-3/ask", "{\"question\": \"?\", \"id\": \"a b\"}", there, some),
-                true,
-                "letters, digits",
+                message("sokutou/press-3/ask", "{\"question\": \"?\", \"id\": \"a#b\"}", there, some),
+                Some("*|a#b"),
+                "1 to 64 characters",
             ),
-            (message("sokutou/press-3/ask", [0x83, 0x67], there, some), true, "expected UTF-8"),
-            (message("sokutou/press-3/ask", long, there, some), true, "at most 131072 bytes"),
-            (message("sokutou/press-3/ask", large, there, some), true, "question of at most 16384 bytes"),
+            (message("sokutou/press-3/ask", long, there, some), Some("*|"), "at most 131072 bytes"),
+            (message("sokutou/press-3/ask", large, there, some), Some("*|"), "question of at most 16384 bytes"),
         ] {
-            let Err((to, refusal)) = read(&settings(), &publish) else { panic!("taken, expected: {why}") };
-            assert_eq!((to.is_some(), matches!(refusal, Refusal::Unreadable(_))), (told, true), "{why}");
+            let Err(Refused { asker, refusal }) = read(&settings(), &publish) else { panic!("taken, expected: {why}") };
+            assert!(matches!(refusal, Refusal::Unreadable(_)), "{why}");
             assert!(refusal.to_string().contains(why), "{refusal}");
+            let nobody = digest(&[b"plant/line-1/a"]);
+            let told = told.map(|told| told.replace('*', &nobody));
+            assert_eq!(asker.map(|Asker { key: Key { client, id }, .. }| format!("{client}|{id}")), told, "{why}");
         }
+    }
+
+    #[test]
+    fn any_level_of_a_topic_names_a_client_or_a_question() {
+        for (client, id) in
+            [("AA:BB:CC:00:11:22", "1"), ("Channel1.Press3", "0.1"), ("line 3", "a b"), ("プレス3", "部品１")]
+        {
+            let request = asked(&message(&format!("sokutou/press-3/ask/{client}/{id}"), "?", None, None));
+            assert_eq!(request.key, Key { client: client.into(), id: id.into() });
+            let Route::Mqtt(to) = request.route else { panic!() };
+            assert_eq!(to.topic, format!("sokutou/press-3/answer/{client}/{id}"));
+        }
+    }
+
+    #[test]
+    fn where_an_answer_may_not_go_the_refusal_goes_by_name() {
+        let publish = message("sokutou/press-3/ask/plc/1", "?", Some("plant/line-2/a"), None);
+        let Err(Refused { asker: Some(Asker { to, .. }), refusal }) = read(&settings(), &publish) else { panic!() };
+        assert_eq!(to.topic, "sokutou/press-3/answer/plc/1");
+        assert!(matches!(refusal, Refusal::Forbidden(_)));
     }
 
     #[test]
@@ -257,7 +360,8 @@ mod tests {
             assert_eq!(allowed.may_answer_to(topic), may, "{topic}");
             let refused = read(&allowed, &message("sokutou/press-3/ask", "?", Some(topic), Some(b"1"))).err();
             assert_eq!(refused.is_none(), may, "{topic}");
-            assert!(refused.is_none_or(|(to, why)| to.is_none() && matches!(why, Refusal::Forbidden(_))), "{topic}");
+            let untold = |refused: Refused| refused.asker.is_none() && matches!(refused.refusal, Refusal::Forbidden(_));
+            assert!(refused.is_none_or(untold), "{topic}");
         }
         assert!(!allowed.may_answer_to(&format!("plant/line-1/{}", "x".repeat(TOPIC_BYTES_MAX))));
     }
