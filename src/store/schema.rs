@@ -14,7 +14,7 @@ pub const APPLICATION_ID: i32 = 0x534b_544a;
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// Each leads from the schema of its index to the next. A released one is never edited: old files have run it.
-const MIGRATIONS: [&str; 3] = ["
+const MIGRATIONS: [&str; 2] = ["
     -- One row. `id` tells this journal from the one before it, whose cases had the same numbers.
     CREATE TABLE journal (
         id TEXT NOT NULL,
@@ -170,7 +170,7 @@ const MIGRATIONS: [&str; 3] = ["
     DROP TABLE reviews_1;
     CREATE UNIQUE INDEX reviews_open ON reviews (seq) WHERE resolution IS NULL;
     CREATE UNIQUE INDEX reviews_resolved ON reviews (resolution) WHERE resolution NOT NULL;
-", "
+
     -- Answers whose reasons are to be looked at when the model has nothing else to do.
     CREATE TABLE checks (seq INTEGER PRIMARY KEY) STRICT;
 
