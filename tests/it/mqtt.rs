@@ -83,6 +83,8 @@ fn whoever_names_itself_oddly_is_answered_and_whoever_cannot_be_is_told() {
             (&client.into(), &"部品 1.1".into(), &"answered".into())
         );
     }
+    let by_http = "/v1/answers/AA:BB:CC:00:11:22/%E9%83%A8%E5%93%81%201.1";
+    assert_eq!(here.get(by_http).json()["state"], "answered", "every transport knows it by this name");
     asker.ask("sokutou/press-3/explain/line 3/部品 1.1", "");
     assert!(asker.next().json()["rationale"].is_string());
 

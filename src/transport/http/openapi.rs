@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::routes::{AppState, Problem, ROUTES};
 use crate::api::component_schemas;
-use crate::domain::NAME_BYTES_MAX;
+use crate::domain::ASKER_CHARS_MAX;
 
 /// The schema of a type; the type itself is put among the components.
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -150,7 +150,7 @@ impl Route {
 }
 
 fn name_schema() -> Value {
-    json!({ "type": "string", "pattern": format!("^[A-Za-z0-9_-]{{1,{NAME_BYTES_MAX}}}$") })
+    json!({ "type": "string", "minLength": 1, "maxLength": ASKER_CHARS_MAX, "pattern": "^[^/+#]+$" })
 }
 
 /// Every route: OpenAPI 3.1.

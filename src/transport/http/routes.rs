@@ -28,11 +28,11 @@ use crate::api::answer::Message;
 use crate::api::json as to_json;
 use crate::api::review::{Claim, Exported, Format, Resolve, ReviewCase, ReviewPage, ReviewStateName};
 use crate::api::status::Health;
-use crate::domain::{NAME_BYTES_MAX, is_name};
+use crate::domain::{ASKER_CHARS_MAX, NAME_BYTES_MAX, is_asker_name, is_name};
 use crate::transport::arrival::Arrival;
 use crate::transport::body::{object, text};
 use crate::transport::call::{Call, Reply};
-use crate::transport::request::{self, AskBody, Key, Refusal, Request, unique_name};
+use crate::transport::request::{self, AskBody, Key, Refusal, Request, Source, unique_name};
 
 /// Of these, so many may wait for an answer; the others get 202 at once, so that health is told whoever waits.
 pub const WAITING_MAX: usize = 48;
@@ -166,9 +166,14 @@ const ASK: Route = Route {
 };
 
 async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Bytes) -> Result<Response, Failure> {
-    let AskBody { question, id, client, task, explain } = read(&body, AskBody::read_json)?;
-    let (client, id) = (client.unwrap_or_else(|| CLIENT_DEFAULT.to_owned()), id.unwrap_or_else(unique_name));
-    let key = key(client, id)?;
+    let (key, AskBody { question, task, explain, .. }) = match asked(&body) {
+        Ok(asked) => asked,
+        Err(failure) => {
+            let kind = Refusal::Unreadable(String::new()).kind();
+            drop(app.arrivals.send(Arrival::Refused(Source::Http, kind)).await);
+            return Err(failure);
+        }
+    };
     let until = Instant::now() + wait(&headers).unwrap_or(WAIT_DEFAULT);
     let (said, taken) = oneshot::channel();
     let request =
@@ -180,6 +185,18 @@ async fn ask(State(app): State<Arc<AppState>>, headers: HeaderMap, body: Bytes) 
         return Ok(json(rationale));
     }
     Ok(json(answer))
+}
+
+/// A question as it came, and what it is called from now on.
+fn asked(body: &[u8]) -> Result<(Key, AskBody), Failure> {
+    let body = read(body, AskBody::read_json)?;
+    let client = body.client.clone().unwrap_or_else(|| CLIENT_DEFAULT.to_owned());
+    let id = body.id.clone().unwrap_or_else(unique_name);
+    if is_name(&client) && is_name(&id) {
+        return Ok((Key { client, id }, body));
+    }
+    let why = format!("expected client and id of 1 to {NAME_BYTES_MAX} letters, digits, - and _");
+    Err(Failure(StatusCode::BAD_REQUEST, why))
 }
 
 const ANSWER: Route = Route {
@@ -427,11 +444,13 @@ fn read<T>(body: &[u8], parse: impl FnOnce(&str) -> Result<T, String>) -> Result
     text(body).and_then(parse).map_err(|why| Failure(StatusCode::BAD_REQUEST, why))
 }
 
+/// Of a question that was asked, over whatever transport.
 fn key(client: String, id: String) -> Result<Key, Failure> {
-    if is_name(&client) && is_name(&id) {
+    if is_asker_name(&client) && is_asker_name(&id) {
         return Ok(Key { client, id });
     }
-    let why = format!("expected client and id of 1 to {NAME_BYTES_MAX} letters, digits, - and _");
+    let why =
+        format!("expected client and id of 1 to {ASKER_CHARS_MAX} characters without / + # and control characters");
     Err(Failure(StatusCode::BAD_REQUEST, why))
 }
 
@@ -457,10 +476,17 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(WAIT_MAX))
 }
 
+/// A segment of a path, with all but letters, digits and a few marks in percent signs.
+fn encoded(segment: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    let byte = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    segment.bytes().map(byte).collect()
+}
+
 fn accepted(key: &Key) -> Response {
     let Key { client, id } = key.clone();
-    let location = format!("/v1/answers/{client}/{id}");
-    let place = HeaderValue::from_str(&location).expect("names are letters, digits, - and _");
+    let location = format!("/v1/answers/{}/{}", encoded(&client), encoded(&id));
+    let place = HeaderValue::from_str(&location).expect("what is no letter or digit is encoded");
     let body = to_json(&Accepted { client, id, location });
     let headers = [(header::LOCATION, place), (header::RETRY_AFTER, HeaderValue::from_static("1"))];
     (StatusCode::ACCEPTED, headers, json(body)).into_response()

@@ -50,7 +50,7 @@ impl Door {
                 log::warn!("a message to {} is refused: {refusal}", printable(&publish.topic));
                 let arrival = Arrival::Refused(Source::Mqtt, refusal.kind());
                 drop(said.send(Err(refusal)));
-                (asker, arrival)
+                (asker.map(|asker| *asker), arrival)
             }
         };
         drop(self.arrivals.send(arrival).await); // a gateway that is gone takes nothing, and the broker keeps it

@@ -47,7 +47,7 @@ pub struct Asker {
 
 /// Why a message says nothing, and who can be told.
 pub struct Refused {
-    pub asker: Option<Asker>,
+    pub asker: Option<Box<Asker>>,
     pub refusal: Refusal,
 }
 
@@ -71,9 +71,9 @@ pub fn read(settings: &Settings, publish: &Publish) -> Result<Incoming, Refused>
         (Some(topic), by_name) => {
             let topic: String = topic.escape_debug().take(80).collect();
             let why = format!("answers may not go to {topic}; the gateway's configuration lists response_topics");
-            let asker = named.zip(by_name).map(|((client, id), topic)| Asker {
-                key: Key { client: client.to_owned(), id: id.to_owned() },
-                to: MqttReplyTo { topic, correlation },
+            let asker = named.zip(by_name).map(|((client, id), topic)| {
+                let key = Key { client: client.to_owned(), id: id.to_owned() };
+                Box::new(Asker { key, to: MqttReplyTo { topic, correlation } })
             });
             return Err(Refused { asker, refusal: Refusal::Forbidden(why) });
         }
@@ -88,7 +88,7 @@ pub fn read(settings: &Settings, publish: &Publish) -> Result<Incoming, Refused>
     let nobody = || digest(&[to.topic.as_bytes()]);
     let refused = |client: &str, id: &str, why: String| {
         let key = Key { client: client.to_owned(), id: id.to_owned() };
-        Refused { asker: Some(Asker { key, to: to.clone() }), refusal: Refusal::Unreadable(why) }
+        Refused { asker: Some(Box::new(Asker { key, to: to.clone() })), refusal: Refusal::Unreadable(why) }
     };
     if let Some((client, id)) = named
         && !(is_asker_name(client) && is_asker_name(id))
@@ -315,7 +315,7 @@ mod tests {
             assert!(refusal.to_string().contains(why), "{refusal}");
             let nobody = digest(&[b"plant/line-1/a"]);
             let told = told.map(|told| told.replace('*', &nobody));
-            assert_eq!(asker.map(|Asker { key: Key { client, id }, .. }| format!("{client}|{id}")), told, "{why}");
+            assert_eq!(asker.map(|asker| format!("{}|{}", asker.key.client, asker.key.id)), told, "{why}");
         }
     }
 
@@ -334,8 +334,8 @@ mod tests {
     #[test]
     fn where_an_answer_may_not_go_the_refusal_goes_by_name() {
         let publish = message("sokutou/press-3/ask/plc/1", "?", Some("plant/line-2/a"), None);
-        let Err(Refused { asker: Some(Asker { to, .. }), refusal }) = read(&settings(), &publish) else { panic!() };
-        assert_eq!(to.topic, "sokutou/press-3/answer/plc/1");
+        let Err(Refused { asker: Some(asker), refusal }) = read(&settings(), &publish) else { panic!() };
+        assert_eq!(asker.to.topic, "sokutou/press-3/answer/plc/1");
         assert!(matches!(refusal, Refusal::Forbidden(_)));
     }
 

@@ -19,7 +19,7 @@ use crate::bytes::hex;
 use crate::domain::DeliveryId;
 use crate::transport::Sent;
 use crate::transport::arrival::{Arrival, DropReason};
-use crate::transport::request::{Key, OutboundMessage, Request, Route, SerialReplyTo, Source};
+use crate::transport::request::{Key, OutboundMessage, Refusal, Request, Route, SerialReplyTo, Source};
 use crate::wire::line::Encoding;
 use crate::wire::{
     self, AskNumbers, Frame, Milliseconds, Nack, Pending, RationaleChunk, Reason, RequestId, line, rationale_chunks,
@@ -309,6 +309,7 @@ impl Adapter {
             Ok(read) => read,
             Err(why) => {
                 log::warn!("serial port {}: {why}", self.port);
+                self.count_unreadable();
                 let number = format.numbered.then(|| line::number_of(bytes, format.separator()));
                 return refuse(number, Reason::Question);
             }
@@ -353,9 +354,15 @@ impl Adapter {
             }
             Err(fault) => {
                 log::warn!("serial port {}: failed to read numbers as a question: {fault}", self.port);
+                self.count_unreadable();
                 refuse_frame(writer, sequence, &ask.request, Reason::Question);
             }
         }
+    }
+
+    fn count_unreadable(&self) {
+        let kind = Refusal::Unreadable(String::new()).kind();
+        drop(self.arrivals.try_send(Arrival::Refused(Source::Serial, kind))); // where there is no room, the count can do without it
     }
 
     fn ask(&self, writer: &Writer, sequence: u16, asked: Asked<'_>) {
