@@ -32,27 +32,19 @@ fn questions_in_every_wording_are_read_as_the_toolkit_wrote_them() {
     }
     let readers = readers();
     let mut wrong = Vec::new();
-    let mut handed_over = BTreeMap::<String, (usize, usize)>::new();
+    let (mut read, mut lost) = (0, Vec::new());
     for line in shared("readings.jsonl").lines() {
         let case: Case = serde_json::from_str(line).unwrap();
         let got = outcome(&readers[&case.task], &case.question);
         match (&case.canonical, &got) {
-            (Some(wanted), Ok(questions)) if questions[0] == *wanted => {
-                handed_over.entry(case.kind).or_default().1 += 1
-            }
-            (Some(_), Err(reason)) => {
-                handed_over.entry(case.kind.clone()).or_default().0 += 1;
-                println!("handed over, {reason}: {} {:?}", case.kind, case.question);
-            }
+            (Some(wanted), Ok(questions)) if questions[0] == *wanted => read += 1,
+            (Some(_), Err(reason)) => lost.push(format!("{}, {reason}: {:?}", case.kind, case.question)),
             (None, Err(reason)) if case.reason.as_ref().is_none_or(|wanted| wanted == reason) => {}
-            (None, Err(reason)) => println!("another reason: {reason}, not {:?}: {:?}", case.reason, case.question),
             (wanted, got) => wrong.push(format!("{:?}: wanted {wanted:?}, got {got:?}", case.question)),
         }
     }
-    println!("{handed_over:?}");
     assert!(wrong.is_empty(), "{} read wrongly:\n{}", wrong.len(), wrong.join("\n"));
-    let (lost, read) = handed_over.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    assert!(lost * 20 <= lost + read, "{lost} of {} needlessly handed over", lost + read);
+    assert!(lost.len() * 20 <= read, "{} needlessly handed over, {read} read:\n{}", lost.len(), lost.join("\n"));
 }
 
 /// The map to the places keeps every comparison, and is the toolkit's.
@@ -314,8 +306,8 @@ fn a_longer_series_is_asked_in_windows() {
     assert_eq!(reading.anywhere, ["LIM"]);
 }
 
-/// Forms that nothing was tried on before: whoever words a question anew. `{…}` are the values.
-const KEPT_OUT: [&str; 20] = [
+/// Wordings of people and programs, beside those of the toolkit. `{…}` are the values.
+const FORMS: [&str; 20] = [
     "On this lathe we have type {type}, air temp {air} K, process temp {process} K, spindle speed {speed} rpm, torque {torque} Nm and tool wear {wear} min.",
     "wear {wear}; trq {torque}; rpm {speed}; proc {process}; air {air}; grade {type}",
     "MachineType: {type}\nAirTemperature: {air}\nProcessTemperature: {process}\nRotationalSpeed: {speed}\nTorque: {torque}\nToolWear: {wear}",
@@ -339,12 +331,11 @@ const KEPT_OUT: [&str; 20] = [
 ];
 
 #[test]
-fn forms_that_were_kept_out_are_read_or_handed_over_and_never_read_wrongly() {
+fn other_wordings_are_read_or_handed_over_and_never_read_wrongly() {
     let readers = readers();
     let mut random = fastrand::Rng::with_seed(23);
-    let (mut read, mut asked) = (0, 0);
-    for form in KEPT_OUT {
-        let mut of_form = 0;
+    let (mut lost, mut asked) = (0, 0);
+    for form in FORMS {
         for _ in 0..10 {
             let (air, gap) = (random.u32(2940..=3060), random.u32(71..=125));
             let tenths = |value: u32| format!("{}.{}", value / 10, value % 10);
@@ -369,17 +360,12 @@ fn forms_that_were_kept_out_are_read_or_handed_over_and_never_read_wrongly() {
             };
             match readers["machine-failure"].read(&fill(form)) {
                 Ok(reading) => assert_eq!(reading.questions, [canonical], "{}", fill(form)),
-                Err(fault) => {
-                    println!("{}: {}", fault.in_words(Language::of(form)), fill(form));
-                    asked += 1;
-                    continue;
-                }
+                Err(_) => lost += 1,
             }
-            (read, asked, of_form) = (read + 1, asked + 1, of_form + 1);
+            asked += 1;
         }
-        println!("{of_form} of 10: {form}");
     }
-    assert!(read * 100 >= asked * 85, "{read} of {asked} read");
+    assert!(lost * 10 <= asked, "{lost} of {asked} handed over");
 }
 
 /// Noise of the kinds that lines, people and programs make. Nothing makes the reader panic; what it accepts it reads back to the

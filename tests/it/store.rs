@@ -402,7 +402,8 @@ fn the_disk_budget_is_walked_from_texts_to_cases_to_refusal_and_hard_cases_stay(
     let with_reasons = RecordedAnswer { rationale: Some(reasons(true)), ..sure("HDF") };
 
     fill(&mut bench, &mut from, |tidied| tidied.texts > 0, &with_reasons).unwrap();
-    assert!(used(&mut bench) < budget / 100 * 81, "texts went before more came");
+    let left = used(&mut bench);
+    assert!(left < budget / 100 * 82, "texts went before more came: {left} of {budget}");
     let first = bench.case(CaseId(waiting.0 + 1));
     assert!(!first.question_kept && first.rationale().is_none() && first.outcome.is_some());
     let audit = bench.step(|batch| batch.open_review(first.id, ReviewReason::Audit, at(8)));
