@@ -138,7 +138,7 @@ impl Gateway {
                         journal: &journal,
                         dropped: &dropped,
                         connected: self.transports.broker_connected(),
-                        echoes: &self.transports.echoes(),
+                        echoes: self.transports.echoes(),
                         time: SystemTime::now(),
                     };
                     self.metrics.render(&now).into_bytes()
