@@ -138,7 +138,7 @@ impl Gateway {
                         journal: &journal,
                         dropped: &dropped,
                         connected: self.transports.broker_connected(),
-                        echoes: &self.transports.echoes(),
+                        echoes: self.transports.echoes(),
                         disk_full: self.journal_health == JournalHealth::DiskFull,
                         time: SystemTime::now(),
                     };

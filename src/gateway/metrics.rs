@@ -44,8 +44,8 @@ pub(super) struct Now<'a> {
     pub dropped: &'a [store::Dropped],
     /// Whether the broker is reached; `None` where none is configured.
     pub connected: Option<bool>,
-    /// How often each serial port has heard itself.
-    pub echoes: &'a [(String, u64)],
+    /// How often serial ports have heard themselves.
+    pub echoes: u64,
     /// The journal's disk has no room.
     pub disk_full: bool,
     pub time: SystemTime,
@@ -107,7 +107,7 @@ impl Metrics {
 
     /// An answer never left.
     pub fn dropped(&mut self, why: &'static str) {
-        self.dropped_answers.get_or_create(&[("why", why)]).inc();
+        self.dropped_answers.get_or_create(&[("what", why)]).inc();
     }
 
     pub fn connected(&mut self) {
@@ -151,12 +151,8 @@ impl Metrics {
         registry.register("journal_dropped", what, dropped);
         let what = "Answers that were not sent on a serial line, by why: too old to be told from a later one";
         registry.register("answers_dropped", what, self.dropped_answers.clone());
-        let echoes = Family::<[(&str, String); 1], Counter>::default();
-        for (port, count) in now.echoes {
-            echoes.get_or_create(&[("port", port.clone())]).inc_by(*count);
-        }
-        let what = "What came back on a serial line of what was sent";
-        registry.register("serial_echoes", what, echoes);
+        let what = "What came back on serial lines of what was sent";
+        registry.register("serial_echoes", what, ConstCounter::new(now.echoes));
         if let Some(connected) = now.connected {
             let what = "Whether the broker is there";
             registry.register("mqtt_connected", what, ConstGauge::new(u64::from(connected)));
@@ -198,9 +194,7 @@ mod tests {
             used_bytes: 40_960,
             full: false,
         };
-        let echoes = [("/dev/ttyS1".to_owned(), 5)];
-        let now = Now { student: None, journal: &journal, dropped, connected, echoes: &echoes, disk_full: false, time };
-        metrics.render(&now)
+        metrics.render(&Now { student: None, journal: &journal, dropped, connected, echoes: 5, disk_full: false, time })
     }
 
     #[test]
@@ -278,10 +272,10 @@ sokutou_reviews_oldest_age_seconds 90.5
 sokutou_journal_dropped_total{what="a \"b\"\\\n"} 7
 # HELP sokutou_answers_dropped_total Answers that were not sent on a serial line, by why: too old to be told from a later one.
 # TYPE sokutou_answers_dropped_total counter
-sokutou_answers_dropped_total{why="late"} 1
-# HELP sokutou_serial_echoes_total What came back on a serial line of what was sent.
+sokutou_answers_dropped_total{what="late"} 1
+# HELP sokutou_serial_echoes_total What came back on serial lines of what was sent.
 # TYPE sokutou_serial_echoes_total counter
-sokutou_serial_echoes_total{port="/dev/ttyS1"} 5
+sokutou_serial_echoes_total 5
 # HELP sokutou_mqtt_connected Whether the broker is there.
 # TYPE sokutou_mqtt_connected gauge
 sokutou_mqtt_connected 1

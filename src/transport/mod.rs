@@ -221,8 +221,8 @@ impl Transports {
         self.serial.echoing()
     }
 
-    /// How often each serial port has heard itself.
-    pub fn echoes(&self) -> Vec<(String, u64)> {
+    /// How often serial ports have heard themselves.
+    pub fn echoes(&self) -> u64 {
         self.serial.echoes()
     }
 

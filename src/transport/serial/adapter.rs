@@ -152,9 +152,9 @@ impl Ports {
         names
     }
 
-    /// How often each port has heard itself.
-    pub fn echoes(&self) -> Vec<(String, u64)> {
-        self.open.iter().map(|(name, open)| (name.clone(), open.serial.writer().echoes())).collect()
+    /// How often the ports have heard themselves.
+    pub fn echoes(&self) -> u64 {
+        self.open.values().map(|open| open.serial.writer().echoes()).sum()
     }
 
     /// Lost where too much waits, for it can be asked again.
