@@ -214,7 +214,6 @@ mod tests {
         ] {
             assert_eq!(Number::float(value).to_string(), text);
         }
-        assert_eq!(Number::float(42.799_999).to_string(), "42.8", "the nearest float is the same one");
         for (mantissa, decimals, text) in [
             (2981, 1, "298.1"),
             (-5, 1, "-0.5"),
