@@ -96,7 +96,8 @@ class Settings:
 
     @property
     def teaches(self) -> bool:
-        return bool(self.tasks or self.reviews)
+        """Is anything trained, or are tasks only calibrated anew?"""
+        return bool(self.tasks or self.reviews) or not self.recalibrated
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _with_recalibrated(new: Work, recipe: Recipe, settings: Settings) -> Work:
 def _taught(recipe: Recipe, settings: Settings) -> Recipe:
     """The earlier student's recipe, of the tasks that are to be taught."""
     recipe = dataclasses.replace(recipe, **_generation(settings.earlier, recipe))
-    if not settings.teaches and not settings.recalibrated:
+    if not (settings.tasks or settings.reviews or settings.recalibrated):
         raise ValueError("nothing to do: give --reviews, or --task, or --recalibrate")
     known = [task.id for task in recipe.tasks]
     for option, named in (("--task", settings.tasks), ("--recalibrate", settings.recalibrated)):
