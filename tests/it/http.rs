@@ -312,12 +312,13 @@ fn who_asks_waits_or_fetches_and_gets_one_answer() {
     let misspelt = json!({"id": "x", "question": NO_FAILURE_EN, "Task": "process-control"});
     here.ask(&misspelt).refused(400, "unknown field \"Task\", did you mean \"task\"?");
 
-    // Everything adds up: ten cases answered, one of them twice asked, one id used twice, one question empty.
+    // Everything adds up: ten cases answered, one of them twice asked, and six refused: an id used twice, and five that are
+    // no question.
     let counted = here.metrics();
     let requests =
         |outcome: &str| counted.get(&format!("sokutou_requests_total{{source=\"http\",outcome=\"{outcome}\"}}"));
     assert_eq!(requests("answered"), Some(&10.0));
-    assert_eq!((requests("repeated"), requests("refused")), (Some(&1.0), Some(&2.0)));
+    assert_eq!((requests("repeated"), requests("refused")), (Some(&1.0), Some(&6.0)));
     assert_eq!(requests("escalated"), None);
     let series = |name: &str| counted[&format!("sokutou_request_duration_seconds_{name}")];
     assert_eq!((series("count{source=\"http\"}"), series("bucket{source=\"http\",le=\"+Inf\"}")), (10.0, 10.0));
