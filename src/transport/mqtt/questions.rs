@@ -47,7 +47,7 @@ impl Door {
                 (None, Arrival::Explain(explain))
             }
             Err(Refused { asker, refusal }) => {
-                log::warn!("a message to {} is refused: {refusal}", printable(&publish.topic));
+                log::warn!("a message to {} is refused: {refusal}", String::from_utf8_lossy(&publish.topic));
                 let arrival = Arrival::Refused(Source::Mqtt, refusal.kind());
                 drop(said.send(Err(refusal)));
                 (asker.map(|asker| *asker), arrival)
@@ -56,11 +56,6 @@ impl Door {
         drop(self.arrivals.send(arrival).await); // a gateway that is gone takes nothing, and the broker keeps it
         Brought { taken, asker, ack }
     }
-}
-
-/// A topic as the log may hold it.
-fn printable(topic: &[u8]) -> String {
-    String::from_utf8_lossy(topic).chars().flat_map(char::escape_debug).collect()
 }
 
 /// How many messages came, and of how many it is known what became of them.
