@@ -156,6 +156,11 @@ impl Gateway {
         self.child.wait().unwrap().code()
     }
 
+    /// Waits until it ends by itself; returns the exit code.
+    pub fn ends(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// What this process has logged.
     pub fn log(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
