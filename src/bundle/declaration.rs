@@ -103,6 +103,13 @@ pub struct Quantity {
     pub clock: bool,
 }
 
+impl Quantity {
+    /// The name of its own unit, in which it is written.
+    pub fn unit(&self) -> &str {
+        self.units.first().and_then(|unit| unit.names.first()).map_or("", String::as_str)
+    }
+}
+
 /// A unit: value in the field's own = (number + shift) * factor / divisor.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +203,13 @@ pub struct Series {
     #[serde(deserialize_with = "decimal")]
     #[schemars(with = "f64")]
     pub near: Decimal,
+}
+
+impl Series {
+    /// What a chart has, in the order of a frame: the key in an object, and the names.
+    pub fn parts(&self) -> [(&'static str, &Line); 4] {
+        [("centre", &self.centre), ("upper", &self.upper), ("lower", &self.lower), ("readings", &self.readings)]
+    }
 }
 
 /// What a line is called.

@@ -214,9 +214,9 @@ fn fields(readings: &Readings) -> Vec<FieldInfo<'_>> {
                 FieldInfo { number, id: &field.id, name, units, range, words }
             })
             .collect(),
-        Readings::Series(series) => ["centre", "upper", "lower", "readings"]
+        Readings::Series(series) => series
+            .parts()
             .into_iter()
-            .zip([&series.centre, &series.upper, &series.lower, &series.readings])
             .zip(1..)
             .map(|((id, line), number)| FieldInfo {
                 number,

@@ -29,11 +29,18 @@ pub enum Fault {
     TooFine(String),
     /// The lines of a chart in an order that cannot be.
     Lines,
-    /// No object of readings: what it is.
-    Form(&'static str),
 }
 
 impl Fault {
+    /// What an alarming word stands for.
+    pub(super) fn of_alarm(reason: Reason, word: String) -> Self {
+        match reason {
+            Reason::Negated => Self::Negated(word),
+            Reason::BadQuality => Self::BadQuality(word),
+            _ => Self::Unknown(word),
+        }
+    }
+
     /// As a machine is told.
     pub fn reason(&self) -> Reason {
         match self {
@@ -45,7 +52,7 @@ impl Fault {
             Self::Negated(_) => Reason::Negated,
             Self::OutOfRange { .. } | Self::Lines => Reason::OutOfRange,
             Self::Ambiguous(_) => Reason::AmbiguousNumber,
-            Self::Unreadable { .. } | Self::Form(_) => Reason::UnreadableReading,
+            Self::Unreadable { .. } => Reason::UnreadableReading,
             Self::WrongCount(..) => Reason::WrongCount,
             Self::TooFine(_) => Reason::TooFine,
         }
@@ -69,7 +76,6 @@ impl Fault {
                 Self::WrongCount(found, min, max) => format!("expected {min} to {max} readings, got {found}"),
                 Self::TooFine(what) => format!("{what} is too near to a limit to be rounded for the model"),
                 Self::Lines => "the lower limit must be below the centre line and the upper limit above it".to_owned(),
-                Self::Form(what) => format!("expected one object of readings: {what}"),
             },
             Language::Ja => match self {
                 Self::Missing(names) => format!("{}がありません", names.join("、")),
@@ -86,7 +92,6 @@ impl Fault {
                 Self::WrongCount(found, min, max) => format!("測定値は{min}～{max}個必要です（{found}個ありました）"),
                 Self::TooFine(what) => format!("{what} は限界に近すぎて、モデルに渡す桁に丸められません"),
                 Self::Lines => "下方管理限界 < 中心線 < 上方管理限界 ではありません".to_owned(),
-                Self::Form(what) => format!("測定値のオブジェクトが一つ必要です: {what}"),
             },
         }
     }

@@ -1,12 +1,15 @@
 //! Reads the fields of a task, from free text by their names and units, or from an object. A value is taken only where the
 //! question can mean nothing else.
 
+use std::collections::HashMap;
+
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::fault::Fault;
 use super::lexer::{Cut, Kind, Lexicon, Piece, UnitName, normal};
 use super::number::{Evidence, Number, written};
 use super::object::{Json, Member};
+use super::words::is_good;
 use super::{Language, Reading};
 use crate::bundle::declaration::{Field, FieldValue, Fields, Quantity, Unit};
 use crate::calculator;
@@ -23,6 +26,8 @@ const FLOAT_NOISE: Decimal = Decimal::from_parts(2, 0, 0, false, 7);
 pub struct FieldReader {
     declared: Fields,
     lexicon: Lexicon,
+    /// Fields by every name that a key may have, see [`key_of`].
+    keys: HashMap<String, usize>,
 }
 
 /// A value as it was found.
@@ -47,10 +52,14 @@ struct Found<'r> {
 impl FieldReader {
     pub fn new(declared: &Fields) -> Self {
         let fields = || declared.fields.iter().enumerate();
-        let names = fields().flat_map(|(at, field)| names(field).map(move |name| (at, name)));
+        let names = || fields().flat_map(|(at, field)| names(field).map(move |name| (at, name)));
         let values = fields().flat_map(|(at, field)| words(field).map(move |(word, name)| (at, word, name)));
         let units = fields().flat_map(|(_, field)| units(field)).flat_map(|unit| unit.names.iter().map(String::as_str));
-        Self { lexicon: Lexicon::new(names, values, units), declared: declared.clone() }
+        let mut keys = HashMap::new();
+        for (at, name) in names() {
+            keys.entry(key_of(name)).or_insert(at);
+        }
+        Self { lexicon: Lexicon::new(names(), values, units), declared: declared.clone(), keys }
     }
 
     /// The reading of a free text.
@@ -84,9 +93,7 @@ impl FieldReader {
         let mut evidence = Evidence::default();
         for member in members {
             if let Json::Text(text) = &member.value {
-                let says = self.lexicon.cut(text).evidence;
-                evidence.comma |= says.comma;
-                evidence.point |= says.point;
+                evidence.add(self.lexicon.cut(text).evidence);
             }
         }
         for member in members {
@@ -100,17 +107,8 @@ impl FieldReader {
         if let Ok(number) = key.trim().parse::<usize>() {
             return number.checked_sub(1).filter(|at| *at < self.declared.fields.len()).map(|at| (at, None));
         }
-        let plain = normal(key);
-        let same = |name: &str| {
-            let name = normal(name);
-            name.len() == plain.len()
-                && (name == plain
-                    || name.len() > 1
-                        && name.iter().collect::<String>().to_lowercase()
-                            == plain.iter().collect::<String>().to_lowercase())
-        };
-        if let Some(at) = self.declared.fields.iter().position(|field| field.id == key || names(field).any(same)) {
-            return Some((at, None));
+        if let Some(at) = self.keys.get(&key_of(key)) {
+            return Some((*at, None));
         }
         let cut = self.lexicon.cut(key);
         match &cut.pieces[..] {
@@ -214,12 +212,11 @@ impl FieldReader {
             .iter()
             .zip(values)
             .map(|(field, value)| {
-                let unit = match &field.value {
-                    FieldValue::Number(quantity) => quantity.units.first().and_then(|unit| unit.names.first()),
-                    FieldValue::Words(_) => None,
-                };
-                let unit = unit.map_or_else(String::new, |unit| format!(" {unit}"));
-                format!("{} {value}{unit}", field.name.in_language(language))
+                let name = field.name.in_language(language);
+                match &field.value {
+                    FieldValue::Number(quantity) => format!("{name} {value} {}", quantity.unit()),
+                    FieldValue::Words(_) => format!("{name} {value}"),
+                }
             })
             .collect();
         said.join(if language == Language::Ja { "、" } else { ", " })
@@ -266,15 +263,14 @@ impl Found<'_> {
 
     /// One clause: every number and every name in it must find its place.
     fn clause(&mut self, cut: &Cut, clause: &[Piece], dated: &mut bool) -> Result<(), Fault> {
-        let holds = |wanted: fn(&Kind) -> bool| clause.iter().find(|piece| wanted(&piece.kind));
-        let reads = holds(|kind| {
+        let reads = clause.iter().any(|Piece { kind, .. }| {
             matches!(kind, Kind::Number(..) | Kind::Clock(_) | Kind::Name(_) | Kind::Value(..) | Kind::Bracketed(_))
         });
         for piece in clause {
             if let Kind::Alarm(reason, everywhere) = piece.kind
-                && (everywhere || reads.is_some() || marks_alone(clause))
+                && (everywhere || reads || marks_alone(clause))
             {
-                return Err(self.alarm(reason, cut.quote(piece)));
+                return Err(Fault::of_alarm(reason, cut.quote(piece)));
             }
         }
         for piece in clause {
@@ -282,11 +278,10 @@ impl Found<'_> {
                 return Err(Fault::Unknown(cut.quote(piece)));
             }
         }
-        let strange = |piece: &&Piece| piece.kind == Kind::Unknown;
-        if reads.is_none() {
+        if !reads {
             let numbered = clause
                 .iter()
-                .filter(strange)
+                .filter(|piece| piece.kind == Kind::Unknown)
                 .map(|piece| cut.quote(piece))
                 .find(|text| text.contains(|c: char| c.is_numeric()));
             return numbered.map_or(Ok(()), |text| Err(Fault::Unknown(text)));
@@ -323,15 +318,6 @@ impl Found<'_> {
         Fault::Unknown(around(cut, clause, at))
     }
 
-    fn alarm(&self, reason: crate::domain::Reason, word: String) -> Fault {
-        use crate::domain::Reason;
-        match reason {
-            Reason::Negated => Fault::Negated(word),
-            Reason::MissingReading | Reason::UnreadableReading => Fault::Unknown(word),
-            _ => Fault::BadQuality(word),
-        }
-    }
-
     /// `air 298.1 K torque 42.8 Nm`: each number behind its name, or with a unit that only one field has.
     fn names_first(&self, cut: &Cut, pieces: &[&Piece]) -> Result<Vec<(usize, Value)>, Fault> {
         let mut values = Vec::new();
@@ -345,25 +331,12 @@ impl Found<'_> {
                 }
                 Kind::Value(at, word) => {
                     values.push((*at, Value::Word(*word)));
-                    // `M型`: the name may stand behind its word.
-                    rest = match behind {
-                        [Piece { kind: Kind::Name(name), .. }, left @ ..] if name == at && !starts_with_value(left) => {
-                            left
-                        }
-                        _ => behind,
-                    };
+                    rest = past_name(*at, behind);
                 }
                 Kind::Number(..) => {
-                    let (at, value, left) = self.by_unit(cut, first, behind)?;
+                    let (at, value, left) = self.by_unit(cut, first, rest)?;
                     values.push((at, value));
-                    rest = match left {
-                        [Piece { kind: Kind::Name(name), .. }, behind @ ..]
-                            if *name == at && !starts_with_value(behind) =>
-                        {
-                            behind
-                        }
-                        _ => left,
-                    };
+                    rest = past_name(at, left);
                 }
                 Kind::Good => rest = behind,
                 _ => return Err(Fault::Unknown(cut.quote(first))),
@@ -425,8 +398,7 @@ impl Found<'_> {
             _ => (None, behind),
         };
         // A second number belongs to the same value only as the smaller part of a time.
-        let count = behind.iter().take_while(|piece| matches!(piece.kind, Kind::Number(..) | Kind::Clock(_))).count();
-        let count = (1..=count).rev().find(|count| *count == 1 || self.is_compound(at, &behind[..*count])).unwrap_or(0);
+        let count = self.one_value(at, behind);
         if count == 0 {
             return Err(match behind.first() {
                 Some(piece) if !matches!(piece.kind, Kind::Name(_)) => {
@@ -445,22 +417,19 @@ impl Found<'_> {
         Ok((Some(self.measured(cut, at, numbers, unit)?), left))
     }
 
-    /// A number without a name, whose unit only one field has.
+    /// A number without a name, whose unit only one field has; it is the first of `pieces`.
     fn by_unit<'p>(
         &self,
         cut: &Cut,
-        number: &'p Piece,
-        behind: &'p [&'p Piece],
+        number: &Piece,
+        pieces: &'p [&'p Piece],
     ) -> Result<(usize, Value, &'p [&'p Piece]), Fault> {
         let unknown = || Fault::Unknown(cut.quote(number));
         let Kind::Number(_, Some(unit)) = &number.kind else { return Err(unknown()) };
         let of: Vec<usize> = (0..self.values.len()).filter(|at| self.unit(*at, unit).is_some()).collect();
         let [at] = of[..] else { return Err(unknown()) };
-        let more = behind.iter().take_while(|piece| matches!(piece.kind, Kind::Number(..))).count();
-        let all: Vec<&Piece> = std::iter::once(number).chain(behind[..more].iter().copied()).collect();
-        let count =
-            (1..=all.len()).rev().find(|count| *count == 1 || self.is_compound(at, &all[..*count])).unwrap_or(1);
-        Ok((at, self.measured(cut, at, &all[..count], None)?, &behind[count - 1..]))
+        let (numbers, left) = pieces.split_at(self.one_value(at, pieces));
+        Ok((at, self.measured(cut, at, numbers, None)?, left))
     }
 
     fn quantity(&self, at: usize) -> Option<&Quantity> {
@@ -486,6 +455,12 @@ impl Found<'_> {
             (Some(one), Some(next)) => one.then.as_ref().is_some_and(|then| next.names.contains(then)),
             _ => false,
         })
+    }
+
+    /// How many of the first numbers are one value: one, but for the parts of a time.
+    fn one_value(&self, at: usize, pieces: &[&Piece]) -> usize {
+        let count = pieces.iter().take_while(|piece| matches!(piece.kind, Kind::Number(..) | Kind::Clock(_))).count();
+        (1..=count).rev().find(|count| *count == 1 || self.is_compound(at, &pieces[..*count])).unwrap_or(0)
     }
 
     /// A number of a field, or the parts of a time, in the field's own unit.
@@ -528,8 +503,8 @@ impl Found<'_> {
 
     /// The one value that a number can have. `None` where it can have two.
     fn chosen(&self, quantity: &Quantity, number: &Number, unit: &Unit, evidence: Evidence) -> Option<Decimal> {
-        if evidence.comma && evidence.point {
-            return None; // decimal points and decimal commas in one question
+        if evidence.is_mixed() {
+            return None;
         }
         let values: Vec<Decimal> =
             number.values(evidence).into_iter().filter_map(|value| converted(value, unit)).collect();
@@ -570,7 +545,7 @@ impl Found<'_> {
         }
         for piece in &cut.pieces {
             if let Kind::Alarm(reason, _) = piece.kind {
-                return Err(self.alarm(reason, cut.quote(piece)));
+                return Err(Fault::of_alarm(reason, cut.quote(piece)));
             }
         }
         if let FieldValue::Words(words) = &self.field(at).value {
@@ -594,7 +569,7 @@ impl Found<'_> {
         let quality = is_quality(&member.key);
         if let (true, Json::Text(mark)) = (quality, &member.value) {
             // The mark of a source; `quality` may also be a name of a field, with a word of that field.
-            if super::words::GOOD.contains(&mark.trim().to_lowercase().as_str()) {
+            if is_good(mark.trim()) {
                 return Ok(());
             }
             let of_field = self
@@ -633,7 +608,7 @@ impl Found<'_> {
                             };
                         }
                         (key, Json::Text(mark)) if is_quality(key) => {
-                            if !super::words::GOOD.contains(&mark.trim().to_lowercase().as_str()) {
+                            if !is_good(mark.trim()) {
                                 return Err(Fault::BadQuality(format!("{} {mark}", self.name(at))));
                             }
                         }
@@ -674,6 +649,14 @@ fn marks_alone(clause: &[Piece]) -> bool {
     clause.len() == 1
 }
 
+/// `M型`, `1300 rpm speed`: the name of a field may stand behind its value, where it does not begin the next one.
+fn past_name<'p>(at: usize, pieces: &'p [&'p Piece]) -> &'p [&'p Piece] {
+    match pieces {
+        [Piece { kind: Kind::Name(name), .. }, behind @ ..] if *name == at && !starts_with_value(behind) => behind,
+        _ => pieces,
+    }
+}
+
 fn starts_with_value(pieces: &[&Piece]) -> bool {
     matches!(
         pieces.first(),
@@ -690,7 +673,7 @@ fn around(cut: &Cut, clause: &[Piece], at: usize) -> String {
 }
 
 fn out_of_range(field: &Field, quantity: &Quantity, value: Decimal, language: Language) -> Fault {
-    let unit = quantity.units.first().and_then(|unit| unit.names.first()).map_or("", String::as_str);
+    let unit = quantity.unit();
     Fault::OutOfRange {
         name: field.name.in_language(language).to_owned(),
         value: format!("{} {unit}", written(value, quantity.resolution)),
@@ -707,6 +690,13 @@ fn rounded(value: Decimal, resolution: Decimal) -> Decimal {
 
 fn converted(value: Decimal, unit: &Unit) -> Option<Decimal> {
     value.checked_add(unit.shift)?.checked_mul(unit.factor)?.checked_div(unit.divisor)
+}
+
+/// A name as keys are compared: normalised, and in lower case where it is more than a letter.
+fn key_of(name: &str) -> String {
+    let name = normal(name);
+    let text: String = name.iter().collect();
+    if name.len() > 1 { text.to_lowercase() } else { text }
 }
 
 fn names(field: &Field) -> impl Iterator<Item = &str> {

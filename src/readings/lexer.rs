@@ -22,7 +22,7 @@ pub struct UnitName {
 /// What one piece of a question is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// A number, its unit behind it, and whether it must be read as hours and minutes.
+    /// A number, and its unit behind it.
     Number(Number, Option<UnitName>),
     /// `h:mm` or `h:mm:ss`, in minutes.
     Clock(Decimal),
@@ -215,9 +215,7 @@ impl Lexicon {
         while at < text.len() {
             let (kind, end) = self.piece(&text, at);
             if let Some(Kind::Number(number, _)) = &kind {
-                let says = number.evidence();
-                evidence.comma |= says.comma;
-                evidence.point |= says.point;
+                evidence.add(number.evidence());
                 split_at_commas |= in_list(&text, at);
             }
             match (kind, pieces.last_mut()) {

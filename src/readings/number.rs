@@ -14,6 +14,19 @@ pub struct Evidence {
     pub point: bool,
 }
 
+impl Evidence {
+    /// Takes in what another number or text says.
+    pub fn add(&mut self, other: Self) {
+        self.comma |= other.comma;
+        self.point |= other.point;
+    }
+
+    /// Decimal points and decimal commas in one question: no number is certain.
+    pub fn is_mixed(self) -> bool {
+        self.comma && self.point
+    }
+}
+
 /// A number and the ways in which it can be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Number {

@@ -7,10 +7,9 @@ use super::fields::{is_quality, is_time};
 use super::lexer::{Cut, Kind, Lexicon, Piece};
 use super::normal::{Lines, normal};
 use super::object::{Json, Member};
-use super::words::GOOD;
+use super::words::is_good;
 use super::{Language, Reading};
 use crate::bundle::declaration::{Line, Series};
-use crate::domain::Reason;
 
 /// Places of the names in the lexicon.
 const READINGS: usize = 3;
@@ -72,8 +71,8 @@ struct Chart {
 
 impl SeriesReader {
     pub fn new(declared: &Series) -> Self {
-        let lines = [&declared.centre, &declared.upper, &declared.lower, &declared.readings];
-        let names = lines.into_iter().enumerate().flat_map(|(at, line)| names(line).map(move |name| (at, name)));
+        let parts = declared.parts().into_iter().enumerate();
+        let names = parts.flat_map(|(at, (_, line))| names(line).map(move |name| (at, name)));
         Self { lexicon: Lexicon::new(names, [], []), declared: declared.clone() }
     }
 
@@ -83,9 +82,7 @@ impl SeriesReader {
         let lower = cut.text.iter().collect::<String>().to_lowercase();
         for piece in &cut.pieces {
             match piece.kind {
-                Kind::Alarm(Reason::Negated, _) => return Err(Fault::Negated(cut.quote(piece))),
-                Kind::Alarm(Reason::BadQuality, _) => return Err(Fault::BadQuality(cut.quote(piece))),
-                Kind::Alarm(..) => return Err(Fault::Unknown(cut.quote(piece))),
+                Kind::Alarm(reason, _) => return Err(Fault::of_alarm(reason, cut.quote(piece))),
                 Kind::Unknown => {
                     let word = cut.quote(piece);
                     let other = OTHER_CHARTS.contains(&word.to_lowercase().as_str());
@@ -156,19 +153,16 @@ impl SeriesReader {
                 continue;
             }
             if let (true, Json::Text(mark)) = (is_quality(&key), &member.value) {
-                if GOOD.contains(&mark.to_lowercase().as_str()) {
+                if is_good(mark) {
                     continue;
                 }
                 return Err(Fault::BadQuality(mark.clone()));
             }
-            let lines = [&self.declared.centre, &self.declared.upper, &self.declared.lower, &self.declared.readings];
-            let ids = ["centre", "upper", "lower", "readings"];
-            let same = |at: &usize| {
-                ids[*at] == key
-                    || (at + 1).to_string() == key
-                    || names(lines[*at]).any(|name| name.to_lowercase() == key)
+            let same = |(at, (id, line)): (usize, (&str, &Line))| {
+                id == key || (at + 1).to_string() == key || names(line).any(|name| name.to_lowercase() == key)
             };
-            let Some(at) = (0..lines.len()).find(same) else { return Err(Fault::Unknown(member.key.clone())) };
+            let mut parts = self.declared.parts().into_iter().enumerate();
+            let Some(at) = parts.position(same) else { return Err(Fault::Unknown(member.key.clone())) };
             match (&member.value, at) {
                 (Json::List(values), READINGS) => {
                     if !chart.readings.is_empty() {
@@ -213,7 +207,7 @@ impl SeriesReader {
         if let Some(unit) = unit {
             add(units, &unit.text);
         }
-        if cut.evidence.comma && cut.evidence.point {
+        if cut.evidence.is_mixed() {
             return Err(Fault::Ambiguous(quoted()));
         }
         let values = number.values(cut.evidence);
@@ -417,8 +411,7 @@ impl SeriesReader {
     }
 
     fn name(&self, at: usize, language: Language) -> String {
-        let lines = [&self.declared.centre, &self.declared.upper, &self.declared.lower, &self.declared.readings];
-        lines[at].name.in_language(language).to_owned()
+        self.declared.parts()[at].1.name.in_language(language).to_owned()
     }
 }
 

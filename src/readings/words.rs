@@ -180,6 +180,11 @@ pub const ALARMING: &[(&str, Reason, bool)] = &[
 /// What a source says of a reading that may be trusted.
 pub const GOOD: &[&str] = &["good", "ok", "valid", "正常", "良好", "有効"];
 
+/// Does a source say that a reading may be trusted?
+pub fn is_good(mark: &str) -> bool {
+    GOOD.contains(&mark.to_lowercase().as_str())
+}
+
 /// Units that no field need declare to be called one: a number with another unit than its own is no reading.
 pub const UNITS: &[&str] = &[
     "%", "A", "mA", "V", "mV", "kV", "W", "kW", "MW", "VA", "kVA", "Hz", "kHz", "mm", "cm", "m", "µm", "μm", "um",
