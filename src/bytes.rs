@@ -1,4 +1,4 @@
-//! Small helpers around bytes: reading no more than a limit, and hexadecimal. Knows nothing of what the bytes mean.
+//! Small helpers around bytes: reading no more than a limit, byte order marks, hexadecimal. Knows nothing of what the bytes mean.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -35,6 +35,12 @@ pub fn next_line(lines: &mut dyn BufRead, buffer: &mut Vec<u8>, bytes_max: usize
         bytes += lines.skip_until(b'\n')?;
     }
     Ok((bytes > 0).then_some(LineRead { bytes: bytes as u64, too_long }))
+}
+
+/// A text without the byte order mark that some editors put before it; `None` for UTF-16, which begins with one of its own.
+pub fn without_byte_order_mark(text: &[u8]) -> Option<&[u8]> {
+    let is_utf_16 = text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff");
+    (!is_utf_16).then(|| text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
 }
 
 /// Lower-case hexadecimal, two digits for each byte.

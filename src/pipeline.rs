@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use crate::bundle::Bundle;
 use crate::bundle::manifest::{Answers, Task};
 use crate::domain::{
-    Agreement, Answer, Band, Confidence, Decision, Language, Mode, Prediction, QUESTION_BYTES_MAX, Rationale,
-    RationaleEnd, Reason, Verdict,
+    Agreement, Answer, Band, Confidence, Decision, Language, Mode, Prediction, Rationale, RationaleEnd, Reason, Verdict,
 };
-use crate::engine::{AskError, Asked, Engine, Model, Thought, agreement};
+use crate::engine::{AskError, Asked, Engine, Model, Thought, agreement, check_size};
 use crate::policy::Policy;
 use crate::readings::{Fault, Reader, Reading};
 
@@ -46,6 +46,28 @@ impl Procedure {
             }
             _ => false,
         }
+    }
+}
+
+/// The procedures of a bundle's tasks.
+pub struct Procedures(Vec<Procedure>);
+
+impl Procedures {
+    /// As the bundle says.
+    pub fn of(bundle: &Bundle) -> Self {
+        bundle.manifest.tasks.iter().map(Procedure::of).collect()
+    }
+
+    /// The one for a task of that bundle.
+    pub fn get(&self, task: &Task) -> &Procedure {
+        let of_task = |procedure: &&Procedure| procedure.policy.task == task.id;
+        self.0.iter().find(of_task).expect("one for each task of the bundle")
+    }
+}
+
+impl FromIterator<Procedure> for Procedures {
+    fn from_iter<I: IntoIterator<Item = Procedure>>(procedures: I) -> Self {
+        Self(procedures.into_iter().collect())
     }
 }
 
@@ -109,12 +131,7 @@ pub fn answer<'e, M: Model>(
         let (asked, judged) = ask(engine, policy, think, question)?;
         return Ok(judged.answered(asked, language, None, start));
     };
-    if question.trim().is_empty() {
-        return Err(AskError::Empty);
-    }
-    if question.len() > QUESTION_BYTES_MAX {
-        return Err(AskError::TooLarge);
-    }
+    check_size(question)?;
     let reading = match reader.read(question) {
         Ok(reading) => reading,
         Err(fault) => return Ok(unread(&fault, language, start)),

@@ -18,7 +18,7 @@ use super::{Error, Exit};
 use crate::bytes::{LineRead, next_line};
 use crate::domain::{ASK_BYTES_MAX, chain};
 use crate::engine::AskError;
-use crate::pipeline::{self, Procedure};
+use crate::pipeline::{self, Procedures};
 use crate::transport::body;
 
 const PROGRESS: &str = "{bar:40} {percent:>3} % of {total_bytes}, {elapsed} elapsed, {eta} remaining";
@@ -48,7 +48,7 @@ pub fn run(args: &AskArgs, path: &Path) -> Result<Exit, Error> {
     let (folder, bundle) = open_bundle(&args.bundle)?;
     let unnamed = task(args.task.as_deref(), &bundle)?;
     let mut engine = open_engine(&folder, &bundle)?;
-    let procedures: Vec<_> = bundle.manifest.tasks.iter().map(|task| args.procedure(task)).collect();
+    let procedures: Procedures = bundle.manifest.tasks.iter().map(|task| args.procedure(task)).collect();
     let bar = progress(bytes);
     let mut exit = Exit::Success;
     let mut buffer = Vec::new();
@@ -67,9 +67,7 @@ pub fn run(args: &AskArgs, path: &Path) -> Result<Exit, Error> {
             }
         };
         let replied = named.map_or(Ok(unnamed), |id| bundle.task(&id)).map_err(AskError::from).and_then(|task| {
-            let of_task = |procedure: &&Procedure| procedure.policy.task == task.id;
-            let procedure = procedures.iter().find(of_task).expect("one for each task of the bundle");
-            let answered = pipeline::answer(&mut engine, procedure, args.think.into(), &question)?;
+            let answered = pipeline::answer(&mut engine, procedures.get(task), args.think.into(), &question)?;
             reply(id.clone(), answered, &bundle, task, args.explain)
         });
         match replied {

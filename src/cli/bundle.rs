@@ -11,7 +11,7 @@ use crate::bundle::declaration::{FieldValue, Readings};
 use crate::bundle::manifest::{Answers, Choice, GOLDEN_CONFIDENCE_TOLERANCE, Golden, GoldenDecision, GoldenMode, Task};
 use crate::domain::{Answer, Decision, Mode};
 use crate::engine::{AskError, Engine, Model};
-use crate::pipeline::{self, Procedure, Think};
+use crate::pipeline::{self, Procedures, Think};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum BundleCommand {
@@ -340,9 +340,10 @@ fn verify(arg: &BundleArg, json: bool) -> Result<Exit, Error> {
 /// Asks the golden questions of every task; one sentence for each that came out differently.
 pub fn golden_failures<M: Model>(engine: &mut Engine<M>, bundle: &Bundle) -> Result<Vec<String>, AskError> {
     let mut failures = Vec::new();
+    let procedures = Procedures::of(bundle);
     for golden in &bundle.golden {
         let task = bundle.task(&golden.task)?;
-        let verdict = pipeline::answer(engine, &Procedure::of(task), Think::Auto, &golden.question)?.verdict;
+        let verdict = pipeline::answer(engine, procedures.get(task), Think::Auto, &golden.question)?.verdict;
         let (code, answer) = match (&task.answers, verdict.answer) {
             (Answers::Choices(choices), Some(Answer::Choice(choice))) => (Some(choices[choice].code), None),
             (_, Some(Answer::Text(text))) => (None, Some(text)),

@@ -130,6 +130,17 @@ pub enum AskError {
     Model(#[from] ModelError),
 }
 
+/// Refuses what nobody can read, before anything is run.
+pub(crate) fn check_size(question: &str) -> Result<(), AskError> {
+    if question.trim().is_empty() {
+        return Err(AskError::Empty);
+    }
+    if question.len() > QUESTION_BYTES_MAX {
+        return Err(AskError::TooLarge);
+    }
+    Ok(())
+}
+
 impl AskError {
     /// True if another question could be answered; false if the model failed.
     pub fn refuses_the_question(&self) -> bool {
@@ -210,12 +221,7 @@ impl<M: Model> Engine<M> {
     pub fn ask(&mut self, task: &str, question: &str) -> Result<Asked<'_, M>, AskError> {
         let place = self.tasks.iter().position(|known| known.task.id == task);
         let place = place.ok_or_else(|| UnknownTask::new(task, self.tasks.iter().map(|known| &known.task)))?;
-        if question.trim().is_empty() {
-            return Err(AskError::Empty);
-        }
-        if question.len() > QUESTION_BYTES_MAX {
-            return Err(AskError::TooLarge);
-        }
+        check_size(question)?;
         let task = &self.tasks[place].task;
         let mut tokens = self.tokenizer.encode(&task.fill(question.trim()))?;
         if tokens.len() > task.question_tokens_max {

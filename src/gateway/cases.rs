@@ -13,6 +13,7 @@ use crate::api;
 use crate::api::answer::{self, Message, graph_digest};
 use crate::api::status::JournalHealth;
 use crate::domain::{CaseEventKind, CaseId, Decision, DeliveryId, DeliveryKind, Mode, chain};
+use crate::pipeline::Explained;
 use crate::store::{self, Batch, Case, NewCase, Outcome, Received, RecordedRationale, ReviewReason};
 use crate::transport::arrival::DropReason;
 use crate::transport::request::{Key, OutboundMessage, Refusal, Request, Route, Source, random_unit};
@@ -564,21 +565,12 @@ impl Gateway {
 
     fn ask_for_rationale(&mut self, case: Case, target: Option<RationaleTarget>) {
         if self.rationales.add(case.id, target) {
-            self.worker.ask(Question {
-                case: case.id,
-                asked: Instant::now(),
-                expires: None,
-                task: case.asked.task,
-                question: case.asked.question,
-                wanted: Wanted::Rationale,
-            });
+            self.worker.ask(question_of(case, Wanted::Rationale));
         }
     }
 
     pub(super) fn explained(&mut self, answered: Answered<CaseId>) {
-        let rationale = answered
-            .explained
-            .map(|explained| RecordedRationale { text: explained.rationale.text, agreement: explained.agreement });
+        let rationale = answered.explained.map(recorded);
         self.record_rationale(answered.case, rationale.filter(|rationale| !rationale.text.is_empty()), None);
     }
 
@@ -641,6 +633,17 @@ impl Gateway {
             RationaleTarget::Caller(reply) => drop(reply.send(Err(refusal))),
         }
     }
+}
+
+/// Asks the model about an earlier answer; nobody waits for it.
+pub(super) fn question_of(case: Case, wanted: Wanted) -> Question<CaseId> {
+    let NewCase { task, question, .. } = case.asked;
+    Question { case: case.id, asked: Instant::now(), expires: None, task, question, wanted }
+}
+
+/// A rationale as the journal keeps it.
+pub(super) fn recorded(explained: Explained) -> RecordedRationale {
+    RecordedRationale { text: explained.rationale.text, agreement: explained.agreement }
 }
 
 /// What a failed step is to who asked for it.

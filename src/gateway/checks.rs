@@ -1,9 +1,10 @@
 //! A share of the first answers is explained when the model has nothing else to do: where the reasons lead elsewhere, a person is
 //! asked. What is to be checked stands in the journal, so that a restart forgets none. No answer waits for a check or is changed by one.
 
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
-use super::worker::{Answered, Question, Wanted};
+use super::cases::{question_of, recorded};
+use super::worker::{Answered, Wanted};
 use super::{Event, Gateway, logged};
 use crate::domain::{Agreement, CaseId};
 use crate::store::{Case, RecordedRationale};
@@ -53,21 +54,11 @@ impl Gateway {
         if self.may_explain(&case).is_err() {
             return self.check_done(case.id, None, "impossible"); // another model gave it, or its question is dropped
         }
-        self.worker.ask(Question {
-            case: case.id,
-            asked: Instant::now(),
-            expires: None,
-            task: case.asked.task,
-            question: case.asked.question,
-            wanted: Wanted::Check,
-        });
+        self.worker.ask(question_of(case, Wanted::Check));
     }
 
     pub(super) fn checked(&mut self, answered: Answered<CaseId>) {
-        let reasons = answered
-            .explained
-            .map(|explained| RecordedRationale { text: explained.rationale.text, agreement: explained.agreement })
-            .filter(|reasons| !reasons.text.trim().is_empty());
+        let reasons = answered.explained.map(recorded).filter(|reasons| !reasons.text.trim().is_empty());
         let outcome = match reasons.as_ref().and_then(|reasons| reasons.agreement) {
             Some(Agreement { agrees: true, .. }) => "agrees",
             Some(Agreement { agrees: false, .. }) => "disagrees",

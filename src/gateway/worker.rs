@@ -14,7 +14,7 @@ use crate::api::answer::NOT_LOADED;
 use crate::bundle::Bundle;
 use crate::domain::{Language, Verdict, chain};
 use crate::engine::{AskError, Engine, Library, OrtModel};
-use crate::pipeline::{self, Explained, Procedure, Think};
+use crate::pipeline::{self, Explained, Procedures, Think};
 
 /// How often an idle thread shows that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -286,8 +286,7 @@ impl<C> Waiting<C> {
 struct Loaded {
     bundle: Arc<Bundle>,
     engine: Engine<OrtModel>,
-    /// In the order of the bundle's tasks.
-    procedures: Vec<Procedure>,
+    procedures: Procedures,
 }
 
 fn serve<C: Clone>(mut folder: PathBuf, mut waiting: Waiting<C>, mut report: impl FnMut(Report<C>)) {
@@ -374,7 +373,7 @@ fn load(mut bundle: Bundle) -> Result<Loaded, String> {
     let library = Library::load().map_err(|error| chain(&error))?;
     let engine = Engine::open(&library, &bundle).map_err(|error| chain(&error))?;
     bundle.graphs.clear(); // the engine has its own copies, and these are tens of megabytes
-    let procedures = bundle.manifest.tasks.iter().map(Procedure::of).collect();
+    let procedures = Procedures::of(&bundle);
     Ok(Loaded { bundle: Arc::new(bundle), engine, procedures })
 }
 
@@ -393,9 +392,7 @@ fn answer<C: Clone>(loaded: &mut Loaded, question: &Question<C>, needed: Duratio
     }
     let mut asked = || -> Result<_, AskError> {
         let task = if task.is_empty() { bundle.default_task() } else { bundle.task(task)? };
-        let of_task = |procedure: &&Procedure| procedure.policy.task == task.id;
-        let procedure = procedures.iter().find(of_task).expect("one for each task of the bundle");
-        let answered = pipeline::answer(engine, procedure, Think::Auto, question)?;
+        let answered = pipeline::answer(engine, procedures.get(task), Think::Auto, question)?;
         let (verdict, language) = (answered.verdict.clone(), answered.language);
         let (tokens, time_to_answer) = (answered.tokens, answered.time_to_answer);
         let explained = if *wanted == Wanted::Answer { None } else { answered.explain()? };

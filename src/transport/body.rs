@@ -9,18 +9,13 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize as _, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::bytes::without_byte_order_mark;
 use crate::domain::nearest;
-
-/// What Windows puts before a text. It means nothing in UTF-8.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// The text that the bytes are, or what was expected instead.
 pub fn text(bytes: &[u8]) -> Result<&str, String> {
-    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        return Err("expected UTF-8, got UTF-16; save it as UTF-8".to_owned());
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))?;
-    Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
+    let bytes = without_byte_order_mark(bytes).ok_or("expected UTF-8, got UTF-16; save it as UTF-8")?;
+    std::str::from_utf8(bytes).map_err(|error| format!("expected UTF-8: {error}"))
 }
 
 /// Reads a JSON object; or says what was expected, and which key was probably meant by one that there is not.

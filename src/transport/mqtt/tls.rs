@@ -1,7 +1,6 @@
 //! TLS to the broker: the files of `[mqtt.tls]`, read in one way by the connection and by `config check`; and in words what is wrong
 //! with one of them, or with the broker's certificate. Opens no connection.
 
-use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
@@ -21,14 +20,13 @@ use rumqttc::tokio_rustls::rustls::{
 };
 
 use super::config::{Tls, TlsFiles};
+use crate::bytes::without_byte_order_mark;
 use crate::config::check::{Check, State};
 use crate::config::read_file;
 use crate::domain::chain;
 
 /// How a PEM file begins, comments aside.
 const PEM: &str = "-----BEGIN ";
-/// What Windows puts before a text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,12 +145,12 @@ fn own(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, (File, Flaw)> {
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Flaw> {
     let hint = "expected a certificate in PEM, which begins with -----BEGIN CERTIFICATE-----";
     let text = text(pem)?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     let found = found.map_err(|error| Flaw::new(format!("a certificate in it cannot be read: {error}"), hint))?;
     if !found.is_empty() {
         return Ok(found);
     }
-    Err(match Content::of(&text) {
+    Err(match Content::of(text) {
         Content::Key => Flaw::new("it holds a private key and no certificate", hint),
         Content::Request => Flaw::new("it holds a request for a certificate, which nobody has signed yet", hint),
         Content::Trusted => Flaw::new("it holds a TRUSTED CERTIFICATE of OpenSSL", "convert it: openssl x509 -in FILE"),
@@ -167,13 +165,13 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Flaw> {
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Flaw> {
     let hint = "expected a key in PEM, which begins with -----BEGIN PRIVATE KEY-----";
     let text = text(pem)?;
-    if contains(&text, "ENCRYPTED") {
+    if contains(text, "ENCRYPTED") {
         let decrypt =
             "nobody can type its passphrase here; take it off: openssl pkey -in FILE -out NEW, and chmod 600 NEW";
         return Err(Flaw::new("the key is encrypted", decrypt));
     }
-    PrivateKeyDer::from_pem_slice(&text).map_err(|error| match Content::of(&text) {
-        _ if contains(&text, "PRIVATE KEY") => Flaw::new(format!("the key cannot be read: {error}"), hint),
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| match Content::of(text) {
+        _ if contains(text, "PRIVATE KEY") => Flaw::new(format!("the key cannot be read: {error}"), hint),
         Content::Der => {
             Flaw::new("it holds no PEM, it seems to be DER", "convert it: openssl pkey -inform der -in FILE")
         }
@@ -210,11 +208,8 @@ fn contains(text: &[u8], part: &str) -> bool {
 }
 
 /// The text without a byte order mark, behind which no PEM would be found.
-fn text(pem: &[u8]) -> Result<Cow<'_, [u8]>, Flaw> {
-    if pem.starts_with(b"\xff\xfe") || pem.starts_with(b"\xfe\xff") {
-        return Err(Flaw::new("it is UTF-16", "save it as UTF-8 or ASCII"));
-    }
-    Ok(pem.strip_prefix(BYTE_ORDER_MARK).unwrap_or(pem).into())
+fn text(pem: &[u8]) -> Result<&[u8], Flaw> {
+    without_byte_order_mark(pem).ok_or_else(|| Flaw::new("it is UTF-16", "save it as UTF-8 or ASCII"))
 }
 
 // What `config check` says of them.
