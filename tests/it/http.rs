@@ -63,6 +63,16 @@ impl Station {
         started
     }
 
+    /// Ready, with a broker of its own, and a client there who hears every answer.
+    fn beside_a_broker(folder: &Path) -> (Broker, Self, Asker) {
+        let broker = Broker::start(&folder.join("broker"), "");
+        let here = Self::start(&folder.join("gateway"), Some(broker.port), &[]);
+        let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
+        here.is_well();
+        here.gateway.wait_for("connected to the broker");
+        (broker, here, asker)
+    }
+
     fn launch(folder: &Path, mqtt: u16, settings: &[String], variables: &[(&str, &str)]) -> Gateway {
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
         Gateway::start_with("press-3", mqtt, folder, &settings, variables)
@@ -335,11 +345,7 @@ const OBJECT: &str = r#"{"type":"M","air":298.10,"lot":12345678901234567890,"温
 #[test]
 fn an_object_is_a_question_and_its_numbers_stay_as_they_were_written() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(&folder.path().join("broker"), "");
-    let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &[]);
-    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
-    here.is_well();
-    here.gateway.wait_for("connected to the broker");
+    let (_broker, here, asker) = Station::beside_a_broker(folder.path());
 
     let post = |question: &str| {
         let body = format!("{{\"id\": \"lot\", \"question\": {question}}}");
@@ -703,11 +709,7 @@ fn what_may_not_come_in_is_told_why_and_the_gateway_stays_well() {
 #[test]
 fn an_unknown_task_is_refused_and_uses_up_no_id() {
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(&folder.path().join("broker"), "");
-    let here = Station::start(&folder.path().join("gateway"), Some(broker.port), &[]);
-    let asker = Asker::connect("plc", broker.port, &["sokutou/press-3/answer/#"]);
-    here.is_well();
-    here.gateway.wait_for("connected to the broker");
+    let (_broker, here, asker) = Station::beside_a_broker(folder.path());
     let asked = |task: &str| json!({"id": "x", "task": task, "question": NO_FAILURE_EN});
     here.ask(&asked("machine_failure")).refused(400, "did you mean machine-failure?");
     here.get("/v1/answers/http/x").refused(404, "no question http/x");
