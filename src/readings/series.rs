@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 use super::fault::Fault;
 use super::fields::{is_quality, is_time};
-use super::lexer::{Cut, Kind, Lexicon, Piece};
+use super::lexer::{self, Cut, Kind, Lexicon, Piece};
 use super::normal::{Lines, normal};
 use super::object::{Json, Member};
 use super::words::is_good;
@@ -134,22 +134,21 @@ impl SeriesReader {
         }
         let newest_first = NEWEST_FIRST.iter().any(|words| lower.contains(words));
         chart.readings = self.list(&cut, &rest, &mut units, newest_first)?;
-        if let [one, other, ..] = &units[..] {
-            return Err(Fault::ForeignUnit {
-                written: other.clone(),
-                name: self.name(READINGS, language),
-                units: one.clone(),
-            });
-        }
-        self.finish(chart, language)
+        self.finish(chart, &units, language)
     }
 
     /// The reading of an object.
     pub fn read_object(&self, members: &[Member], language: Language) -> Result<Reading, Fault> {
         let mut chart = Chart { lines: [None; 3], readings: Vec::new(), divided_by_commas: false };
+        let mut units = Vec::new();
         for member in members {
             let key = member.key.to_lowercase();
-            if is_time(&key) || key == "unit" {
+            if is_time(&key) {
+                continue;
+            }
+            if key == "unit" {
+                let Json::Text(unit) = &member.value else { return Err(Fault::Unknown(member.key.clone())) };
+                add(&mut units, &lexer::normal(unit).iter().collect::<String>());
                 continue;
             }
             if let (true, Json::Text(mark)) = (is_quality(&key), &member.value) {
@@ -168,32 +167,34 @@ impl SeriesReader {
                     if !chart.readings.is_empty() {
                         return Err(Fault::Double(self.name(at, language)));
                     }
-                    chart.readings =
-                        values.iter().map(|value| self.member(at, value, language)).collect::<Result<_, _>>()?;
+                    chart.readings = values
+                        .iter()
+                        .map(|value| self.member(at, value, &mut units, language))
+                        .collect::<Result<_, _>>()?;
                 }
                 (Json::List(_), _) | (_, READINGS) => {
                     let written = member.value.kind().to_owned();
                     return Err(Fault::Unreadable { name: self.name(at, language), written });
                 }
                 (value, _) => {
-                    let value = self.member(at, value, language)?;
+                    let value = self.member(at, value, &mut units, language)?;
                     if chart.lines[at].replace(value).is_some() {
                         return Err(Fault::Double(self.name(at, language)));
                     }
                 }
             }
         }
-        self.finish(chart, language)
+        self.finish(chart, &units, language)
     }
 
-    fn member(&self, at: usize, value: &Json, language: Language) -> Result<Decimal, Fault> {
+    fn member(&self, at: usize, value: &Json, units: &mut Vec<String>, language: Language) -> Result<Decimal, Fault> {
         let unreadable =
             |written: &str| Fault::Unreadable { name: self.name(at, language), written: written.to_owned() };
         match value {
             Json::Number(text) | Json::Text(text) => {
                 let cut = self.lexicon.cut(text);
                 match &cut.pieces[..] {
-                    [piece @ Piece { kind: Kind::Number(..), .. }] => self.value(&cut, piece, &mut Vec::new()),
+                    [piece @ Piece { kind: Kind::Number(..), .. }] => self.value(&cut, piece, units),
                     _ => Err(unreadable(text)),
                 }
             }
@@ -350,7 +351,14 @@ impl SeriesReader {
         }
     }
 
-    fn finish(&self, chart: Chart, language: Language) -> Result<Reading, Fault> {
+    fn finish(&self, chart: Chart, units: &[String], language: Language) -> Result<Reading, Fault> {
+        if let [one, other, ..] = units {
+            return Err(Fault::ForeignUnit {
+                written: other.clone(),
+                name: self.name(READINGS, language),
+                units: one.clone(),
+            });
+        }
         let declared = &self.declared;
         let missing: Vec<String> =
             (0..READINGS).filter(|at| chart.lines[*at].is_none()).map(|at| self.name(at, language)).collect();

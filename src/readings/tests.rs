@@ -283,6 +283,14 @@ fn a_series_that_is_not_certain_goes_to_a_person() {
         (format!("CL 4,86, UCL 5.70, LCL 4.02. Readings {eight}"), Reason::AmbiguousNumber),
         ("CL 5, UCL 6, LCL 4. Readings 4,99,5,12,4,87,5,01,5,22,4,91,5,05,5,11".to_owned(), Reason::AmbiguousNumber),
         (format!("{lines}{eight} are not right"), Reason::Negated),
+        (
+            format!(r#"{{"centre":"4.86 mm","upper":"5.70 mm","lower":"4.02 mm","readings":["4830 µm",{eight}]}}"#),
+            Reason::ForeignUnit,
+        ),
+        (
+            format!(r#"{{"centre":4.86,"upper":5.70,"lower":4.02,"unit":"mm","readings":["4830 µm",{eight}]}}"#),
+            Reason::ForeignUnit,
+        ),
         (format!("{lines}{eight}, in reverse order"), Reason::UnknownReading),
         (format!("{lines}{eight}. Sample size 5"), Reason::UnknownReading),
         (format!("{lines}{eight}. Before: 5.0, 5.1"), Reason::UnknownReading),
